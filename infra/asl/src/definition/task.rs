@@ -1,0 +1,146 @@
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+
+use super::{
+    fields::Fields,
+    problem::Problem,
+    retry::{Catcher, Retrier, parse_catches, parse_retries},
+    state::LONGEST,
+};
+use crate::{path::Reference, template::Template};
+
+const LAMBDA_CALLBACK: &str = "arn:aws:states:::lambda:invoke.waitForTaskToken";
+
+/// What a Task state does.
+#[derive(Clone, Debug)]
+pub struct Task {
+    resource: String,
+    /// The same after substitution.
+    pub(crate) target: String,
+    callback: bool,
+    pub(crate) timeout: TaskTimeout,
+    /// None hands the effective input on as it is.
+    pub(crate) parameters: Option<Template>,
+    pub(crate) result_selector: Option<Template>,
+    /// None for `null`: the result is dropped.
+    pub(crate) result_path: Option<Reference>,
+    pub(crate) retries: Vec<Retrier>,
+    pub(crate) catches: Vec<Catcher>,
+}
+
+/// How long one attempt may take.
+#[derive(Clone, Debug)]
+pub(crate) enum TaskTimeout {
+    Fixed(Duration),
+    Read(Reference),
+}
+
+impl Task {
+    /// What is called, as the text has it before substitution: the `Resource`, or for a callback its `FunctionName`.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// Whether the result comes from whoever completes the task's token (`.waitForTaskToken`).
+    pub fn is_callback(&self) -> bool {
+        self.callback
+    }
+
+    /// How long one attempt may take; none when `TimeoutSecondsPath` reads it from the state's input.
+    pub fn timeout(&self) -> Option<Duration> {
+        match &self.timeout {
+            TaskTimeout::Fixed(timeout) => Some(*timeout),
+            TaskTimeout::Read(_) => None,
+        }
+    }
+
+    /// The entries of Retry, in order.
+    pub fn retries(&self) -> &[Retrier] {
+        &self.retries
+    }
+
+    /// The entries of Catch, in order.
+    pub fn catches(&self) -> &[Catcher] {
+        &self.catches
+    }
+
+    pub(super) fn parse(fields: &mut Fields<'_>, written: &Value) -> Option<Self> {
+        let resource = fields.require_string("Resource");
+        let callback = resource == Some(LAMBDA_CALLBACK);
+        let call = if callback { function_call(fields) } else { plain_call(fields, resource) };
+        let timeout = timeout(fields);
+        let result_selector = fields.template("ResultSelector");
+        if result_selector.as_ref().is_some_and(|selector| selector.names_token()) {
+            fields.report("ResultSelector", Problem::StrayToken);
+        }
+        let result_path = fields.reference_or_null("ResultPath");
+        let retries = parse_retries(fields);
+        let catches = parse_catches(fields);
+        let (target, parameters) = call?;
+        let name = if callback { &written["Parameters"]["FunctionName"] } else { &written["Resource"] };
+        Some(Self {
+            resource: name.as_str().unwrap_or_default().to_owned(),
+            target,
+            callback,
+            timeout: timeout?,
+            parameters,
+            result_selector,
+            result_path,
+            retries,
+            catches,
+        })
+    }
+}
+
+type Call = (String, Option<Template>);
+
+/// A function's own ARN, or any name that whoever runs the tasks knows. Service integrations wrap input and result in
+/// shapes of their own, so all but the one above are refused.
+fn plain_call(fields: &mut Fields<'_>, resource: Option<&str>) -> Option<Call> {
+    let parameters = fields.template("Parameters");
+    if parameters.as_ref().is_some_and(|parameters| parameters.names_token()) {
+        fields.report("Parameters", Problem::StrayToken);
+    }
+    let resource = resource?;
+    let service = resource.starts_with("arn:aws:states:") || resource.ends_with(".waitForTaskToken");
+    if service || resource.is_empty() {
+        fields.report("Resource", Problem::UnsupportedResource(resource.to_owned()));
+        return None;
+    }
+    Some((resource.to_owned(), parameters))
+}
+
+/// The callback form: `Parameters` name the function and its payload.
+fn function_call(fields: &mut Fields<'_>) -> Option<Call> {
+    let parameters = fields.require("Parameters")?;
+    let mut parameters = fields.inner("Parameters", parameters)?;
+    // A function chosen at run time could not be checked against what exists.
+    let function = parameters.require_string("FunctionName");
+    let payload = match parameters.take("Payload") {
+        Some(payload) => parameters.parse_template("Payload", payload),
+        None => Template::Literal(Value::Object(Map::new())),
+    };
+    if !payload.names_token() {
+        parameters.report("Payload", Problem::NoToken);
+    }
+    parameters.close();
+    Some((function?.to_owned(), Some(payload)))
+}
+
+fn timeout(fields: &mut Fields<'_>) -> Option<TaskTimeout> {
+    let given = fields.has("TimeoutSeconds") || fields.has("TimeoutSecondsPath");
+    let fixed = fields.whole("TimeoutSeconds", 1..=LONGEST);
+    let read = fields.reference("TimeoutSecondsPath");
+    if !given {
+        fields.report("TimeoutSeconds", Problem::NoTimeout);
+    }
+    match (fixed, read) {
+        (Some(_), Some(_)) => {
+            fields.report("TimeoutSecondsPath", Problem::Conflict("TimeoutSeconds".to_owned()));
+            None
+        }
+        (Some(seconds), None) => Some(TaskTimeout::Fixed(Duration::from_secs(seconds))),
+        (None, read) => read.map(TaskTimeout::Read),
+    }
+}

@@ -1,0 +1,175 @@
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    End, Failure, Journal, JournalError, Place, Position, Random, State, StateMachine, Tasks, Time, Visit,
+    context::Context,
+    run::{Outcome, Ports, Scene, later},
+    size::within_limit,
+};
+
+/// Runs executions of one state machine.
+pub struct Interpreter {
+    name: String,
+    machine: StateMachine,
+    ports: Ports,
+}
+
+/// The execution could not be run on; its position is as it was last saved.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("the name {0:?} is not 1 to 80 letters, digits, '-' and '_'")]
+    InvalidName(String),
+    #[error("the execution {0:?} exists and has another input")]
+    ExecutionAlreadyExists(String),
+    #[error("there is no execution {0:?}")]
+    ExecutionDoesNotExist(String),
+    #[error("the execution {execution:?} stands in the state {state:?}, which the definition does not have")]
+    UnknownState { execution: String, state: String },
+    #[error("the journal failed")]
+    Journal(#[from] JournalError),
+}
+
+impl Interpreter {
+    /// `name` is the state machine's name, for the context object.
+    pub fn new(
+        name: impl Into<String>,
+        machine: StateMachine,
+        tasks: Arc<dyn Tasks>,
+        journal: Arc<dyn Journal>,
+        time: Arc<dyn Time>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        Self { name: name.into(), machine, ports: Ports { tasks, journal, time, random } }
+    }
+
+    /// The definition.
+    pub fn machine(&self) -> &StateMachine {
+        &self.machine
+    }
+
+    /// Starts an execution and runs it to its end. One that exists with the same input is gone on with, and one that is
+    /// over answers its end again. Dropping the future leaves the execution where it stands.
+    ///
+    /// # Errors
+    /// [`RunError::ExecutionAlreadyExists`] for another input; otherwise the journal's.
+    pub async fn run(&self, execution: &str, input: Value) -> Result<End, RunError> {
+        check_name(execution)?;
+        match self.ports.journal.load(execution).await? {
+            Some(position) if position.input == input => self.go_on(execution, position).await,
+            Some(_) => Err(RunError::ExecutionAlreadyExists(execution.to_owned())),
+            None => {
+                let started_at = self.ports.time.now();
+                let place = match within_limit(input.clone(), "the execution's input") {
+                    Ok(input) => Place::In(self.enter(self.machine.start_at(), input)),
+                    Err(failure) => Place::Ended(End::Failed(failure)),
+                };
+                let position = Position { input, started_at, place };
+                self.ports.journal.save(execution, &position).await?;
+                self.go_on(execution, position).await
+            }
+        }
+    }
+
+    /// Goes on with an execution that was started before.
+    ///
+    /// # Errors
+    /// [`RunError::ExecutionDoesNotExist`] when it was not; otherwise the journal's.
+    pub async fn resume(&self, execution: &str) -> Result<End, RunError> {
+        match self.ports.journal.load(execution).await? {
+            Some(position) => self.go_on(execution, position).await,
+            None => Err(RunError::ExecutionDoesNotExist(execution.to_owned())),
+        }
+    }
+
+    /// Ends an execution from outside, skipping every Catch. Its future, if one runs, is dropped first by the caller.
+    /// An execution that is over keeps its end, which is the answer.
+    ///
+    /// # Errors
+    /// [`RunError::ExecutionDoesNotExist`]; otherwise the journal's.
+    pub async fn stop(&self, execution: &str, reason: Failure) -> Result<End, RunError> {
+        let position = self.ports.journal.load(execution).await?;
+        let mut position = position.ok_or_else(|| RunError::ExecutionDoesNotExist(execution.to_owned()))?;
+        let end = match position.place {
+            Place::Ended(end) => return Ok(end),
+            Place::In(_) => End::Aborted(reason.bounded()),
+        };
+        position.place = Place::Ended(end.clone());
+        self.ports.journal.save(execution, &position).await?;
+        Ok(end)
+    }
+
+    async fn go_on(&self, execution: &str, mut position: Position) -> Result<End, RunError> {
+        loop {
+            let visit = match &position.place {
+                Place::Ended(end) => return Ok(end.clone()),
+                Place::In(visit) => visit,
+            };
+            let outcome = self.visit(execution, &position, visit).await?;
+            let from = visit.state.clone();
+            position.place = match outcome {
+                Outcome::Go { to, output } => {
+                    tracing::debug!(execution, from, to, "transition");
+                    Place::In(self.enter(&to, output))
+                }
+                Outcome::Again(visit) => {
+                    tracing::debug!(execution, from, retry_at = ?visit.retry_at, "retry");
+                    Place::In(visit)
+                }
+                Outcome::End(end) => {
+                    // Without the output or the cause: they are not ours to show.
+                    tracing::debug!(execution, from, "end");
+                    Place::Ended(end)
+                }
+            };
+            self.ports.journal.save(execution, &position).await?;
+        }
+    }
+
+    /// A visit that is about to begin.
+    fn enter(&self, state: &str, input: Value) -> Visit {
+        let task = self.machine.state(state).and_then(State::task);
+        Visit {
+            state: state.to_owned(),
+            input,
+            entered_at: self.ports.time.now(),
+            retries: Vec::new(),
+            retry_at: None,
+            token: task.and_then(|task| self.ports.token(task)),
+        }
+    }
+
+    async fn visit(&self, execution: &str, position: &Position, visit: &Visit) -> Result<Outcome, RunError> {
+        let unknown = || RunError::UnknownState { execution: execution.to_owned(), state: visit.state.clone() };
+        let timeout = self.machine.timeout();
+        let scene = Scene {
+            ports: &self.ports,
+            state: self.machine.state(&visit.state).ok_or_else(unknown)?,
+            visit,
+            context: Context {
+                machine: &self.name,
+                execution,
+                execution_input: &position.input,
+                started_at: position.started_at,
+                state: &visit.state,
+                entered_at: visit.entered_at,
+                retry_count: visit.retry_count(),
+                token: visit.token.as_deref(),
+            },
+            ends_at: timeout.map_or(Timestamp::MAX, |timeout| later(position.started_at, timeout)),
+        };
+        Ok(scene.play().await?)
+    }
+}
+
+/// The part of Step Functions' names that is safe everywhere, file names included.
+fn check_name(execution: &str) -> Result<(), RunError> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if (1..=80).contains(&execution.len()) && execution.bytes().all(plain) {
+        Ok(())
+    } else {
+        Err(RunError::InvalidName(execution.to_owned()))
+    }
+}

@@ -1,0 +1,8 @@
+use jiff::Timestamp;
+
+/// A timestamp in the language's profile of RFC 3339: a capital `T` between date and time, and a capital `Z` or an
+/// offset at the end.
+pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+    let strict = text.as_bytes().get(10) == Some(&b'T') && !text.contains(['z', '[', ' ']);
+    text.parse().ok().filter(|_| strict)
+}

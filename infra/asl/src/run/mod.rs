@@ -1,0 +1,13 @@
+//! What one visit of a state does. Only a task's attempt waits for anything but time.
+
+use attempt::Attempt;
+use choose::choose;
+pub(crate) use flow::later;
+use retry::{Recovery, recover};
+pub(crate) use scene::{Outcome, Ports, Scene};
+
+mod attempt;
+mod choose;
+mod flow;
+mod retry;
+mod scene;

@@ -1,0 +1,207 @@
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Attempt, Recovery, choose, flow, recover};
+use crate::{
+    End, Failure, Journal, JournalError, Random, State, Task, TaskCall, Tasks, Time, Visit,
+    context::Context,
+    definition::{Body, TaskTimeout, Transition, WaitUntil},
+    size::within_limit,
+};
+
+pub(crate) struct Ports {
+    pub(crate) tasks: Arc<dyn Tasks>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) time: Arc<dyn Time>,
+    pub(crate) random: Arc<dyn Random>,
+}
+
+impl Ports {
+    /// A token nobody can guess, for a task that is completed by one.
+    pub(crate) fn token(&self, task: &Task) -> Option<String> {
+        let word = |_| format!("{:016x}", self.random.next());
+        task.is_callback().then(|| (0..4).map(word).collect())
+    }
+}
+
+/// One visit of a state, with all that it may look at.
+pub(crate) struct Scene<'a> {
+    pub(crate) ports: &'a Ports,
+    pub(crate) state: &'a State,
+    pub(crate) visit: &'a Visit,
+    pub(crate) context: Context<'a>,
+    /// When the execution's own time is over.
+    pub(crate) ends_at: Timestamp,
+}
+
+/// What follows a visit.
+pub(crate) enum Outcome {
+    Go { to: String, output: Value },
+    Again(Visit),
+    End(End),
+}
+
+/// Why a visit stopped short.
+enum Stop {
+    Failed(Failure),
+    /// No Retry and no Catch applies.
+    ExecutionTimedOut,
+    Journal(JournalError),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Scene<'_> {
+    /// # Errors
+    /// The journal's only: every other failure is an outcome.
+    pub(crate) async fn play(self) -> Result<Outcome, JournalError> {
+        let outcome = match &self.state.body {
+            Body::Task { task, next } => self.task(task, next).await,
+            Body::Wait { until, next } => self.wait(until, next).await,
+            Body::Choice(_) | Body::Pass { .. } | Body::Succeed | Body::Fail { .. } => {
+                self.in_time().and_then(|()| Ok(self.at_once()?))
+            }
+        };
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(Stop::Failed(failure)) => Ok(Outcome::End(End::Failed(failure))),
+            Err(Stop::ExecutionTimedOut) => Ok(Outcome::End(End::Failed(Failure::timeout(
+                "the execution ran longer than the state machine's TimeoutSeconds",
+            )))),
+            Err(Stop::Journal(error)) => Err(error),
+        }
+    }
+
+    /// The states that wait for nothing.
+    fn at_once(&self) -> Result<Outcome, Failure> {
+        let raw = &self.visit.input;
+        let input = flow::input(self.state, raw, &self.context)?;
+        match &self.state.body {
+            Body::Choice(choice) => {
+                let to = choose(choice, &input, &self.context)?.to_owned();
+                let output = flow::output(self.state, &input, &self.context)?;
+                Ok(Outcome::Go { to, output })
+            }
+            Body::Pass { result, parameters, result_path, next } => {
+                let result = match result {
+                    Some(result) => result.clone(),
+                    None => flow::fill(parameters.as_ref(), input, &self.context)?,
+                };
+                self.leave(next, &flow::combine(result_path.as_ref(), raw, result)?)
+            }
+            Body::Fail { error, cause } => {
+                let failure = flow::fail(error.as_ref(), cause.as_ref(), &input, &self.context)?;
+                Ok(Outcome::End(End::Failed(failure)))
+            }
+            Body::Succeed | Body::Task { .. } | Body::Wait { .. } => self.leave(&Transition::End, &input),
+        }
+    }
+
+    async fn wait(&self, until: &WaitUntil, next: &Transition) -> Result<Outcome, Stop> {
+        let input = flow::input(self.state, &self.visit.input, &self.context)?;
+        let until = flow::wait_until(until, &input, self.visit.entered_at)?;
+        self.sleep_until(until).await?;
+        Ok(self.leave(next, &input)?)
+    }
+
+    async fn task(&self, task: &Task, next: &Transition) -> Result<Outcome, Stop> {
+        if let Some(retry_at) = self.visit.retry_at {
+            self.sleep_until(retry_at).await?;
+        }
+        self.in_time()?;
+        if task.is_callback() && self.visit.token.is_none() {
+            // The position was saved under a definition in which this was another kind of task.
+            let token = self.ports.token(task);
+            return Ok(Outcome::Again(Visit { token, ..self.visit.clone() }));
+        }
+        match self.attempt(task, next).await {
+            Err(Stop::Failed(failure)) => Ok(self.recover(task, failure)?),
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self, task: &Task, next: &Transition) -> Result<Outcome, Stop> {
+        let (state, visit, context) = (self.state, self.visit, &self.context);
+        let input = flow::input(state, &visit.input, context)?;
+        let timeout = match &task.timeout {
+            TaskTimeout::Fixed(timeout) => *timeout,
+            TaskTimeout::Read(path) => Duration::from_secs(flow::seconds(path, &input, 1)?),
+        };
+        let input = flow::fill(task.parameters.as_ref(), input, context)?;
+        let input = within_limit(input, &format!("the input of task {:?}", state.name()))?;
+        // The time of a callback goes on while nobody runs the execution; a plain task begins anew.
+        let begun = if task.is_callback() { visit.tried_at() } else { self.ports.time.now() };
+        let deadline = flow::later(begun, timeout).min(self.ends_at);
+        let left = deadline.duration_since(self.ports.time.now());
+        let left = Duration::try_from(left).unwrap_or_default();
+        let attempt = Attempt {
+            tasks: &*self.ports.tasks,
+            journal: &*self.ports.journal,
+            time: &*self.ports.time,
+            call: TaskCall {
+                resource: task.target.clone(),
+                input,
+                timeout: left,
+                token: visit.token.clone(),
+                execution: context.execution.to_owned(),
+                state: state.name().to_owned(),
+                retry_count: visit.retry_count(),
+            },
+            deadline,
+        };
+        let result = match attempt.run().await.map_err(Stop::Journal)? {
+            Some(result) => result.map_err(Failure::bounded)?,
+            None => {
+                self.in_time()?;
+                let name = state.name();
+                return Err(Failure::timeout(format!("task {name:?} took longer than {timeout:?}")).into());
+            }
+        };
+        let result = within_limit(result, &format!("the result of task {:?}", state.name()))?;
+        let result = flow::fill(task.result_selector.as_ref(), result, context)?;
+        let combined = flow::combine(task.result_path.as_ref(), &visit.input, result)?;
+        Ok(self.leave(next, &combined)?)
+    }
+
+    fn recover(&self, task: &Task, failure: Failure) -> Result<Outcome, Failure> {
+        match recover(task, &failure, &self.visit.retries, &*self.ports.random) {
+            Recovery::Retry { after, retries } => Ok(Outcome::Again(Visit {
+                retries,
+                retry_at: Some(flow::later(self.ports.time.now(), after)),
+                token: self.ports.token(task),
+                ..self.visit.clone()
+            })),
+            Recovery::Catch(catcher) => {
+                let path = catcher.result_path.as_ref();
+                let output = flow::combine(path, &self.visit.input, failure.as_output())?;
+                let output = within_limit(output, &format!("the output of state {:?}", self.state.name()))?;
+                Ok(Outcome::Go { to: catcher.next().to_owned(), output })
+            }
+            Recovery::None => Err(failure),
+        }
+    }
+
+    fn leave(&self, next: &Transition, data: &Value) -> Result<Outcome, Failure> {
+        let output = flow::output(self.state, data, &self.context)?;
+        Ok(match next {
+            Transition::Next(to) => Outcome::Go { to: to.clone(), output },
+            Transition::End => Outcome::End(End::Succeeded { output }),
+        })
+    }
+
+    /// Sleeps, but not past the end of the execution's time.
+    async fn sleep_until(&self, at: Timestamp) -> Result<(), Stop> {
+        self.ports.time.sleep_until(at.min(self.ends_at)).await;
+        self.in_time()
+    }
+
+    fn in_time(&self) -> Result<(), Stop> {
+        if self.ports.time.now() < self.ends_at { Ok(()) } else { Err(Stop::ExecutionTimedOut) }
+    }
+}

@@ -1,0 +1,58 @@
+//! Large contents, in a directory: one file per content, named by its digest, below its session.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use domain::ports::Blobs;
+use domain::{BlobRef, Digest256, SessionId, Unavailable};
+
+/// Blobs in a directory.
+pub struct DirectoryBlobs {
+    directory: PathBuf,
+}
+
+impl DirectoryBlobs {
+    /// Keeps contents below `directory`.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    fn file(&self, session: &SessionId, digest: &Digest256) -> PathBuf {
+        self.directory.join(session.as_str()).join(digest.as_str())
+    }
+
+    fn write(&self, session: &SessionId, digest: &Digest256, content: &[u8]) -> io::Result<()> {
+        let file = self.file(session, digest);
+        if file.exists() {
+            return Ok(());
+        }
+        let directory = self.directory.join(session.as_str());
+        fs::create_dir_all(&directory)?;
+        // Whole or not at all: written beside, synced, renamed.
+        let new = directory.join(format!("{}.new-{}", digest.as_str(), std::process::id()));
+        let mut written = File::create(&new)?;
+        written.write_all(content)?;
+        written.sync_all()?;
+        fs::rename(&new, &file)?;
+        File::open(&directory)?.sync_all()
+    }
+}
+
+#[async_trait]
+impl Blobs for DirectoryBlobs {
+    async fn put(&self, session: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {
+        let digest = Digest256::of(content);
+        self.write(session, &digest, content).map_err(|error| Unavailable::new("the blobs", error))?;
+        Ok(BlobRef { sha256: digest, bytes: content.len() as u64 })
+    }
+
+    async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
+        let content = fs::read(self.file(session, digest)).map_err(|error| Unavailable::new("the blobs", error))?;
+        if Digest256::of(&content) != *digest {
+            return Err(Unavailable::new("the blobs", format!("{} is damaged", digest.as_str())));
+        }
+        Ok(content)
+    }
+}

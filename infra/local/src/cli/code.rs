@@ -1,0 +1,122 @@
+//! `backspace code`: from a prompt to a pull request.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use domain::commands::{Start, start};
+use domain::{Draft, DraftLimits, Principal, Seq, Session};
+
+use super::exit::ExitCode;
+use super::output::Output;
+use super::parts::Model;
+use super::{follow, sessions};
+use crate::driver::Stopped;
+use crate::settings::Settings;
+use crate::world::{KeepTree, World};
+
+#[derive(Debug, Args)]
+pub(super) struct Code {
+    /// The repository: a path or an address.
+    repository: String,
+    /// What is to be done; `-` reads it from standard input.
+    prompt: String,
+    /// The branch to start from; the default branch when left out.
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// The model.
+    #[arg(long)]
+    model: Option<String>,
+    /// The most replies of the model.
+    #[arg(long, value_name = "N")]
+    max_turns: Option<u32>,
+    /// The most it may cost, in dollars.
+    #[arg(long, value_name = "DOLLARS")]
+    max_cost: Option<f64>,
+    /// The most minutes at work.
+    #[arg(long, value_name = "N")]
+    max_minutes: Option<u32>,
+    /// Waits for the plan to be approved.
+    #[arg(long)]
+    approve_plan: bool,
+    /// Opens the pull request as a draft.
+    #[arg(long, conflicts_with = "branch_only")]
+    draft: bool,
+    /// Publishes a branch and opens no pull request.
+    #[arg(long)]
+    branch_only: bool,
+    /// Plays this script instead of asking a model.
+    #[arg(long, value_name = "FILE")]
+    script: Option<PathBuf>,
+    /// Shows the session's trace at the end.
+    #[arg(long)]
+    trace: bool,
+}
+
+impl Code {
+    pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
+        let model = Model::of(self.script.as_deref()).await?;
+        let keep = if self.trace { KeepTree::Yes } else { KeepTree::No };
+        let world = World::new(settings, keep)?;
+        let draft = self.request(&world)?;
+        carry_out(&world, &model, draft, output).await
+    }
+
+    fn request(self, world: &World) -> anyhow::Result<Draft> {
+        let prompt = match self.prompt.as_str() {
+            "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt")?,
+            _ => self.prompt,
+        };
+        let default_cost = world.settings.max_cost.map(domain::MicroDollars::as_dollars);
+        Ok(Draft {
+            repo_url: absolute(&self.repository),
+            prompt,
+            base_branch: self.base,
+            model: self.model,
+            limits: Some(DraftLimits {
+                max_turns: self.max_turns,
+                max_cost_usd: self.max_cost.or(default_cost),
+                max_minutes: self.max_minutes,
+            }),
+            require_plan_approval: self.approve_plan,
+            auto_create_pr: Some(!self.branch_only),
+            draft: self.draft,
+        })
+    }
+}
+
+/// A path that stays right when the working directory is another; addresses stay as they are.
+fn absolute(repository: &str) -> String {
+    if repository.contains("://") {
+        return repository.to_owned();
+    }
+    std::path::absolute(repository).map_or_else(|_| repository.to_owned(), |path| path.display().to_string())
+}
+
+/// Starts a session and shows it to its end, or until it waits.
+pub(super) async fn carry_out(world: &World, model: &Model, draft: Draft, output: &Output) -> anyhow::Result<ExitCode> {
+    let interpreter = model.interpreter(world)?;
+    let request = draft.check(&world.settings.model)?;
+    model.introduce(world, output);
+    let owner: Principal = "local".parse()?;
+    let session = start(&world.desk(), Start { owner, request, setup: world.setup()? }).await?;
+    let _lock = world.locks.take(&session.id)?.context("the new session is driven by another process")?;
+    output.tell(&format!("session  {}\n", session.id));
+    let stopped = follow::drive(world, &interpreter, &session.id, Seq(0), output).await?;
+    conclude(world, &session, stopped, output).await?;
+    Ok(ExitCode::of(stopped))
+}
+
+/// Says how it ended and what can be done next.
+pub(super) async fn conclude(
+    world: &World,
+    session: &Session,
+    stopped: Stopped,
+    output: &Output,
+) -> anyhow::Result<()> {
+    world.flush_traces().await;
+    if let Some(trace) = world.trace_of(session) {
+        output.tell(&format!("\n{trace}"));
+    }
+    sessions::report(world, &session.id, stopped, output).await
+}

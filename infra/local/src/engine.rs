@@ -1,0 +1,133 @@
+//! The workflow engine of the one-machine world: the same definition that is deployed, run by our interpreter, with the
+//! steps called in the process.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent::{Common, StepHandler, invoke};
+use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks};
+use async_trait::async_trait;
+use domain::ports::{ExecutionState, Workflows};
+use domain::{ExecutionName, Step, StepInput, StepOutput, TaskToken, Unavailable};
+use serde_json::{Value, json};
+
+use crate::clock::{WallClock, random};
+use crate::store::Store;
+
+const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
+
+/// The name of a step's function in the definition.
+fn placeholder(step: Step) -> String {
+    format!("{}Function", step.state())
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[error("the state machine cannot be run: {0}")]
+pub struct DefinitionRefused(String);
+
+/// Runs executions. `start` only takes them down; [`Engine::drive`] runs one in the calling task, so that whoever holds a
+/// session's lock decides when it runs.
+pub struct Engine {
+    store: Store,
+    running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+}
+
+impl Engine {
+    /// An engine over a store.
+    pub fn new(store: Store) -> Self {
+        Self { store, running: Mutex::default() }
+    }
+
+    /// An interpreter that calls `steps`.
+    pub fn interpreter(&self, common: Common, steps: Steps) -> Result<Interpreter, DefinitionRefused> {
+        let machine = StateMachine::parse(DEFINITION, |name| {
+            Step::ALL.into_iter().find(|step| placeholder(*step) == name).map(|step| step.name().to_owned())
+        })
+        .map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            DefinitionRefused(errors.join("; "))
+        })?;
+        let tasks = Arc::new(StepTasks { common, steps });
+        let store = Arc::new(self.store.clone());
+        Ok(Interpreter::new("session", machine, tasks, store, Arc::new(WallClock), Arc::new(random)))
+    }
+
+    /// Runs an execution from where it stands to its end.
+    pub async fn drive(&self, interpreter: Arc<Interpreter>, execution: &ExecutionName) -> Result<End, RunError> {
+        let name = execution.to_string();
+        let input = input(execution);
+        let task = tokio::spawn({
+            let name = name.clone();
+            async move { interpreter.run(&name, input).await }
+        });
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), task.abort_handle());
+        let _stop = StopOnDrop(task.abort_handle());
+        let ended = task.await;
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        match ended {
+            Ok(end) => end,
+            Err(stopped) => Ok(End::Aborted(Failure::new("States.Aborted", stopped.to_string()))),
+        }
+    }
+}
+
+/// A driver that goes away takes what it drives with it; the execution stays where it stands.
+struct StopOnDrop(tokio::task::AbortHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn input(execution: &ExecutionName) -> Value {
+    json!({ "sessionId": execution.session, "run": execution.run })
+}
+
+#[async_trait]
+impl Workflows for Engine {
+    async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
+        // The session's log says which run is due; its driver runs it.
+        Ok(())
+    }
+
+    async fn complete(&self, token: &TaskToken, answer: &StepOutput) -> Result<bool, Unavailable> {
+        self.store.complete(token, answer)
+    }
+
+    async fn stop(&self, execution: &ExecutionName, cause: &str) -> Result<(), Unavailable> {
+        let name = execution.to_string();
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
+        if let Some(running) = running {
+            running.abort();
+        }
+        self.store.abort_execution(&name, cause)
+    }
+
+    async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
+        self.store.execution_state(&execution.to_string())
+    }
+}
+
+/// The steps, by name.
+pub struct Steps(pub Vec<Box<dyn StepHandler>>);
+
+struct StepTasks {
+    common: Common,
+    steps: Steps,
+}
+
+#[async_trait]
+impl Tasks for StepTasks {
+    async fn invoke(&self, call: TaskCall) -> Result<Value, Failure> {
+        let handler = self.steps.0.iter().find(|handler| handler.step().name() == call.resource);
+        let handler = handler.ok_or_else(|| Failure::new("Internal", format!("there is no step {}", call.resource)))?;
+        let input: StepInput = serde_json::from_value(call.input)
+            .map_err(|error| Failure::new("Internal", format!("the input of {} is wrong: {error}", call.resource)))?;
+        match invoke(&self.common, handler.as_ref(), input, call.timeout).await {
+            Ok(output) => serde_json::to_value(output).map_err(|error| Failure::new("Internal", error.to_string())),
+            Err(error) => Err(Failure::new(error.name(), error.to_string())),
+        }
+    }
+}

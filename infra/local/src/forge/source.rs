@@ -1,0 +1,158 @@
+//! What the user named: a path or an address. Read only.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use domain::ports::ForgeError;
+use domain::{CommitId, Digest256, ErrorCode, Terminal, Unavailable};
+use tokio::process::Command;
+
+use super::git::{self, Git};
+
+/// Where a repository comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    /// A directory of this machine.
+    Path(PathBuf),
+    /// An address that git fetches from.
+    Address(String),
+}
+
+/// The branches of a source.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    default: Option<String>,
+    pub branches: BTreeMap<String, CommitId>,
+}
+
+impl Heads {
+    /// The branch that the source's HEAD names.
+    pub(super) fn default_branch(&self, repo_url: &str) -> Result<String, Terminal> {
+        match &self.default {
+            Some(branch) => Ok(branch.clone()),
+            None if self.branches.is_empty() => Ok("main".to_owned()),
+            None => {
+                let message = format!("{repo_url} has no default branch (its HEAD is detached); name one");
+                Err(Terminal::new(ErrorCode::BranchNotFound, message))
+            }
+        }
+    }
+}
+
+impl Source {
+    pub(super) fn parse(repo_url: &str) -> Result<Self, Terminal> {
+        if let Some(path) = repo_url.strip_prefix("file://") {
+            return Self::path(Path::new(path), repo_url);
+        }
+        match repo_url.split_once("://") {
+            Some(("http" | "https" | "ssh", _)) => Ok(Self::Address(repo_url.to_owned())),
+            Some((scheme, _)) => {
+                let message = format!("repositories are not fetched by {scheme}: use a path, https or ssh");
+                Err(Terminal::new(ErrorCode::InvalidRequest, message))
+            }
+            None => Self::path(Path::new(repo_url), repo_url),
+        }
+    }
+
+    fn path(path: &Path, repo_url: &str) -> Result<Self, Terminal> {
+        let missing = |error: std::io::Error| {
+            Terminal::new(ErrorCode::RepositoryNotFound, format!("{repo_url} cannot be opened: {error}"))
+        };
+        Ok(Self::Path(path.canonicalize().map_err(missing)?))
+    }
+
+    /// The address for git.
+    pub(super) fn address(&self) -> String {
+        match self {
+            Self::Path(path) => path.display().to_string(),
+            Self::Address(address) => address.clone(),
+        }
+    }
+
+    /// A name for the copy: readable, and unique by the address.
+    pub(super) fn name(&self) -> String {
+        let address = self.address();
+        let last = address.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
+        let last = last.strip_suffix(".git").unwrap_or(last);
+        let readable: String =
+            last.chars().filter(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).take(40).collect();
+        format!("{readable}-{}", &Digest256::of(address.as_bytes()).as_str()[..8])
+    }
+
+    /// The branches.
+    pub(super) async fn heads(&self, git: &Git) -> Result<Heads, ForgeError> {
+        let mut command = self.command(git)?;
+        command.args(["ls-remote", "--symref", "--"]).arg(self.address()).args(["HEAD", "refs/heads/*"]);
+        let answer = git::answer(command, b"").await?;
+        if !answer.success {
+            return Err(self.refused(&answer.stderr));
+        }
+        let mut heads = Heads::default();
+        for line in String::from_utf8_lossy(&answer.stdout).lines() {
+            let Some((value, name)) = line.split_once('\t') else { continue };
+            if let Some(branch) = value.strip_prefix("ref: refs/heads/") {
+                heads.default = Some(branch.to_owned());
+            } else if let (Some(branch), Ok(commit)) = (name.strip_prefix("refs/heads/"), value.parse()) {
+                heads.branches.insert(branch.to_owned(), commit);
+            }
+        }
+        if heads.default.is_none() && heads.branches.is_empty() {
+            heads.default = self.unborn_branch();
+        }
+        Ok(heads)
+    }
+
+    /// Fetches a branch into the copy.
+    pub(super) async fn fetch(&self, git: &Git, branch: &str) -> Result<(), ForgeError> {
+        let mut command = self.command(git)?;
+        let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
+        command.arg("--git-dir").arg(git.repository());
+        command.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"]).arg(self.address()).arg(refspec);
+        let answer = git::answer(command, b"").await?;
+        if answer.success { Ok(()) } else { Err(self.refused(&answer.stderr)) }
+    }
+
+    /// git for talking to the source. A path that belongs to somebody else is read all the same: the user named it, and
+    /// only git's upload side runs there, which takes no commands from a repository's own configuration.
+    fn command(&self, git: &Git) -> Result<Command, Unavailable> {
+        let mut command = git::command();
+        if let Self::Path(path) = self {
+            let file = git.repository().with_file_name("gitconfig");
+            let escaped = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
+            let text = format!("[safe]\n\tdirectory = \"{escaped}\"\n\tdirectory = \"{escaped}/.git\"\n");
+            std::fs::write(&file, text).map_err(|error| Unavailable::new("the forge", error))?;
+            command.env("GIT_CONFIG_GLOBAL", file);
+        }
+        Ok(command)
+    }
+
+    /// The branch that a repository without commits will begin with.
+    fn unborn_branch(&self) -> Option<String> {
+        let Self::Path(path) = self else { return None };
+        let heads = [path.join(".git/HEAD"), path.join("HEAD")];
+        let text = heads.iter().find_map(|head| std::fs::read_to_string(head).ok())?;
+        let branch = text.trim().strip_prefix("ref: refs/heads/")?;
+        domain::is_branch_name(branch).then(|| branch.to_owned())
+    }
+
+    fn refused(&self, stderr: &str) -> ForgeError {
+        let said = stderr.trim();
+        let address = self.address();
+        let denied = ["Authentication failed", "could not read Username", "Permission denied", "403"];
+        let code = if denied.iter().any(|sign| said.contains(sign)) {
+            ErrorCode::RepositoryForbidden
+        } else if ["does not appear to be a git repository", "not found", "does not exist", "not a git repository"]
+            .iter()
+            .any(|sign| said.contains(sign))
+        {
+            ErrorCode::RepositoryNotFound
+        } else {
+            return Unavailable::new("the repository", format!("{address}: {said}")).into();
+        };
+        let hint = match self {
+            Self::Path(_) => " (is it a git repository?)",
+            Self::Address(_) => "",
+        };
+        Terminal::new(code, format!("{address} cannot be read{hint}: {said}")).into()
+    }
+}

@@ -1,0 +1,237 @@
+//! The settings of the program: environment variables and `.env`. The only place that reads either.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use domain::ports::{SecretName, Secrets};
+use domain::{MicroDollars, Unavailable};
+use secrecy::SecretString;
+
+/// Every variable that is read, under the name that each system's users know; ours under `BACKSPACE_`.
+pub mod variables {
+    /// Key of the Claude API. Secret.
+    pub const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
+    /// Address of the Claude API.
+    pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
+    /// Token of GitHub. Secret.
+    pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
+    /// Id of the Modal token.
+    pub const MODAL_TOKEN_ID: &str = "MODAL_TOKEN_ID";
+    /// The Modal token. Secret.
+    pub const MODAL_TOKEN_SECRET: &str = "MODAL_TOKEN_SECRET";
+    /// The longest reply to ask the model for, in tokens.
+    pub const MAX_TOKENS: &str = "MAX_TOKENS";
+    /// What is logged to stderr: `error`, `warn`, `info`, `debug`, or per module.
+    pub const LOG_LEVEL: &str = "LOG_LEVEL";
+    /// Where traces go, by OTLP over HTTP.
+    pub const OTEL_EXPORTER_OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    /// Headers for that, `name=value,name=value`.
+    pub const OTEL_EXPORTER_OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+    /// Where sessions, blobs, repositories and sandboxes are kept.
+    pub const BACKSPACE_HOME: &str = "BACKSPACE_HOME";
+    /// The model, when the request names none.
+    pub const BACKSPACE_MODEL: &str = "BACKSPACE_MODEL";
+    /// How commands are contained: `isolated` (default) or `reduced`.
+    pub const BACKSPACE_SANDBOX: &str = "BACKSPACE_SANDBOX";
+    /// Directories with toolchains that commands may see, read-only, and find on their PATH; separated by `:`.
+    pub const BACKSPACE_SANDBOX_PATH: &str = "BACKSPACE_SANDBOX_PATH";
+    /// The longest a command of the model may take, in seconds.
+    pub const BACKSPACE_COMMAND_SECONDS: &str = "BACKSPACE_COMMAND_SECONDS";
+    /// Name on commits.
+    pub const BACKSPACE_AUTHOR_NAME: &str = "BACKSPACE_AUTHOR_NAME";
+    /// Mail address on commits.
+    pub const BACKSPACE_AUTHOR_EMAIL: &str = "BACKSPACE_AUTHOR_EMAIL";
+    /// The most a run may cost, in dollars, when the request does not say.
+    pub const BACKSPACE_MAX_COST_USD: &str = "BACKSPACE_MAX_COST_USD";
+}
+
+/// The address of the real Claude API.
+pub(crate) const CLAUDE_URL: &str = "https://api.anthropic.com";
+
+/// The model, when nothing names one.
+pub(crate) const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
+
+/// How commands are contained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containment {
+    /// In namespaces, under Landlock and seccomp.
+    Isolated,
+    /// Under Landlock and seccomp only.
+    Reduced,
+}
+
+/// The settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where everything is kept.
+    pub home: PathBuf,
+    /// Address of the model's service.
+    pub model_url: String,
+    /// The model, when the request names none.
+    pub model: String,
+    /// The longest reply to ask for.
+    pub max_tokens: u32,
+    /// What is logged.
+    pub log_level: String,
+    /// Where traces go, and with which headers.
+    pub collector: Option<(String, Option<String>)>,
+    /// How commands are contained.
+    pub containment: Containment,
+    /// Toolchains for commands.
+    pub sandbox_path: Vec<PathBuf>,
+    /// The longest a command of the model may take, in seconds.
+    pub command_seconds: Option<u64>,
+    /// Who commits are by.
+    pub author: (String, String),
+    /// The most a run may cost, when the request does not say.
+    pub max_cost: Option<MicroDollars>,
+    /// Keys and tokens.
+    pub secrets: EnvironmentSecrets,
+}
+
+/// A variable that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{name} is {value:?}: {problem}")]
+pub struct SettingsError {
+    name: &'static str,
+    value: String,
+    problem: String,
+}
+
+impl Settings {
+    /// Reads the settings from the environment of the process and, below it, from `.env` in the working directory.
+    pub fn read() -> anyhow::Result<Self> {
+        let file = match std::fs::read_to_string(".env") {
+            Ok(text) => parse_env_file(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
+            Err(error) => return Err(anyhow::Error::new(error).context("cannot read .env")),
+        };
+        Ok(Self::from(|name| process_variable(name).or_else(|| file.get(name).cloned()))?)
+    }
+
+    /// Makes the settings from what `variable` says; empty counts as not set.
+    pub fn from(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+        use variables as names;
+        let get = |name| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let secret = |name| get(name).map(SecretString::from);
+        let containment = match get(names::BACKSPACE_SANDBOX).as_deref() {
+            None | Some("isolated") => Containment::Isolated,
+            Some("reduced") => Containment::Reduced,
+            Some(other) => return Err(problem(names::BACKSPACE_SANDBOX, other, "say isolated or reduced")),
+        };
+        let number =
+            |name, value: String| value.parse().map_err(|_| problem(name, &value, "a whole number is expected"));
+        let max_tokens = get(names::MAX_TOKENS).map(|value| number(names::MAX_TOKENS, value)).transpose()?;
+        let seconds = get(names::BACKSPACE_COMMAND_SECONDS)
+            .map(|value| number(names::BACKSPACE_COMMAND_SECONDS, value))
+            .transpose()?;
+        let max_cost = get(names::BACKSPACE_MAX_COST_USD)
+            .map(|value| {
+                value.parse().map_err(|error: domain::InvalidAmount| {
+                    problem(names::BACKSPACE_MAX_COST_USD, &value, &error.to_string())
+                })
+            })
+            .transpose()?;
+        let headers = get(names::OTEL_EXPORTER_OTLP_HEADERS);
+        let sandbox_path = get(names::BACKSPACE_SANDBOX_PATH).unwrap_or_default();
+        Ok(Self {
+            home: home(&get, &variable)?,
+            model_url: get(names::ANTHROPIC_BASE_URL).unwrap_or_else(|| CLAUDE_URL.to_owned()),
+            model: get(names::BACKSPACE_MODEL).unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            max_tokens: max_tokens.map_or(agent::DEFAULT_MAX_TOKENS, |tokens: u64| {
+                u32::try_from(tokens).unwrap_or(u32::MAX).clamp(1024, 128_000)
+            }),
+            log_level: get(names::LOG_LEVEL).unwrap_or_else(|| "warn".to_owned()),
+            collector: get(names::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| (endpoint, headers)),
+            containment,
+            sandbox_path: sandbox_path.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
+            command_seconds: seconds,
+            author: (
+                get(names::BACKSPACE_AUTHOR_NAME).unwrap_or_else(|| "Tiny Backspace".to_owned()),
+                get(names::BACKSPACE_AUTHOR_EMAIL).unwrap_or_else(|| "agent@tiny-backspace.invalid".to_owned()),
+            ),
+            max_cost,
+            secrets: EnvironmentSecrets {
+                model_key: secret(names::ANTHROPIC_API_KEY),
+                forge_token: secret(names::GITHUB_TOKEN),
+                sandbox_token_id: secret(names::MODAL_TOKEN_ID),
+                sandbox_token_secret: secret(names::MODAL_TOKEN_SECRET),
+            },
+        })
+    }
+}
+
+fn problem(name: &'static str, value: &str, problem: &str) -> SettingsError {
+    SettingsError { name, value: value.to_owned(), problem: problem.to_owned() }
+}
+
+fn home(
+    get: &impl Fn(&'static str) -> Option<String>,
+    variable: &impl Fn(&'static str) -> Option<String>,
+) -> Result<PathBuf, SettingsError> {
+    let chosen = get(variables::BACKSPACE_HOME).map(PathBuf::from);
+    let data = || variable("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
+    let user = || variable("HOME").map(|home| Path::new(&home).join(".local/share"));
+    let home = chosen.or_else(|| data().or_else(user).map(|base| base.join("tiny-backspace")));
+    home.ok_or_else(|| problem(variables::BACKSPACE_HOME, "", "neither it nor HOME is set"))
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the owner of the environment")]
+fn process_variable(name: &'static str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// The lines `NAME=value` of a `.env` file; values may stand in quotes, `#` begins a comment line.
+fn parse_env_file(text: &str) -> HashMap<String, String> {
+    let mut variables = HashMap::new();
+    for line in text.lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else { continue };
+        let value = value.trim();
+        let quoted = |mark: char| value.strip_prefix(mark).and_then(|rest| rest.strip_suffix(mark));
+        let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+        variables.insert(name.trim().to_owned(), value.to_owned());
+    }
+    variables
+}
+
+/// Secrets that were read from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct EnvironmentSecrets {
+    model_key: Option<SecretString>,
+    forge_token: Option<SecretString>,
+    sandbox_token_id: Option<SecretString>,
+    sandbox_token_secret: Option<SecretString>,
+}
+
+impl EnvironmentSecrets {
+    /// The same with another key for the model's service.
+    #[must_use]
+    pub fn with_model_key(self, key: SecretString) -> Self {
+        Self { model_key: Some(key), ..self }
+    }
+
+    /// A secret.
+    pub fn of(&self, name: SecretName) -> Option<SecretString> {
+        match name {
+            SecretName::ModelKey => self.model_key.clone(),
+            SecretName::ForgeToken => self.forge_token.clone(),
+            SecretName::SandboxTokenId => self.sandbox_token_id.clone(),
+            SecretName::SandboxTokenSecret => self.sandbox_token_secret.clone(),
+        }
+    }
+
+    /// All of them, for the masker.
+    pub fn all(&self) -> impl Iterator<Item = SecretString> {
+        SecretName::ALL.into_iter().filter_map(|name| self.of(name))
+    }
+}
+
+#[async_trait]
+impl Secrets for EnvironmentSecrets {
+    async fn get(&self, name: SecretName) -> Result<Option<SecretString>, Unavailable> {
+        Ok(self.of(name))
+    }
+}

@@ -1,0 +1,128 @@
+//! Where executions of the workflow stand, for the interpreter and for whoever answers a waiting task.
+
+use asl::{End, Failure, Journal, JournalError, Place, Position, TaskAnswer};
+use async_trait::async_trait;
+use domain::ports::ExecutionState;
+use domain::{Digest256, StepOutput, TaskToken, Unavailable};
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{Store, unavailable, unreadable};
+
+/// Nothing waits this long; the caller's own time-out comes first.
+const VERY_LONG: std::time::Duration = std::time::Duration::from_secs(3600);
+
+fn digest(token: &str) -> Digest256 {
+    Digest256::of(token.as_bytes())
+}
+
+fn find(connection: &Connection, token: &str) -> Result<Option<String>, rusqlite::Error> {
+    let mut statement = connection.prepare_cached("SELECT answer FROM tokens WHERE digest = ?1")?;
+    Ok(statement.query_row([digest(token).as_str()], |row| row.get(0)).optional()?.flatten())
+}
+
+fn answer(text: Option<String>) -> Result<Option<TaskAnswer>, JournalError> {
+    text.map(|text| serde_json::from_str(&text).map_err(JournalError::new)).transpose()
+}
+
+impl Store {
+    fn position(&self, execution: &str) -> Result<Option<Position>, Unavailable> {
+        let query = "SELECT position FROM executions WHERE name = ?1";
+        let sealed: Option<Vec<u8>> =
+            self.connection().query_row(query, [execution], |row| row.get(0)).optional().map_err(unavailable)?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let text = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new("the store's key", error))?;
+        serde_json::from_slice(&text).map(Some).map_err(unreadable)
+    }
+
+    /// How an execution stands.
+    pub fn execution_state(&self, execution: &str) -> Result<ExecutionState, Unavailable> {
+        Ok(match self.position(execution)? {
+            None => ExecutionState::Unknown,
+            Some(Position { place: Place::In(_), .. }) => ExecutionState::Running,
+            Some(Position { place: Place::Ended(_), .. }) => ExecutionState::Ended,
+        })
+    }
+
+    /// How an execution ended, if it has.
+    pub fn execution_end(&self, execution: &str) -> Result<Option<End>, Unavailable> {
+        Ok(match self.position(execution)?.map(|position| position.place) {
+            Some(Place::Ended(end)) => Some(end),
+            Some(Place::In(_)) | None => None,
+        })
+    }
+
+    /// Answers a waiting task; false when nobody waits for it any more.
+    pub fn complete(&self, token: &TaskToken, output: &StepOutput) -> Result<bool, Unavailable> {
+        let output = serde_json::to_value(output).map_err(unreadable)?;
+        let text = serde_json::to_string(&TaskAnswer::Success { output }).map_err(unreadable)?;
+        let query = "UPDATE tokens SET answer = ?2, open = 0 WHERE digest = ?1 AND open = 1 AND answer IS NULL";
+        let taken = self.connection().execute(query, params![digest(&token.0).as_str(), text]).map_err(unavailable)?;
+        self.tell();
+        Ok(taken == 1)
+    }
+
+    /// Ends an execution that has not ended, skipping what its definition says about endings.
+    pub fn abort_execution(&self, execution: &str, cause: &str) -> Result<(), Unavailable> {
+        let Some(mut position) = self.position(execution)? else { return Ok(()) };
+        if let Place::In(_) = position.place {
+            position.place = Place::Ended(End::Aborted(Failure::new("States.Aborted", cause)));
+            self.save_position(execution, &position)?;
+        }
+        Ok(())
+    }
+
+    fn save_position(&self, execution: &str, position: &Position) -> Result<(), Unavailable> {
+        let text = serde_json::to_vec(position).map_err(unreadable)?;
+        let sealed = self.seal.seal(&text).map_err(|error| Unavailable::new("the store's key", error))?;
+        let (ended, token) = match &position.place {
+            Place::In(visit) => (false, visit.token.as_deref()),
+            Place::Ended(_) => (true, None),
+        };
+        let token = token.map(digest);
+        let token = token.as_ref().map(Digest256::as_str);
+        let mut connection = self.connection();
+        let transaction = connection.transaction().map_err(unavailable)?;
+        let save = "INSERT INTO executions (name, position, ended) VALUES (?1, ?2, ?3)
+                    ON CONFLICT (name) DO UPDATE SET position = ?2, ended = ?3";
+        transaction.execute(save, params![execution, sealed, ended]).map_err(unavailable)?;
+        // A token is open as long as the position names it.
+        let close = "UPDATE tokens SET open = 0 WHERE execution = ?1 AND digest IS NOT ?2 AND open = 1";
+        transaction.execute(close, params![execution, token]).map_err(unavailable)?;
+        if let Some(token) = token {
+            let open = "INSERT OR IGNORE INTO tokens (digest, execution, open) VALUES (?1, ?2, 1)";
+            transaction.execute(open, params![token, execution]).map_err(unavailable)?;
+        }
+        transaction.commit().map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl Journal for Store {
+    async fn load(&self, execution: &str) -> Result<Option<Position>, JournalError> {
+        self.position(execution).map_err(JournalError::new)
+    }
+
+    async fn save(&self, execution: &str, position: &Position) -> Result<(), JournalError> {
+        self.save_position(execution, position).map_err(JournalError::new)
+    }
+
+    async fn find_answer(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
+        answer(find(&self.connection(), token).map_err(JournalError::new)?)
+    }
+
+    async fn wait_for_answer(&self, _execution: &str, token: &str) -> Result<TaskAnswer, JournalError> {
+        loop {
+            let found = self.wait_for(VERY_LONG, |connection| find(connection, token)).await;
+            if let Some(answer) = answer(found.map_err(JournalError::new)?)? {
+                return Ok(answer);
+            }
+        }
+    }
+
+    async fn close_token(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
+        let close = "UPDATE tokens SET open = 0 WHERE digest = ?1";
+        let connection = self.connection();
+        connection.execute(close, [digest(token).as_str()]).map_err(JournalError::new)?;
+        answer(find(&connection, token).map_err(JournalError::new)?)
+    }
+}

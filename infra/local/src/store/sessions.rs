@@ -1,0 +1,92 @@
+//! The sessions' records.
+
+use async_trait::async_trait;
+use domain::ports::{SessionSummary, Sessions};
+use domain::{Principal, RunNumber, Session, SessionId, TaskToken, Unavailable};
+use rusqlite::{OptionalExtension as _, params};
+
+use super::{Store, unavailable, unreadable};
+
+const LIST: &str = "
+    SELECT summary FROM sessions
+    WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id < ?2)
+    ORDER BY id DESC LIMIT ?3
+";
+
+impl Store {
+    fn one_text(&self, query: &str, id: &SessionId) -> Result<Option<String>, Unavailable> {
+        let found = self.connection().query_row(query, [id.as_str()], |row| row.get(0)).optional();
+        found.map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl Sessions for Store {
+    async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
+        let fixed = serde_json::to_string(session).map_err(unreadable)?;
+        let shown = serde_json::to_string(summary).map_err(unreadable)?;
+        let row =
+            params![session.id.as_str(), session.owner.as_str(), fixed, shown, summary.updated_at.as_microsecond(),];
+        let query =
+            "INSERT OR IGNORE INTO sessions (id, owner, session, summary, updated_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+        Ok(self.connection().execute(query, row).map_err(unavailable)? == 1)
+    }
+
+    async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable> {
+        let found = self.one_text("SELECT session FROM sessions WHERE id = ?1", id)?;
+        found.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
+    }
+
+    async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
+        let found = self.one_text("SELECT summary FROM sessions WHERE id = ?1", id)?;
+        found.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
+    }
+
+    async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
+        let shown = serde_json::to_string(summary).map_err(unreadable)?;
+        let query = "UPDATE sessions SET summary = ?2, updated_at = ?3 WHERE id = ?1 AND updated_at <= ?3";
+        let row = params![summary.id.as_str(), shown, summary.updated_at.as_microsecond()];
+        self.connection().execute(query, row).map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        owner: Option<&Principal>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<SessionSummary>, Unavailable> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(LIST).map_err(unavailable)?;
+        let row = params![
+            owner.map(Principal::as_str),
+            before.map(SessionId::as_str),
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ];
+        let texts = statement.query_map(row, |row| row.get::<_, String>(0)).map_err(unavailable)?;
+        texts.map(|text| serde_json::from_str(&text.map_err(unavailable)?).map_err(unreadable)).collect()
+    }
+
+    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
+        let sealed = self.seal.seal(token.0.as_bytes()).map_err(|error| Unavailable::new("the store's key", error))?;
+        let query = "UPDATE sessions SET token_run = ?2, token = ?3 WHERE id = ?1";
+        self.connection().execute(query, params![id.as_str(), run.0, sealed]).map_err(unavailable)?;
+        Ok(())
+    }
+
+    async fn take_token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction().map_err(unavailable)?;
+        let query = "SELECT token FROM sessions WHERE id = ?1 AND token_run = ?2 AND token IS NOT NULL";
+        let sealed: Option<Vec<u8>> = transaction
+            .query_row(query, params![id.as_str(), run.0], |row| row.get(0))
+            .optional()
+            .map_err(unavailable)?;
+        let Some(sealed) = sealed else { return Ok(None) };
+        let clear = "UPDATE sessions SET token = NULL, token_run = NULL WHERE id = ?1";
+        transaction.execute(clear, [id.as_str()]).map_err(unavailable)?;
+        transaction.commit().map_err(unavailable)?;
+        let token = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new("the store's key", error))?;
+        Ok(Some(TaskToken(String::from_utf8(token).map_err(unreadable)?)))
+    }
+}

@@ -1,0 +1,214 @@
+//! The composition root of the one-machine world: one constructor per port.
+
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::{
+    AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Plan, Prepare, StepHandler, ToolLimits,
+};
+use anyhow::Context as _;
+use asl::Interpreter;
+use domain::commands::Desk;
+use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
+use domain::{Masker, Model, Session, Setup};
+use sandbox::Mode;
+use secrecy::SecretString;
+use telemetry::{Collector, Service, Tracing, Tree};
+
+use crate::blobs::DirectoryBlobs;
+use crate::clock::{RandomIds, WallClock};
+use crate::engine::{Engine, Steps};
+use crate::forge::LocalForge;
+use crate::live::LiveChannel;
+use crate::lock::Locks;
+use crate::sandboxes::LocalSandboxes;
+use crate::settings::{Containment, Settings};
+use crate::store::Store;
+
+/// Everything the program works with.
+pub struct World {
+    /// The settings it was made from.
+    pub settings: Settings,
+    /// Logs, records, executions.
+    pub store: Store,
+    /// Large contents.
+    pub blobs: Arc<DirectoryBlobs>,
+    /// Repositories and pull requests.
+    pub forge: Arc<LocalForge>,
+    /// Sandboxes.
+    pub sandboxes: Arc<LocalSandboxes>,
+    /// Replies while they are written.
+    pub live: Arc<LiveChannel>,
+    /// Spans.
+    pub traces: Arc<Tracing>,
+    /// Spans for `--trace`, when they are kept.
+    pub tree: Option<Arc<Tree>>,
+    /// Executions.
+    pub engine: Arc<Engine>,
+    /// Who drives which session.
+    pub locks: Locks,
+    masker: Masker,
+}
+
+impl World {
+    /// Makes the world that the settings describe. `tree` asks for spans to be kept for `--trace`.
+    pub fn new(settings: Settings, keep_tree: KeepTree) -> anyhow::Result<Self> {
+        let home = &settings.home;
+        private_directory(home).with_context(|| format!("cannot use {}", home.display()))?;
+        let program = own_program()?;
+        let mode = match settings.containment {
+            Containment::Isolated => Mode::Isolated,
+            Containment::Reduced => Mode::Reduced,
+        };
+        let store = Store::open(home)?;
+        let tree = (keep_tree == KeepTree::Yes).then(Arc::<Tree>::default);
+        let service = Service { version: env!("CARGO_PKG_VERSION").to_owned(), environment: "local".to_owned() };
+        let mut tracing = Tracing::builder(service);
+        if let Some((endpoint, headers)) = &settings.collector {
+            let mut collector = Collector::new(endpoint).context("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+            if let Some(headers) = headers {
+                collector = collector.headers(headers).context("OTEL_EXPORTER_OTLP_HEADERS")?;
+            }
+            tracing = tracing.collector(collector);
+        }
+        if let Some(tree) = &tree {
+            tracing = tracing.sink(Arc::clone(tree) as Arc<dyn Traces>);
+        }
+        Ok(Self {
+            engine: Arc::new(Engine::new(store.clone())),
+            blobs: Arc::new(DirectoryBlobs::new(home.join("blobs"))),
+            forge: Arc::new(LocalForge::new(home.join("forge"))),
+            sandboxes: Arc::new(LocalSandboxes::new(
+                home.join("sandboxes"),
+                program,
+                mode,
+                settings.sandbox_path.clone(),
+            )),
+            live: Arc::default(),
+            traces: Arc::new(tracing.build()),
+            tree,
+            locks: Locks::new(&home.join("locks"))?,
+            masker: Masker::new(settings.secrets.all()),
+            store,
+            settings,
+        })
+    }
+
+    /// The ports of commands.
+    pub fn desk(&self) -> Desk {
+        Desk {
+            log: Arc::new(self.store.clone()),
+            sessions: Arc::new(self.store.clone()),
+            workflows: Arc::clone(&self.engine) as _,
+            clock: Arc::new(WallClock),
+            ids: Arc::new(RandomIds),
+            masker: self.masker.clone(),
+        }
+    }
+
+    /// What new sessions will have in common in their calls to the model.
+    pub fn setup(&self) -> anyhow::Result<Setup> {
+        Ok(agent::setup(&self.tool_limits(), self.settings.max_tokens)?)
+    }
+
+    fn tool_limits(&self) -> ToolLimits {
+        let mut limits = ToolLimits::default();
+        if let Some(seconds) = self.settings.command_seconds {
+            limits.command = Duration::from_secs(seconds.clamp(1, 600));
+        }
+        limits
+    }
+
+    /// An interpreter of the workflow whose steps talk to the model at `url`.
+    pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
+        let mut configuration = claude::Configuration::new(key)?;
+        configuration.base_url = url.to_owned();
+        let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
+        let common = Common {
+            log: Arc::new(self.store.clone()) as Arc<dyn EventLog>,
+            sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
+            clock: Arc::new(WallClock) as Arc<dyn Clock>,
+            ids: Arc::new(RandomIds),
+            traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
+            masker: self.masker.clone(),
+        };
+        Ok(Arc::new(self.engine.interpreter(common, self.steps(model))?))
+    }
+
+    fn steps(&self, model: Arc<dyn Model>) -> Steps {
+        let blobs: Arc<dyn Blobs> = Arc::clone(&self.blobs) as _;
+        let forge: Arc<dyn Forge> = Arc::clone(&self.forge) as _;
+        let sandboxes = Arc::clone(&self.sandboxes);
+        let workflows = Arc::clone(&self.engine);
+        let live: Arc<dyn LiveText> = Arc::clone(&self.live) as _;
+        let caller = ModelCaller { model, live, blobs: Arc::clone(&blobs) };
+        let (name, email) = self.settings.author.clone();
+        let steps: Vec<Box<dyn StepHandler>> = vec![
+            Box::new(Prepare {
+                forge: Arc::clone(&forge),
+                sandboxes: sandboxes.clone(),
+                blobs: Arc::clone(&blobs),
+                network: Network::None,
+            }),
+            Box::new(Plan { caller: caller.clone(), sandboxes: sandboxes.clone() }),
+            Box::new(GenerateTurn { caller }),
+            Box::new(ExecuteTool {
+                sandboxes: sandboxes.clone(),
+                blobs: Arc::clone(&blobs),
+                limits: self.tool_limits(),
+            }),
+            Box::new(AwaitUser { workflows: workflows.clone(), sandboxes: sandboxes.clone() }),
+            Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
+            Box::new(Finish { sandboxes, workflows }),
+        ];
+        Steps(steps)
+    }
+
+    /// The key of the model's service, if there is one.
+    pub fn model_key(&self) -> Option<SecretString> {
+        self.settings.secrets.of(SecretName::ModelKey)
+    }
+
+    /// Sends what is left of spans; takes two seconds at most.
+    pub async fn flush_traces(&self) {
+        let traces = Arc::clone(&self.traces);
+        if let Err(error) = tokio::task::spawn_blocking(move || traces.flush()).await {
+            tracing::warn!(%error, "spans were not sent");
+        }
+    }
+
+    /// The rendered trace of a session, when spans are kept.
+    pub fn trace_of(&self, session: &Session) -> Option<String> {
+        self.tree.as_ref().map(|tree| tree.render(&session.trace.trace_id))
+    }
+}
+
+/// Whether spans are kept for `--trace`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeepTree {
+    /// They are.
+    Yes,
+    /// They are not.
+    No,
+}
+
+/// This program's file, which is also supervisor and toolbox.
+fn own_program() -> anyhow::Result<PathBuf> {
+    // The link names the file that runs, also when it was replaced on the disk meanwhile; then the name says so.
+    let program = fs::read_link("/proc/self/exe").context("cannot find the program's own file")?;
+    anyhow::ensure!(program.exists(), "the program's file was replaced while it runs; start it again");
+    Ok(program)
+}
+
+/// Makes a directory that only its owner can look into.
+fn private_directory(directory: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    let mode = fs::metadata(directory)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(directory, fs::Permissions::from_mode(mode & 0o700))?;
+    }
+    Ok(())
+}

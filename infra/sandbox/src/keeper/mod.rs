@@ -1,0 +1,187 @@
+//! The process that keeps a sandbox's namespaces: pid 1 of its PID namespace, so that with it everything inside ends. It
+//! forks the first process of each exec into a PID, mount and IPC namespace of its own.
+
+use std::ffi::c_int;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount};
+use nix::sched::CloneFlags;
+use nix::sys::prctl::{set_dumpable, set_pdeathsig};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, recv, send, sendmsg, socket, socketpair,
+};
+use nix::sys::wait::waitpid;
+use nix::unistd::{Gid, Pid, Uid, setgroups, sethostname};
+
+use crate::command::Standard;
+use crate::init::{self, Kingdom, privileges};
+use crate::layout::Layout;
+use crate::part::{Failure, Part};
+use crate::restrictions::{self, NOBODY, Restrictions};
+use crate::specification::{Mode, Specification};
+use crate::system;
+use crate::wire::{self, Launch, Report};
+
+mod etc;
+mod root;
+
+/// The supervisor's side of a keeper.
+pub(crate) struct Keeper {
+    process: Pid,
+    socket: OwnedFd,
+}
+
+impl Keeper {
+    /// Makes the namespaces and the root. The lock stays held until the keeper is gone too.
+    pub(crate) fn start(specification: &Specification, layout: &Layout, lock: &File) -> Result<Self, Failure> {
+        let program = restrictions::program(Mode::Isolated)?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+            .map_err(Failure::other("making a socket"))?;
+        let namespaces = CloneFlags::CLONE_NEWUSER
+            | CloneFlags::CLONE_NEWNS
+            | CloneFlags::CLONE_NEWPID
+            | CloneFlags::CLONE_NEWNET
+            | CloneFlags::CLONE_NEWIPC
+            | CloneFlags::CLONE_NEWUTS
+            | CloneFlags::CLONE_NEWCGROUP;
+        let process = system::fork_into(namespaces, || {
+            system::close_all_except(&[theirs.as_raw_fd(), lock.as_raw_fd()]);
+            keep(&theirs, || prepare(specification, layout, program))
+        })
+        .map_err(Failure::of(Part::Namespaces, "making namespaces"))?;
+        drop(theirs);
+        let keeper = Self { process, socket: ours };
+        match keeper.settle() {
+            Ok(()) => Ok(keeper),
+            Err(failure) => {
+                keeper.end();
+                Err(failure)
+            }
+        }
+    }
+
+    fn settle(&self) -> Result<(), Failure> {
+        map_identities(self.process)
+            .map_err(Failure::of(Part::IdentityMaps, "mapping the ids of the user namespace"))?;
+        send(self.socket.as_raw_fd(), b"m", MsgFlags::MSG_NOSIGNAL)
+            .map_err(Failure::other("speaking to the keeper"))?;
+        let mut answer = vec![0_u8; 64 << 10];
+        let length = recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty())
+            .map_err(Failure::other("listening to the keeper"))?;
+        serde_json::from_slice(&answer[..length]).map_err(Failure::other("the keeper ended while it set up"))?
+    }
+
+    /// Has an exec forked that finds its command on `control`.
+    pub(crate) fn launch(&self, control: &UnixStream, standard: &Standard) -> nix::Result<()> {
+        let descriptors: [RawFd; 4] =
+            [control.as_raw_fd(), standard.input.as_raw_fd(), standard.output.as_raw_fd(), standard.error.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&descriptors)];
+        let byte = [std::io::IoSlice::new(b"e")];
+        sendmsg::<()>(self.socket.as_raw_fd(), &byte, &rights, MsgFlags::MSG_NOSIGNAL, None).map(|_| ())
+    }
+
+    /// Readable when the keeper is gone: it never speaks again after its set-up.
+    pub(crate) fn alive(&self) -> impl AsFd + '_ {
+        self.socket.as_fd()
+    }
+
+    /// Returns when nothing inside is left: the death of a namespace's first process waits for all others.
+    pub(crate) fn end(&self) {
+        let _ = kill(self.process, Signal::SIGKILL);
+        while waitpid(self.process, None) == Err(Errno::EINTR) {}
+    }
+}
+
+/// Root gives the namespace itself, for mounts only, and nobody; an ordinary user has but itself to give.
+fn map_identities(process: Pid) -> std::io::Result<()> {
+    let file = |name: &str| format!("/proc/{process}/{name}");
+    let (user, group) = (Uid::effective(), Gid::effective());
+    if user.is_root() {
+        let map = format!("0 0 1\n1000 {NOBODY} 1\n");
+        fs::write(file("uid_map"), &map)?;
+        return fs::write(file("gid_map"), &map);
+    }
+    fs::write(file("uid_map"), format!("1000 {user} 1\n"))?;
+    fs::write(file("setgroups"), "deny")?;
+    fs::write(file("gid_map"), format!("1000 {group} 1\n"))
+}
+
+/// The keeper's life.
+fn keep(socket: &OwnedFd, prepare: impl FnOnce() -> Result<Prepared, Failure>) -> c_int {
+    let mut go = [0_u8; 1];
+    // Before the maps are written nothing here has a user.
+    if set_pdeathsig(Signal::SIGKILL).is_err() || recv(socket.as_raw_fd(), &mut go, MsgFlags::empty()) != Ok(1) {
+        return libc::EXIT_FAILURE;
+    }
+    let prepared = prepare();
+    let answer = serde_json::to_vec(&prepared.as_ref().map(|_| ()).map_err(Clone::clone)).unwrap_or_default();
+    let answered = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL);
+    match (prepared, answered) {
+        (Ok(prepared), Ok(_)) => serve(socket, &prepared),
+        (Err(_), _) | (_, Err(_)) => libc::EXIT_FAILURE,
+    }
+}
+
+struct Prepared {
+    restrictions: Restrictions,
+}
+
+fn prepare(
+    specification: &Specification,
+    layout: &Layout,
+    program: seccompiler::BpfProgram,
+) -> Result<Prepared, Failure> {
+    let privileges = || Failure::of(Part::Privileges, "becoming root of the namespace");
+    // An ordinary user may not, which is why its map denies it: the groups it has stay, and name nothing inside.
+    if Uid::effective().is_root() {
+        setgroups(&[]).map_err(privileges())?;
+    }
+    set_dumpable(false).map_err(privileges())?;
+    sethostname("sandbox").map_err(Failure::of(Part::Namespaces, "naming the host"))?;
+    let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
+        .map_err(Failure::of(Part::Loopback, "making a socket"))?;
+    system::loopback_up(any.as_fd()).map_err(Failure::of(Part::Loopback, "bringing it up"))?;
+    root::build(specification)?;
+    system::ignore_children().map_err(privileges())?;
+    Ok(Prepared { restrictions: Restrictions::isolated(layout, program)? })
+}
+
+/// Forks execs until the supervisor is gone.
+fn serve(socket: &OwnedFd, prepared: &Prepared) -> c_int {
+    loop {
+        let descriptors = match system::receive_descriptors(socket.as_fd()) {
+            Ok(Some(descriptors)) => descriptors,
+            Err(Errno::EINTR) => continue,
+            Ok(None) | Err(_) => return libc::EXIT_SUCCESS,
+        };
+        let Ok([control, input, output, error]) = <[OwnedFd; 4]>::try_from(descriptors) else { continue };
+        let control = UnixStream::from(control);
+        let Ok(mut for_failure) = control.try_clone() else { continue };
+        let standard = Standard { input, output, error };
+        let own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC;
+        let forked = system::fork_into(own, || {
+            system::close(&[socket.as_raw_fd(), for_failure.as_raw_fd()]);
+            init::run(Kingdom::Namespace, control, standard, &prepared.restrictions, settle)
+        });
+        if let Err(error) = forked {
+            let failure = Failure::of(Part::Namespaces, "forking an exec")(error);
+            let _ = wire::send(&mut for_failure, &Report::NotStarted(failure), &[]);
+        }
+    }
+}
+
+/// An exec's own view: its processes, its shared memory. Then no more rights to mount anything.
+fn settle(launch: &Launch) -> Result<(), Failure> {
+    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)
+        .map_err(Failure::of(Part::Proc, "mounting it for an exec"))?;
+    // A size of 0 would mean no limit.
+    let size = format!("mode=1777,size={}", launch.limits.shared_memory_bytes.max(1));
+    mount(Some("shm"), "/dev/shm", Some("tmpfs"), plain, Some(size.as_str()))
+        .map_err(Failure::of(Part::PrivateMounts, "mounting /dev/shm"))?;
+    privileges::leave_namespace_root()
+}

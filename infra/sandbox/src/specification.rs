@@ -1,0 +1,146 @@
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Limits};
+
+/// How to start a process that calls [`supervise`](crate::supervise): usually the embedding program itself with an argument
+/// of its own.
+#[derive(Clone, Debug)]
+pub struct Launcher {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// What a sandbox is made of. All paths are absolute and UTF-8.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Specification {
+    /// The sandbox's own directory on the host; made when absent, and reopened when it is one already.
+    pub directory: PathBuf,
+    /// How commands are confined.
+    pub mode: Mode,
+    /// What is readable inside besides the system.
+    pub mounts: Vec<Mount>,
+    /// Further directories on PATH, before the system's. One that lies neither under `/usr` nor under a mount's target is
+    /// itself mounted read-only at its own path.
+    pub path: Vec<PathBuf>,
+    /// What commands reach over the network.
+    pub network: Network,
+    /// What each exec may use unless it brings limits of its own.
+    pub limits: Limits,
+}
+
+impl Specification {
+    /// An isolated sandbox in this directory with nothing extra.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            mode: Mode::Isolated,
+            mounts: Vec::new(),
+            path: Vec::new(),
+            network: Network::None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How commands are confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Namespaces, Landlock, seccomp.
+    Isolated,
+    /// Landlock and seccomp only, for machines that refuse namespaces: commands see the host's paths.
+    Reduced,
+}
+
+/// What commands reach over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Nothing; a loopback of their own in isolated mode.
+    None,
+}
+
+/// A file or directory of the host that is readable inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// On the host; must exist and be readable by the sandbox's user.
+    pub source: PathBuf,
+    /// Inside.
+    pub target: PathBuf,
+}
+
+/// Where no mount may be placed, on, above or below: the sandbox's own and the system's directories.
+const RESERVED: [&str; 18] = [
+    "/workspace",
+    "/home/agent",
+    "/tmp",
+    "/state",
+    "/outputs",
+    "/usr",
+    "/etc",
+    "/dev",
+    "/proc",
+    "/sys",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/run",
+    "/var",
+];
+
+impl Specification {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        plain_path(&self.directory, "the directory")?;
+        for mount in &self.mounts {
+            plain_path(&mount.source, "the source of a mount")?;
+            plain_path(&mount.target, "the target of a mount")?;
+            free_target(&mount.target)?;
+        }
+        for directory in &self.path {
+            plain_path(directory, "a directory on PATH")?;
+            if directory.to_string_lossy().contains(':') {
+                return Err(Error::Invalid(format!("{} on PATH contains a colon", directory.display())));
+            }
+            if self.must_be_mounted(directory) {
+                free_target(directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The mounts asked for and those that PATH needs, outer targets before inner ones.
+    pub(crate) fn all_mounts(&self) -> Vec<Mount> {
+        let on_path = self.path.iter().filter(|directory| self.must_be_mounted(directory));
+        let on_path = on_path.map(|directory| Mount { source: directory.clone(), target: directory.clone() });
+        let mut mounts: Vec<Mount> = self.mounts.iter().cloned().chain(on_path).collect();
+        mounts.sort_by_key(|mount| mount.target.components().count());
+        mounts.dedup();
+        mounts
+    }
+
+    fn must_be_mounted(&self, directory: &Path) -> bool {
+        !directory.starts_with("/usr") && !self.mounts.iter().any(|mount| directory.starts_with(&mount.target))
+    }
+}
+
+/// An absolute path without `.`, `..` or NUL, in UTF-8 so that it survives the way to the supervisor.
+fn plain_path(path: &Path, what: &str) -> Result<(), Error> {
+    let mut components = path.components();
+    let plain = components.next() == Some(Component::RootDir)
+        && components.all(|component| matches!(component, Component::Normal(_)))
+        && path.to_str().is_some_and(|text| !text.contains('\0'));
+    if plain { Ok(()) } else { Err(Error::Invalid(format!("{what} is not a plain absolute path: {}", path.display()))) }
+}
+
+fn free_target(target: &Path) -> Result<(), Error> {
+    let reserved = RESERVED.iter().any(|own| target.starts_with(own) || Path::new(own).starts_with(target));
+    if reserved { Err(Error::Invalid(format!("nothing can be mounted at {}", target.display()))) } else { Ok(()) }
+}

@@ -1,0 +1,147 @@
+//! The record of execs on the host: `spool/<exec id>/{started,stdout,stderr,stdout.tail,stderr.tail,exit.json}`.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::{ExecId, Exit};
+
+/// One of the two output streams of an exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output, or both when merged.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Stream {
+    fn head_name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        }
+    }
+
+    fn tail_name(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout.tail",
+            Self::Stderr => "stderr.tail",
+        }
+    }
+}
+
+/// What the spool says of an exec that is not running.
+#[derive(Debug)]
+pub(crate) enum Record {
+    Absent,
+    Finished(Exit),
+    CutOff,
+}
+
+/// The spool of one sandbox. Its files are readable inside when the group is the sandbox's.
+#[derive(Clone, Debug)]
+pub(crate) struct Spool {
+    directory: PathBuf,
+    group: Option<u32>,
+}
+
+impl Spool {
+    pub(crate) fn new(directory: PathBuf, group: Option<u32>) -> Self {
+        Self { directory, group }
+    }
+
+    pub(crate) fn record(&self, id: &ExecId) -> io::Result<Record> {
+        match fs::read(self.path(id, "exit.json")) {
+            Ok(bytes) => Ok(Record::Finished(serde_json::from_slice(&bytes)?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let started = self.path(id, "started").try_exists()?;
+                Ok(if started { Record::CutOff } else { Record::Absent })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes the start durable; only then may the command be started.
+    pub(crate) fn start(&self, id: &ExecId, argv: &[String]) -> io::Result<()> {
+        let directory = self.directory.join(id.as_str());
+        match fs::DirBuilder::new().mode(self.directory_mode()).create(&directory) {
+            Ok(()) => self.give_to_group(&directory)?,
+            // Left by a start that did not come to its record.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+        let mut started = self.create(id, "started")?;
+        serde_json::to_writer(&mut started, &serde_json::json!({ "argv": argv }))?;
+        // On the file systems in use (ext4, xfs, btrfs) this takes the new names on the way to the file along; a further flush
+        // for each directory would triple the price of a start.
+        started.sync_all()
+    }
+
+    /// Takes back a start whose command was never reached.
+    pub(crate) fn take_back(&self, id: &ExecId) -> io::Result<()> {
+        fs::remove_dir_all(self.directory.join(id.as_str()))
+    }
+
+    pub(crate) fn create_head(&self, id: &ExecId, stream: Stream) -> io::Result<File> {
+        self.create(id, stream.head_name())
+    }
+
+    pub(crate) fn write_tail(&self, id: &ExecId, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.create(id, stream.tail_name())?;
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+
+    /// Records the end in one step. Should a power failure take the new name back, the exec counts as cut off, never as not
+    /// started.
+    pub(crate) fn finish(&self, id: &ExecId, exit: &Exit) -> io::Result<()> {
+        let mut file = self.create(id, "exit.json.new")?;
+        serde_json::to_writer(&mut file, exit)?;
+        file.sync_all()?;
+        fs::rename(self.path(id, "exit.json.new"), self.path(id, "exit.json"))
+    }
+
+    pub(crate) fn read(&self, id: &ExecId, stream: Stream, offset: u64, limit: usize) -> io::Result<Vec<u8>> {
+        let mut file = match File::open(self.path(id, stream.head_name())) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(limit as u64).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    pub(crate) fn tail(&self, id: &ExecId, stream: Stream) -> io::Result<Vec<u8>> {
+        match fs::read(self.path(id, stream.tail_name())) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    fn create(&self, id: &ExecId, name: &str) -> io::Result<File> {
+        let path = self.path(id, name);
+        let mode = if self.group.is_some() { 0o640 } else { 0o600 };
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&path)?;
+        self.give_to_group(&path)?;
+        Ok(file)
+    }
+
+    fn give_to_group(&self, path: &Path) -> io::Result<()> {
+        match self.group {
+            Some(group) => std::os::unix::fs::chown(path, None, Some(group)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn directory_mode(&self) -> u32 {
+        if self.group.is_some() { 0o750 } else { 0o700 }
+    }
+
+    fn path(&self, id: &ExecId, name: &str) -> PathBuf {
+        self.directory.join(id.as_str()).join(name)
+    }
+}

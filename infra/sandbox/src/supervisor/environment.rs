@@ -1,0 +1,41 @@
+//! What a command finds in its environment: nothing of the embedding program's.
+
+use std::path::Path;
+
+use super::place::Place;
+use crate::Exec;
+use crate::wire::Launch;
+
+const SYSTEM_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+/// The command with everything looked up that the first process needs.
+pub(super) fn launch(exec: &Exec, place: &Place) -> Launch {
+    let limits = exec.limits.as_ref().unwrap_or(&place.specification.limits).clone();
+    let extra = place.specification.path.iter().map(|directory| text(&place.layout.inside(directory)));
+    let default_search = extra.chain(SYSTEM_PATH.map(str::to_owned)).collect::<Vec<_>>().join(":");
+    let mut environment = vec![("PATH".to_owned(), default_search)];
+    let own = [
+        ("HOME", text(&place.layout.home)),
+        ("TMPDIR", text(&place.layout.tmp)),
+        ("USER", "agent".to_owned()),
+        ("LOGNAME", "agent".to_owned()),
+        ("SHELL", "/bin/bash".to_owned()),
+        ("LANG", "C.UTF-8".to_owned()),
+        ("TERM", "dumb".to_owned()),
+    ];
+    environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    for (name, value) in &exec.environment {
+        environment.retain(|(present, _)| present != name);
+        environment.push((name.clone(), value.clone()));
+    }
+    let search = environment.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.split(':'));
+    let search =
+        search.into_iter().flatten().filter(|directory| directory.starts_with('/')).map(str::to_owned).collect();
+    let working_directory = exec.working_directory.as_deref().unwrap_or(&place.layout.workspace);
+    Launch { argv: exec.argv.clone(), environment, search, working_directory: text(working_directory), limits }
+}
+
+/// Paths were checked to be UTF-8.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

@@ -1,0 +1,182 @@
+//! The reply itself: its blocks, its end, its price in tokens.
+
+use serde_json::{Value, json};
+
+use super::cache::Prompt;
+use super::digest::Digest;
+use super::play::Due;
+use super::request::Request;
+use super::script::{Stop, ToolCall, Turn};
+use super::signature::Place;
+
+/// A reply ready to be sent.
+pub(crate) struct Answer {
+    pub(crate) id: String,
+    pub(crate) model: String,
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) stop: Stop,
+    pub(crate) prompt: Prompt,
+    pub(crate) output_tokens: u64,
+}
+
+/// A block of a reply.
+pub(crate) enum Block {
+    Thinking {
+        thinking: String,
+        signature: String,
+    },
+    Text(String),
+    /// The input is text, because the length limit may have cut it.
+    ToolUse {
+        id: String,
+        name: String,
+        input: String,
+    },
+}
+
+const OVER: &str = "The script has ended: there is nothing more that I was told to do.";
+
+impl Answer {
+    /// Writes the reply that is due after a conversation, which `so_far` digests.
+    pub(crate) fn write(due: &Due<'_>, request: &Request, place: &Place, so_far: &Digest, prompt: Prompt) -> Self {
+        let (blocks, stop) = match due {
+            Due::Turn(turn) => (turn_blocks(turn, request, place, so_far), turn_stop(turn)),
+            Due::Plan(plan) => (vec![Block::Text(plan.to_string())], Stop::EndTurn),
+            Due::Over => (vec![Block::Text(OVER.to_owned())], Stop::EndTurn),
+        };
+        let (blocks, stop) = limit(blocks, stop, request.max_tokens);
+        let bytes: usize = blocks.iter().map(Block::len).sum();
+        Self {
+            id: so_far.id("msg"),
+            model: request.model.id.clone(),
+            blocks,
+            stop,
+            prompt,
+            output_tokens: (bytes as u64).div_ceil(4).max(1).min(request.max_tokens),
+        }
+    }
+
+    /// The message as a plain answer has it.
+    pub(crate) fn message(&self) -> Value {
+        let mut message = self.opening();
+        message["content"] = self.blocks.iter().map(Block::whole).collect();
+        message["stop_reason"] = json!(self.stop.name());
+        message["usage"] = self.prompt.usage(self.output_tokens);
+        message["stop_details"] = self.stop_details();
+        message
+    }
+
+    /// The message as a stream begins it.
+    pub(crate) fn opening(&self) -> Value {
+        json!({
+            "id": self.id,
+            "type": "message",
+            "role": "assistant",
+            "model": self.model,
+            "content": [],
+            "stop_reason": null,
+            "stop_sequence": null,
+            "stop_details": null,
+            "usage": self.prompt.usage(1.min(self.output_tokens)),
+        })
+    }
+
+    pub(crate) fn stop_details(&self) -> Value {
+        match self.stop {
+            Stop::Refusal => json!({ "type": "refusal", "category": null, "explanation": null }),
+            Stop::EndTurn
+            | Stop::MaxTokens
+            | Stop::StopSequence
+            | Stop::ToolUse
+            | Stop::PauseTurn
+            | Stop::ModelContextWindowExceeded => Value::Null,
+        }
+    }
+}
+
+impl Block {
+    /// As a plain answer has it. Input that was cut is left out there.
+    fn whole(&self) -> Value {
+        match self {
+            Self::Thinking { thinking, signature } => {
+                json!({ "type": "thinking", "thinking": thinking, "signature": signature })
+            }
+            Self::Text(text) => json!({ "type": "text", "text": text, "citations": null }),
+            Self::ToolUse { id, name, input } => {
+                let input = serde_json::from_str(input).unwrap_or_else(|_| json!({}));
+                json!({ "type": "tool_use", "id": id, "name": name, "input": input, "caller": { "type": "direct" } })
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.written().len()
+    }
+
+    /// What the model wrote of it.
+    pub(crate) fn written(&self) -> &str {
+        match self {
+            Self::Thinking { thinking, .. } => thinking,
+            Self::Text(text) => text,
+            Self::ToolUse { input, .. } => input,
+        }
+    }
+
+    fn cut(&mut self, bytes: usize) {
+        match self {
+            // Cut thinking would not bear its signature.
+            Self::Thinking { .. } => {}
+            Self::Text(text) | Self::ToolUse { input: text, .. } => {
+                text.truncate(text.floor_char_boundary(bytes.max(1)));
+            }
+        }
+    }
+}
+
+fn turn_stop(turn: &Turn) -> Stop {
+    turn.stop.unwrap_or(if turn.tools.is_empty() { Stop::EndTurn } else { Stop::ToolUse })
+}
+
+fn turn_blocks(turn: &Turn, request: &Request, place: &Place, so_far: &Digest) -> Vec<Block> {
+    let thinking = turn.thinking.as_ref().zip(request.shows_thinking()).map(|(thinking, shown)| {
+        let thinking = if shown { thinking.clone() } else { String::new() };
+        Block::Thinking { signature: place.sign(&thinking), thinking }
+    });
+    let text = turn.text.clone().filter(|text| !text.trim().is_empty()).map(Block::Text);
+    let tools = turn.tools.iter().enumerate().map(|(number, ToolCall { name, input })| {
+        let mut digest = so_far.clone();
+        digest.add_text(&format!("call {number}"));
+        let input = Value::Object(input.clone()).to_string();
+        Block::ToolUse { id: digest.id("toolu"), name: name.clone(), input }
+    });
+    thinking.into_iter().chain(text).chain(tools).collect()
+}
+
+/// Ends a reply at the length limit, or in the middle of its last block when the script wants that.
+fn limit(mut blocks: Vec<Block>, stop: Stop, max_tokens: u64) -> (Vec<Block>, Stop) {
+    let total: usize = blocks.iter().map(Block::len).sum();
+    let mut room = usize::try_from(max_tokens.saturating_mul(4)).unwrap_or(usize::MAX);
+    if stop == Stop::MaxTokens {
+        room = room.min(total - blocks.last().map_or(0, |last| last.len().div_ceil(2)));
+    }
+    if max_tokens == 0 {
+        return (Vec::new(), Stop::MaxTokens);
+    }
+    if total <= room {
+        return (blocks, stop);
+    }
+    let mut kept = 0;
+    for block in &mut blocks {
+        if room == 0 {
+            break;
+        }
+        kept += 1;
+        let length = block.len();
+        if length > room {
+            block.cut(room);
+        }
+        room = room.saturating_sub(length);
+    }
+    blocks.truncate(kept);
+    (blocks, Stop::MaxTokens)
+}

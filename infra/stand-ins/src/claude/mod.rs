@@ -1,0 +1,24 @@
+//! The Claude Messages API on this machine, played from a script.
+
+pub use gate::Gate;
+pub use recorded::Recorded;
+pub use script::{Script, ScriptError};
+pub use server::{Server, Settings};
+
+mod answer;
+mod api_error;
+mod cache;
+mod check;
+mod digest;
+mod fault;
+mod gate;
+mod models;
+mod play;
+mod recorded;
+mod request;
+mod route;
+mod script;
+mod server;
+mod signature;
+mod stream;
+mod wire;

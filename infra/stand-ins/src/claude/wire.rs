@@ -1,0 +1,82 @@
+//! A reply as the events of a stream.
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Block};
+
+/// The events, each as it goes over the wire. `piece_size` is the length of a delta in characters.
+pub(crate) fn events(answer: &Answer, piece_size: usize) -> Vec<String> {
+    let mut events = vec![event(&json!({ "type": "message_start", "message": answer.opening() }))];
+    for (index, block) in answer.blocks.iter().enumerate() {
+        let (start, kind, field) = opening(block);
+        events.push(event(&json!({ "type": "content_block_start", "index": index, "content_block": start })));
+        if index == 0 {
+            events.push(event(&json!({ "type": "ping" })));
+        }
+        let mut delta = |delta: Value| {
+            events.push(event(&json!({ "type": "content_block_delta", "index": index, "delta": delta })));
+        };
+        if let Block::ToolUse { .. } = block {
+            delta(json!({ "type": kind, "partial_json": "" }));
+        }
+        // A tool without input sends no more than the empty piece.
+        if block.written() != "{}" {
+            for piece in pieces(block.written(), piece_size) {
+                delta(json!({ "type": kind, field: piece }));
+            }
+        }
+        if let Block::Thinking { signature, .. } = block {
+            delta(json!({ "type": "signature_delta", "signature": signature }));
+        }
+        events.push(event(&json!({ "type": "content_block_stop", "index": index })));
+    }
+    events.push(event(&json!({
+        "type": "message_delta",
+        "delta": { "stop_reason": answer.stop.name(), "stop_sequence": null, "stop_details": answer.stop_details() },
+        "usage": answer.prompt.counts(answer.output_tokens),
+    })));
+    events.push(event(&json!({ "type": "message_stop" })));
+    events
+}
+
+fn opening(block: &Block) -> (Value, &'static str, &'static str) {
+    match block {
+        Block::Thinking { .. } => {
+            (json!({ "type": "thinking", "thinking": "", "signature": "" }), "thinking_delta", "thinking")
+        }
+        Block::Text(_) => (json!({ "type": "text", "text": "", "citations": null }), "text_delta", "text"),
+        Block::ToolUse { id, name, .. } => {
+            let caller = json!({ "type": "direct" });
+            let block = json!({ "type": "tool_use", "id": id, "name": name, "input": {}, "caller": caller });
+            (block, "input_json_delta", "partial_json")
+        }
+    }
+}
+
+/// One event. Like the real ones some lines end in spaces.
+pub(crate) fn event(data: &Value) -> String {
+    let name = data["type"].as_str().unwrap_or("message");
+    let data = data.to_string();
+    let spaces = " ".repeat(data.len() % 4);
+    format!("event: {name}\ndata: {data}{spaces}\n\n")
+}
+
+fn pieces(text: &str, size: usize) -> Vec<String> {
+    let characters: Vec<char> = text.chars().collect();
+    characters.chunks(size.max(1)).map(|piece| piece.iter().collect()).collect()
+}
+
+/// Cuts text into bytes inside each character that has more than one.
+pub(crate) fn split_characters(text: &str) -> Vec<Bytes> {
+    let bytes = Bytes::copy_from_slice(text.as_bytes());
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    for (position, character) in text.char_indices().filter(|(_, character)| character.len_utf8() > 1) {
+        let inside = position + character.len_utf8() / 2;
+        pieces.push(bytes.slice(start..inside));
+        start = inside;
+    }
+    pieces.push(bytes.slice(start..));
+    pieces
+}

@@ -1,0 +1,154 @@
+//! What a step has at hand while it works.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::ports::elapsed;
+use domain::{
+    Attributes, EventBody, Journal, Seq, Session, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput, Terminal,
+    Unavailable,
+};
+use domain::{ErrorCode, ports::EventLog};
+use jiff::Timestamp;
+
+use crate::steps::Common;
+
+/// One invocation of a step.
+pub struct Context {
+    /// The outside.
+    pub common: Common,
+    /// The session's log.
+    pub journal: Journal,
+    /// What the workflow handed over.
+    pub input: StepInput,
+    /// Events that are written together with `step.finished`, in one batch.
+    pub closing: Vec<EventBody>,
+    ends: Timestamp,
+}
+
+/// How a piece of work under [`Context::until_cancelled`] ended.
+pub enum Watched<T> {
+    /// By itself.
+    Done(T),
+    /// The run is to be cancelled, or another invocation has taken over.
+    Stopped,
+}
+
+impl Context {
+    pub(crate) fn new(
+        common: Common,
+        journal: Journal,
+        input: StepInput,
+        started: Timestamp,
+        deadline: Duration,
+    ) -> Self {
+        Self { common, journal, input, closing: Vec::new(), ends: started + deadline }
+    }
+
+    /// What is fixed about the session.
+    pub fn session(&self) -> Result<&Session, Terminal> {
+        let missing = || Terminal::new(ErrorCode::LogCorrupt, "the log does not begin with the session's creation");
+        self.journal.state().session.as_ref().ok_or_else(missing)
+    }
+
+    /// The time this invocation has left.
+    pub fn time_left(&self) -> Duration {
+        elapsed(self.common.clock.now(), self.ends)
+    }
+
+    /// A child span of this step. Call [`OpenSpan::end`] when the work is done.
+    pub fn span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
+        OpenSpan {
+            id: self.common.ids.span(),
+            parent: self.journal.span().clone(),
+            name: name.into(),
+            kind,
+            start: self.common.clock.now(),
+            attributes: Attributes::new(),
+        }
+    }
+
+    /// Emits a span that was opened here.
+    pub fn end(&self, span: OpenSpan, outcome: SpanOutcome) {
+        let Some(session) = &self.journal.state().session else { return };
+        self.common.traces.emit(Span {
+            trace_id: session.trace.trace_id.clone(),
+            span_id: span.id,
+            parent: Some(span.parent),
+            name: span.name,
+            kind: span.kind,
+            start: span.start,
+            end: self.common.clock.now(),
+            attributes: span.attributes,
+            outcome,
+        });
+    }
+
+    /// Does a piece of work under a span of its own.
+    pub async fn spanned<T, E: std::fmt::Display>(
+        &self,
+        name: impl Into<String>,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let span = self.span(name, SpanKind::Client);
+        let result = work.await;
+        let outcome = match &result {
+            Ok(_) => SpanOutcome::Ok,
+            Err(error) => SpanOutcome::Error(self.common.masker.mask(&error.to_string()).into_owned()),
+        };
+        self.end(span, outcome);
+        result
+    }
+
+    /// Does a piece of work until it is done or the run is to be cancelled.
+    pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<Watched<T>, Unavailable> {
+        let watch = stop_requested(Arc::clone(&self.common.log), &self.journal);
+        futures_util::pin_mut!(work, watch);
+        match futures_util::future::select(work, watch).await {
+            futures_util::future::Either::Left((done, _)) => Ok(Watched::Done(done)),
+            futures_util::future::Either::Right((stopped, _)) => stopped.map(|()| Watched::Stopped),
+        }
+    }
+}
+
+/// Returns when the log says that this invocation should stop.
+async fn stop_requested(log: Arc<dyn EventLog>, journal: &Journal) -> Result<(), Unavailable> {
+    let session = journal.session_id().clone();
+    let run = journal.run();
+    let mut seen: Seq = journal.state().tail;
+    loop {
+        log.wait(&session, seen, Duration::from_secs(1)).await?;
+        for event in domain::read_all(log.as_ref(), &session, seen).await? {
+            seen = event.seq;
+            let stops = matches!(
+                event.body,
+                EventBody::CancelRequested(_) | EventBody::StepStarted(_) | EventBody::RunFinished(_)
+            );
+            if event.run == run && stops {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A span that has not ended.
+pub struct OpenSpan {
+    /// Its id.
+    pub id: SpanId,
+    /// The span it belongs to.
+    pub parent: SpanId,
+    /// What it is.
+    pub name: String,
+    /// The side of a call it stands for.
+    pub kind: SpanKind,
+    /// When it began.
+    pub start: Timestamp,
+    /// What is known about it.
+    pub attributes: Attributes,
+}
+
+/// A failure to read or write JSON of our own making.
+pub(crate) fn internal(error: impl std::fmt::Display) -> StepError {
+    StepError::terminal(ErrorCode::Internal, error.to_string())
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+pub mod survey;
+
+pub use context::Context;
+pub use model_call::ModelCaller;
+pub use setup::{DEFAULT_MAX_TOKENS, setup};
+pub use steps::{AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, OpenPr, Plan, Prepare, StepHandler, invoke};
+pub use summary::summary_of;
+pub use tools::ToolLimits;
+
+mod brief;
+mod checkpoint;
+mod clone;
+mod context;
+mod cut;
+mod instructions;
+mod model_call;
+mod pull_request;
+mod run_tool;
+mod setup;
+mod steps;
+mod stuck;
+mod summary;
+mod tools;
+mod wait;
+mod workspace;

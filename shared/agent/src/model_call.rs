@@ -1,0 +1,313 @@
+//! One call to the model: budget, intent, stream, reply. Shared by the plan and the turns.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
+use domain::span::attributes as key;
+use domain::span::names;
+use domain::{
+    BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars, Model, ModelError,
+    ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, ReplyPiece, SpanKind, SpanOutcome, StepError,
+    StopReason, TurnStarted, Unavailable, Usage, transcript,
+};
+
+use crate::context::{Context, OpenSpan, Watched, internal};
+
+/// Below this a shorter reply is of no use.
+const FEWEST_TOKENS: u32 = 4096;
+
+/// Kept back of a deadline for what has to be written after the call.
+const RESERVE: Duration = Duration::from_secs(20);
+
+/// So many calls in a row may break off before the run gives up.
+const MOST_FAILURES: u32 = 8;
+
+/// How often live text is shown.
+const LIVE_INTERVAL: Duration = Duration::from_millis(150);
+
+/// The ports for talking to the model.
+#[derive(Clone)]
+pub struct ModelCaller {
+    /// The model.
+    pub model: Arc<dyn Model>,
+    /// Where replies are shown while they are written.
+    pub live: Arc<dyn LiveText>,
+    /// Where long replies are kept.
+    pub blobs: Arc<dyn Blobs>,
+}
+
+/// What a conversation sends with every call.
+pub(crate) struct Frame {
+    pub conversation: Conversation,
+    pub system: String,
+    pub tools: RawJson,
+    pub output_schema: Option<RawJson>,
+}
+
+/// What became of a call.
+pub(crate) enum Called {
+    /// The model replied. The events say so and are still to be appended.
+    Replied { call: CallKey, reply: ModelReply, events: Vec<EventBody> },
+    /// The next try is to be made in so many seconds.
+    Wait(u64),
+    /// The next try can be made at once, in a new invocation.
+    Again,
+    /// A limit of the budget is reached.
+    Exhausted(String),
+    /// The run is to be cancelled, or another invocation has taken over.
+    Stopped,
+}
+
+impl ModelCaller {
+    pub(crate) async fn call(&self, context: &mut Context, frame: Frame) -> Result<Called, StepError> {
+        if let Some(seconds) = pause_left(context, frame.conversation) {
+            return Ok(Called::Wait(seconds));
+        }
+        let state = context.journal.state();
+        let conversation = state.conversation(frame.conversation);
+        let (turn, attempt) = conversation.next_call();
+        let call = CallKey { conversation: frame.conversation, turn, attempt };
+        let session = context.session()?;
+        let earlier = conversation.last().filter(|last| last.turn == turn);
+        let max_tokens = earlier.and_then(|turn| turn.next_max_tokens).unwrap_or(session.setup.max_tokens);
+        let started = TurnStarted { call, up_to: state.tail, model: session.request.model.clone(), max_tokens };
+        let messages = self.messages(context, &started).await?;
+        let deadline = context.time_left().saturating_sub(RESERVE);
+        let request = ModelRequest {
+            model: started.model.clone(),
+            max_tokens: max_tokens.min(self.model.limits(&started.model).output_tokens),
+            system: frame.system,
+            tools: frame.tools,
+            messages,
+            output_schema: frame.output_schema,
+            deadline,
+        };
+        let amount = self.model.worst_case(&request);
+        if let Some(run) = state.run()
+            && let Err(limit) = run.budget.allows(amount)
+        {
+            return Ok(Called::Exhausted(limit));
+        }
+        context.journal.append(vec![BudgetReserved { call, amount }.into(), started.into()]).await?;
+        self.ask(context, call, request).await
+    }
+
+    async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
+        let mut events: Vec<Event> = context.journal.events().to_vec();
+        if let Some(last) = events.last().cloned() {
+            events.push(Event { seq: last.seq.next(), body: started.clone().into(), ..last });
+        }
+        fetch_texts(self.blobs.as_ref(), context.journal.session_id(), &mut events).await?;
+        transcript::messages(&events, started.call).map_err(internal)
+    }
+
+    async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<Called, StepError> {
+        let mut turn_span = match call.conversation {
+            Conversation::Plan => context.span(names::PLAN, SpanKind::Internal),
+            Conversation::Main => context.span(names::turn(call.turn), SpanKind::Internal),
+        };
+        if call.conversation == Conversation::Plan {
+            turn_span.attributes.insert(key::OPERATION, "plan".into());
+            turn_span.attributes.insert(key::AGENT_NAME, "tiny-backspace".into());
+        }
+        turn_span.attributes.insert(key::TURN, call.turn.0.into());
+        turn_span.attributes.insert(key::OPENINFERENCE_KIND, "CHAIN".into());
+        let mut chat = context.span(names::chat(&request.model), SpanKind::Client);
+        chat.parent = turn_span.id.clone();
+        describe(&mut chat, context, &request);
+        let watched = context.until_cancelled(self.stream(context, call, &request)).await?;
+        let Watched::Done(result) = watched else {
+            context.end(chat, SpanOutcome::Error("stopped".to_owned()));
+            context.end(turn_span, SpanOutcome::Error("stopped".to_owned()));
+            return Ok(Called::Stopped);
+        };
+        match &result {
+            Ok(reply) => {
+                describe_reply(&mut chat, reply);
+                context.end(chat, SpanOutcome::Ok);
+                context.end(turn_span, SpanOutcome::Ok);
+            }
+            Err(error) => {
+                let said = context.common.masker.mask(&error.to_string()).into_owned();
+                chat.attributes.insert(key::ERROR_TYPE, kind(error).into());
+                context.end(chat, SpanOutcome::Error(said.clone()));
+                context.end(turn_span, SpanOutcome::Error(said));
+            }
+        }
+        match result {
+            Ok(reply) => {
+                let events = self.replied(context, call, &reply).await?;
+                Ok(Called::Replied { call, reply, events })
+            }
+            Err(error) => failed(context, call, &request, error).await,
+        }
+    }
+
+    /// Streams the reply, showing it as it comes.
+    async fn stream(&self, context: &Context, call: CallKey, request: &ModelRequest) -> Result<ModelReply, ModelError> {
+        let said = Mutex::new(String::new());
+        let live = |piece: ReplyPiece<'_>| {
+            if let ReplyPiece::Text(text) = piece {
+                said.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+            }
+        };
+        let reply = self.model.reply(request, &live);
+        futures_util::pin_mut!(reply);
+        let mut shown = 0;
+        loop {
+            let pause = context.common.clock.sleep(LIVE_INTERVAL);
+            match futures_util::future::select(&mut reply, pause).await {
+                futures_util::future::Either::Left((result, _)) => return result,
+                futures_util::future::Either::Right(((), _)) => {}
+            }
+            let text = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if text.len() == shown || call.conversation != Conversation::Main {
+                continue;
+            }
+            shown = text.len();
+            let text = context.common.masker.mask_growing(&text);
+            let reply = LiveReply { turn: call.turn, attempt: call.attempt, text };
+            if let Err(error) = self.live.show(context.journal.session_id(), &reply).await {
+                tracing::debug!(%error, "live text was not shown");
+            }
+        }
+    }
+
+    async fn replied(&self, context: &Context, call: CallKey, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
+        let raw = reply.raw.as_str().to_owned();
+        let stored = keep_text(self.blobs.as_ref(), context.journal.session_id(), raw).await?;
+        Ok(vec![
+            ModelReplied { call, reply: stored, stop: reply.stop.clone(), usage: reply.usage, cost: reply.cost }.into(),
+            BudgetSettled { call, cost: reply.cost }.into(),
+        ])
+    }
+}
+
+/// Seconds until the next try, when the last one was told to wait.
+fn pause_left(context: &Context, conversation: Conversation) -> Option<u64> {
+    let now = context.common.clock.now();
+    let retrying = context.journal.events().iter().rev().find_map(|event| match &event.body {
+        EventBody::ModelRetrying(retrying) if retrying.call.conversation == conversation => {
+            Some((event.at, retrying.in_seconds))
+        }
+        _ => None,
+    })?;
+    let due = retrying.0 + Duration::from_secs(retrying.1);
+    let left = domain::ports::elapsed(now, due);
+    (left > Duration::from_millis(500)).then(|| left.as_secs().max(1))
+}
+
+/// Writes why there is no reply, and what comes next.
+async fn failed(
+    context: &mut Context,
+    call: CallKey,
+    request: &ModelRequest,
+    error: ModelError,
+) -> Result<Called, StepError> {
+    let failures = context
+        .journal
+        .state()
+        .conversation(call.conversation)
+        .last()
+        .filter(|turn| turn.turn == call.turn)
+        .map_or(0, |turn| turn.failures);
+    let masked = |reason: &str| context.common.masker.mask(reason).into_owned();
+    let (reason, cost, in_seconds, next_max_tokens) = match error {
+        ModelError::Terminal(terminal) => {
+            settle(context, call, MicroDollars::default()).await?;
+            return Err(terminal.into());
+        }
+        ModelError::Wait { seconds, reason } => (masked(&reason), MicroDollars::default(), seconds, None),
+        ModelError::Interrupted { reason, usage: _, cost } => {
+            // Given up at the deadline: a shorter reply fits the next invocation.
+            let late = context.time_left() <= RESERVE + Duration::from_secs(5);
+            let shorter = late.then(|| (request.max_tokens / 2).max(FEWEST_TOKENS));
+            let pause = if failures < 2 { 0 } else { 1 << failures.min(6) };
+            (masked(&reason), cost, pause, shorter)
+        }
+    };
+    let retrying = ModelRetrying { call, reason: reason.clone(), in_seconds, next_max_tokens };
+    context.journal.append(vec![BudgetSettled { call, cost }.into(), retrying.into()]).await?;
+    if failures + 1 >= MOST_FAILURES && in_seconds < 300 {
+        let message = format!("{} calls in a row led to no reply; the last one: {reason}", failures + 1);
+        return Err(StepError::Retryable(Unavailable::new("the model", message)));
+    }
+    Ok(if in_seconds == 0 { Called::Again } else { Called::Wait(in_seconds) })
+}
+
+async fn settle(context: &mut Context, call: CallKey, cost: MicroDollars) -> Result<(), StepError> {
+    Ok(context.journal.append(vec![BudgetSettled { call, cost }.into()]).await?)
+}
+
+fn kind(error: &ModelError) -> &'static str {
+    match error {
+        ModelError::Wait { .. } => "rate_limited",
+        ModelError::Interrupted { .. } => "interrupted",
+        ModelError::Terminal(terminal) => terminal.code.name(),
+    }
+}
+
+fn describe(chat: &mut OpenSpan, context: &Context, request: &ModelRequest) {
+    let session = context.journal.session_id().as_str();
+    chat.attributes.extend([
+        (key::OPERATION, "chat".into()),
+        (key::PROVIDER, "anthropic".into()),
+        (key::SYSTEM, "anthropic".into()),
+        (key::REQUEST_MODEL, request.model.clone().into()),
+        (key::REQUEST_MAX_TOKENS, request.max_tokens.into()),
+        (key::REQUEST_STREAM, true.into()),
+        (key::CONVERSATION, session.into()),
+        (key::SESSION, session.into()),
+        (key::OPENINFERENCE_KIND, "LLM".into()),
+        (key::LANGSMITH_KIND, "llm".into()),
+    ]);
+}
+
+fn describe_reply(chat: &mut OpenSpan, reply: &ModelReply) {
+    let usage: Usage = reply.usage;
+    let finish = match &reply.stop {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::PauseTurn => "stop",
+        StopReason::ToolUse => "tool_call",
+        StopReason::MaxTokens | StopReason::ModelContextWindowExceeded => "length",
+        StopReason::Refusal => "content_filter",
+        StopReason::Other(_) => "error",
+    };
+    chat.attributes.extend([
+        (key::FINISH_REASONS, domain::AttributeValue::Texts(vec![finish.to_owned()])),
+        (key::INPUT_TOKENS, usage.context_tokens().into()),
+        (key::OUTPUT_TOKENS, usage.output_tokens.into()),
+        (key::CACHE_READ_TOKENS, usage.cache_read_tokens.into()),
+        (key::CACHE_WRITE_TOKENS, usage.cache_write_tokens.into()),
+        (key::COST, reply.cost.as_dollars().into()),
+    ]);
+    if let Some(id) = &reply.request_id {
+        chat.attributes.insert(key::RESPONSE_ID, id.clone().into());
+    }
+    if let Some(first) = reply.first_content_after {
+        chat.attributes.insert(key::TIME_TO_FIRST_CHUNK, first.as_secs_f64().into());
+    }
+}
+
+/// The error of a reply that is none: the model declined, or its window is full.
+pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
+    match reply.stop {
+        StopReason::Refusal => {
+            let said = reply.content.iter().find_map(|block| match block {
+                domain::ContentBlock::Text { text } => Some(text.chars().take(500).collect::<String>()),
+                _ => None,
+            });
+            let said = said.unwrap_or_else(|| "it gave no reason".to_owned());
+            Some(StepError::terminal(ErrorCode::ModelRefusal, format!("the model declined to go on: {said}")))
+        }
+        StopReason::ModelContextWindowExceeded => {
+            Some(StepError::terminal(ErrorCode::ContextExhausted, "the conversation fills the model's window"))
+        }
+        StopReason::EndTurn
+        | StopReason::ToolUse
+        | StopReason::MaxTokens
+        | StopReason::StopSequence
+        | StopReason::PauseTurn
+        | StopReason::Other(_) => None,
+    }
+}

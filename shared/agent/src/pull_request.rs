@@ -1,0 +1,172 @@
+//! The words of a commit and a pull request.
+
+use std::fmt::Write as _;
+
+use domain::state::{RunState, SessionState};
+use domain::{ContentBlock, transcript};
+
+/// The longest title, in characters.
+const LONGEST_TITLE: usize = 72;
+
+/// Ends the body of our pull requests. It marks nothing that anybody relies on: ours is the one in the session's record.
+const FOOTER: &str = "Made by Tiny Backspace";
+
+/// The title of commit and pull request.
+pub(crate) fn title(state: &SessionState) -> String {
+    let title = state.plan.as_ref().map(|plan| plan.content.title.as_str()).unwrap_or_default();
+    let line = title.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Apply the requested change");
+    let line: String = line.chars().filter(|c| !c.is_control()).collect();
+    if line.chars().count() <= LONGEST_TITLE {
+        return line;
+    }
+    line.chars().take(LONGEST_TITLE - 1).chain(['…']).collect()
+}
+
+/// The message of the commit.
+pub(crate) fn commit_message(state: &SessionState, title: &str, session: &str) -> String {
+    let summary = state.plan.as_ref().map(|plan| wrap(&plan.content.summary, 72)).unwrap_or_default();
+    let mut message = title.to_owned();
+    if !summary.is_empty() {
+        let _ = write!(message, "\n\n{summary}");
+    }
+    let _ = write!(message, "\n\nBackspace-Session: {session}\n");
+    message
+}
+
+/// The body of the pull request.
+pub(crate) fn body(
+    state: &SessionState,
+    run: &RunState,
+    closing_words: Option<&str>,
+    draft: Option<&str>,
+    session: &str,
+) -> String {
+    let mut body = String::new();
+    if let Some(reason) = draft {
+        let _ = write!(body, "> **Draft:** {reason}\n\n");
+    }
+    let summary = state.plan.as_ref().map(|plan| plan.content.summary.trim()).unwrap_or_default();
+    let _ = write!(body, "## Summary\n\n{}\n", closing_words.unwrap_or(summary).trim());
+    if closing_words.is_some() && !summary.is_empty() {
+        let _ = write!(body, "\n## Why\n\n{summary}\n");
+    }
+    let _ = write!(body, "\n## Verification\n\n{}\n", verification(run));
+    if let Some(plan) = &state.plan {
+        let plan = &plan.content;
+        if !plan.decisions.is_empty() {
+            body.push_str("\n## Decisions\n\n");
+            for decision in &plan.decisions {
+                let _ = write!(body, "- {}: {}", one_line(&decision.decision), one_line(&decision.reason));
+                if !decision.alternatives.is_empty() {
+                    let _ = write!(body, " (considered: {})", one_line(&decision.alternatives.join(", ")));
+                }
+                body.push('\n');
+            }
+        }
+        if !plan.risks.is_empty() {
+            body.push_str("\n## Risks\n\n");
+            for risk in &plan.risks {
+                let _ = writeln!(body, "- {}", one_line(risk));
+            }
+        }
+    }
+    if let Some(changeset) = run.changeset.as_ref().filter(|changeset| !changeset.skipped.is_empty()) {
+        body.push_str("\n## Left out\n\n");
+        for skipped in &changeset.skipped {
+            let _ = writeln!(body, "- {}", one_line(skipped));
+        }
+    }
+    let totals = run.totals();
+    let confidence = state.plan.as_ref().map_or_else(String::new, |plan| {
+        let confidence = &plan.content.confidence;
+        format!(" · plan confidence {:.0} % (self-reported)", confidence.value.clamp(0.0, 1.0) * 100.0)
+    });
+    let turns = totals.turns;
+    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}{confidence}\n", totals.cost);
+    body
+}
+
+/// What is known of checks, in the words of their exit codes.
+fn verification(run: &RunState) -> String {
+    let Some((check, at)) = &run.check else {
+        return "No check of the project was run.".to_owned();
+    };
+    let command = one_line(&check.command).replace('`', "'");
+    let result = if check.passed { "passed" } else { "**failed**" };
+    let mut text = format!("- `{command}` {result}");
+    if run.last_write.is_some_and(|write| write > *at) {
+        text.push_str("\n- Files were changed after that check.");
+    }
+    text
+}
+
+/// Why the pull request should be a draft, if it should.
+pub(crate) fn draft_reason(run: &RunState) -> Option<String> {
+    match &run.check {
+        None => Some("no check of the project was run".to_owned()),
+        Some((check, _)) if !check.passed => Some(format!("the last check failed: {}", one_line(&check.command))),
+        Some(_) => None,
+    }
+}
+
+/// The text of the last reply, when it ended the work.
+pub(crate) fn closing_words(reply: &str) -> Option<String> {
+    let blocks = transcript::reply_blocks(reply).ok()?;
+    if blocks.iter().any(|block| matches!(block, ContentBlock::ToolUse { .. })) {
+        return None;
+    }
+    let texts: Vec<&str> = blocks
+        .iter()
+        .filter_map(|block| match block {
+            ContentBlock::Text { text } if !text.trim().is_empty() => Some(text.trim()),
+            ContentBlock::Text { .. }
+            | ContentBlock::Thinking { .. }
+            | ContentBlock::ToolUse { .. }
+            | ContentBlock::Other => None,
+        })
+        .collect();
+    (!texts.is_empty()).then(|| texts.join("\n\n"))
+}
+
+/// The branch of a session: stable, readable, unique.
+pub(crate) fn branch(title: &str, session: &str, after: Option<&str>) -> String {
+    let mut slug = String::new();
+    for c in title.chars() {
+        match c {
+            c if c.is_ascii_alphanumeric() => slug.push(c.to_ascii_lowercase()),
+            _ if !slug.ends_with('-') && !slug.is_empty() => slug.push('-'),
+            _ => {}
+        }
+        if slug.len() >= 40 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    let slug = if slug.is_empty() { "change" } else { slug };
+    let unique = session[session.len().saturating_sub(8)..].to_lowercase();
+    match after {
+        None => format!("backspace/{slug}-{unique}"),
+        // The earlier branch is gone (merged and deleted): this run gets one of its own.
+        Some(run) => format!("backspace/{slug}-{unique}-{run}"),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn wrap(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines.join("\n")
+}

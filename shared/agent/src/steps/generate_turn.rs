@@ -1,0 +1,188 @@
+//! One reply of the model in the main conversation.
+
+use async_trait::async_trait;
+use domain::commands::after_cancel;
+use domain::ports::keep_text;
+use domain::state::SessionState;
+use domain::{
+    AiMessage, AiThinking, Author, BudgetExhausted, CallKey, ContentBlock, Conversation, EventBody, ModelReply, Step,
+    StepError, StepOutput, StopReason, ToolCalled, UsageUpdated, UserMessage, Verdict, WaitReason,
+};
+use serde_json::Value;
+
+use super::StepHandler;
+use crate::brief;
+use crate::context::Context;
+use crate::model_call::{Called, Frame, ModelCaller, unusable};
+use crate::stuck;
+use crate::wait;
+
+/// So often in a row the model is told to go on.
+const MOST_NUDGES: u32 = 3;
+
+/// Texts in a tool's input are cut to this many characters for viewers.
+const LONGEST_SHOWN: usize = 4000;
+
+/// The step `generate-turn`.
+pub struct GenerateTurn {
+    /// Talks to the model.
+    pub caller: ModelCaller,
+}
+
+#[async_trait]
+impl StepHandler for GenerateTurn {
+    fn step(&self) -> Step {
+        Step::GenerateTurn
+    }
+
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        if let Some(verdict) = settled(context.journal.state()) {
+            return Ok(StepOutput::go(verdict));
+        }
+        if let Some(reason) = stuck::helpless(context.journal.state(), context.journal.events()) {
+            return wait::begin(context, WaitReason::Stuck { reason }).await;
+        }
+        self.open_conversation(context).await?;
+        let setup = &context.session()?.setup;
+        let frame = Frame {
+            conversation: Conversation::Main,
+            system: setup.system.clone(),
+            tools: setup.tools.clone(),
+            output_schema: None,
+        };
+        match self.caller.call(context, frame).await? {
+            Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
+            Called::Again => Ok(StepOutput::go(Verdict::Turn)),
+            Called::Exhausted(limit) => {
+                context.journal.append(vec![BudgetExhausted { limit: limit.clone() }.into()]).await?;
+                wait::begin(context, WaitReason::Budget { limit }).await
+            }
+            Called::Stopped => stopped(context).await,
+            Called::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
+        }
+    }
+}
+
+/// What is due without asking the model.
+pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
+    if state.main.open_calls().next().is_some() {
+        return Some(Verdict::Tools);
+    }
+    let finished = state
+        .main
+        .last()
+        .is_some_and(|turn| turn.reply.as_ref().is_some_and(|reply| reply.calls.is_empty() && ends_work(&reply.stop)));
+    (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
+}
+
+/// Whether a reply without tool calls means that the work is done.
+fn ends_work(stop: &StopReason) -> bool {
+    match stop {
+        StopReason::EndTurn | StopReason::StopSequence | StopReason::Other(_) => true,
+        StopReason::ToolUse
+        | StopReason::MaxTokens
+        | StopReason::PauseTurn
+        | StopReason::Refusal
+        | StopReason::ModelContextWindowExceeded => false,
+    }
+}
+
+/// The answer of a step that was told to stop: cancelled, or stale.
+pub(super) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
+    context.journal.refresh().await?;
+    context.journal.check_fence()?;
+    Ok(StepOutput::go(after_cancel(context.journal.state())))
+}
+
+impl GenerateTurn {
+    /// The conversation opens with the task, what was found and what was planned.
+    async fn open_conversation(&self, context: &mut Context) -> Result<(), StepError> {
+        let opened = context.journal.events().iter().any(|event| {
+            matches!(&event.body, EventBody::UserMessage(message)
+                if message.conversation == Conversation::Main && message.author == Author::Brief)
+        });
+        if opened {
+            return Ok(());
+        }
+        let text = brief::main(context.journal.state(), context.journal.events())?;
+        let message = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
+        Ok(context.journal.append(vec![message.into()]).await?)
+    }
+
+    /// Writes down what the model said and decides what follows.
+    async fn take_in(
+        &self,
+        context: &mut Context,
+        call: CallKey,
+        reply: &ModelReply,
+        mut events: Vec<EventBody>,
+    ) -> Result<StepOutput, StepError> {
+        let masker = context.common.masker.clone();
+        let session = context.journal.session_id().clone();
+        let blobs = self.caller.blobs.as_ref();
+        let mut calls = 0;
+        for block in &reply.content {
+            match block {
+                ContentBlock::Text { text } if !text.trim().is_empty() => {
+                    let text = keep_text(blobs, &session, masker.mask(text).into_owned()).await?;
+                    events.push(AiMessage { turn: call.turn, text }.into());
+                }
+                ContentBlock::Thinking { thinking } if !thinking.trim().is_empty() => {
+                    let text = keep_text(blobs, &session, masker.mask(thinking).into_owned()).await?;
+                    events.push(AiThinking { turn: call.turn, text }.into());
+                }
+                ContentBlock::ToolUse { id, name, input } => {
+                    calls += 1;
+                    let input = masker.mask_json(&shorten(input));
+                    events.push(ToolCalled { turn: call.turn, call: id.clone(), tool: name.clone(), input }.into());
+                }
+                ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
+            }
+        }
+        context.journal.append(events).await?;
+        if let Some(error) = unusable(reply) {
+            return Err(error);
+        }
+        context.closing.extend(usage(context.journal.state()).map(EventBody::from));
+        if calls > 0 {
+            return Ok(StepOutput::go(Verdict::Tools));
+        }
+        if ends_work(&reply.stop) {
+            context.journal.refresh().await?;
+            let seen = context.journal.state().main.last().map(|turn| turn.up_to);
+            let unseen = context.journal.state().last_user_message > seen;
+            return Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }));
+        }
+        // Cut by its length, or paused: it is told to go on.
+        let nudges = context.journal.state().run().map_or(0, |run| run.nudges);
+        if nudges >= MOST_NUDGES {
+            let reason = format!("{nudges} replies in a row were cut by their length without a tool call");
+            return wait::begin(context, WaitReason::Stuck { reason }).await;
+        }
+        let text = "Your reply was cut because it was too long. Go on in smaller pieces: write long files in several \
+                    steps, and use the tools."
+            .to_owned();
+        let nudge = UserMessage { conversation: Conversation::Main, author: Author::Nudge, text, answers: None };
+        context.closing.push(nudge.into());
+        Ok(StepOutput::go(Verdict::Turn))
+    }
+}
+
+/// What the run has used so far.
+fn usage(state: &SessionState) -> Option<UsageUpdated> {
+    let run = state.run()?;
+    Some(UsageUpdated { usage: run.usage, cost: run.budget.spent(), context_tokens: run.context_tokens })
+}
+
+/// A tool's input with long texts cut, for viewers.
+fn shorten(value: &Value) -> Value {
+    match value {
+        Value::String(text) if text.chars().count() > LONGEST_SHOWN => {
+            let head: String = text.chars().take(LONGEST_SHOWN).collect();
+            Value::String(format!("{head}… ({} bytes)", text.len()))
+        }
+        Value::Array(items) => items.iter().map(shorten).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shorten(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}

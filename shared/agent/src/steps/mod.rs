@@ -1,0 +1,224 @@
+//! The steps of the workflow, one file each, and what surrounds every one of them.
+
+mod await_user;
+mod execute_tool;
+mod finish;
+mod generate_turn;
+mod open_pr;
+mod plan;
+mod prepare;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::commands::after_cancel;
+use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
+use domain::span::attributes as key;
+use domain::span::names;
+use domain::{
+    ErrorCode, EventBody, Journal, JournalError, Keep, Masker, Span, SpanKind, SpanOutcome, Status, Step, StepError,
+    StepFailed, StepFinished, StepInput, StepOutput, Verdict,
+};
+use jiff::Timestamp;
+
+pub use await_user::AwaitUser;
+pub use execute_tool::ExecuteTool;
+pub(crate) use execute_tool::{CallProgress, OpenCall};
+pub use finish::Finish;
+pub use generate_turn::GenerateTurn;
+pub use open_pr::OpenPr;
+pub use plan::Plan;
+pub use prepare::Prepare;
+
+use crate::context::Context;
+use crate::summary::summary_of;
+
+/// What every step needs of the outside.
+#[derive(Clone)]
+pub struct Common {
+    /// The logs.
+    pub log: Arc<dyn EventLog>,
+    /// The records.
+    pub sessions: Arc<dyn Sessions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Spans.
+    pub traces: Arc<dyn Traces>,
+    /// Masks what enters and what is shown.
+    pub masker: Masker,
+}
+
+/// A step.
+///
+/// Contract: a step can be run twice, or be cut off anywhere and run again. It first looks in the log for what it has done
+/// already; what it does outside is preceded by its intent in the log.
+#[async_trait]
+pub trait StepHandler: Send + Sync {
+    /// Which step it is.
+    fn step(&self) -> Step;
+
+    /// Does the step's work, or as much of it as fits before the deadline.
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
+}
+
+/// Invokes a step: what a function's handler and the local engine call.
+///
+/// `deadline` is the time this invocation has; every step but `finish` answers in time so that it goes on in a new one.
+pub async fn invoke(
+    common: &Common,
+    handler: &dyn StepHandler,
+    input: StepInput,
+    deadline: Duration,
+) -> Result<StepOutput, StepError> {
+    let step = handler.step();
+    let started = common.clock.now();
+    let journal = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &input.session_id).await?;
+    if let Some(answer) = settled_answer(&journal, &input, step) {
+        return Ok(answer);
+    }
+    let span = common.ids.span();
+    let run = input.run;
+    let journal = match journal.start_step(run, step, span.clone()).await {
+        Err(JournalError::Stale) => {
+            return Err(StepError::terminal(ErrorCode::Stale, "the run is over"));
+        }
+        result => result?,
+    };
+    let mut context = Context::new(common.clone(), journal, input, started, deadline);
+    tracing::debug!(session_id = %context.journal.session_id(), step = %step, "step started");
+    let result = handler.run(&mut context).await;
+    let ended = common.clock.now();
+    let result = close(&mut context, step, result, started, ended).await;
+    if let Some(summary) = summary_of(context.journal.state(), ended) {
+        // Lists may be a moment behind; the next step brings them up to date.
+        if let Err(error) = common.sessions.update(&summary).await {
+            tracing::warn!(session_id = %summary.id, %error, "the session's summary was not updated");
+        }
+    }
+    emit_span(&context, step, &result, started, ended);
+    tracing::debug!(session_id = %context.journal.session_id(), step = %step, outcome = ?result, "step ended");
+    result
+}
+
+/// The answer that needs no work: the run is over, or is to be cancelled.
+fn settled_answer(journal: &Journal, input: &StepInput, step: Step) -> Option<StepOutput> {
+    let run = journal.state().run_number(input.run)?;
+    if let Some(finished) = &run.finished {
+        return Some(StepOutput::go(match finished.status {
+            Status::Done => Verdict::Done,
+            Status::Nothing => Verdict::Nothing,
+            Status::Rejected => Verdict::Rejected,
+            Status::Expired => Verdict::Expired,
+            Status::Cancelled => Verdict::Cancelled,
+            Status::Failed
+            | Status::Queued
+            | Status::Preparing
+            | Status::Planning
+            | Status::Working
+            | Status::Waiting
+            | Status::AwaitingUser
+            | Status::Publishing => Verdict::Failed,
+        }));
+    }
+    let cancel = run.cancel.as_ref()?;
+    let goes_on = match step {
+        Step::Finish | Step::AwaitUser => true,
+        Step::OpenPr => cancel.keep == Keep::Branch,
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
+    };
+    (!goes_on).then(|| StepOutput::go(after_cancel(journal.state())))
+}
+
+/// Writes how the step ended, together with the events it left for that moment.
+async fn close(
+    context: &mut Context,
+    step: Step,
+    result: Result<StepOutput, StepError>,
+    started: Timestamp,
+    ended: Timestamp,
+) -> Result<StepOutput, StepError> {
+    let attempt = context.journal.attempt();
+    match result {
+        Ok(output) => {
+            let mut bodies = std::mem::take(&mut context.closing);
+            let over =
+                context.journal.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
+            if !over {
+                let duration_ms = u64::try_from(elapsed(started, ended).as_millis()).unwrap_or(u64::MAX);
+                let finished = StepFinished {
+                    step,
+                    attempt,
+                    verdict: output.verdict,
+                    wait_seconds: output.wait_seconds,
+                    then: output.then,
+                    duration_ms,
+                };
+                let status = match output.verdict {
+                    Verdict::Wait => Some(Status::Waiting),
+                    Verdict::Await => Some(Status::AwaitingUser),
+                    _ => None,
+                };
+                let current = context.journal.state().status();
+                if let Some(status) = status.filter(|status| current.is_some_and(|now| now.may_become(*status))) {
+                    bodies.push(domain::StatusChanged { status }.into());
+                }
+                bodies.push(EventBody::from(finished));
+                context.journal.append(bodies).await?;
+            }
+            Ok(output)
+        }
+        Err(error) => {
+            let (code, message) = match &error {
+                StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
+                StepError::Retryable(unavailable) => (None, unavailable.to_string()),
+            };
+            let message = context.common.masker.mask(&message).into_owned();
+            if code != Some(ErrorCode::Stale) {
+                let failed = StepFailed { step, attempt, code, message };
+                if let Err(unwritten) = context.journal.append(vec![failed.into()]).await {
+                    tracing::warn!(%unwritten, "a step's failure was not written");
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepError>, start: Timestamp, end: Timestamp) {
+    let state = context.journal.state();
+    let (Some(session), Some(run)) = (&state.session, state.run_number(context.input.run)) else { return };
+    let mut attributes = domain::Attributes::from([
+        (key::STEP, step.name().into()),
+        (key::ATTEMPT, context.journal.attempt().0.into()),
+        (key::SESSION, session.id.as_str().into()),
+        (key::CONVERSATION, session.id.as_str().into()),
+        (key::OPENINFERENCE_KIND, "CHAIN".into()),
+        (key::LANGSMITH_KIND, "chain".into()),
+    ]);
+    let outcome = match result {
+        Ok(output) => {
+            let verdict = serde_json::to_value(output.verdict).ok();
+            let verdict = verdict.as_ref().and_then(|verdict| verdict.as_str()).unwrap_or_default();
+            attributes.insert(key::VERDICT, verdict.into());
+            SpanOutcome::Ok
+        }
+        Err(error) => {
+            attributes.insert(key::ERROR_TYPE, error.name().into());
+            SpanOutcome::Error(context.common.masker.mask(&error.to_string()).into_owned())
+        }
+    };
+    context.common.traces.emit(Span {
+        trace_id: session.trace.trace_id.clone(),
+        span_id: context.journal.span().clone(),
+        parent: Some(run.root_span.clone()),
+        name: names::step(step),
+        kind: SpanKind::Internal,
+        start,
+        end,
+        attributes,
+        outcome,
+    });
+}

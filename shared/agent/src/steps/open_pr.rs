@@ -1,0 +1,356 @@
+//! Publishes the change: commit, branch, pull request.
+//!
+//! The change is the latest checkpoint, which was taken out of the sandbox after the last call that could write; so this
+//! step needs no sandbox, and it publishes as well when the sandbox is gone.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{
+    Blobs, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, text_of,
+};
+use domain::state::{Base, RunState};
+use domain::{
+    BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitOperated, GitOperation,
+    PublishStarted, PullRequestOpened, PullRequestUpdated, ScoreRecorded, ScoreSource, Step, StepError, StepOutput,
+    Verdict, WaitEnded, WaitOutcome, WorkspacePath,
+};
+
+use super::StepHandler;
+use super::generate_turn::settled;
+use crate::checkpoint::Checkpoint;
+use crate::context::{Context, internal};
+use crate::pull_request as words;
+
+/// So often the work goes on on a moved base; then it is published on the old one, as a draft that says so.
+const MOST_BASE_MOVES: u32 = 2;
+
+/// Kept back of the deadline for what follows a portion.
+const RESERVE: Duration = Duration::from_secs(30);
+
+/// The step `open-pr`.
+pub struct OpenPr {
+    /// Where the change goes.
+    pub forge: Arc<dyn Forge>,
+    /// Where the change is.
+    pub blobs: Arc<dyn Blobs>,
+    /// Who the commit is by.
+    pub author: CommitAuthor,
+}
+
+#[async_trait]
+impl StepHandler for OpenPr {
+    fn step(&self) -> Step {
+        Step::OpenPr
+    }
+
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        if context.journal.state().wait.is_some() {
+            context.journal.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
+        }
+        let expired = expired(context);
+        let run = current_run(context)?;
+        if run.published {
+            // An earlier attempt came this far; what is left is the pull request.
+            return self.deliver(context, run.base_moves >= MOST_BASE_MOVES, expired).await;
+        }
+        let Some((checkpoint, changes)) = self.change(context).await? else {
+            return Ok(StepOutput::go(if run.cancel.is_some() {
+                Verdict::Cancelled
+            } else if expired {
+                Verdict::Expired
+            } else {
+                Verdict::Nothing
+            }));
+        };
+        let base = base(context)?;
+        if run.changeset.is_none() {
+            context.journal.append(vec![collected(&checkpoint, &changes).into()]).await?;
+        }
+        let moved = match self.look_at_base(context, &base, &changes, &run).await? {
+            BaseCheck::Conflicts(head) if run.base_moves < MOST_BASE_MOVES && run.cancel.is_none() && !expired => {
+                let detail = Some("the base branch changed files that this change changes too".to_owned());
+                let moved = operated(&base, GitOperation::BaseMoved, Some(head), detail);
+                context.journal.append(vec![moved.into()]).await?;
+                return Ok(StepOutput::go(Verdict::Prepare));
+            }
+            BaseCheck::Conflicts(_) => true,
+            BaseCheck::Fits => false,
+        };
+        if let Some(later) = self.publish(context, &base, changes).await? {
+            return Ok(later);
+        }
+        self.deliver(context, moved, expired).await
+    }
+}
+
+/// Whether the change still fits the branch it is for.
+enum BaseCheck {
+    Fits,
+    Conflicts(CommitId),
+}
+
+impl OpenPr {
+    /// What follows the branch: the pull request, if one is wanted.
+    async fn deliver(&self, context: &mut Context, moved: bool, expired: bool) -> Result<StepOutput, StepError> {
+        let run = current_run(context)?;
+        let delivery = context.session()?.request.delivery;
+        context.closing.push(checks_score(&run).into());
+        if run.cancel.is_some() {
+            return Ok(StepOutput::go(Verdict::Cancelled));
+        }
+        if delivery != Delivery::Branch {
+            let draft = draft_reason(&run, delivery, moved, expired);
+            let base = base(context)?;
+            self.pull_request(context, &base, draft).await?;
+        }
+        Ok(StepOutput::go(Verdict::Done))
+    }
+
+    /// The change, checked; none when nothing differs.
+    async fn change(&self, context: &Context) -> Result<Option<(Checkpoint, Changeset)>, StepError> {
+        let Some(latest) = &context.journal.state().checkpoint else { return Ok(None) };
+        let checkpoint =
+            Checkpoint::fetch(self.blobs.as_ref(), context.journal.session_id(), &latest.blob.sha256).await?;
+        let changes = checkpoint.changeset()?;
+        Ok((!changes.is_empty()).then_some((checkpoint, changes)))
+    }
+
+    async fn look_at_base(
+        &self,
+        context: &Context,
+        base: &Base,
+        changes: &Changeset,
+        run: &RunState,
+    ) -> Result<BaseCheck, StepError> {
+        // Once the branch is begun it is finished on the base it was begun on.
+        if run.publishing.is_some() {
+            return Ok(BaseCheck::Fits);
+        }
+        let head = self.forge.branch_head(&base.repository, &base.branch);
+        let head = context.spanned("forge branch_head", head).await?;
+        match (&base.commit, head) {
+            (Some(from), Some(to)) if *from != to => {
+                let changed = self.forge.changed_paths(&base.repository, from, &to);
+                let changed = context.spanned("forge changed_paths", changed).await?;
+                Ok(if overlaps(changes, &changed) { BaseCheck::Conflicts(to) } else { BaseCheck::Fits })
+            }
+            // The repository was empty and is not any more.
+            (None, Some(to)) => Ok(BaseCheck::Conflicts(to)),
+            _ => Ok(BaseCheck::Fits),
+        }
+    }
+
+    /// Puts the commit on the branch; an answer when there is more to do in a new invocation.
+    async fn publish(
+        &self,
+        context: &mut Context,
+        base: &Base,
+        changes: Changeset,
+    ) -> Result<Option<StepOutput>, StepError> {
+        let publication = self.publication(context, base, changes).await?;
+        loop {
+            let published = self.forge.publish(&base.repository, &publication);
+            match context.spanned("forge publish", published).await {
+                Ok(Published::Done { commit, url }) => {
+                    let branch = publication.branch.clone();
+                    let on = Base { branch: branch.clone(), ..base.clone() };
+                    context
+                        .journal
+                        .append(vec![
+                            operated(&on, GitOperation::Commit, Some(commit.clone()), None).into(),
+                            operated(&on, GitOperation::UpdateBranch, Some(commit.clone()), None).into(),
+                            BranchPublished { branch, commit, url }.into(),
+                        ])
+                        .await?;
+                    return Ok(None);
+                }
+                Ok(Published::More) if context.time_left() > RESERVE => {}
+                Ok(Published::More) => return Ok(Some(StepOutput::go(Verdict::Publish))),
+                Err(error) => return pause(error, Verdict::Publish).map(Some),
+            }
+        }
+    }
+
+    /// The commit as it was first meant: a second attempt makes the same one.
+    async fn publication(
+        &self,
+        context: &mut Context,
+        base: &Base,
+        changes: Changeset,
+    ) -> Result<Publication, StepError> {
+        if current_run(context)?.publishing.is_none() {
+            let state = context.journal.state();
+            let session = context.journal.session_id().to_string();
+            let masker = &context.common.masker;
+            let title = masker.mask(&words::title(state)).into_owned();
+            let message = masker.mask(&words::commit_message(state, &title, &session)).into_owned();
+            // On a follow-up the base is our own branch, and it goes on there.
+            let own = state.branch.as_ref().filter(|own| own.branch == base.branch);
+            let branch = match own {
+                Some(own) => own.branch.clone(),
+                None => {
+                    let again = state.branch.as_ref().map(|_| context.input.run.to_string());
+                    words::branch(&title, &session, again.as_deref())
+                }
+            };
+            let started = PublishStarted { branch, message, parent: base.commit.clone() };
+            context.journal.append(vec![started.into()]).await?;
+        }
+        let run = current_run(context)?;
+        let (started, date) = run.publishing.ok_or_else(|| internal("publishing was begun but is not in the log"))?;
+        let continues = started.branch == base.branch;
+        Ok(Publication {
+            expected_head: if continues { started.parent.clone() } else { None },
+            branch: started.branch,
+            parent: started.parent,
+            changes,
+            message: started.message,
+            author: self.author.clone(),
+            date,
+        })
+    }
+
+    async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), StepError> {
+        let state = context.journal.state();
+        let run = current_run(context)?;
+        let session = context.session()?;
+        let Some(branch) = state.branch.clone() else { return Err(internal("the branch is not in the log")) };
+        let closing = self.closing_words(context).await?;
+        let masker = &context.common.masker;
+        let title = masker.mask(&words::title(state)).into_owned();
+        let body = words::body(state, &run, closing.as_deref(), draft.as_deref(), session.id.as_str());
+        let text = PullRequestText {
+            head: branch.branch.clone(),
+            base: self.target(context, base)?,
+            title: title.clone(),
+            body: masker.mask(&body).into_owned(),
+            readiness: if draft.is_some() { Readiness::Draft } else { Readiness::Ready },
+        };
+        let found = self.forge.find_pull_request(&base.repository, &branch.branch);
+        if let Some(found) = context.spanned("forge find_pull_request", found).await? {
+            let update = self.forge.update_pull_request(&base.repository, &found, &text);
+            context.spanned("forge update_pull_request", update).await?;
+            let known = state.pull_request.as_ref().is_some_and(|known| known.number == found.number);
+            let event: EventBody = if known {
+                PullRequestUpdated { number: found.number, pr_url: found.url }.into()
+            } else {
+                PullRequestOpened { number: found.number, pr_url: found.url, title, draft }.into()
+            };
+            return Ok(context.journal.append(vec![event]).await?);
+        }
+        let opened = self.forge.open_pull_request(&base.repository, &text);
+        let opened = context.spanned("forge open_pull_request", opened).await?;
+        let event = PullRequestOpened { number: opened.number, pr_url: opened.url, title, draft };
+        Ok(context.journal.append(vec![event.into()]).await?)
+    }
+
+    /// The branch that the pull request is for: where the first run began.
+    fn target(&self, context: &Context, base: &Base) -> Result<String, StepError> {
+        let first = context.journal.events().iter().find_map(|event| match &event.body {
+            EventBody::GitOperated(operated) if operated.operation == GitOperation::Clone => operated.branch.clone(),
+            _ => None,
+        });
+        Ok(first.unwrap_or_else(|| base.branch.clone()))
+    }
+
+    /// What the model said at the end, when it came to one.
+    async fn closing_words(&self, context: &Context) -> Result<Option<String>, StepError> {
+        if settled(context.journal.state()) != Some(Verdict::Publish) {
+            return Ok(None);
+        }
+        let reply = context.journal.events().iter().rev().find_map(|event| match &event.body {
+            EventBody::ModelReplied(replied) if replied.call.conversation == domain::Conversation::Main => {
+                Some(&replied.reply)
+            }
+            _ => None,
+        });
+        let Some(reply) = reply else { return Ok(None) };
+        let reply = text_of(self.blobs.as_ref(), context.journal.session_id(), reply).await?;
+        Ok(words::closing_words(&reply))
+    }
+}
+
+fn base(context: &Context) -> Result<Base, StepError> {
+    context.journal.state().base.clone().ok_or_else(|| internal("there is a change but no base"))
+}
+
+fn current_run(context: &Context) -> Result<RunState, StepError> {
+    let run = context.journal.state().run_number(context.input.run);
+    run.cloned().ok_or_else(|| internal("the run is not in the log"))
+}
+
+/// Whether the wait that led here was not answered.
+fn expired(context: &Context) -> bool {
+    let last = context.journal.events().iter().rev().find_map(|event| match &event.body {
+        EventBody::WaitEnded(ended) if event.run == context.input.run => Some(ended.outcome),
+        _ => None,
+    });
+    last == Some(WaitOutcome::Expired)
+}
+
+fn overlaps(changes: &Changeset, changed: &[WorkspacePath]) -> bool {
+    let ours: HashSet<&str> = changes.iter().map(|(path, _)| path.as_str()).collect();
+    let theirs: HashSet<&str> = changed.iter().map(WorkspacePath::as_str).collect();
+    let below = |paths: &HashSet<&str>, others: &[&WorkspacePath]| {
+        others.iter().any(|path| path.directories().into_iter().any(|directory| paths.contains(directory)))
+    };
+    let our_paths: Vec<&WorkspacePath> = changes.iter().map(|(path, _)| path).collect();
+    let their_paths: Vec<&WorkspacePath> = changed.iter().collect();
+    !ours.is_disjoint(&theirs) || below(&ours, &their_paths) || below(&theirs, &our_paths)
+}
+
+fn collected(checkpoint: &Checkpoint, changes: &Changeset) -> ChangesetCollected {
+    ChangesetCollected {
+        blob: checkpoint.blob.clone(),
+        files: u32::try_from(changes.len()).unwrap_or(u32::MAX),
+        additions: checkpoint.content.additions,
+        deletions: checkpoint.content.deletions,
+        skipped: checkpoint.content.skipped.clone(),
+    }
+}
+
+fn operated(base: &Base, operation: GitOperation, commit: Option<CommitId>, detail: Option<String>) -> GitOperated {
+    let (repository, branch) = (base.repository.clone(), Some(base.branch.clone()));
+    GitOperated { operation, repository, branch, commit, detail }
+}
+
+fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) -> Option<String> {
+    if moved {
+        return Some("the base branch moved while this was made, and conflicts with it".to_owned());
+    }
+    if expired {
+        return Some("the run waited for an answer that did not come; the work is not finished".to_owned());
+    }
+    if delivery == Delivery::DraftPullRequest {
+        return Some("a draft was asked for".to_owned());
+    }
+    words::draft_reason(run)
+}
+
+fn checks_score(run: &RunState) -> ScoreRecorded {
+    let (value, label, explanation) = match &run.check {
+        None => (None, "not_run", "no check of the project was run".to_owned()),
+        Some((check, _)) if check.passed => (Some(1.0), "passed", check.command.clone()),
+        Some((check, _)) => (Some(0.0), "failed", check.command.clone()),
+    };
+    ScoreRecorded {
+        name: "checks".to_owned(),
+        value,
+        label: Some(label.to_owned()),
+        source: ScoreSource::Code,
+        explanation,
+    }
+}
+
+/// A pause that the forge asks for is a `wait`, not an error.
+pub(super) fn pause(error: ForgeError, then: Verdict) -> Result<StepOutput, StepError> {
+    match error {
+        ForgeError::Wait { seconds } => Ok(StepOutput::wait(seconds, then)),
+        error @ (ForgeError::BranchMoved { .. } | ForgeError::Unavailable(_) | ForgeError::Terminal(_)) => {
+            Err(error.into())
+        }
+    }
+}

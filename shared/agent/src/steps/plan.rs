@@ -1,0 +1,215 @@
+//! Looks at the repository and asks the model for a plan.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::ports::Sandboxes;
+use domain::state::SessionState;
+use domain::{
+    Approver, Author, BudgetExhausted, ContentBlock, Conversation, DecisionRecorded, ErrorCode, EventBody, ModelReply,
+    PlanApproval, PlanApproved, PlanCreated, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource, Step, StepError,
+    StepOutput, UserMessage, Verdict, WaitReason,
+};
+
+use super::StepHandler;
+use super::generate_turn::stopped;
+use crate::brief;
+use crate::context::Context;
+use crate::model_call::{Called, Frame, ModelCaller, unusable};
+use crate::survey;
+use crate::wait;
+use crate::workspace::{Lost, Workspace};
+
+/// So often the model is told that its answer is no plan.
+const MOST_CORRECTIONS: usize = 2;
+
+/// The step `plan`.
+pub struct Plan {
+    /// Talks to the model.
+    pub caller: ModelCaller,
+    /// Where the repository is.
+    pub sandboxes: Arc<dyn Sandboxes>,
+}
+
+#[async_trait]
+impl StepHandler for Plan {
+    fn step(&self) -> Step {
+        Step::Plan
+    }
+
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        if let Some(plan) = &context.journal.state().plan
+            && !context.journal.state().planning.has_unseen_messages()
+        {
+            // A second attempt: the plan is there, only what follows from it is not.
+            let (id, content) = (plan.id.clone(), plan.content.clone());
+            if plan.approved.is_some() {
+                return Ok(StepOutput::go(Verdict::Turn));
+            }
+            return follow(context, id, content).await;
+        }
+        if context.journal.state().survey.is_none() || !opened(context.journal.state()) {
+            let Some(workspace) = Workspace::of(context.journal.state(), &self.sandboxes) else {
+                return Ok(StepOutput::go(Verdict::Prepare));
+            };
+            match self.survey(context, &workspace).await {
+                Ok(()) => {}
+                Err(Lost::Sandbox(reason)) => return workspace.lost(context, reason).await,
+                Err(Lost::Step(error)) => return Err(error),
+            }
+        }
+        let setup = &context.session()?.setup;
+        let frame = Frame {
+            conversation: Conversation::Plan,
+            system: setup.plan_system.clone(),
+            tools: RawJson::of(&[(); 0]).map_err(crate::context::internal)?,
+            output_schema: Some(setup.plan_schema.clone()),
+        };
+        match self.caller.call(context, frame).await? {
+            Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
+            Called::Again => Ok(StepOutput::go(Verdict::Plan)),
+            Called::Exhausted(limit) => {
+                context.journal.append(vec![BudgetExhausted { limit: limit.clone() }.into()]).await?;
+                wait::begin(context, WaitReason::Budget { limit }).await
+            }
+            Called::Stopped => stopped(context).await,
+            Called::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
+        }
+    }
+}
+
+fn opened(state: &SessionState) -> bool {
+    state.planning.last_message > domain::Seq(0)
+}
+
+impl Plan {
+    /// Looks at the repository and opens the plan's conversation with what was found.
+    async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), Lost> {
+        let facts = workspace.survey(context).await?;
+        let looked = workspace.look_at_git(context).await?;
+        let mut bodies: Vec<EventBody> = Vec::new();
+        if context.journal.state().survey.is_none() {
+            let surveyed = RepositorySurveyed {
+                survey: survey::classify(&facts),
+                instruction_directories: looked.instruction_directories,
+                commit_subjects: looked.commit_subjects,
+            };
+            let root = surveyed.instruction_directories.iter().any(|directory| directory == ".");
+            bodies.push(surveyed.into());
+            if root {
+                let read = workspace.instructions(context, vec![".".to_owned()]).await?;
+                bodies.extend(read.into_iter().map(EventBody::from));
+            }
+            context.journal.append(bodies).await.map_err(StepError::from)?;
+        }
+        let tree = Workspace::tree(&facts);
+        let text = brief::plan(context.journal.state(), context.journal.events(), &tree)?;
+        let text = context.common.masker.mask(&text).into_owned();
+        let message = UserMessage { conversation: Conversation::Plan, author: Author::Brief, text, answers: None };
+        Ok(context.journal.append(vec![message.into()]).await.map_err(StepError::from)?)
+    }
+
+    async fn take_in(
+        &self,
+        context: &mut Context,
+        reply: &ModelReply,
+        mut events: Vec<EventBody>,
+    ) -> Result<StepOutput, StepError> {
+        if let Some(error) = unusable(reply) {
+            context.journal.append(events).await?;
+            return Err(error);
+        }
+        let plan = match read_plan(reply) {
+            Ok(plan) => plan,
+            Err(reason) => return self.correct(context, events, &reason).await,
+        };
+        let plan = mask_plan(context, &plan)?;
+        let id = context.common.ids.plan();
+        events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
+        events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
+        events.push(confidence_score(&plan).into());
+        context.journal.append(events).await?;
+        follow(context, id, plan).await
+    }
+
+    /// Tells the model that its answer is no plan.
+    async fn correct(
+        &self,
+        context: &mut Context,
+        mut events: Vec<EventBody>,
+        reason: &str,
+    ) -> Result<StepOutput, StepError> {
+        let corrections = context.journal.events().iter().filter(|event| {
+            matches!(&event.body, EventBody::UserMessage(message)
+                if message.conversation == Conversation::Plan && message.author == Author::Nudge)
+        });
+        let many = corrections.count() >= MOST_CORRECTIONS;
+        let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
+        let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
+        if !many {
+            events.push(nudge.into());
+        }
+        context.journal.append(events).await?;
+        if many {
+            let message = format!("the model's answers could not be read as a plan: {reason}");
+            return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
+        }
+        Ok(StepOutput::go(Verdict::Plan))
+    }
+}
+
+/// What follows a plan: a question, an approval, or the work.
+async fn follow(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Result<StepOutput, StepError> {
+    if let Some(question) = plan.question {
+        return wait::begin(context, WaitReason::PlanQuestion { question }).await;
+    }
+    match context.session()?.request.plan_approval {
+        PlanApproval::Required => wait::begin(context, WaitReason::PlanApproval { plan: id }).await,
+        PlanApproval::NotRequired => {
+            context.closing.push(PlanApproved { plan: id, by: Approver::Nobody }.into());
+            Ok(StepOutput::go(Verdict::Turn))
+        }
+    }
+}
+
+fn read_plan(reply: &ModelReply) -> Result<domain::Plan, String> {
+    let text: String = reply
+        .content
+        .iter()
+        .filter_map(|block| match block {
+            ContentBlock::Text { text } => Some(text.as_str()),
+            ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
+        })
+        .collect();
+    let plan: domain::Plan = serde_json::from_str(text.trim()).map_err(|error| error.to_string())?;
+    if plan.title.trim().is_empty() {
+        return Err("the title is empty".to_owned());
+    }
+    if !(0.0..=1.0).contains(&plan.confidence.value) {
+        return Err("the confidence is not between 0 and 1".to_owned());
+    }
+    Ok(domain::Plan { question: plan.question.filter(|question| !question.trim().is_empty()), ..plan })
+}
+
+fn mask_plan(context: &Context, plan: &domain::Plan) -> Result<domain::Plan, StepError> {
+    let value = serde_json::to_value(plan).map_err(crate::context::internal)?;
+    serde_json::from_value(context.common.masker.mask_json(&value)).map_err(crate::context::internal)
+}
+
+fn confidence_score(plan: &domain::Plan) -> ScoreRecorded {
+    let value = plan.confidence.value;
+    let label = if value >= 0.75 {
+        "high"
+    } else if value >= 0.4 {
+        "medium"
+    } else {
+        "low"
+    };
+    ScoreRecorded {
+        name: "plan_confidence".to_owned(),
+        value: Some(value),
+        label: Some(label.to_owned()),
+        source: ScoreSource::Model,
+        explanation: plan.confidence.reason.clone(),
+    }
+}

@@ -1,0 +1,276 @@
+//! Makes a workspace and finds out what is due.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{
+    Blobs, CloneSource, ExecState, ExitStatus, Forge, Network, Output, Part, Repository, SandboxError, SandboxSpec,
+    Sandboxes, Started,
+};
+use domain::state::{Base, SessionState};
+use domain::{
+    Author, CloneProgress, CommitId, Conversation, ErrorCode, GitOperated, GitOperation, SandboxAttached,
+    SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
+};
+
+use super::StepHandler;
+use super::generate_turn::{settled, stopped};
+use super::open_pr::pause;
+use crate::checkpoint::Checkpoint;
+use crate::clone;
+use crate::context::{Context, Watched, internal};
+use crate::workspace::Workspace;
+
+/// How often the clone's progress is looked at.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
+/// So many sandboxes in one session: beyond that something kills them as fast as they are made.
+const MOST_SANDBOXES: u32 = 50;
+
+/// The step `prepare`.
+pub struct Prepare {
+    /// Where the repository is.
+    pub forge: Arc<dyn Forge>,
+    /// Where the workspace goes.
+    pub sandboxes: Arc<dyn Sandboxes>,
+    /// Where checkpoints are.
+    pub blobs: Arc<dyn Blobs>,
+    /// What a sandbox's network reaches.
+    pub network: Network,
+}
+
+#[async_trait]
+impl StepHandler for Prepare {
+    fn step(&self) -> Step {
+        Step::Prepare
+    }
+
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        if let Some(ready) = self.find_workspace(context).await? {
+            return Ok(StepOutput::go(ready));
+        }
+        let repository = match self.preflight(context).await {
+            Ok(repository) => repository,
+            Err(error) => return pause(error, Verdict::Prepare),
+        };
+        let made = context.journal.state().sandboxes;
+        if made >= MOST_SANDBOXES {
+            let message = format!("{made} sandboxes were lost in this session");
+            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message));
+        }
+        let source = match self.forge.clone_source(&repository).await {
+            Ok(source) => source,
+            Err(error) => return pause(error, Verdict::Prepare),
+        };
+        let workspace = self.make_sandbox(context, &source).await?;
+        match self.clone(context, &workspace, &repository, &source).await? {
+            Cloned::Done => {}
+            Cloned::CutOff => return self.lost(context, &workspace, "the clone was cut off").await,
+            Cloned::Stopped => return stopped(context).await,
+        }
+        self.restore(context, &workspace, &repository).await?;
+        context.journal.append(vec![SandboxAttached { sandbox: workspace.id.clone() }.into()]).await?;
+        Ok(StepOutput::go(due(context.journal.state())))
+    }
+}
+
+/// What the log says is due, once the workspace is ready.
+fn due(state: &SessionState) -> Verdict {
+    if state.main.open_calls().next().is_some() {
+        return Verdict::Tools;
+    }
+    if state.run().is_some_and(|run| run.publishing.is_some()) {
+        return Verdict::Publish;
+    }
+    if state.plan.as_ref().is_none_or(|plan| plan.approved.is_none()) {
+        return Verdict::Plan;
+    }
+    settled(state).unwrap_or(Verdict::Turn)
+}
+
+enum Cloned {
+    Done,
+    CutOff,
+    Stopped,
+}
+
+impl Prepare {
+    /// Looks whether the session's sandbox is there and right; then nothing has to be made.
+    async fn find_workspace(&self, context: &mut Context) -> Result<Option<Verdict>, StepError> {
+        let state = context.journal.state();
+        let Some(sandbox) = state.sandbox.clone() else { return Ok(None) };
+        let moved =
+            state.rebase_onto.is_some() && state.rebase_onto != sandbox.base.clone().and_then(|base| base.commit);
+        if moved {
+            self.sandboxes.terminate(&sandbox.id).await?;
+            let reason = "the base branch moved: the change goes on in a fresh one".to_owned();
+            context.journal.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+            return Ok(None);
+        }
+        let found = match self.sandboxes.attach(&sandbox.id).await {
+            Ok(_) if sandbox.ready => return Ok(Some(due(state))),
+            Ok(_) => {
+                // Its making was cut off somewhere; what is in it cannot be trusted to be whole.
+                self.sandboxes.terminate(&sandbox.id).await?;
+                "its preparation was cut off".to_owned()
+            }
+            Err(SandboxError::Lost(reason)) => reason,
+            Err(error) => return Err(error.into()),
+        };
+        context.journal.append(vec![SandboxLost { sandbox: sandbox.id, reason: found }.into()]).await?;
+        Ok(None)
+    }
+
+    async fn preflight(&self, context: &Context) -> Result<Repository, domain::ports::ForgeError> {
+        let request = context.session()?.request.clone();
+        let state = context.journal.state();
+        // A follow-up goes on from our own branch, if that is still there.
+        if let Some(own) = &state.branch
+            && let Some(base) = &state.base
+            && self.forge.branch_head(&base.repository, &own.branch).await?.is_some()
+        {
+            return self.forge.preflight(&request.repo_url, Some(&own.branch)).await;
+        }
+        self.forge.preflight(&request.repo_url, request.base_branch.as_deref()).await
+    }
+
+    async fn make_sandbox(&self, context: &mut Context, source: &CloneSource) -> Result<Workspace, StepError> {
+        let state = context.journal.state();
+        let spec = SandboxSpec {
+            session: context.input.session_id.clone(),
+            run: context.input.run,
+            generation: state.sandboxes + 1,
+            source: match source {
+                CloneSource::Directory(directory) => Some(directory.clone()),
+                CloneSource::Address { .. } => None,
+            },
+            network: self.network,
+        };
+        let sandbox = context.spanned("sandbox create", self.sandboxes.create(&spec)).await?;
+        let created = SandboxCreated {
+            sandbox: sandbox.id.clone(),
+            provider: self.sandboxes.provider().to_owned(),
+            reduced: sandbox.reduced.clone(),
+            network: spec.network.name().to_owned(),
+            layout: sandbox.layout.clone(),
+        };
+        context.journal.append(vec![created.into()]).await?;
+        Ok(Workspace::new(Arc::clone(&self.sandboxes), sandbox.id, sandbox.layout))
+    }
+
+    /// Clones into the sandbox and takes down which commit that is.
+    async fn clone(
+        &self,
+        context: &mut Context,
+        workspace: &Workspace,
+        repository: &Repository,
+        source: &CloneSource,
+    ) -> Result<Cloned, StepError> {
+        let repo_url = context.session()?.request.repo_url.clone();
+        let exec = clone::exec(&workspace.layout, repository, source, &repo_url).map_err(internal)?;
+        let started = context.common.clock.now();
+        let span = context.span("sandbox clone", domain::SpanKind::Client);
+        if self.sandboxes.start(&workspace.id, &exec).await? == Started::CutOff {
+            return Ok(Cloned::CutOff);
+        }
+        let mut told = String::new();
+        let exit = loop {
+            let waiting = self.sandboxes.wait(&workspace.id, &exec.id, PROGRESS_INTERVAL);
+            let state = match context.until_cancelled(waiting).await? {
+                Watched::Done(state) => state?,
+                Watched::Stopped => {
+                    self.sandboxes.kill(&workspace.id, &exec.id).await?;
+                    return Ok(Cloned::Stopped);
+                }
+            };
+            let last = self.sandboxes.output(&workspace.id, &exec.id, Output::Stderr, Part::Last(400)).await?;
+            let progress = clone::progress(&last);
+            let over = state != ExecState::Running;
+            if !progress.is_empty() && progress != told && !over {
+                told.clone_from(&progress);
+                let message = context.common.masker.mask(&progress).into_owned();
+                context.journal.append(vec![CloneProgress { message }.into()]).await?;
+            }
+            match state {
+                ExecState::Running => {}
+                ExecState::Finished(exit) => break exit,
+                ExecState::CutOff => return Ok(Cloned::CutOff),
+            }
+        };
+        let outcome = if exit.status == ExitStatus::Exited(0) {
+            domain::SpanOutcome::Ok
+        } else {
+            domain::SpanOutcome::Error("git clone failed".to_owned())
+        };
+        context.end(span, outcome);
+        if exit.status != ExitStatus::Exited(0) {
+            let said = self.sandboxes.output(&workspace.id, &exec.id, Output::Stderr, Part::Last(2000)).await?;
+            let said = String::from_utf8_lossy(&said);
+            let said = context.common.masker.mask(said.trim());
+            return Err(StepError::terminal(ErrorCode::CloneFailed, format!("git could not clone {repo_url}: {said}")));
+        }
+        let baseline = workspace.baseline(context).await?;
+        let seconds = domain::ports::elapsed(started, context.common.clock.now()).as_secs_f64();
+        let commit = baseline.as_ref().map(CommitId::as_str).unwrap_or("an empty repository");
+        let message = format!("Cloned {} at {commit} in {seconds:.1} s", repository.base_branch);
+        let operated = GitOperated {
+            operation: GitOperation::Clone,
+            repository: repository.name.clone(),
+            branch: Some(repository.base_branch.clone()),
+            commit: baseline,
+            detail: None,
+        };
+        context.journal.append(vec![CloneProgress { message }.into(), operated.into()]).await?;
+        Ok(Cloned::Done)
+    }
+
+    /// Lays the checkpoint over the fresh checkout.
+    async fn restore(
+        &self,
+        context: &mut Context,
+        workspace: &Workspace,
+        repository: &Repository,
+    ) -> Result<(), StepError> {
+        let Some(latest) = context.journal.state().checkpoint.clone() else { return Ok(()) };
+        let checkpoint =
+            Checkpoint::fetch(self.blobs.as_ref(), context.journal.session_id(), &latest.blob.sha256).await?;
+        let now = context.journal.state().base.as_ref().and_then(|base| base.commit.clone());
+        if checkpoint.content.base == now {
+            return Ok(workspace.restore(context, &checkpoint.content).await?);
+        }
+        let changes = checkpoint.changeset()?;
+        let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+        let before = match &checkpoint.content.base {
+            Some(base) => self.forge.contents(&repository.name, base, &paths).await.map_err(StepError::from)?,
+            None => std::collections::BTreeMap::new(),
+        };
+        let conflicts = workspace.rebase(context, &checkpoint.content, &before).await?;
+        let moved = checkpoint_moved(&context.journal.state().base, &conflicts);
+        let text =
+            UserMessage { conversation: Conversation::Main, author: Author::Conflict, text: moved, answers: None };
+        if !conflicts.is_empty() {
+            context.journal.append(vec![text.into()]).await?;
+        }
+        // The change is measured against the new base from here on.
+        crate::workspace::checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await
+    }
+
+    async fn lost(&self, context: &mut Context, workspace: &Workspace, reason: &str) -> Result<StepOutput, StepError> {
+        self.sandboxes.terminate(&workspace.id).await?;
+        let lost = SandboxLost { sandbox: workspace.id.clone(), reason: reason.to_owned() };
+        context.journal.append(vec![lost.into()]).await?;
+        Ok(StepOutput::go(Verdict::Prepare))
+    }
+}
+
+/// What the model is told when the base branch moved under its change.
+fn checkpoint_moved(base: &Option<Base>, conflicts: &[String]) -> String {
+    let branch = base.as_ref().map(|base| base.branch.as_str()).unwrap_or_default();
+    format!(
+        "Branch {branch} moved while you worked, and changed what you changed. The workspace is now at its new head with \
+         your change laid over it. These files hold conflict markers (<<<<<<<, |||||||, =======, >>>>>>>); resolve them so \
+         that both intentions are kept, then run the checks again:\n{}",
+        conflicts.iter().map(|path| format!("- {path}")).collect::<Vec<_>>().join("\n")
+    )
+}

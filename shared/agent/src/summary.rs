@@ -1,0 +1,28 @@
+//! What lists show of a session, taken from its log.
+
+use domain::MicroDollars;
+use domain::ports::SessionSummary;
+use domain::state::SessionState;
+use jiff::Timestamp;
+
+/// The summary of a session as of `now`.
+pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary> {
+    let session = state.session.as_ref()?;
+    let run = state.run()?;
+    let title = match &state.plan {
+        Some(plan) => plan.content.title.clone(),
+        None => session.request.prompt.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned(),
+    };
+    Some(SessionSummary {
+        id: session.id.clone(),
+        owner: session.owner.clone(),
+        created_at: session.created_at,
+        updated_at: now,
+        repo_url: session.request.repo_url.clone(),
+        title: title.chars().take(80).collect(),
+        run: run.number,
+        status: run.status,
+        cost: state.runs.iter().map(|run| run.budget.spent()).sum::<MicroDollars>(),
+        pr_url: state.pull_request.as_ref().map(|opened| opened.pr_url.clone()),
+    })
+}

@@ -1,0 +1,25 @@
+//! .NET: project files.
+
+use domain::ProjectType::Web;
+
+use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::repository::{Directory, Repository};
+
+const ASP_NET: Known = Known::new("Microsoft.NET.Sdk.Web", "ASP.NET Core", Web, 10);
+
+pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let mut is_dotnet = false;
+    for manifest in repository.manifests().filter(|manifest| manifest.name.ends_with(".csproj")) {
+        is_dotnet = true;
+        if manifest.text.contains(ASP_NET.package) {
+            // Project files lie one level down as a rule, and are the project's main ones all the same.
+            evidence.framework(Directory::ROOT, Need::Runtime, &ASP_NET);
+        }
+    }
+    if is_dotnet {
+        evidence.install(Directory::ROOT, "dotnet restore");
+        evidence.build(Directory::ROOT, "dotnet build");
+        evidence.test(Directory::ROOT, "dotnet test");
+        evidence.lint(Directory::ROOT, "dotnet format --verify-no-changes");
+    }
+}

@@ -1,0 +1,14 @@
+//! One file per ecosystem. Each reads its manifests and adds to the evidence what it is sure of.
+
+pub(super) mod dotnet;
+pub(super) mod go;
+pub(super) mod infrastructure;
+pub(super) mod jvm;
+pub(super) mod make;
+pub(super) mod node;
+pub(super) mod php;
+pub(super) mod pipeline;
+pub(super) mod python;
+pub(super) mod requirements;
+pub(super) mod ruby;
+pub(super) mod rust;

@@ -1,0 +1,237 @@
+//! What is asked of the toolbox and of git in the workspace.
+
+use std::collections::BTreeMap;
+
+use domain::ports::{Exec, ExitStatus, Output, Part, Program, Stderr};
+use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
+use toolbox::{Answer, Call, Change, Mode};
+
+use super::{Lost, Ran, TIMEOUT, Workspace};
+use crate::checkpoint::{CheckpointContent, KeptChange, KeptFile};
+use crate::context::{Context, internal};
+
+/// Entries of the tree that the plan's conversation is shown.
+const MOST_TREE_ENTRIES: usize = 200;
+
+/// Paths of instruction files that are taken in.
+const MOST_INSTRUCTIONS: usize = 200;
+
+/// What git says about a fresh checkout.
+pub(crate) struct GitLook {
+    pub instruction_directories: Vec<String>,
+    pub commit_subjects: Vec<String>,
+}
+
+/// Two lists, separated by a line: instruction files, subjects of commits. Nothing in it comes from outside.
+const LOOK: &str = "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
+
+/// The toolbox answered another call than the one that was made.
+fn unexpected(name: &str) -> Lost {
+    Lost::Step(internal(format!("the toolbox answered {name} with something else")))
+}
+
+impl Workspace {
+    /// Takes down what was cloned; everything later is measured against it. None when the repository is empty.
+    pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, Lost> {
+        match self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await? {
+            Answer::Baseline(taken) => Ok(taken.commit.map(|commit| commit.parse()).transpose().map_err(internal)?),
+            _ => Err(unexpected("baseline")),
+        }
+    }
+
+    pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, Lost> {
+        match self.toolbox(context, "survey", Call::Survey(toolbox::Survey {})).await? {
+            Answer::Survey(facts) => Ok(facts),
+            _ => Err(unexpected("survey")),
+        }
+    }
+
+    /// The files as the plan's conversation is shown them.
+    pub(crate) fn tree(facts: &toolbox::Surveyed) -> String {
+        let mut lines: Vec<&str> = facts.tree.iter().take(MOST_TREE_ENTRIES).map(String::as_str).collect();
+        if facts.tree_cut || facts.tree.len() > MOST_TREE_ENTRIES {
+            lines.push("…");
+        }
+        lines.join("\n")
+    }
+
+    /// Instructions of directories, as the base commit has them.
+    pub(crate) async fn instructions(
+        &self,
+        context: &Context,
+        directories: Vec<String>,
+    ) -> Result<Vec<InstructionsRead>, Lost> {
+        let call = Call::Instructions(toolbox::Instructions { directories });
+        let Answer::Instructions(read) = self.toolbox(context, "instructions", call).await? else {
+            return Err(unexpected("instructions"));
+        };
+        let masker = &context.common.masker;
+        let files = read.files.into_iter().map(|file| {
+            let mut text = masker.mask(&file.text).into_owned();
+            if file.cut {
+                text.push_str("\n[the file goes on; view it for the rest]");
+            }
+            InstructionsRead { path: file.path, directory: file.directory, text }
+        });
+        Ok(files.collect())
+    }
+
+    /// The difference to the base commit; none when its digest is `unless`.
+    pub(crate) async fn collect(
+        &self,
+        context: &Context,
+        unless: Option<Digest256>,
+    ) -> Result<Option<CheckpointContent>, Lost> {
+        let limits = ChangesetLimits::default();
+        let call = Call::Collect(toolbox::Collect {
+            limits: toolbox::Limits {
+                files: limits.files,
+                bytes_per_file: limits.bytes_per_file as u64,
+                bytes_total: limits.bytes as u64,
+            },
+            unless: unless.map(String::from),
+        });
+        let Answer::Collect(collected) = self.toolbox(context, "collect", call).await? else {
+            return Err(unexpected("collect"));
+        };
+        if collected.unchanged {
+            return Ok(None);
+        }
+        let mut skipped: Vec<String> =
+            collected.skipped.into_iter().map(|skipped| format!("{}: {}", skipped.path, skipped.reason)).collect();
+        if collected.skipped_more > 0 {
+            skipped.push(format!("and {} more", collected.skipped_more));
+        }
+        // What may not be published is left out here and named, rather than ending the run over a stray link.
+        let mut changes = Vec::with_capacity(collected.changes.len());
+        for change in collected.changes {
+            match Changeset::objection(change.path(), &file_change(&change), limits) {
+                None => changes.push(kept(change)),
+                Some(objection) => skipped.push(objection),
+            }
+        }
+        let base = context.journal.state().sandbox.as_ref().and_then(|sandbox| sandbox.base.clone());
+        Ok(Some(CheckpointContent {
+            base: base.and_then(|base| base.commit),
+            digest: Digest256::try_from(collected.digest).map_err(internal)?,
+            changes,
+            skipped,
+            additions: collected.additions,
+            deletions: collected.deletions,
+        }))
+    }
+
+    /// Lays a checkpoint over a fresh checkout of its own base.
+    pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), Lost> {
+        let call = Call::Restore(toolbox::Restore { changes: changes(content)? });
+        match self.toolbox(context, "restore", call).await? {
+            Answer::Restore(_) => Ok(()),
+            _ => Err(unexpected("restore")),
+        }
+    }
+
+    /// Lays a checkpoint over a checkout of another base, three-way. Answers the paths with conflicts.
+    pub(crate) async fn rebase(
+        &self,
+        context: &Context,
+        content: &CheckpointContent,
+        before: &BTreeMap<WorkspacePath, Vec<u8>>,
+    ) -> Result<Vec<String>, Lost> {
+        let old: BTreeMap<&str, &Vec<u8>> = before.iter().map(|(path, content)| (path.as_str(), content)).collect();
+        let changes = changes(content)?.into_iter().map(|change| {
+            let base = old.get(change.path()).map(|content| (*content).clone());
+            toolbox::RebaseChange { change, base }
+        });
+        let old_base = content.base.as_ref().map(ToString::to_string);
+        let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
+        match self.toolbox(context, "rebase", call).await? {
+            Answer::Rebase(rebased) => Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect()),
+            _ => Err(unexpected("rebase")),
+        }
+    }
+
+    /// Looks at a fresh checkout with git, before anything of the repository has run.
+    pub(crate) async fn look_at_git(&self, context: &Context) -> Result<GitLook, Lost> {
+        let exec = Exec {
+            id: format!("look-{}", context.common.ids.span()).parse().map_err(internal)?,
+            program: Program::Command(["sh", "-c", LOOK].map(str::to_owned).to_vec()),
+            stdin: Vec::new(),
+            environment: vec![("GIT_PAGER".to_owned(), "cat".to_owned())],
+            secrets: Vec::new(),
+            directory: self.layout.workspace.clone(),
+            timeout: TIMEOUT,
+            stderr: Stderr::Separate,
+            kept_bytes: 1024 * 1024,
+        };
+        let exit = match self.run(&exec, TIMEOUT).await? {
+            Ran::Finished(exit) => exit,
+            Ran::CutOff => return Err(Lost::Sandbox("looking at the checkout was cut off".to_owned())),
+            Ran::Running => return Err(Lost::Step(internal("looking at the checkout took too long"))),
+        };
+        if exit.status != ExitStatus::Exited(0) {
+            return Err(Lost::Step(internal(format!("git cannot read the checkout: {:?}", exit.status))));
+        }
+        let said = self.output(&exec.id, Output::Stdout, Part::From(0, 1024 * 1024)).await?;
+        let said = String::from_utf8_lossy(&said);
+        let (files, subjects) = said.split_once("---\n").unwrap_or((&said, ""));
+        let mut directories: Vec<String> = files.lines().filter_map(instruction_directory).collect();
+        directories.sort();
+        directories.dedup();
+        directories.truncate(MOST_INSTRUCTIONS);
+        let masker = &context.common.masker;
+        let commit_subjects = subjects.lines().map(|line| masker.mask(line).chars().take(200).collect()).collect();
+        Ok(GitLook { instruction_directories: directories, commit_subjects })
+    }
+}
+
+/// The directory that an instruction file speaks for.
+fn instruction_directory(path: &str) -> Option<String> {
+    let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
+    ["AGENTS.md", "CLAUDE.md"].contains(&name).then(|| directory.to_owned())
+}
+
+fn file_mode(mode: Mode) -> FileMode {
+    match mode {
+        Mode::Regular => FileMode::Regular,
+        Mode::Executable => FileMode::Executable,
+        Mode::Symlink => FileMode::Symlink,
+    }
+}
+
+fn file_change(change: &Change) -> FileChange {
+    match change {
+        Change::Delete { .. } => FileChange::Delete,
+        Change::Write { mode, content, .. } => FileChange::Write { mode: file_mode(*mode), content: content.clone() },
+    }
+}
+
+fn kept(change: Change) -> KeptChange {
+    use base64::Engine as _;
+    match change {
+        Change::Delete { path } => KeptChange { path, file: None },
+        Change::Write { path, mode, content, .. } => {
+            let mode = file_mode(mode);
+            let content_base64 = base64::prelude::BASE64_STANDARD.encode(content);
+            KeptChange { path, file: Some(KeptFile { mode, content_base64 }) }
+        }
+    }
+}
+
+fn changes(content: &CheckpointContent) -> Result<Vec<Change>, Lost> {
+    use base64::Engine as _;
+    content
+        .changes
+        .iter()
+        .map(|change| {
+            let path = change.path.clone();
+            let Some(file) = &change.file else { return Ok(Change::Delete { path }) };
+            let mode = match file.mode {
+                FileMode::Regular => Mode::Regular,
+                FileMode::Executable => Mode::Executable,
+                FileMode::Symlink => Mode::Symlink,
+            };
+            let content = base64::prelude::BASE64_STANDARD.decode(&file.content_base64).map_err(internal)?;
+            Ok(Change::write(path, mode, content))
+        })
+        .collect()
+}

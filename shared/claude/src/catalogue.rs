@@ -1,0 +1,158 @@
+//! What is known of each model: `data/models.json`.
+
+use domain::{MicroDollars, ModelLimits};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::prices::{Prices, Tier, Tokens};
+
+const FILE: &str = include_str!("../data/models.json");
+
+/// The models with their limits, abilities and prices.
+///
+/// A model that is not in it is taken to be of the newest kind in what it understands, priced at the highest of each
+/// known price, so that no budget is overrun unnoticed, and limited like the smallest known one.
+#[derive(Debug, Clone)]
+pub struct Catalogue {
+    models: Vec<Model>,
+    dearest: Tier,
+    smallest: ModelLimits,
+}
+
+/// A file of models that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// It is not of the form.
+    #[error("the catalogue of models cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A model's price tiers do not rise, or the last one has a limit.
+    #[error("the catalogue's price tiers of {0} do not rise, or the last one has a limit")]
+    Tiers(String),
+    /// There is nothing in it.
+    #[error("the catalogue of models is empty")]
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[expect(dead_code, reason = "for the reader of the file")]
+    note: String,
+    models: Vec<Model>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Model {
+    id: String,
+    context_tokens: u64,
+    output_tokens: u32,
+    /// What is sent as `thinking`; null when the model is not asked to think.
+    thinking: Option<Box<RawValue>>,
+    structured_output: bool,
+    prices: Prices,
+}
+
+impl Catalogue {
+    /// The models known when this was built.
+    pub fn built_in() -> Result<Self, CatalogueError> {
+        Self::parse(FILE)
+    }
+
+    /// Reads a file of the form of `data/models.json`, for prices newer than the program.
+    pub fn parse(text: &str) -> Result<Self, CatalogueError> {
+        let File { models, .. } = serde_json::from_str(text)?;
+        if let Some(model) = models.iter().find(|model| !model.prices.are_sound()) {
+            return Err(CatalogueError::Tiers(model.id.clone()));
+        }
+        let last_tiers = models.iter().map(|model| model.prices.tier(u64::MAX));
+        let dearest = last_tiers.reduce(Tier::dearest).ok_or(CatalogueError::Empty)?;
+        let smallest = ModelLimits {
+            context_tokens: models.iter().map(|model| model.context_tokens).min().unwrap_or_default(),
+            output_tokens: models.iter().map(|model| model.output_tokens).min().unwrap_or_default(),
+        };
+        Ok(Self { models, dearest, smallest })
+    }
+
+    pub(crate) fn limits(&self, model: &str) -> ModelLimits {
+        self.find(model).map_or(self.smallest, |model| ModelLimits {
+            context_tokens: model.context_tokens,
+            output_tokens: model.output_tokens,
+        })
+    }
+
+    /// The `thinking` of a request. The summary has to be asked for: current models leave it out by default, and with
+    /// it the text they write between tool calls.
+    pub(crate) fn thinking(&self, model: &str) -> Option<Box<RawValue>> {
+        match self.find(model) {
+            Some(model) => model.thinking.clone(),
+            None => self.models.first()?.thinking.clone(),
+        }
+    }
+
+    pub(crate) fn has_structured_output(&self, model: &str) -> bool {
+        self.find(model).is_none_or(|model| model.structured_output)
+    }
+
+    pub(crate) fn cost(&self, model: &str, tokens: Tokens) -> MicroDollars {
+        self.find(model).map_or_else(|| self.dearest.cost(tokens), |model| model.prices.cost(tokens))
+    }
+
+    pub(crate) fn worst_case(&self, model: &str, prompt_tokens: u64, output_tokens: u64) -> MicroDollars {
+        let tier = self.find(model).map_or(self.dearest, |model| model.prices.tier(prompt_tokens));
+        tier.worst_case(prompt_tokens, output_tokens)
+    }
+
+    /// By its name, with or without the date that older names end in.
+    fn find(&self, name: &str) -> Option<&Model> {
+        let undated = name
+            .rsplit_once('-')
+            .filter(|(_, date)| date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit()));
+        let by = |wanted: &str| self.models.iter().find(|model| model.id == wanted);
+        by(name).or_else(|| by(undated?.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(model: &str, tokens: Tokens) -> u64 {
+        Catalogue::built_in().unwrap().cost(model, tokens).0
+    }
+
+    #[test]
+    fn each_kind_of_token_has_its_price() {
+        let million = 1_000_000;
+        let none = Tokens::default();
+        let sonnet = |tokens| micros("claude-sonnet-5-5", tokens);
+        assert_eq!(sonnet(Tokens { input: million, ..none }), 2_000_000);
+        assert_eq!(sonnet(Tokens { cache_read: million, ..none }), 100_000);
+        assert_eq!(sonnet(Tokens { cache_write_5m: million, ..none }), 2_500_000);
+        assert_eq!(sonnet(Tokens { cache_write_1h: million, ..none }), 4_000_000);
+        assert_eq!(sonnet(Tokens { output: million, ..none }), 10_000_000);
+        let all = Tokens { input: 7, cache_read: 10_003, cache_write_5m: 501, cache_write_1h: 3, output: 99 };
+        // 14 + 1000.3 + 1252.5 + 12 + 990 = 3268.8
+        assert_eq!(sonnet(all), 3_269);
+    }
+
+    #[test]
+    fn a_long_prompt_is_charged_whole_at_the_higher_tier() {
+        let haiku = |tokens| micros("claude-haiku-5-5", tokens);
+        let below = Tokens { input: 40_000, cache_read: 60_000, output: 1_000, ..Tokens::default() };
+        assert_eq!(haiku(below), 4_000 + 600 + 500);
+        assert_eq!(haiku(Tokens { input: 40_001, ..below }), 20_001 + 3_000 + 2_500);
+    }
+
+    #[test]
+    fn an_unknown_model_costs_no_less_than_any_known_one() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let tokens = Tokens { input: 11, cache_read: 1_000, cache_write_5m: 200, cache_write_1h: 30, output: 400 };
+        for model in &catalogue.models {
+            assert!(catalogue.cost("claude-next-9", tokens) >= catalogue.cost(&model.id, tokens), "{}", model.id);
+            assert!(catalogue.worst_case("claude-next-9", 9, 9) >= catalogue.worst_case(&model.id, 9, 9));
+        }
+        assert_eq!(catalogue.limits("claude-next-9").context_tokens, 200_000);
+        assert_eq!(catalogue.limits("claude-haiku-4-5-20251001").output_tokens, 64_000);
+    }
+}

@@ -1,0 +1,253 @@
+//! What a session changed, as data: the only form in which a change leaves a sandbox.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Digest256, ErrorCode, Terminal};
+
+/// A path inside the workspace: relative, `/` between its parts, none of them `.`, `..`, empty or `.git`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WorkspacePath(String);
+
+/// A path that may not be part of a change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{path:?} may not be part of a change: {rule}")]
+pub struct ForbiddenPath {
+    path: String,
+    rule: &'static str,
+}
+
+impl WorkspacePath {
+    /// The path as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The directories above it, nearest last, without the workspace itself.
+    pub fn directories(&self) -> Vec<&str> {
+        self.0.match_indices('/').map(|(at, _)| &self.0[..at]).collect()
+    }
+}
+
+impl TryFrom<String> for WorkspacePath {
+    type Error = ForbiddenPath;
+
+    fn try_from(path: String) -> Result<Self, ForbiddenPath> {
+        let forbidden = |rule| Err(ForbiddenPath { path: path.chars().take(200).collect(), rule });
+        if path.is_empty() || path.len() > 4096 {
+            return forbidden("a path has 1 to 4,096 bytes");
+        }
+        if path.contains('\0') {
+            return forbidden("it holds a NUL character");
+        }
+        for part in path.split('/') {
+            if part.is_empty() || part == "." || part == ".." {
+                return forbidden("it has to be relative, without empty, '.' or '..' parts");
+            }
+            if part.len() > 255 {
+                return forbidden("a part of it is longer than 255 bytes");
+            }
+            if is_git_directory(part) {
+                return forbidden("it leads into a .git directory");
+            }
+        }
+        Ok(Self(path))
+    }
+}
+
+/// Whether some file system would take `part` for `.git`: other case, trailing dots or spaces, the short name of
+/// Windows, characters that macOS ignores.
+fn is_git_directory(part: &str) -> bool {
+    let ignorable =
+        |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    let folded: String = part.chars().filter(|c| !ignorable(*c)).collect::<String>().to_lowercase();
+    let folded = folded.split(':').next().unwrap_or_default().trim_end_matches(['.', ' ']);
+    folded == ".git" || folded == "git~1"
+}
+
+impl From<WorkspacePath> for String {
+    fn from(path: WorkspacePath) -> String {
+        path.0
+    }
+}
+
+impl fmt::Display for WorkspacePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// The kind of a file, as git tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FileMode {
+    /// An ordinary file.
+    #[serde(rename = "100644")]
+    Regular,
+    /// A file that can be run.
+    #[serde(rename = "100755")]
+    Executable,
+    /// A symbolic link; its content is the target.
+    #[serde(rename = "120000")]
+    Symlink,
+}
+
+impl FileMode {
+    /// The mode in git's notation.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Regular => "100644",
+            Self::Executable => "100755",
+            Self::Symlink => "120000",
+        }
+    }
+}
+
+/// What happened to one path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileChange {
+    /// It is there, with this mode and content.
+    Write {
+        /// Its kind.
+        mode: FileMode,
+        /// Its content as git stores it.
+        content: Vec<u8>,
+    },
+    /// It is gone.
+    Delete,
+}
+
+/// Files that differ from the base commit, sorted by path, each path once, none below another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changeset(Vec<(WorkspacePath, FileChange)>);
+
+/// How much a change may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangesetLimits {
+    /// Files.
+    pub files: usize,
+    /// Bytes of one file.
+    pub bytes_per_file: usize,
+    /// Bytes of all files.
+    pub bytes: usize,
+}
+
+impl Default for ChangesetLimits {
+    fn default() -> Self {
+        Self { files: 3000, bytes_per_file: 20 * 1024 * 1024, bytes: 60 * 1024 * 1024 }
+    }
+}
+
+impl Changeset {
+    /// Checks what a sandbox says it changed. Nothing of it is trusted.
+    pub fn check(
+        changes: impl IntoIterator<Item = (String, FileChange)>,
+        limits: ChangesetLimits,
+    ) -> Result<Self, Terminal> {
+        let rejected = |message: String| Terminal::new(ErrorCode::ChangesetRejected, message);
+        let mut checked: Vec<(WorkspacePath, FileChange)> = Vec::new();
+        let mut bytes = 0;
+        for (path, change) in changes {
+            let path = check_one(path, &change, limits).map_err(rejected)?;
+            if let FileChange::Write { content, .. } = &change {
+                bytes += content.len();
+            }
+            checked.push((path, change));
+        }
+        if checked.len() > limits.files {
+            return Err(rejected(format!("{} files changed; at most {} are published", checked.len(), limits.files)));
+        }
+        if bytes > limits.bytes {
+            return Err(rejected(format!("the change has {bytes} bytes; at most {} are published", limits.bytes)));
+        }
+        checked.sort_by(|(left, _), (right, _)| left.cmp(right));
+        let written: std::collections::HashSet<&str> = checked
+            .iter()
+            .filter(|(_, change)| matches!(change, FileChange::Write { .. }))
+            .map(|(path, _)| path.as_str())
+            .collect();
+        for pair in checked.windows(2) {
+            if pair[0].0 == pair[1].0 {
+                return Err(rejected(format!("{} is named twice", pair[0].0)));
+            }
+        }
+        for (path, change) in &checked {
+            let below = path.directories().into_iter().find(|directory| written.contains(directory));
+            if let (Some(directory), FileChange::Write { .. }) = (below, change) {
+                return Err(rejected(format!("{path} is below {directory}, which is a file or a link")));
+            }
+        }
+        Ok(Self(checked))
+    }
+
+    /// What speaks against publishing one file, if anything.
+    pub fn objection(path: &str, change: &FileChange, limits: ChangesetLimits) -> Option<String> {
+        check_one(path.to_owned(), change, limits).err()
+    }
+
+    /// The changes, by path.
+    pub fn iter(&self) -> impl Iterator<Item = (&WorkspacePath, &FileChange)> {
+        self.0.iter().map(|(path, change)| (path, change))
+    }
+
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many files changed.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The digest of paths, modes and contents.
+    pub fn digest(&self) -> Digest256 {
+        let mut text = String::new();
+        for (path, change) in &self.0 {
+            let line = match change {
+                FileChange::Write { mode, content } => format!("{} {}", mode.as_str(), Digest256::of(content).as_str()),
+                FileChange::Delete => "delete".to_owned(),
+            };
+            text.push_str(&format!("{line}\t{path}\0"));
+        }
+        Digest256::of(text.as_bytes())
+    }
+}
+
+/// The rules for one file, whatever else changes.
+fn check_one(path: String, change: &FileChange, limits: ChangesetLimits) -> Result<WorkspacePath, String> {
+    let path = WorkspacePath::try_from(path).map_err(|error| error.to_string())?;
+    if let FileChange::Write { mode, content } = change {
+        if content.len() > limits.bytes_per_file {
+            let most = limits.bytes_per_file;
+            return Err(format!("{path} has {} bytes; at most {most} are published", content.len()));
+        }
+        if *mode == FileMode::Symlink {
+            check_link(&path, content)?;
+        }
+    }
+    Ok(path)
+}
+
+/// A link may point anywhere inside the repository and nowhere else.
+fn check_link(path: &WorkspacePath, target: &[u8]) -> Result<(), String> {
+    let target = std::str::from_utf8(target).map_err(|_| format!("the link {path} has a target that is not UTF-8"))?;
+    if target.is_empty() || target.contains('\0') || target.len() > 4096 {
+        return Err(format!("the link {path} has no valid target"));
+    }
+    if target.starts_with('/') {
+        return Err(format!("the link {path} points to the absolute path {target:?}"));
+    }
+    let mut depth = path.directories().len();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if depth == 0 => return Err(format!("the link {path} points out of the repository: {target:?}")),
+            ".." => depth -= 1,
+            part if is_git_directory(part) => return Err(format!("the link {path} points into .git: {target:?}")),
+            _ => depth += 1,
+        }
+    }
+    Ok(())
+}

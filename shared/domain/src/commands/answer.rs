@@ -1,0 +1,167 @@
+//! What people say to a session.
+
+use crate::state::SessionState;
+use crate::{
+    Approver, Author, BudgetExtended, CallId, Conversation, EventBody, LONGEST_PROMPT, Limits, MicroDollars, Payload,
+    PlanApproved, PlanId, PlanRejected, RunNumber, SessionId, ToolAnswered, ToolOutcome, UserMessage, WaitEnded,
+    WaitOutcome, WaitReason,
+};
+
+use super::{CommandError, Desk, execution};
+
+/// Says something to a session.
+///
+/// While it works the model reads it with its next turn. A question that waits is answered by it; a plan that waits is
+/// made again with it; a finished session starts its next run with it. Answers the number of the run it goes to.
+pub async fn message(desk: &Desk, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
+    let text = check_text(desk, text)?;
+    let mut journal = desk.journal(session).await?;
+    if journal.state().status().is_some_and(crate::Status::is_terminal) {
+        let root_span_id = desk.ids.span();
+        let limits = journal.state().session.as_ref().map_or_else(Limits::default, |session| session.request.limits);
+        let started = crate::RunStarted { root_span_id, limits };
+        let run = journal.start_run(started, vec![said(Conversation::Main, &text, None)]).await?;
+        let execution = crate::ExecutionName { session: session.clone(), run };
+        desk.workflows.start(&execution).await?;
+        return Ok(run);
+    }
+    let mut outcome = None;
+    journal
+        .decide(|state| {
+            let (bodies, ended) = message_bodies(state, &text);
+            outcome = ended;
+            Ok::<_, CommandError>(bodies)
+        })
+        .await?;
+    if let Some(outcome) = outcome {
+        desk.complete(journal.state(), outcome).await?;
+    }
+    Ok(journal.run())
+}
+
+fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<WaitOutcome>) {
+    let reason = state.wait.as_ref().map(|wait| &wait.reason);
+    let (mut bodies, outcome): (Vec<EventBody>, _) = match reason {
+        Some(WaitReason::PlanApproval { plan }) => (
+            vec![
+                PlanRejected { plan: plan.clone(), message: Some(text.to_owned()) }.into(),
+                said(Conversation::Plan, text, None),
+            ],
+            Some(WaitOutcome::PlanAnswered),
+        ),
+        Some(WaitReason::PlanQuestion { .. }) => {
+            (vec![said(Conversation::Plan, text, None)], Some(WaitOutcome::PlanAnswered))
+        }
+        Some(WaitReason::Question { call, .. }) => {
+            let turn = state.main.last().map(|turn| turn.turn).unwrap_or_default();
+            let answered = ToolAnswered {
+                turn,
+                call: call.clone(),
+                tool: "ask_user".to_owned(),
+                output: Payload::from(text),
+                outcome: ToolOutcome::Ok,
+                duration_ms: 0,
+                exit_code: None,
+                view: serde_json::Value::Null,
+                check: None,
+            };
+            (vec![said(Conversation::Main, text, Some(call)), answered.into()], Some(WaitOutcome::Answered))
+        }
+        Some(WaitReason::Stuck { .. }) => (vec![said(Conversation::Main, text, None)], Some(WaitOutcome::Answered)),
+        // The question is the budget; a message waits with the run until that is extended.
+        Some(WaitReason::Budget { .. }) | None => (vec![said(Conversation::Main, text, None)], None),
+    };
+    if let Some(outcome) = outcome {
+        bodies.push(WaitEnded { outcome }.into());
+    }
+    (bodies, outcome)
+}
+
+fn said(conversation: Conversation, text: &str, answers: Option<&CallId>) -> EventBody {
+    UserMessage { conversation, author: Author::User, text: text.to_owned(), answers: answers.cloned() }.into()
+}
+
+fn check_text(desk: &Desk, text: &str) -> Result<String, CommandError> {
+    if text.trim().is_empty() {
+        return Err(CommandError::Invalid("the message is empty".to_owned()));
+    }
+    if text.len() > LONGEST_PROMPT || text.contains('\0') {
+        return Err(CommandError::Invalid(format!(
+            "a message has at most {LONGEST_PROMPT} bytes and no NUL character"
+        )));
+    }
+    Ok(desk.masker.mask(text).into_owned())
+}
+
+/// Approves the plan that waits. `plan` names the plan that was seen.
+pub async fn approve(desk: &Desk, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
+    let mut journal = desk.journal(session).await?;
+    journal
+        .decide(|state| {
+            expect_plan(state, Some(plan))?;
+            let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
+            Ok::<_, CommandError>(vec![approved.into(), WaitEnded { outcome: WaitOutcome::Approved }.into()])
+        })
+        .await?;
+    Ok(desk.complete(journal.state(), WaitOutcome::Approved).await?)
+}
+
+/// Rejects the plan that waits: with a message it is made again, without one the run ends.
+pub async fn reject(desk: &Desk, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
+    if let Some(text) = text {
+        let journal = desk.journal(session).await?;
+        expect_plan(journal.state(), None)?;
+        return message(desk, session, text).await.map(drop);
+    }
+    let mut journal = desk.journal(session).await?;
+    journal
+        .decide(|state| {
+            let plan = expect_plan(state, None)?;
+            let rejected = PlanRejected { plan, message: None };
+            Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
+        })
+        .await?;
+    Ok(desk.complete(journal.state(), WaitOutcome::Rejected).await?)
+}
+
+/// Lets a run use more. A run that waits for that goes on.
+pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
+    const MOST: BudgetExtended = BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
+    if more == BudgetExtended::default() {
+        return Err(CommandError::Invalid("say by how much: turns, dollars or minutes".to_owned()));
+    }
+    if more.turns > MOST.turns || more.cost > MOST.cost || more.minutes > MOST.minutes {
+        return Err(CommandError::Invalid(format!(
+            "a run is extended by at most {} turns, {} and {} minutes at a time",
+            MOST.turns, MOST.cost, MOST.minutes
+        )));
+    }
+    let mut journal = desk.journal(session).await?;
+    let mut ended = false;
+    journal
+        .decide(|state| {
+            let mut bodies: Vec<EventBody> = vec![more.into()];
+            ended = matches!(state.wait.as_ref().map(|wait| &wait.reason), Some(WaitReason::Budget { .. }));
+            if ended {
+                bodies.push(WaitEnded { outcome: WaitOutcome::Extended }.into());
+            }
+            Ok::<_, CommandError>(bodies)
+        })
+        .await?;
+    if ended {
+        desk.complete(journal.state(), WaitOutcome::Extended).await?;
+    }
+    Ok(())
+}
+
+/// The plan that waits for approval, which has to be the one that was named.
+fn expect_plan(state: &SessionState, named: Option<&PlanId>) -> Result<PlanId, CommandError> {
+    let Some(WaitReason::PlanApproval { plan }) = state.wait.as_ref().map(|wait| &wait.reason) else {
+        let name = execution(state).map(|execution| execution.session.to_string()).unwrap_or_default();
+        return Err(CommandError::Conflict(format!("session {name} has no plan that waits for approval")));
+    };
+    match named {
+        Some(named) if named != plan => Err(CommandError::OtherPlan { named: named.clone(), waiting: plan.clone() }),
+        _ => Ok(plan.clone()),
+    }
+}

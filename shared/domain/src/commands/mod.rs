@@ -1,0 +1,118 @@
+//! What users and the clock do to sessions, shared by every way in.
+//!
+//! Each command is one decision over the log ([`Journal::decide`]): read, judge, append, and judge again when somebody
+//! else was faster. A task that waits is completed after its answer stands in the log, so a crash in between loses
+//! nothing: `await-user` re-reads the log, and [`reconcile`] completes what was left.
+
+mod answer;
+mod cancel;
+mod reconcile;
+mod start;
+
+use std::sync::Arc;
+
+pub use answer::{approve, extend, message, reject};
+pub use cancel::cancel;
+pub use reconcile::{Reconciled, reconcile};
+pub use start::{Start, start};
+
+use crate::ports::{Clock, EventLog, Ids, Sessions, Workflows};
+use crate::state::SessionState;
+use crate::{
+    ExecutionName, Journal, JournalError, Masker, PlanId, SessionId, StepOutput, Unavailable, Verdict, WaitOutcome,
+};
+
+/// What commands need of the outside.
+#[derive(Clone)]
+pub struct Desk {
+    /// The logs.
+    pub log: Arc<dyn EventLog>,
+    /// The records.
+    pub sessions: Arc<dyn Sessions>,
+    /// The engine.
+    pub workflows: Arc<dyn Workflows>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Masks what people write.
+    pub masker: Masker,
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// There is no such session.
+    #[error("there is no session {0}")]
+    NotFound(SessionId),
+    /// The session is not in a state for it.
+    #[error("{0}")]
+    Conflict(String),
+    /// The approval names a plan that is not the one that waits.
+    #[error("plan {named} is not the one that waits; that is {waiting}")]
+    OtherPlan {
+        /// The plan that was named.
+        named: PlanId,
+        /// The plan that waits.
+        waiting: PlanId,
+    },
+    /// What was said cannot be taken.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something outside failed.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<JournalError> for CommandError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::NotFound(session) => Self::NotFound(session),
+            JournalError::Stale => Self::Conflict("the run is over".to_owned()),
+            JournalError::Illegal(illegal) => Self::Conflict(illegal.to_string()),
+            JournalError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
+impl Desk {
+    async fn journal(&self, session: &SessionId) -> Result<Journal, CommandError> {
+        Ok(Journal::open(Arc::clone(&self.log), Arc::clone(&self.clock), session).await?)
+    }
+
+    /// Completes the task that waits for `outcome`, if one does.
+    async fn complete(&self, state: &SessionState, outcome: WaitOutcome) -> Result<(), Unavailable> {
+        let (Some(session), Some(run)) = (&state.session, state.run()) else { return Ok(()) };
+        if let Some(token) = self.sessions.take_token(&session.id, run.number).await? {
+            self.workflows.complete(&token, &StepOutput::go(after_wait(outcome, state))).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What follows when a wait ends.
+pub fn after_wait(outcome: WaitOutcome, state: &SessionState) -> Verdict {
+    match outcome {
+        WaitOutcome::Approved | WaitOutcome::Answered => Verdict::Turn,
+        // A budget may run out before there is a plan.
+        WaitOutcome::Extended if state.plan.is_none() => Verdict::Plan,
+        WaitOutcome::Extended => Verdict::Turn,
+        WaitOutcome::PlanAnswered => Verdict::Plan,
+        WaitOutcome::Rejected => Verdict::Rejected,
+        WaitOutcome::Cancelled => after_cancel(state),
+        WaitOutcome::Expired => Verdict::Publish,
+    }
+}
+
+/// What follows when a run is to be cancelled: its branch is published first if that was asked for and there is work.
+pub fn after_cancel(state: &SessionState) -> Verdict {
+    let keep = state.run().and_then(|run| run.cancel.as_ref()).map(|cancel| cancel.keep);
+    match keep {
+        Some(crate::Keep::Branch) if state.checkpoint.is_some() => Verdict::Publish,
+        _ => Verdict::Cancelled,
+    }
+}
+
+fn execution(state: &SessionState) -> Option<ExecutionName> {
+    Some(ExecutionName { session: state.session.as_ref()?.id.clone(), run: state.run()?.number })
+}

@@ -1,0 +1,87 @@
+//! Ends or restarts what nothing else ended or restarted.
+
+use crate::ending::{ended_bodies, root_span};
+use crate::ports::{ExecutionState, Sandboxes, Traces};
+use crate::{ErrorCode, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome};
+
+use super::{CommandError, Desk, execution};
+
+/// What had to be done about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reconciled {
+    /// Nothing.
+    InOrder,
+    /// Its workflow was started: a crash had come between log and workflow.
+    Started,
+    /// Its waiting task was completed: the answer stood in the log.
+    Answered,
+    /// Its run was ended: its workflow was over without having said so.
+    Ended,
+}
+
+/// Puts a session in order: run at start, on a timer, and when an execution changes its status.
+///
+/// An execution that runs, or that its engine will resume, is left alone.
+pub async fn reconcile(
+    desk: &Desk,
+    sandboxes: &dyn Sandboxes,
+    traces: &dyn Traces,
+    session: &SessionId,
+) -> Result<Reconciled, CommandError> {
+    let mut journal = desk.journal(session).await?;
+    let (Some(run), Some(execution)) = (journal.state().run().cloned(), execution(journal.state())) else {
+        return Ok(Reconciled::InOrder);
+    };
+    if run.status.is_terminal() {
+        return Ok(Reconciled::InOrder);
+    }
+    match desk.workflows.state(&execution).await? {
+        ExecutionState::Unknown => {
+            desk.workflows.start(&execution).await?;
+            Ok(Reconciled::Started)
+        }
+        ExecutionState::Running => {
+            let outcome = last_wait_outcome(&journal);
+            match outcome {
+                Some(outcome) if journal.state().status() == Some(Status::AwaitingUser) => {
+                    desk.complete(journal.state(), outcome).await?;
+                    Ok(Reconciled::Answered)
+                }
+                _ => Ok(Reconciled::InOrder),
+            }
+        }
+        ExecutionState::Ended => {
+            if let Some(sandbox) = journal.state().sandbox.clone() {
+                sandboxes
+                    .terminate(&sandbox.id)
+                    .await
+                    .map_err(|error| CommandError::Unavailable(crate::Unavailable::new("the sandboxes", error)))?;
+                let reason = "the workflow ended without the run".to_owned();
+                journal.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+            }
+            let failure = run.failure.map_or_else(
+                || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
+                |(code, message)| Terminal { code, message },
+            );
+            let now = desk.clock.now();
+            journal.decide(|state| Ok::<_, CommandError>(ended_bodies(state, Status::Failed, Some(&failure)))).await?;
+            if let Some(span) = root_span(journal.state(), run.number, now) {
+                traces.emit(span);
+            }
+            Ok(Reconciled::Ended)
+        }
+    }
+}
+
+/// The outcome of a wait that ended after `await-user` last went to work and that nothing followed.
+fn last_wait_outcome(journal: &crate::Journal) -> Option<WaitOutcome> {
+    for event in journal.events().iter().rev() {
+        match &event.body {
+            crate::EventBody::WaitEnded(ended) => return Some(ended.outcome),
+            crate::EventBody::StepStarted(started) if started.step != Step::AwaitUser => return None,
+            crate::EventBody::WaitStarted(_) => return None,
+            _ => {}
+        }
+    }
+    None
+}

@@ -1,0 +1,105 @@
+//! How a run ends: its last events and its root span. Shared by `finish` and `reconcile`.
+
+use jiff::Timestamp;
+
+use crate::span::attributes as key;
+use crate::state::SessionState;
+use crate::{
+    Attributes, EventBody, RunFinished, RunNumber, SessionFailed, Span, SpanKind, SpanOutcome, Status, Terminal,
+    span::names,
+};
+
+/// The events that end the latest run. Empty when it is over already.
+pub fn ended_bodies(state: &SessionState, status: Status, failure: Option<&Terminal>) -> Vec<EventBody> {
+    let Some(run) = state.run().filter(|run| !run.status.is_terminal()) else {
+        return Vec::new();
+    };
+    let mut bodies: Vec<EventBody> = Vec::new();
+    if let Some(failure) = failure {
+        let remedy = failure.code.remedy().to_owned();
+        bodies.push(SessionFailed { code: failure.code, message: failure.message.clone(), remedy }.into());
+    }
+    let published = run.published.then_some(());
+    let finished = RunFinished {
+        status,
+        summary: summary(state, status, failure),
+        pr_url: published.and(state.pull_request.as_ref()).map(|opened| opened.pr_url.clone()),
+        branch: published.and(state.branch.as_ref()).map(|branch| branch.branch.clone()),
+        totals: run.totals(),
+    };
+    bodies.push(finished.into());
+    bodies
+}
+
+fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> String {
+    let run = state.run();
+    let changed = run.and_then(|run| run.changeset.as_ref()).map(|changeset| {
+        let files = changeset.files;
+        let noun = if files == 1 { "file" } else { "files" };
+        format!("{files} {noun} changed, +{} -{}", changeset.additions, changeset.deletions)
+    });
+    let plan = state.plan.as_ref().map(|plan| plan.content.title.clone()).unwrap_or_default();
+    match status {
+        Status::Done => format!("{plan}: {}", changed.unwrap_or_default()),
+        Status::Nothing => "The run ended without a change to the files.".to_owned(),
+        Status::Rejected => "The plan was rejected.".to_owned(),
+        Status::Expired => "Nobody answered in time, and there was no work to publish.".to_owned(),
+        Status::Cancelled if run.is_some_and(|run| run.published) => {
+            "Cancelled; the work so far is on the branch.".to_owned()
+        }
+        Status::Cancelled => "Cancelled.".to_owned(),
+        Status::Failed => match failure {
+            Some(failure) => format!("{failure}. {}", failure.code.remedy()),
+            None => "The run failed.".to_owned(),
+        },
+        Status::Queued
+        | Status::Preparing
+        | Status::Planning
+        | Status::Working
+        | Status::Waiting
+        | Status::AwaitingUser
+        | Status::Publishing => String::new(),
+    }
+}
+
+/// The root span of a run that is over. Emitted by whoever appended its last event, and by nobody else.
+pub fn root_span(state: &SessionState, run: RunNumber, now: Timestamp) -> Option<Span> {
+    let session = state.session.as_ref()?;
+    let run = state.run_number(run)?;
+    let finished = run.finished.as_ref()?;
+    let id = session.id.to_string();
+    let output = finished.pr_url.clone().unwrap_or_else(|| finished.summary.clone());
+    let mut attributes = Attributes::from([
+        (key::OPERATION, "invoke_agent".into()),
+        (key::AGENT_NAME, "tiny-backspace".into()),
+        (key::CONVERSATION, id.clone().into()),
+        (key::SESSION, id.into()),
+        (key::REQUEST_MODEL, session.request.model.clone().into()),
+        (key::OPENINFERENCE_KIND, "AGENT".into()),
+        (key::LANGSMITH_KIND, "chain".into()),
+        (key::INPUT, session.request.prompt.clone().into()),
+        (key::OUTPUT, output.into()),
+        (key::RUN, run.number.0.into()),
+        (key::VERDICT, finished.status.name().into()),
+    ]);
+    if let Some(url) = &finished.pr_url {
+        attributes.insert(key::PULL_REQUEST, url.clone().into());
+    }
+    let failed = finished.status == Status::Failed;
+    if failed {
+        let code = run.failure.as_ref().map_or("Internal", |(code, _)| code.name());
+        attributes.insert(key::ERROR_TYPE, code.into());
+    }
+    let first = run.root_span == session.trace.root_span_id;
+    Some(Span {
+        trace_id: session.trace.trace_id.clone(),
+        span_id: run.root_span.clone(),
+        parent: (!first).then(|| session.trace.root_span_id.clone()),
+        name: names::RUN.to_owned(),
+        kind: SpanKind::Internal,
+        start: run.started,
+        end: now,
+        attributes,
+        outcome: if failed { SpanOutcome::Error(finished.summary.clone()) } else { SpanOutcome::Ok },
+    })
+}

@@ -1,0 +1,152 @@
+//! The three kinds of errors.
+//!
+//! - *For the model*: a tool failed; [`ToolFailure`] is what the model reads about it, and the run goes on.
+//! - *Retryable*: the workflow tries again. Every failure of a port is that, unless it says otherwise.
+//! - *Terminal*: the run ends; an [`ErrorCode`], a sentence, and what to do about it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! error_codes {
+    ($($(#[$doc:meta])* $name:ident => $remedy:literal,)*) => {
+        /// Why a run ended in failure. The same names stand in the workflow's Retry (with no further attempt).
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum ErrorCode {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ErrorCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable name.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// What a user can do about it.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
+            }
+        }
+    };
+}
+
+error_codes! {
+    /// The request cannot be carried out as it stands.
+    InvalidRequest => "Correct the request and start again.",
+    /// No repository answers at the address.
+    RepositoryNotFound => "Check the address, and that the token may see the repository.",
+    /// The repository exists but may not be read.
+    RepositoryForbidden => "Give the token read access to the repository.",
+    /// The repository takes no changes.
+    RepositoryArchived => "Unarchive the repository, or name another one.",
+    /// The base branch does not exist.
+    BranchNotFound => "Name a branch that exists, or leave baseBranch out for the default branch.",
+    /// The repository could not be cloned.
+    CloneFailed => "Look at the clone's output in the session's events; try again when the cause is gone.",
+    /// The token may not write branches.
+    PushForbidden => "Give the token write access to contents and pull requests.",
+    /// The change touches files that the token may not change.
+    ProtectedFiles => "Allow workflow changes for the token, or ask for a change that leaves those files alone.",
+    /// The model's service refused the request as wrongly formed.
+    ModelRefusedRequest => "This is a defect of ours: report it with the session's id.",
+    /// The model's service did not accept the key.
+    ModelAuthentication => "Set ANTHROPIC_API_KEY to a valid key.",
+    /// The model's account cannot pay.
+    ModelBilling => "Check the spending limit and the balance of the model's account.",
+    /// The model is not offered.
+    ModelNotFound => "Name a model that the account may use.",
+    /// The model declined to go on.
+    ModelRefusal => "Rephrase the request; the model's reason is in the session's events.",
+    /// The conversation no longer fits the model.
+    ContextExhausted => "Start a new session for what is left, or split the request.",
+    /// The budget is spent and nobody extended it.
+    BudgetExhausted => "Start again with higher limits.",
+    /// No sandbox can be made here.
+    SandboxUnavailable => "Run `backspace doctor`: it names what is missing and what to do.",
+    /// The change is not one that may leave a sandbox.
+    ChangesetRejected => "The session's events name the file and the rule; ask for a change without it.",
+    /// The branch was changed by somebody else.
+    PublishConflict => "Look at the branch; start a new session on top of it.",
+    /// The log of the session cannot be read.
+    LogCorrupt => "This is a defect of ours or of the disk: report it with the session's id.",
+    /// There is no such session.
+    SessionNotFound => "List the sessions to see which exist.",
+    /// A newer attempt has taken over; this one did nothing.
+    Stale => "Nothing: the newer attempt goes on.",
+    /// Something went wrong inside.
+    Internal => "Report it with the session's id.",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A failure that ends the run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[error("{code}: {message}")]
+pub struct Terminal {
+    /// Which.
+    pub code: ErrorCode,
+    /// What happened, to what.
+    pub message: String,
+}
+
+impl Terminal {
+    /// A terminal failure.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// A failure of something outside that may be gone next time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}: {message}")]
+pub struct Unavailable {
+    /// What failed: the event log, the forge.
+    pub what: &'static str,
+    /// How.
+    pub message: String,
+}
+
+impl Unavailable {
+    /// A failure of `what`.
+    pub fn new(what: &'static str, cause: impl fmt::Display) -> Self {
+        Self { what, message: cause.to_string() }
+    }
+}
+
+/// Why a step did not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// The workflow tries again.
+    #[error(transparent)]
+    Retryable(#[from] Unavailable),
+    /// The run ends.
+    #[error(transparent)]
+    Terminal(#[from] Terminal),
+}
+
+impl StepError {
+    /// The name under which the workflow's Retry and Catch know it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Retryable(_) => "Unavailable",
+            Self::Terminal(terminal) => terminal.code.name(),
+        }
+    }
+
+    /// A terminal failure.
+    pub fn terminal(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self::Terminal(Terminal::new(code, message))
+    }
+}
+
+/// What the model reads about a tool that failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ToolFailure(pub String);

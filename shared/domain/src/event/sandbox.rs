@@ -1,0 +1,87 @@
+//! Sandboxes and what comes into them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::SandboxId;
+use crate::ports::Layout;
+
+/// A sandbox was made. It is not in use before it is attached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxCreated {
+    /// Its id.
+    pub sandbox: SandboxId,
+    /// Whose it is: `local`, `modal`.
+    pub provider: String,
+    /// How well it isolates, in a sentence when it is less than whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduced: Option<String>,
+    /// What its network reaches: `none`, `registries`, `open`.
+    pub network: String,
+    /// Where things are inside.
+    pub layout: Layout,
+}
+
+/// The workspace in a sandbox is ready; the run uses it from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxAttached {
+    /// Its id.
+    pub sandbox: SandboxId,
+}
+
+/// A sandbox is gone without our doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxLost {
+    /// Its id.
+    pub sandbox: SandboxId,
+    /// What was seen of it.
+    pub reason: String,
+}
+
+/// A sandbox's file system was kept as an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxSnapshotted {
+    /// Its id.
+    pub sandbox: SandboxId,
+    /// The image.
+    pub image: String,
+}
+
+/// A sandbox was given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxTerminated {
+    /// Its id.
+    pub sandbox: SandboxId,
+    /// Why.
+    pub reason: String,
+}
+
+/// Something in the sandbox reached a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkAllowed {
+    /// The host and port.
+    pub host: String,
+}
+
+/// Something in the sandbox was kept from a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkRefused {
+    /// The host and port.
+    pub host: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The clone moves on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CloneProgress {
+    /// What git says, in a line.
+    pub message: String,
+}

@@ -1,0 +1,192 @@
+//! The public view of an event: what streams and lists show.
+//!
+//! `kind` is the stable name. `type` is the name that clients of the first Tiny Backspace know; the tools' fields
+//! (`filepath`, `old_str`, `new_str`, `command`, `output`) stand on `tool.result` only, so that each tool shows once.
+
+use serde_json::{Map, Value, json};
+
+use crate::{Event, EventBody, Payload, SessionId, Status};
+
+/// The version of the frame's form.
+const VERSION: u32 = 1;
+
+/// The frame of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
+pub fn frame(session: &SessionId, event: &Event) -> Value {
+    let mut frame = Map::new();
+    frame.insert("v".into(), VERSION.into());
+    frame.insert("id".into(), event.seq.0.into());
+    frame.insert("at".into(), event.at.to_string().into());
+    frame.insert("sessionId".into(), session.as_str().into());
+    frame.insert("run".into(), event.run.0.into());
+    frame.insert("kind".into(), event.body.kind().into());
+    frame.insert("type".into(), type_of(&event.body).into());
+    frame.insert("message".into(), one_line(&message(&event.body)).into());
+    frame.insert("traceId".into(), event.trace_id.as_str().into());
+    frame.insert("spanId".into(), event.span_id.as_str().into());
+    if let Some(writer) = event.writer {
+        frame.insert("step".into(), writer.step.name().into());
+        frame.insert("attempt".into(), writer.attempt.0.into());
+    }
+    if let Value::Object(fields) = fields(&event.body) {
+        for (name, value) in fields {
+            frame.entry(name).or_insert(value);
+        }
+    }
+    Value::Object(frame)
+}
+
+fn type_of(body: &EventBody) -> &'static str {
+    match body {
+        EventBody::AiMessage(_) | EventBody::PlanCreated(_) => "AI Message",
+        EventBody::AiThinking(_) => "AI Thinking",
+        EventBody::ToolAnswered(answered) => match answered.tool.as_str() {
+            "bash" => "Tool: Bash",
+            "glob" | "grep" => "Tool: Search",
+            "str_replace_based_edit_tool" => match answered.view["command"].as_str() {
+                Some("view") => "Tool: Read",
+                Some("create") => "Tool: Write",
+                _ => "Tool: Edit",
+            },
+            _ => "Tool",
+        },
+        EventBody::SessionFailed(_) | EventBody::StepFailed(_) => "error",
+        EventBody::RunFinished(finished) if finished.status == Status::Failed => "error",
+        EventBody::RunFinished(_) => "completion",
+        EventBody::UserMessage(_) => "User Message",
+        _ => "status",
+    }
+}
+
+fn fields(body: &EventBody) -> Value {
+    match body {
+        EventBody::SessionCreated(created) => {
+            let request = &created.session.request;
+            json!({ "repoUrl": request.repo_url, "prompt": request.prompt, "model": request.model })
+        }
+        EventBody::ModelReplied(replied) => {
+            json!({ "call": replied.call, "stop": replied.stop, "usage": replied.usage, "costUsd": replied.cost.as_dollars() })
+        }
+        EventBody::ToolAnswered(answered) => {
+            let mut fields = match &answered.view {
+                Value::Object(view) => view.clone(),
+                _ => Map::new(),
+            };
+            // The built-in editor calls its operation `command`; clients know `command` as a shell command.
+            if answered.tool == "str_replace_based_edit_tool" {
+                fields.remove("command");
+            }
+            fields.insert("turn".into(), answered.turn.0.into());
+            fields.insert("call".into(), answered.call.as_str().into());
+            fields.insert("tool".into(), answered.tool.as_str().into());
+            fields.insert("output".into(), json!(answered.output));
+            fields.insert("outcome".into(), json!(answered.outcome));
+            fields.insert("exitCode".into(), json!(answered.exit_code));
+            fields.insert("durationMs".into(), answered.duration_ms.into());
+            Value::Object(fields)
+        }
+        EventBody::RunFinished(finished) => json!({
+            "status": finished.status,
+            "summary": finished.summary,
+            "pr_url": finished.pr_url,
+            "branch": finished.branch,
+            "totals": finished.totals,
+            "costUsd": finished.totals.cost.as_dollars(),
+        }),
+        body => match serde_json::to_value(body) {
+            Ok(mut value) => value["data"].take(),
+            Err(_) => Value::Null,
+        },
+    }
+}
+
+/// What happened, in a line.
+fn message(body: &EventBody) -> String {
+    let text = |payload: &Payload| match payload {
+        Payload::Inline(text) => text.clone(),
+        Payload::Stored(blob) => format!("({} bytes)", blob.bytes),
+    };
+    match body {
+        EventBody::SessionCreated(created) => format!("Session for {}", created.session.request.repo_url),
+        EventBody::RunStarted(_) => "Run started".to_owned(),
+        EventBody::StatusChanged(changed) => format!("Status: {}", changed.status),
+        EventBody::StepStarted(started) => format!("Step {} started", started.step),
+        EventBody::StepFinished(finished) => format!("Step {} finished", finished.step),
+        EventBody::StepFailed(failed) => format!("Step {} failed: {}", failed.step, failed.message),
+        EventBody::SandboxCreated(created) => match &created.reduced {
+            None => format!("Sandbox {} made ({})", created.sandbox, created.provider),
+            Some(reduced) => format!("Sandbox {} made ({}): {reduced}", created.sandbox, created.provider),
+        },
+        EventBody::SandboxAttached(_) => "Workspace ready".to_owned(),
+        EventBody::SandboxLost(lost) => format!("Sandbox lost: {}", lost.reason),
+        EventBody::SandboxSnapshotted(_) => "Sandbox kept as an image".to_owned(),
+        EventBody::SandboxTerminated(terminated) => format!("Sandbox ended: {}", terminated.reason),
+        EventBody::NetworkAllowed(allowed) => format!("Network: {}", allowed.host),
+        EventBody::NetworkRefused(refused) => format!("Network refused: {} ({})", refused.host, refused.reason),
+        EventBody::CloneProgress(progress) => progress.message.clone(),
+        EventBody::RepositorySurveyed(surveyed) => {
+            let survey = &surveyed.survey;
+            format!("{} project: {} files, {}", survey.project_type.name(), survey.files, survey.languages.join(", "))
+        }
+        EventBody::InstructionsRead(read) => format!("Instructions read from {}", read.path),
+        EventBody::PlanCreated(created) => match &created.content.question {
+            None => format!("Plan: {}", created.content.title),
+            Some(question) => format!("Question: {question}"),
+        },
+        EventBody::PlanApproved(_) => "Plan approved".to_owned(),
+        EventBody::PlanRejected(_) => "Plan rejected".to_owned(),
+        EventBody::WaitStarted(started) => format!("Waiting for you until {}", started.deadline),
+        EventBody::WaitEnded(_) => "Going on".to_owned(),
+        EventBody::BudgetReserved(reserved) => format!("{} reserved", reserved.amount),
+        EventBody::BudgetSettled(settled) => format!("{} spent", settled.cost),
+        EventBody::BudgetExhausted(exhausted) => format!("Budget: {}", exhausted.limit),
+        EventBody::BudgetExtended(_) => "Budget extended".to_owned(),
+        EventBody::TurnStarted(started) => format!("Turn {}", started.call.turn),
+        EventBody::ModelReplied(replied) => format!("Reply of turn {}, {}", replied.call.turn, replied.cost),
+        EventBody::ModelRetrying(retrying) => {
+            format!("{}; next try in {} s", retrying.reason, retrying.in_seconds)
+        }
+        EventBody::AiMessage(message) => text(&message.text),
+        EventBody::AiThinking(thinking) => text(&thinking.text),
+        EventBody::ToolCalled(called) => format!("{} called", called.tool),
+        EventBody::ToolStarted(started) => format!("Call {} started", started.call),
+        EventBody::ToolAnswered(answered) => text(&answered.output),
+        EventBody::TodoUpdated(updated) => {
+            let done = updated.items.iter().filter(|item| item.status == crate::TodoStatus::Completed).count();
+            format!("To-do list: {done} of {} done", updated.items.len())
+        }
+        EventBody::FileChanged(changed) => format!("{} changed", changed.path),
+        EventBody::WorkspaceCheckpoint(checkpoint) => format!("Checkpoint: {} files differ", checkpoint.files),
+        EventBody::AgentStuck(stuck) => stuck.reason.clone(),
+        EventBody::ContextChanged(changed) => changed.reason.clone(),
+        EventBody::DecisionRecorded(recorded) => recorded.decision.decision.clone(),
+        EventBody::UserMessage(message) => message.text.clone(),
+        EventBody::CancelRequested(_) => "Cancel requested".to_owned(),
+        EventBody::ChangesetCollected(collected) => {
+            format!("{} files changed, +{} -{}", collected.files, collected.additions, collected.deletions)
+        }
+        EventBody::CredentialIssued(issued) => format!("Credential issued: {}", issued.purpose),
+        EventBody::CredentialRevoked(revoked) => format!("Credential revoked: {}", revoked.purpose),
+        EventBody::GitOperated(operated) => {
+            format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase()
+        }
+        EventBody::PublishStarted(started) => format!("Publishing branch {}", started.branch),
+        EventBody::BranchPublished(published) => format!("Branch {} published", published.branch),
+        EventBody::PullRequestOpened(opened) => format!("Pull request {} opened: {}", opened.number, opened.pr_url),
+        EventBody::PullRequestUpdated(updated) => {
+            format!("Pull request {} updated: {}", updated.number, updated.pr_url)
+        }
+        EventBody::UsageUpdated(usage) => format!("{} spent so far", usage.cost),
+        EventBody::ScoreRecorded(score) => format!("{}: {}", score.name, score.explanation),
+        EventBody::SessionFailed(failed) => format!("{}: {} {}", failed.code, failed.message, failed.remedy),
+        EventBody::RunFinished(finished) => finished.summary.clone(),
+    }
+}
+
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    if line.chars().count() <= LONGEST {
+        return line.to_owned();
+    }
+    line.chars().take(LONGEST).chain(['…']).collect()
+}

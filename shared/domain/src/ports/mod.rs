@@ -1,0 +1,27 @@
+//! The ports: what the agent needs from the outside, each with the contract that every implementation keeps.
+
+mod blobs;
+mod clock;
+mod forge;
+mod ids;
+mod live_text;
+mod log;
+mod model;
+mod sandboxes;
+mod secrets;
+mod sessions;
+mod traces;
+mod workflows;
+
+pub use blobs::*;
+pub use clock::*;
+pub use forge::*;
+pub use ids::*;
+pub use live_text::*;
+pub use log::*;
+pub use model::*;
+pub use sandboxes::*;
+pub use secrets::*;
+pub use sessions::*;
+pub use traces::*;
+pub use workflows::*;

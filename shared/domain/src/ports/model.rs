@@ -1,0 +1,184 @@
+//! The port to the model.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{CallId, MicroDollars, RawJson, Terminal};
+
+/// Everything that is sent for one reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRequest {
+    /// The model's name, as its service knows it.
+    pub model: String,
+    /// The most tokens the reply may have.
+    pub max_tokens: u32,
+    /// The system prompt.
+    pub system: String,
+    /// The tools, a JSON array; empty for none.
+    pub tools: RawJson,
+    /// The messages, oldest first, each the JSON object that is sent.
+    pub messages: Vec<RawJson>,
+    /// When the answer has to be JSON: its schema.
+    pub output_schema: Option<RawJson>,
+    /// How long the call may take; then it is given up.
+    pub deadline: Duration,
+}
+
+/// One reply, assembled once from the stream.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelReply {
+    /// The whole message object as received. Its `content` is what is sent back next time, to the byte.
+    pub raw: RawJson,
+    /// The same content, for us to read.
+    pub content: Vec<ContentBlock>,
+    /// Why the model stopped.
+    pub stop: StopReason,
+    /// Tokens, as billed.
+    pub usage: Usage,
+    /// What the reply cost.
+    pub cost: MicroDollars,
+    /// The service's id of the request, for questions to its operator.
+    pub request_id: Option<String>,
+    /// From sending the request to the first piece of content.
+    pub first_content_after: Option<Duration>,
+}
+
+/// A block of a reply, as far as we read it. Blocks of other types stay in [`ModelReply::raw`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ContentBlock {
+    /// Text for the user.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A summary of the model's thinking; may be empty.
+    Thinking {
+        /// The summary.
+        thinking: String,
+    },
+    /// A wish to use a tool.
+    ToolUse {
+        /// Names the call.
+        id: CallId,
+        /// The tool.
+        name: String,
+        /// Its input, which has not been checked.
+        input: Value,
+    },
+    /// Some other block.
+    #[serde(other)]
+    Other,
+}
+
+/// Why a reply ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The model said all it wanted.
+    EndTurn,
+    /// It wants tools.
+    ToolUse,
+    /// It ran into `max_tokens`.
+    MaxTokens,
+    /// It met a stop sequence.
+    StopSequence,
+    /// A server-side tool asks to be continued.
+    PauseTurn,
+    /// It declined.
+    Refusal,
+    /// The conversation filled its window.
+    ModelContextWindowExceeded,
+    /// A reason we do not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// Tokens of one reply. The whole input is the sum of the first three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Usage {
+    /// Input that was neither read from nor written to the cache.
+    pub input_tokens: u64,
+    /// Input read from the prompt cache.
+    pub cache_read_tokens: u64,
+    /// Input written to the prompt cache.
+    pub cache_write_tokens: u64,
+    /// Output, thinking included.
+    pub output_tokens: u64,
+}
+
+impl Usage {
+    /// The length of the conversation that was sent.
+    pub fn context_tokens(&self) -> u64 {
+        self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ModelError {
+    /// The service asks for a pause longer than a call should sleep (rate limit, overload).
+    #[error("{reason}; next try in {seconds} s")]
+    Wait {
+        /// How long.
+        seconds: u64,
+        /// What the service said.
+        reason: String,
+    },
+    /// The call broke off (connection, cut stream, server error, deadline). Nothing of it is kept; it is asked again.
+    #[error("the model's reply broke off: {reason}")]
+    Interrupted {
+        /// What happened.
+        reason: String,
+        /// What the service had counted by then; it may be billed.
+        usage: Usage,
+        /// The price of that.
+        cost: MicroDollars,
+    },
+    /// It will not get better by asking again.
+    #[error(transparent)]
+    Terminal(#[from] Terminal),
+}
+
+/// A piece of a reply as it comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplyPiece<'a> {
+    /// Text for the user.
+    Text(&'a str),
+    /// Summary of thinking.
+    Thinking(&'a str),
+}
+
+/// The model, behind its service's protocol.
+///
+/// Contract: a reply is whole or it is an error; what was cut never becomes a reply. The content of
+/// [`ModelReply::raw`] may be sent back unchanged. Short pauses the service asks for are taken inside; long ones are
+/// [`ModelError::Wait`]. Dropping the future ends the call.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// Asks for one reply; pieces are handed to `live` as they come.
+    async fn reply(
+        &self,
+        request: &ModelRequest,
+        live: &(dyn for<'a> Fn(ReplyPiece<'a>) + Send + Sync),
+    ) -> Result<ModelReply, ModelError>;
+
+    /// The most that a request can cost: what a budget reserves before the call.
+    fn worst_case(&self, request: &ModelRequest) -> MicroDollars;
+
+    /// The window and the longest reply of a model, in tokens.
+    fn limits(&self, model: &str) -> ModelLimits;
+}
+
+/// What a model can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelLimits {
+    /// Tokens of the conversation, the reply included.
+    pub context_tokens: u64,
+    /// Tokens of one reply.
+    pub output_tokens: u32,
+}

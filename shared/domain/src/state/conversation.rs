@@ -1,0 +1,173 @@
+//! One conversation with the model, as its events tell it.
+
+use crate::{
+    Attempt, CallId, CallKey, Conversation, Event, EventBody, SandboxId, Seq, StopReason, ToolOutcome, TurnNumber,
+};
+
+/// One conversation with the model.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ConversationState {
+    /// Its turns, oldest first.
+    pub turns: Vec<TurnState>,
+    /// The last message that was put to it.
+    pub last_message: Seq,
+}
+
+/// One turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TurnState {
+    /// Its number.
+    pub turn: TurnNumber,
+    /// How often it was asked.
+    pub attempts: u32,
+    /// Up to which event messages were part of the last try.
+    pub up_to: Seq,
+    /// The limit that the next try should have, when a call was too long.
+    pub next_max_tokens: Option<u32>,
+    /// How many tries in a row broke off.
+    pub failures: u32,
+    /// The reply.
+    pub reply: Option<ReplyState>,
+}
+
+/// A reply.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplyState {
+    /// The call it came from.
+    pub call: CallKey,
+    /// Up to which event messages had been sent with it.
+    pub up_to: Seq,
+    /// Why it ended.
+    pub stop: StopReason,
+    /// The tool calls in it, in order.
+    pub calls: Vec<CallState>,
+    /// Whether it says anything to the user.
+    pub said_something: bool,
+}
+
+/// A tool call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallState {
+    /// Its id.
+    pub id: CallId,
+    /// The tool.
+    pub tool: String,
+    /// Where it was started, if it was.
+    pub started_in: Option<SandboxId>,
+    /// How it went, once it is answered.
+    pub outcome: Option<ToolOutcome>,
+}
+
+impl ConversationState {
+    /// The last turn.
+    pub fn last(&self) -> Option<&TurnState> {
+        self.turns.last()
+    }
+
+    /// The last reply.
+    pub fn last_reply(&self) -> Option<&ReplyState> {
+        self.turns.iter().rev().find_map(|turn| turn.reply.as_ref())
+    }
+
+    /// The calls of the last reply that have no result yet.
+    pub fn open_calls(&self) -> impl Iterator<Item = &CallState> {
+        self.last_reply().into_iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
+    }
+
+    /// Whether there are messages that no reply has seen.
+    pub fn has_unseen_messages(&self) -> bool {
+        self.last_message > self.last_reply().map_or(Seq(0), |reply| reply.up_to)
+    }
+
+    /// The turn to ask for next and which try at it that is.
+    pub fn next_call(&self) -> (TurnNumber, Attempt) {
+        match self.last() {
+            Some(turn) if turn.reply.is_none() => (turn.turn, Attempt(turn.attempts + 1)),
+            Some(turn) => (turn.turn.next(), Attempt(1)),
+            None => (TurnNumber(1), Attempt(1)),
+        }
+    }
+
+    pub(super) fn apply(&mut self, which: Conversation, event: &Event) {
+        match &event.body {
+            EventBody::UserMessage(message) if message.conversation == which && message.answers.is_none() => {
+                self.last_message = event.seq;
+            }
+            EventBody::TurnStarted(started) if started.call.conversation == which => {
+                match self.turn(started.call.turn) {
+                    Some(turn) => {
+                        turn.attempts = turn.attempts.max(started.call.attempt.0);
+                        turn.up_to = started.up_to;
+                    }
+                    None => self.turns.push(TurnState {
+                        turn: started.call.turn,
+                        attempts: started.call.attempt.0,
+                        up_to: started.up_to,
+                        next_max_tokens: None,
+                        failures: 0,
+                        reply: None,
+                    }),
+                }
+            }
+            EventBody::ModelRetrying(retrying) if retrying.call.conversation == which => {
+                if let Some(turn) = self.turn(retrying.call.turn) {
+                    turn.next_max_tokens = retrying.next_max_tokens.or(turn.next_max_tokens);
+                    turn.failures += 1;
+                }
+            }
+            EventBody::ModelReplied(replied) if replied.call.conversation == which => {
+                if let Some(turn) = self.turn(replied.call.turn)
+                    && turn.reply.is_none()
+                {
+                    turn.reply = Some(ReplyState {
+                        call: replied.call,
+                        up_to: turn.up_to,
+                        stop: replied.stop.clone(),
+                        calls: Vec::new(),
+                        said_something: false,
+                    });
+                }
+            }
+            EventBody::AiMessage(message) if which == Conversation::Main => {
+                if let Some(reply) = self.reply(message.turn) {
+                    reply.said_something = true;
+                }
+            }
+            EventBody::ToolCalled(called) if which == Conversation::Main => {
+                if let Some(reply) = self.reply(called.turn) {
+                    reply.calls.push(CallState {
+                        id: called.call.clone(),
+                        tool: called.tool.clone(),
+                        started_in: None,
+                        outcome: None,
+                    });
+                }
+            }
+            EventBody::ToolStarted(started) if which == Conversation::Main => {
+                if let Some(call) = self.call(started.turn, &started.call) {
+                    call.started_in = Some(started.sandbox.clone());
+                }
+            }
+            EventBody::ToolAnswered(answered) if which == Conversation::Main => {
+                if let Some(call) = self.call(answered.turn, &answered.call)
+                    && call.outcome.is_none()
+                {
+                    call.outcome = Some(answered.outcome);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, number: TurnNumber) -> Option<&mut TurnState> {
+        self.turns.iter_mut().rev().find(|turn| turn.turn == number)
+    }
+
+    fn reply(&mut self, number: TurnNumber) -> Option<&mut ReplyState> {
+        self.turn(number)?.reply.as_mut()
+    }
+
+    fn call(&mut self, number: TurnNumber, id: &CallId) -> Option<&mut CallState> {
+        self.reply(number)?.calls.iter_mut().find(|call| call.id == *id)
+    }
+}

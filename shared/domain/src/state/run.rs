@@ -1,0 +1,207 @@
+//! One run, as its events tell it.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use crate::budget::Budget;
+use crate::ports::elapsed;
+use crate::{
+    Attempt, CancelRequested, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody, GitOperation,
+    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SpanId, Status, Step, Totals, TurnNumber, Usage,
+};
+
+/// A step at work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OpenStep {
+    /// The step.
+    pub step: Step,
+    /// Which invocation.
+    pub attempt: Attempt,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it last wrote something.
+    pub last: Timestamp,
+}
+
+/// One run of a session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    /// Its number.
+    pub number: RunNumber,
+    /// When it started.
+    pub started: Timestamp,
+    /// The event that started it.
+    pub started_seq: Seq,
+    /// The id of its root span.
+    pub root_span: SpanId,
+    /// Where it stands.
+    pub status: Status,
+    /// What it may use and has used.
+    pub budget: Budget,
+    /// The step at work.
+    pub open_step: Option<OpenStep>,
+    /// The last `step.started`: every step that started before it is stale.
+    pub last_step_started: Seq,
+    /// How often each step was invoked.
+    pub invocations: HashMap<Step, u32>,
+    /// Whether it is to be cancelled.
+    pub cancel: Option<CancelRequested>,
+    /// Whether a person rejected its plan for good.
+    pub rejected: bool,
+    /// The last failure that was said to end it.
+    pub failure: Option<(ErrorCode, String)>,
+    /// Tokens used.
+    pub usage: Usage,
+    /// Length of the conversation at the last call.
+    pub context_tokens: u64,
+    /// Tool calls answered.
+    pub tool_calls: u32,
+    /// The last check of the project that the model ran, and after which event.
+    pub check: Option<(Check, Seq)>,
+    /// The last change to a file.
+    pub last_write: Option<Seq>,
+    /// The change that is published, and whether that began.
+    pub changeset: Option<ChangesetCollected>,
+    /// What is being published, since when.
+    pub publishing: Option<(PublishStarted, Timestamp)>,
+    /// How often the base branch had moved in a conflicting way.
+    pub base_moves: u32,
+    /// How often the run was found going in circles.
+    pub stuck: u32,
+    /// How often the model was reminded to go on.
+    pub nudges: u32,
+    /// Whether its branch is published.
+    pub published: bool,
+    /// The last turn begun.
+    pub last_turn: TurnNumber,
+    /// How it ended.
+    pub finished: Option<RunFinished>,
+}
+
+impl RunState {
+    pub(super) fn new(event: &Event, started: &RunStarted) -> Self {
+        Self {
+            number: event.run,
+            started: event.at,
+            started_seq: event.seq,
+            root_span: started.root_span_id.clone(),
+            status: Status::Queued,
+            budget: Budget::new(started.limits),
+            open_step: None,
+            last_step_started: Seq(0),
+            invocations: HashMap::new(),
+            cancel: None,
+            rejected: false,
+            failure: None,
+            usage: Usage::default(),
+            context_tokens: 0,
+            tool_calls: 0,
+            check: None,
+            last_write: None,
+            changeset: None,
+            publishing: None,
+            base_moves: 0,
+            stuck: 0,
+            nudges: 0,
+            published: false,
+            last_turn: TurnNumber(0),
+            finished: None,
+        }
+    }
+
+    /// What the run took.
+    pub fn totals(&self) -> Totals {
+        let changeset = self.changeset.as_ref();
+        Totals {
+            turns: self.budget.turns(),
+            tool_calls: self.tool_calls,
+            cost: self.budget.spent(),
+            active_ms: u64::try_from(self.budget.active().as_millis()).unwrap_or(u64::MAX),
+            input_tokens: self.usage.context_tokens(),
+            output_tokens: self.usage.output_tokens,
+            files: changeset.map_or(0, |changeset| changeset.files),
+            additions: changeset.map_or(0, |changeset| changeset.additions),
+            deletions: changeset.map_or(0, |changeset| changeset.deletions),
+            last_turn: self.last_turn,
+        }
+    }
+
+    pub(super) fn apply(&mut self, event: &Event) {
+        if let (Some(open), Some(writer)) = (&mut self.open_step, event.writer)
+            && (open.step, open.attempt) == (writer.step, writer.attempt)
+        {
+            open.last = event.at;
+        }
+        match &event.body {
+            EventBody::StatusChanged(changed) => self.status = changed.status,
+            EventBody::StepStarted(started) => {
+                self.close_step();
+                self.last_step_started = event.seq;
+                *self.invocations.entry(started.step).or_default() += 1;
+                self.open_step =
+                    Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
+            }
+            EventBody::StepFinished(_) | EventBody::StepFailed(_) => {
+                if let EventBody::StepFailed(failed) = &event.body
+                    && let Some(code) = failed.code
+                {
+                    self.failure = Some((code, failed.message.clone()));
+                }
+                self.close_step();
+            }
+            EventBody::BudgetReserved(reserved) => self.budget.reserve(reserved.call, reserved.amount),
+            EventBody::BudgetSettled(settled) => self.budget.settle(settled.call, settled.cost),
+            EventBody::BudgetExtended(extended) => self.budget.extend(*extended),
+            EventBody::ModelReplied(replied) => {
+                self.usage.input_tokens += replied.usage.input_tokens;
+                self.usage.cache_read_tokens += replied.usage.cache_read_tokens;
+                self.usage.cache_write_tokens += replied.usage.cache_write_tokens;
+                self.usage.output_tokens += replied.usage.output_tokens;
+                if replied.call.conversation == Conversation::Main {
+                    self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
+                    self.budget.count_turn();
+                    self.last_turn = replied.call.turn;
+                }
+            }
+            EventBody::ToolAnswered(answered) => {
+                self.tool_calls += 1;
+                if let Some(check) = &answered.check {
+                    self.check = Some((check.clone(), event.seq));
+                }
+            }
+            EventBody::FileChanged(_) => self.last_write = Some(event.seq),
+            EventBody::CancelRequested(cancel) => self.cancel = Some(cancel.clone()),
+            EventBody::PlanRejected(rejected) => self.rejected = rejected.message.is_none(),
+            EventBody::AgentStuck(_) => self.stuck += 1,
+            EventBody::UserMessage(message) => match message.author {
+                crate::Author::Nudge => self.nudges += 1,
+                crate::Author::User => self.nudges = 0,
+                crate::Author::Brief | crate::Author::Instructions | crate::Author::Conflict => {}
+            },
+            EventBody::ChangesetCollected(collected) => self.changeset = Some(collected.clone()),
+            EventBody::PublishStarted(started) => self.publishing = Some((started.clone(), event.at)),
+            EventBody::GitOperated(operated) if operated.operation == GitOperation::BaseMoved => {
+                self.base_moves += 1;
+                self.publishing = None;
+                self.changeset = None;
+            }
+            EventBody::BranchPublished(_) => self.published = true,
+            EventBody::RunFinished(finished) => {
+                self.close_step();
+                self.status = finished.status;
+                self.finished = Some(finished.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn close_step(&mut self) {
+        // Waiting for a person is not work.
+        if let Some(open) = self.open_step.take()
+            && open.step != Step::AwaitUser
+        {
+            self.budget.work(elapsed(open.started, open.last));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The messages sent to the model, rebuilt from the log.
+//!
+//! The law: what is rebuilt for a call from any later log equals, byte for byte, what was sent, whatever arrived
+//! meanwhile. It holds because a call's `turn.started` fixes up to where messages count, because the first result of a tool
+//! call is the only one, and because replies are sent back as they were received.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::{CallId, CallKey, ContentBlock, Conversation, Event, EventBody, RawJson, Seq, ToolOutcome, TurnNumber};
+
+/// Why a conversation cannot be rebuilt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TranscriptError {
+    /// The log does not hold the call.
+    #[error("turn {0} was not begun")]
+    NotBegun(TurnNumber),
+    /// An earlier turn has no reply.
+    #[error("turn {0} has no reply")]
+    NoReply(TurnNumber),
+    /// A tool call has no result.
+    #[error("tool call {0} has no result")]
+    NoResult(CallId),
+    /// There is nothing to say to the model.
+    #[error("turn {0} would begin with an empty message")]
+    NothingToSay(TurnNumber),
+    /// A reply or result was not fetched, or is not what it should be.
+    #[error("turn {turn}: {reason}")]
+    Unreadable {
+        /// The turn.
+        turn: TurnNumber,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The blocks of a stored reply.
+pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error> {
+    #[derive(Deserialize)]
+    struct Reply {
+        content: Vec<ContentBlock>,
+    }
+    serde_json::from_str::<Reply>(reply).map(|reply| reply.content)
+}
+
+/// The messages of `call`: all earlier turns with their replies, and what is said to the model now.
+///
+/// Replies and results must stand in the events themselves (see [`crate::ports::fetch_texts`]).
+pub fn messages(events: &[Event], call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
+    let gathered = Gathered::from(events, call.conversation);
+    let mut messages = Vec::new();
+    let mut said_up_to = Seq(0);
+    let mut last_reply: Option<(TurnNumber, &str)> = None;
+    let mut turn = TurnNumber(1);
+    loop {
+        let current = turn == call.turn;
+        let reply = gathered.replies.get(&turn).copied();
+        let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
+        let up_to = *gathered.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
+        messages.push(gathered.user_message(turn, last_reply, said_up_to, up_to)?);
+        said_up_to = up_to;
+        if current {
+            return Ok(messages);
+        }
+        let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
+        messages.push(assistant_message(turn, text)?);
+        last_reply = Some((turn, text));
+        turn = turn.next();
+    }
+}
+
+#[derive(Default)]
+struct Gathered<'a> {
+    up_to: HashMap<CallKey, Seq>,
+    replies: HashMap<TurnNumber, (CallKey, &'a str)>,
+    results: HashMap<(TurnNumber, &'a CallId), (&'a str, ToolOutcome)>,
+    said: Vec<(Seq, &'a str)>,
+}
+
+impl<'a> Gathered<'a> {
+    fn from(events: &'a [Event], conversation: Conversation) -> Self {
+        let mut gathered = Self::default();
+        for event in events {
+            match &event.body {
+                EventBody::TurnStarted(started) if started.call.conversation == conversation => {
+                    gathered.up_to.entry(started.call).or_insert(started.up_to);
+                }
+                EventBody::ModelReplied(replied) if replied.call.conversation == conversation => {
+                    let text = replied.reply.inline().unwrap_or_default();
+                    gathered.replies.entry(replied.call.turn).or_insert((replied.call, text));
+                }
+                EventBody::ToolAnswered(answered) if conversation == Conversation::Main => {
+                    let text = answered.output.inline().unwrap_or_default();
+                    gathered.results.entry((answered.turn, &answered.call)).or_insert((text, answered.outcome));
+                }
+                EventBody::UserMessage(message)
+                    if message.conversation == conversation && message.answers.is_none() =>
+                {
+                    gathered.said.push((event.seq, &message.text));
+                }
+                _ => {}
+            }
+        }
+        gathered
+    }
+
+    /// The results of the last reply's calls in their order, then what was said meanwhile.
+    fn user_message(
+        &self,
+        turn: TurnNumber,
+        last_reply: Option<(TurnNumber, &str)>,
+        after: Seq,
+        up_to: Seq,
+    ) -> Result<RawJson, TranscriptError> {
+        let mut blocks = Vec::new();
+        if let Some((earlier, reply)) = last_reply {
+            for block in reply_blocks(reply).map_err(|error| unreadable(earlier, &error))? {
+                let ContentBlock::ToolUse { id, .. } = block else { continue };
+                let (output, outcome) =
+                    self.results.get(&(earlier, &id)).ok_or_else(|| TranscriptError::NoResult(id.clone()))?;
+                let failed = *outcome != ToolOutcome::Ok;
+                blocks.push(UserBlock::ToolResult {
+                    tool_use_id: id.to_string(),
+                    content: if output.is_empty() { "(no output)" } else { output },
+                    is_error: failed,
+                });
+            }
+        }
+        let said = self.said.iter().filter(|(seq, _)| *seq > after && *seq <= up_to);
+        blocks.extend(said.map(|(_, text)| UserBlock::Text { text }));
+        if blocks.is_empty() {
+            return Err(TranscriptError::NothingToSay(turn));
+        }
+        RawJson::of(&UserMessageJson { role: "user", content: blocks }).map_err(|error| unreadable(turn, &error))
+    }
+}
+
+#[derive(Serialize)]
+struct UserMessageJson<'a> {
+    role: &'static str,
+    content: Vec<UserBlock<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum UserBlock<'a> {
+    ToolResult {
+        tool_use_id: String,
+        content: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+    },
+    Text {
+        text: &'a str,
+    },
+}
+
+fn assistant_message(turn: TurnNumber, reply: &str) -> Result<RawJson, TranscriptError> {
+    #[derive(Deserialize)]
+    struct Reply<'a> {
+        #[serde(borrow)]
+        content: &'a RawValue,
+    }
+    #[derive(Serialize)]
+    struct Message<'a> {
+        role: &'static str,
+        content: &'a RawValue,
+    }
+    let reply: Reply<'_> = serde_json::from_str(reply).map_err(|error| unreadable(turn, &error))?;
+    RawJson::of(&Message { role: "assistant", content: reply.content }).map_err(|error| unreadable(turn, &error))
+}
+
+fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {
+    TranscriptError::Unreadable { turn, reason: error.to_string() }
+}

@@ -1,0 +1,72 @@
+//! A span of ours as the OpenTelemetry SDK holds it.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use domain::{AttributeValue, Span, SpanKind, SpanOutcome};
+use opentelemetry::trace::{SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
+use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+/// The longest text of an attribute, in bytes. With the few long texts that a span has it keeps well below the 200 KB per
+/// span of CloudWatch's OTLP endpoint (read November 2026).
+pub(crate) const MAX_TEXT: usize = 16 * 1024;
+
+/// The most texts of one attribute.
+const MAX_TEXTS: usize = 128;
+
+/// Converts a span, keeping its ids. The SDK's own tracer cannot do that: it mints them.
+pub(crate) fn span_data(span: Span, scope: &InstrumentationScope) -> SpanData {
+    // `domain` admits hex of the right length only, so that the fallback, an id that collectors refuse, is never met.
+    let trace_id = TraceId::from_hex(span.trace_id.as_str()).unwrap_or(TraceId::INVALID);
+    let span_id = SpanId::from_hex(span.span_id.as_str()).unwrap_or(SpanId::INVALID);
+    let parent = span.parent.map(|parent| SpanId::from_hex(parent.as_str()).unwrap_or(SpanId::INVALID));
+    SpanData {
+        span_context: SpanContext::new(trace_id, span_id, TraceFlags::SAMPLED, false, TraceState::default()),
+        parent_span_id: parent.unwrap_or(SpanId::INVALID),
+        parent_span_is_remote: false,
+        span_kind: kind(span.kind),
+        name: Cow::Owned(cut(span.name)),
+        start_time: SystemTime::from(span.start),
+        // Clocks of two machines may disagree; viewers take an end before the start for an enormous duration.
+        end_time: SystemTime::from(span.end.max(span.start)),
+        attributes: span.attributes.into_iter().map(|(name, given)| KeyValue::new(name, value(given))).collect(),
+        dropped_attributes_count: 0,
+        events: SpanEvents::default(),
+        links: SpanLinks::default(),
+        status: match span.outcome {
+            SpanOutcome::Ok => Status::Ok,
+            SpanOutcome::Error(sentence) => Status::error(cut(sentence)),
+        },
+        instrumentation_scope: scope.clone(),
+    }
+}
+
+fn kind(kind: SpanKind) -> opentelemetry::trace::SpanKind {
+    match kind {
+        SpanKind::Internal => opentelemetry::trace::SpanKind::Internal,
+        SpanKind::Client => opentelemetry::trace::SpanKind::Client,
+        SpanKind::Server => opentelemetry::trace::SpanKind::Server,
+    }
+}
+
+fn value(value: AttributeValue) -> Value {
+    match value {
+        AttributeValue::Text(text) => Value::from(cut(text)),
+        AttributeValue::Integer(number) => Value::from(number),
+        AttributeValue::Float(number) => Value::from(number),
+        AttributeValue::Flag(flag) => Value::from(flag),
+        AttributeValue::Texts(texts) => {
+            let texts = texts.into_iter().take(MAX_TEXTS).map(|text| StringValue::from(cut(text)));
+            Value::Array(Array::String(texts.collect()))
+        }
+    }
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    text
+}

@@ -1,0 +1,53 @@
+//! The base commit, as `baseline` found it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Git;
+use crate::error::ToolError;
+
+/// What is known about the base, kept inside the pristine git directory so that both come and go together.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Base {
+    /// None in an empty repository.
+    pub(crate) commit: Option<String>,
+    pub(crate) branch: Option<String>,
+    pub(crate) files: usize,
+    /// The commit's tree, or the empty tree: what the workspace is compared with.
+    pub(crate) tree: String,
+}
+
+impl Base {
+    pub(crate) fn directory(state: &Path) -> PathBuf {
+        state.join("base.git")
+    }
+
+    /// The base and git on it.
+    pub(crate) fn open(state: &Path, workspace: &Path) -> Result<(Self, Git), ToolError> {
+        let directory = Self::directory(state);
+        let bytes = fs::read(directory.join("base.json")).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => ToolError::NoBase("baseline has not been called in this sandbox".to_owned()),
+            _ => ToolError::NoBase(error.to_string()),
+        })?;
+        let base: Self = serde_json::from_slice(&bytes).map_err(|error| ToolError::NoBase(error.to_string()))?;
+        // These words go to git as arguments, and a sandbox could have written the file.
+        if is_object_id(&base.tree) && base.commit.as_deref().is_none_or(is_object_id) {
+            Ok((base, Git::new(directory, workspace)))
+        } else {
+            Err(ToolError::NoBase("its record is damaged".to_owned()))
+        }
+    }
+
+    pub(crate) fn save(&self, directory: &Path) -> io::Result<()> {
+        fs::write(directory.join("base.json"), serde_json::to_vec(self)?)
+    }
+}
+
+/// Whether a text is a full object id, SHA-1 or SHA-256.
+pub(crate) fn is_object_id(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}

@@ -1,0 +1,66 @@
+//! Copying a fresh checkout's git directory, hard links where possible.
+
+use std::fs::{self, File, FileTimes};
+use std::io;
+use std::path::Path;
+
+/// The configuration of the copy: what git needs to know about the repository, and nothing that runs a program.
+/// Names that only Windows or macOS take offence at are let through, because `.git` in disguise is refused elsewhere.
+const CONFIGURATION: &str = include_str!("base.config");
+
+/// Copies what git needs to read objects from `from` and to keep an index of its own.
+///
+/// The index comes along with its time stamp: a fresh clone's index knows the workspace's files, so that the first
+/// comparison need not read them all, and its age is how git tells files changed in the same instant.
+pub(crate) fn copy(from: &Path, to: &Path, object_format: &str) -> io::Result<()> {
+    fs::create_dir_all(to.join("refs/heads"))?;
+    link_tree(&from.join("objects"), &to.join("objects"))?;
+    resolve_alternates(from, to)?;
+    for name in ["index", "shallow"] {
+        match fs::copy(from.join(name), to.join(name)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        }
+        let modified = fs::metadata(from.join(name))?.modified()?;
+        File::options().append(true).open(to.join(name))?.set_times(FileTimes::new().set_modified(modified))?;
+    }
+    let mut configuration = CONFIGURATION.to_owned();
+    if object_format != "sha1" {
+        configuration.push_str(&format!("[extensions]\n\tobjectFormat = {object_format}\n"));
+    }
+    fs::write(to.join("config"), configuration)
+}
+
+/// Links every file of a directory into another, or copies it where links are refused (another file system).
+fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let file_type = entry.file_type()?;
+        if file_type.is_dir() {
+            link_tree(&source, &target)?;
+        } else if file_type.is_file() && fs::hard_link(&source, &target).is_err() {
+            fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// A clone may borrow objects from another repository, named relative to its own `objects`. The list is written anew:
+/// the linked file is the workspace's own.
+fn resolve_alternates(from: &Path, to: &Path) -> io::Result<()> {
+    let list = match fs::read_to_string(from.join("objects/info/alternates")) {
+        Ok(list) => list,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut absolute = String::new();
+    for line in list.lines() {
+        let path = fs::canonicalize(from.join("objects").join(line))?;
+        absolute.push_str(&format!("{}\n", path.display()));
+    }
+    fs::remove_file(to.join("objects/info/alternates"))?;
+    fs::write(to.join("objects/info/alternates"), absolute)
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+pub use change::{Change, Conflict, Mode, Skipped, digest};
+pub use error::{ErrorKind, Failure};
+pub use operations::baseline::{Baseline, BaselineTaken};
+pub use operations::collect::{Collect, Collected, Limits};
+pub use operations::create::Create;
+pub use operations::diff::{Diff, Diffed};
+pub use operations::edited::Edited;
+pub use operations::glob::{Glob, Globbed};
+pub use operations::grep::{Grep, GrepMode, Grepped};
+pub use operations::insert::Insert;
+pub use operations::instructions::{Instruction, Instructions, InstructionsRead};
+pub use operations::rebase::{Rebase, RebaseChange, Rebased};
+pub use operations::restore::{Restore, Restored};
+pub use operations::str_replace::StrReplace;
+pub use operations::survey::{Extension, Manifest, Survey, Surveyed};
+pub use operations::view::{View, Viewed};
+pub use protocol::{Answer, Call, Request, Response, VERSION};
+pub use serve::serve;
+
+mod change;
+mod error;
+mod files;
+mod git;
+mod operations;
+mod protocol;
+mod serve;
+mod text;

@@ -1,0 +1,61 @@
+//! `create`: a new file, or a file that was seen written anew.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::edited::{Edited, LARGEST_EDITED};
+use crate::error::ToolError;
+use crate::files::root::{Found, Root};
+use crate::files::seen;
+use crate::files::write::Permissions;
+use crate::text::{cut, lines};
+
+/// Writes a whole file, byte for byte as given, with the directories above it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// Relative to the workspace, or absolute below it.
+    pub path: String,
+    pub file_text: String,
+}
+
+pub(crate) fn create(root: &Root, state: &Path, call: &Create) -> Result<Edited, ToolError> {
+    let located = root.locate(&call.path)?;
+    let after = call.file_text.as_bytes();
+    if after.len() as u64 > LARGEST_EDITED {
+        let (bytes, limit) = (after.len() as u64, LARGEST_EDITED);
+        return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice: "Nothing was written." });
+    }
+    let before = match located.found {
+        Found::Nothing => None,
+        Found::File(_) => {
+            let before = located.read(LARGEST_EDITED, "Overwrite it with a command instead.")?;
+            if !seen::is_seen(state, &located.path, &before) {
+                return Err(ToolError::Unseen { path: located.shown() });
+            }
+            Some(before)
+        }
+        Found::Directory | Found::Link | Found::Other => {
+            let what = "there already and not a regular file".to_owned();
+            return Err(ToolError::WrongType { path: located.shown(), what, advice: "Choose another path." });
+        }
+    };
+    located.replace(after, Permissions::Keep)?;
+    seen::written(state, &located.path, after)?;
+    let old = before.as_deref().unwrap_or_default();
+    let (additions, deletions) = lines::count_changes(old, after);
+    let size = cut::counted(lines::with_endings(after).len(), "line");
+    let text = match &before {
+        None => format!("Created {} ({size}).", located.path),
+        Some(before) if has_returns(before) && !has_returns(after) => {
+            format!("Overwrote {} ({size}). Note: it had CRLF line endings and now has LF.", located.path)
+        }
+        Some(_) => format!("Overwrote {} ({size}).", located.path),
+    };
+    Ok(Edited { text, path: located.path.as_str().to_owned(), additions, deletions })
+}
+
+fn has_returns(content: &[u8]) -> bool {
+    memchr::memmem::find(content, b"\r\n").is_some()
+}

@@ -1,0 +1,80 @@
+//! `diff`: the workspace against the base commit, for people and models to read.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::change::Skipped;
+use crate::error::ToolError;
+use crate::files::root::Root;
+use crate::git::base::Base;
+use crate::git::stage::{StageLimits, skipped, stage};
+use crate::text::cut;
+
+use super::collect::Limits;
+
+/// Characters in one answer, unless the call says otherwise, and at most.
+const DEFAULT_CHARACTERS: usize = 100_000;
+const MOST_CHARACTERS: usize = 4_000_000;
+/// Left-out paths that are named.
+const MOST_SKIPPED: usize = 100;
+
+/// Asks for the unified diff, untracked files included, renames found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diff {
+    /// Characters in the answer, 100,000 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_characters: Option<usize>,
+}
+
+/// The unified diff.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diffed {
+    /// Bytes that are not UTF-8 are written `\xNN`: this is for reading, not for `git apply`.
+    pub diff: String,
+    /// Whether it goes on.
+    pub cut: bool,
+    /// Files, lines added and lines deleted in the whole of it.
+    pub files: usize,
+    pub additions: u64,
+    pub deletions: u64,
+    /// What differs and is not in it, at most 100 paths.
+    pub skipped: Vec<Skipped>,
+}
+
+pub(crate) fn diff(root: &Root, state: &Path, call: &Diff) -> Result<Diffed, ToolError> {
+    let (base, git) = Base::open(state, root.path())?;
+    let Limits { files, bytes_per_file, .. } = Limits::default();
+    let mut skipped = skipped(stage(&git, root, StageLimits { files, bytes_per_file })?);
+    skipped.truncate(MOST_SKIPPED);
+    let limit = call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MOST_CHARACTERS);
+    let arguments =
+        ["diff-index", "--cached", "--numstat", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", &base.tree];
+    // A character takes at most four bytes; the counts come before the text, a line for each file.
+    let output = git.run(&arguments, b"", 4 * limit as u64 + (8 << 20))?;
+    if output.code != Some(0) && !output.cut {
+        return Err(output.failure(&arguments));
+    }
+    let (counts, text) = match memchr::memmem::find(&output.stdout, b"\n\n") {
+        Some(end) => (&output.stdout[..end], &output.stdout[end + 2..]),
+        None => (output.stdout.as_slice(), b"".as_slice()),
+    };
+    let mut diffed = Diffed { skipped, ..Diffed::default() };
+    for line in counts.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let line = String::from_utf8_lossy(line);
+        let mut columns = line.split('\t');
+        let mut number = || columns.next().and_then(|number| number.parse::<u64>().ok()).unwrap_or_default();
+        diffed.additions += number();
+        diffed.deletions += number();
+        diffed.files += 1;
+    }
+    let (text, _) = cut::decode(text);
+    let (kept, left_out) = cut::characters(&text, limit);
+    diffed.cut = left_out > 0 || output.cut;
+    diffed.diff = kept.to_owned();
+    if diffed.cut {
+        diffed.diff.push_str("\n[The diff goes on; it was cut here.]\n");
+    }
+    Ok(diffed)
+}

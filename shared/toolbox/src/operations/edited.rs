@@ -1,0 +1,71 @@
+//! What the three editing operations have in common.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ToolError;
+use crate::files::root::{Found, Located};
+use crate::files::seen;
+use crate::files::write::Permissions;
+use crate::text::{cut, lines, magic};
+
+/// The largest file that is edited, in bytes.
+pub(crate) const LARGEST_EDITED: u64 = 16 << 20;
+
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edited {
+    /// For the model: what was done, and the lines around it.
+    pub text: String,
+    /// The real path, relative to the workspace.
+    pub path: String,
+    /// Lines that are new. When a whole file is written anew, what lies between its first and last difference.
+    pub additions: usize,
+    /// Lines that are gone, counted likewise.
+    pub deletions: usize,
+}
+
+/// The content of an existing text file that is to be edited.
+pub(crate) fn content(located: &Located) -> Result<Vec<u8>, ToolError> {
+    let wrong = |what: &str, advice| ToolError::WrongType { path: located.shown(), what: what.to_owned(), advice };
+    match located.found {
+        Found::File(_) => {}
+        Found::Nothing => {
+            let advice = "Use create to make a new file, or glob to find the right path.";
+            return Err(ToolError::Missing { path: located.shown(), advice });
+        }
+        Found::Directory => return Err(wrong("a directory", "Give the path of a file.")),
+        Found::Link | Found::Other => return Err(wrong("not a regular file", "Only regular files can be edited.")),
+    }
+    let content = located.read(LARGEST_EDITED, "Edit it with a command instead.")?;
+    match magic::binary(&content) {
+        Some(what) => Err(wrong(&format!("a binary file, {what}"), "Only text can be edited with this tool.")),
+        None => Ok(content),
+    }
+}
+
+/// Writes the new content over the old, records it as seen, and tells.
+pub(crate) fn finish(
+    state: &Path,
+    located: &Located,
+    (before, after): (&[u8], &[u8]),
+    (first, count): (usize, usize),
+) -> Result<Edited, ToolError> {
+    if after.len() as u64 > LARGEST_EDITED {
+        let advice = "Nothing was changed. Write it with a command instead.";
+        let (bytes, limit) = (after.len() as u64, LARGEST_EDITED);
+        return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice });
+    }
+    located.replace(after, Permissions::Keep)?;
+    seen::written(state, &located.path, after)?;
+    let (additions, deletions) = lines::count_changes(before, after);
+    let snippet = lines::snippet(after, first, count);
+    let text = format!(
+        "Edited {} ({} added, {} removed). It reads now:\n{snippet}",
+        located.path,
+        cut::counted(additions, "line"),
+        deletions
+    );
+    Ok(Edited { text, path: located.path.as_str().to_owned(), additions, deletions })
+}

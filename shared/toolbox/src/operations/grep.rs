@@ -1,0 +1,302 @@
+//! `grep`: lines that match a regular expression, by ripgrep's libraries.
+
+use std::fmt::Write;
+use std::io;
+
+use grep_regex::{RegexMatcher, RegexMatcherBuilder};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkFinish, SinkMatch};
+use serde::{Deserialize, Serialize};
+
+use super::glob::Pattern;
+use crate::error::ToolError;
+use crate::files::path::RelativePath;
+use crate::files::root::{Found, Root};
+use crate::files::walk::{EntryKind, Hidden, Walk};
+use crate::text::{cut, lines};
+
+/// Matches (or files) in one answer, unless the call says otherwise, and at most.
+const DEFAULT_LIMIT: usize = 100;
+const MOST_MATCHES: usize = 1_000;
+/// Characters of one line and of the whole answer.
+const LONGEST_LINE: usize = 500;
+const MOST_CHARACTERS: usize = 30_000;
+/// Lines of context that can be asked for.
+const MOST_CONTEXT: usize = 20;
+/// Larger files are not searched.
+const LARGEST_SEARCHED: u64 = 64 << 20;
+/// Bytes that a compiled pattern, and its cache, may take. Beyond it the pattern is refused.
+const LARGEST_PATTERN: usize = 4 << 20;
+
+/// Searches files line by line; ignored files, binary files and `.git` are left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grep {
+    /// A regular expression in Rust's syntax.
+    pub pattern: String,
+    /// A file or directory; the workspace when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Only files whose path matches, as in `glob`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glob: Option<String>,
+    #[serde(default)]
+    pub ignore_case: bool,
+    /// Lines to show before and after each match, at most 20.
+    #[serde(default)]
+    pub context: usize,
+    #[serde(default)]
+    pub mode: GrepMode,
+    /// Matches, or files in the other modes; 100 by default, at most 1,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// What `grep` shows.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrepMode {
+    /// The matching lines, as `path:line:text`.
+    #[default]
+    Content,
+    /// The files that match.
+    Files,
+    /// The files that match and how many of their lines do.
+    Count,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grepped {
+    /// For the model.
+    pub text: String,
+    /// Matching lines among what is shown or counted.
+    pub matches: usize,
+    /// Files with a match among what is shown or counted.
+    pub files: usize,
+    /// Whether the search stopped at a limit.
+    pub cut: bool,
+}
+
+pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
+    let matcher = compile(call)?;
+    let glob = call.glob.as_deref().map(|glob| Pattern::new(glob, root)).transpose()?;
+    let target = root.locate(call.path.as_deref().unwrap_or("."))?;
+    let mut search = Search::new(call);
+    match target.found {
+        Found::File(_) => search.file(root, &matcher, &target.path)?,
+        Found::Directory => {
+            let walk = Walk { levels: None, hidden: Hidden::Show };
+            for entry in walk.entries(root, &target.path) {
+                let wanted = glob.as_ref().is_none_or(|glob| glob.matches(&entry.path, &target.path));
+                if entry.kind == EntryKind::File && entry.bytes > LARGEST_SEARCHED && wanted {
+                    search.too_large += 1;
+                } else if entry.kind == EntryKind::File && wanted {
+                    // A file that vanished or cannot be read must not end the search.
+                    match search.file(root, &matcher, &entry.path) {
+                        Ok(()) => {}
+                        Err(_) => search.unreadable += 1,
+                    }
+                }
+                if search.is_full() {
+                    break;
+                }
+            }
+        }
+        Found::Nothing => {
+            let advice = "Leave path out to search the whole workspace.";
+            return Err(ToolError::Missing { path: target.shown(), advice });
+        }
+        Found::Link | Found::Other => {
+            let what = "not a file or directory".to_owned();
+            return Err(ToolError::WrongType { path: target.shown(), what, advice: "It cannot be searched." });
+        }
+    }
+    Ok(search.finish(call))
+}
+
+fn compile(call: &Grep) -> Result<RegexMatcher, ToolError> {
+    RegexMatcherBuilder::new()
+        .case_insensitive(call.ignore_case)
+        .multi_line(true)
+        .line_terminator(Some(b'\n'))
+        .size_limit(LARGEST_PATTERN)
+        .dfa_size_limit(LARGEST_PATTERN)
+        .nest_limit(100)
+        .build(&call.pattern)
+        .map_err(|error| {
+            ToolError::Invalid(format!(
+                "The pattern is not a regular expression that can be searched for (Rust syntax, one line at a time; escape literal braces and brackets):\n{}",
+                cut::line(&error.to_string(), 2_000)
+            ))
+        })
+}
+
+/// A search over several files.
+struct Search {
+    searcher: Searcher,
+    mode: GrepMode,
+    limit: usize,
+    text: String,
+    characters: usize,
+    matches: usize,
+    files: usize,
+    cut: bool,
+    too_large: usize,
+    unreadable: usize,
+}
+
+impl Search {
+    fn new(call: &Grep) -> Self {
+        let context = call.context.min(MOST_CONTEXT);
+        let searcher = SearcherBuilder::new()
+            .binary_detection(BinaryDetection::quit(0))
+            .line_number(true)
+            .before_context(context)
+            .after_context(context)
+            .build();
+        let limit = call.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST_MATCHES);
+        let (mode, text) = (call.mode, String::new());
+        Self {
+            searcher,
+            mode,
+            limit,
+            text,
+            characters: 0,
+            matches: 0,
+            files: 0,
+            cut: false,
+            too_large: 0,
+            unreadable: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.cut
+    }
+
+    fn file(&mut self, root: &Root, matcher: &RegexMatcher, path: &RelativePath) -> Result<(), ToolError> {
+        let content = root.locate_exact(path)?.read(LARGEST_SEARCHED, "It is too large to be searched.")?;
+        let room = match self.mode {
+            GrepMode::Content => self.limit - self.matches,
+            GrepMode::Files => 1,
+            GrepMode::Count => usize::MAX,
+        };
+        let mut lines =
+            Lines { path, mode: self.mode, room, text: String::new(), matches: 0, binary: false, cut: false };
+        self.searcher
+            .search_slice(matcher, &content, &mut lines)
+            .map_err(ToolError::io("searching", path.to_string()))?;
+        if lines.binary {
+            return Ok(());
+        }
+        self.cut |= lines.cut;
+        if lines.matches == 0 {
+            return Ok(());
+        }
+        let full = self.mode != GrepMode::Content && self.files == self.limit;
+        let found = match self.mode {
+            GrepMode::Content => lines.text,
+            GrepMode::Files => format!("{path}\n"),
+            GrepMode::Count => format!("{path}:{}\n", lines.matches),
+        };
+        if full || self.add(&found) {
+            self.cut = true;
+        }
+        if !full {
+            self.files += 1;
+            self.matches += lines.matches;
+        }
+        Ok(())
+    }
+
+    /// Adds as many whole lines as there is room for, and says whether some had to be left out.
+    fn add(&mut self, found: &str) -> bool {
+        if !self.text.is_empty() && self.searcher.after_context() > 0 && self.mode == GrepMode::Content {
+            self.text.push_str("--\n");
+        }
+        for line in found.split_inclusive('\n') {
+            self.characters += line.chars().count();
+            if self.characters > MOST_CHARACTERS {
+                return true;
+            }
+            self.text.push_str(line);
+        }
+        false
+    }
+
+    fn finish(mut self, call: &Grep) -> Grepped {
+        if self.text.is_empty() {
+            self.text = "No match.".to_owned();
+            if call.path.is_none() {
+                self.text.push_str(" Ignored and binary files are not searched.");
+            }
+            self.text.push('\n');
+        }
+        if self.cut {
+            self.text.push_str("[There are more. Narrow the pattern, give a path or glob, or raise the limit.]\n");
+        }
+        if self.too_large > 0 {
+            let files = cut::counted(self.too_large, "file");
+            self.text.push_str(&format!("[{files} over {} MiB not searched.]\n", LARGEST_SEARCHED >> 20));
+        }
+        if self.unreadable > 0 {
+            self.text.push_str(&format!("[{} could not be read.]\n", cut::counted(self.unreadable, "file")));
+        }
+        Grepped { text: self.text, matches: self.matches, files: self.files, cut: self.cut }
+    }
+}
+
+/// Collects what one file has.
+struct Lines<'a> {
+    path: &'a RelativePath,
+    mode: GrepMode,
+    room: usize,
+    text: String,
+    matches: usize,
+    binary: bool,
+    cut: bool,
+}
+
+impl Lines<'_> {
+    fn push(&mut self, mark: char, number: Option<u64>, line: &[u8]) -> io::Result<()> {
+        let (line, _) = cut::decode(lines::without_ending(line));
+        let (number, line) = (number.unwrap_or_default(), cut::line(&line, LONGEST_LINE));
+        writeln!(self.text, "{}{mark}{number}{mark}{line}", self.path).map_err(io::Error::other)
+    }
+}
+
+impl Sink for Lines<'_> {
+    type Error = io::Error;
+
+    fn matched(&mut self, _searcher: &Searcher, found: &SinkMatch<'_>) -> Result<bool, io::Error> {
+        if self.matches == self.room {
+            // One file is enough to know in the other modes, so only here something is left out.
+            self.cut = self.mode == GrepMode::Content;
+            return Ok(false);
+        }
+        self.matches += 1;
+        if self.mode == GrepMode::Content {
+            self.push(':', found.line_number(), found.bytes())?;
+        }
+        Ok(true)
+    }
+
+    fn context(&mut self, _searcher: &Searcher, context: &SinkContext<'_>) -> Result<bool, io::Error> {
+        if self.mode == GrepMode::Content {
+            self.push('-', context.line_number(), context.bytes())?;
+        }
+        Ok(true)
+    }
+
+    fn context_break(&mut self, _searcher: &Searcher) -> Result<bool, io::Error> {
+        if self.mode == GrepMode::Content {
+            self.text.push_str("--\n");
+        }
+        Ok(true)
+    }
+
+    fn finish(&mut self, _searcher: &Searcher, finish: &SinkFinish) -> Result<(), io::Error> {
+        self.binary = finish.binary_byte_offset().is_some();
+        Ok(())
+    }
+}

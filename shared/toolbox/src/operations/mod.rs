@@ -1,0 +1,16 @@
+//! One file per operation: what it is asked, what it answers, what it does.
+
+pub(crate) mod baseline;
+pub(crate) mod collect;
+pub(crate) mod create;
+pub(crate) mod diff;
+pub(crate) mod edited;
+pub(crate) mod glob;
+pub(crate) mod grep;
+pub(crate) mod insert;
+pub(crate) mod instructions;
+pub(crate) mod rebase;
+pub(crate) mod restore;
+pub(crate) mod str_replace;
+pub(crate) mod survey;
+pub(crate) mod view;

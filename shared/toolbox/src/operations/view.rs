@@ -1,0 +1,181 @@
+//! `view`: a file with line numbers, or a directory two levels deep.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::ToolError;
+use crate::files::path::{RelativePath, below};
+use crate::files::root::{Found, Located, Root};
+use crate::files::seen;
+use crate::files::walk::{EntryKind, Hidden, Walk};
+use crate::text::{cut, lines, magic};
+
+/// The largest file that is viewed, in bytes.
+const LARGEST_VIEWED: u64 = 64 << 20;
+/// Lines in one answer.
+const MOST_LINES: usize = 2_000;
+/// Characters in one answer, unless the call says otherwise, and at most.
+const DEFAULT_CHARACTERS: usize = 30_000;
+const MOST_CHARACTERS: usize = 200_000;
+/// Entries of a directory in one answer.
+const MOST_ENTRIES: usize = 1_000;
+
+/// Shows a file or lists a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// Relative to the workspace, or absolute below it or below the kept outputs.
+    pub path: String,
+    /// First and last line, counted from 1; -1 as the last means the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view_range: Option<[i64; 2]>,
+    /// Characters in the answer, 30,000 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_characters: Option<usize>,
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Viewed {
+    /// For the model.
+    pub text: String,
+    /// The real path, relative to the workspace or to the kept outputs.
+    pub path: String,
+    /// Lines of the whole file; none for a directory or a binary file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<usize>,
+    /// Whether something was left out; `text` says how to see it.
+    pub cut: bool,
+}
+
+pub(crate) fn view(root: &Root, outputs: Option<&Root>, state: &Path, call: &View) -> Result<Viewed, ToolError> {
+    let kept = outputs.filter(|outputs| below(&call.path, outputs.path()).is_some());
+    let located = kept.unwrap_or(root).locate(&call.path)?;
+    match located.found {
+        Found::File(_) => file(&located, kept.is_none().then_some(state), call),
+        Found::Directory if call.view_range.is_some() => {
+            Err(ToolError::Invalid(format!("{} is a directory; view_range is only for files.", located.path)))
+        }
+        Found::Directory => Ok(directory(kept.unwrap_or(root), &located.path, limit(call))),
+        Found::Nothing => Err(ToolError::Missing {
+            path: located.shown(),
+            advice: "Use glob to find a file by its name, or view the directory.",
+        }),
+        Found::Link | Found::Other => Err(ToolError::WrongType {
+            path: located.shown(),
+            what: "a device, a socket or a pipe".to_owned(),
+            advice: "It cannot be viewed.",
+        }),
+    }
+}
+
+fn limit(call: &View) -> usize {
+    call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MOST_CHARACTERS)
+}
+
+fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, ToolError> {
+    let content = located.read(LARGEST_VIEWED, "Search it with grep, or read part of it with a command.")?;
+    let path = located.path.as_str().to_owned();
+    if let Some(what) = magic::binary(&content) {
+        let text = format!("{} is a binary file, {what}, {} bytes; it is not shown.", located.path, content.len());
+        return Ok(Viewed { text, path, lines: None, cut: false });
+    }
+    let all = lines::with_endings(&content[lines::mark_length(&content)..]);
+    let total = all.len();
+    let (first, last) = range(call.view_range, total, &located.path)?;
+    let mut text = String::new();
+    let (mut characters, mut shown, mut foreign, mut shortened) = (0, first - 1, false, false);
+    for (index, line) in all.iter().enumerate().take(last).skip(first - 1) {
+        let numbered = lines::numbered(index + 1, line);
+        let length = numbered.text.chars().count();
+        if index - (first - 1) >= MOST_LINES || (characters + length > limit(call) && shown >= first) {
+            break;
+        }
+        shortened |= numbered.shortened;
+        characters += length;
+        foreign |= numbered.foreign;
+        shown = index + 1;
+        text.push_str(&numbered.text);
+    }
+    if let Some(state) = state {
+        seen::shown(state, &located.path, &content, (first, shown), total)?;
+    }
+    if total == 0 {
+        text = format!("{} is empty.", located.path);
+    }
+    if foreign {
+        text.push_str("[The file is not UTF-8 throughout; bytes that are not are shown as \\xNN.]\n");
+    }
+    let cut = shown < last;
+    if cut {
+        let next = shown + 1;
+        text.push_str(&format!(
+            "[Lines {first} to {shown} of {total}. See the rest with view_range [{next}, {last}].]\n"
+        ));
+    }
+    Ok(Viewed { text, path, lines: Some(total), cut: cut || shortened })
+}
+
+/// First and last line to show, counted from 1. An empty file has the range 1 to 0.
+fn range(asked: Option<[i64; 2]>, total: usize, path: &RelativePath) -> Result<(usize, usize), ToolError> {
+    let Some([first, last]) = asked else { return Ok((1, total)) };
+    let wrong = || {
+        ToolError::Range(format!(
+            "{path} has {}; view_range [{first}, {last}] is not within it. The first line is 1, and -1 as the second number means the end.",
+            cut::counted(total, "line")
+        ))
+    };
+    let begin = usize::try_from(first).ok().filter(|begin| (1..=total.max(1)).contains(begin)).ok_or_else(wrong)?;
+    let end = match last {
+        -1 => total,
+        last => usize::try_from(last).ok().filter(|end| (begin..=total).contains(end)).ok_or_else(wrong)?,
+    };
+    Ok((begin, end))
+}
+
+fn directory(root: &Root, path: &RelativePath, limit: usize) -> Viewed {
+    let walk = Walk { levels: Some(2), hidden: Hidden::LeaveOut };
+    let mut text = format!("{path}, two levels deep, hidden and ignored entries left out:\n");
+    let mut characters = text.chars().count();
+    let (mut listed, mut left_out) = (0, 0);
+    for entry in walk.entries(root, path) {
+        let line = match entry.kind {
+            EntryKind::Directory => format!("         {}/\n", entry.path),
+            EntryKind::Link => format!("    link {}\n", entry.path),
+            EntryKind::File => format!("{:>8} {}\n", size(entry.bytes), entry.path),
+        };
+        characters += line.chars().count();
+        if left_out > 0 || listed == MOST_ENTRIES || characters > limit {
+            left_out += 1;
+        } else {
+            listed += 1;
+            text.push_str(&line);
+        }
+    }
+    if listed + left_out == 0 {
+        text.push_str("(nothing)\n");
+    }
+    if left_out > 0 {
+        text.push_str(&format!("[{left_out} more entries. View a directory in it, or use glob.]\n"));
+    }
+    Viewed { text, path: path.as_str().to_owned(), lines: None, cut: left_out > 0 }
+}
+
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes;
+    let mut unit = UNITS[0];
+    for next in UNITS {
+        unit = next;
+        if value / 1024 < 1024 {
+            break;
+        }
+        value /= 1024;
+    }
+    // Tenths, rounded down, without floating point.
+    format!("{}.{} {unit}", value / 1024, value % 1024 * 10 / 1024)
+}

@@ -1,0 +1,48 @@
+use serde_json::json;
+use toolbox::{ErrorKind, Response, VERSION};
+
+use crate::room::{Room, ask, kind};
+
+#[test]
+fn what_is_not_a_request_is_answered_with_what_is_wrong() {
+    let room = Room::bare();
+    let request = |version: u32, call: serde_json::Value| {
+        let (workspace, state) = (room.workspace(), room.state());
+        json!({"version": version, "workspace": workspace, "state": state, "call": call}).to_string()
+    };
+    let cases = [
+        (String::new(), ErrorKind::Protocol),
+        ("garbage".to_owned(), ErrorKind::Protocol),
+        ("{}".to_owned(), ErrorKind::Protocol),
+        (json!({"version": VERSION + 1, "new": true}).to_string(), ErrorKind::Version),
+        (request(VERSION, json!({"fly": {}})), ErrorKind::Protocol),
+        (request(VERSION, json!({"view": {"path": ".", "colour": 1}})), ErrorKind::Protocol),
+        (request(VERSION, json!({"survey": {"deep": true}})), ErrorKind::Protocol),
+        (request(VERSION, json!({"view": {"path": "a"}, "survey": {}})), ErrorKind::Protocol),
+        (
+            request(VERSION, json!({"restore": {"changes": [{"kind": "delete", "path": "a", "mode": "100644"}]}})),
+            ErrorKind::Protocol,
+        ),
+    ];
+    for (bytes, expected) in cases {
+        assert_eq!(kind(ask(bytes.as_bytes())), expected, "{bytes}");
+    }
+    let mut with_more: serde_json::Value = serde_json::from_str(&request(VERSION, json!({"survey": {}}))).unwrap();
+    assert!(ask(with_more.to_string().as_bytes()).is_ok());
+    with_more["extra"] = json!(1);
+    assert_eq!(kind(ask(with_more.to_string().as_bytes())), ErrorKind::Protocol);
+}
+
+#[test]
+fn what_is_not_a_response_is_a_failure() {
+    for bytes in [
+        "",
+        "[]",
+        r#"{"version":1}"#,
+        r#"{"version":1,"ok":{"view":{"text":"","path":"","cut":false}},"error":{"kind":"io","message":""}}"#,
+        r#"{"version":1,"error":{"kind":"unheard-of","message":""}}"#,
+    ] {
+        assert_eq!(kind(Response::parse(bytes.as_bytes())), ErrorKind::Protocol, "{bytes}");
+    }
+    assert_eq!(kind(Response::parse(br#"{"version":2,"ok":1}"#)), ErrorKind::Version);
+}

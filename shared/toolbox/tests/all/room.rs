@@ -1,0 +1,186 @@
+//! A workspace with a state directory beside it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+use toolbox::{
+    Answer, Baseline, BaselineTaken, Call, Collect, Collected, Create, Edited, ErrorKind, Failure, Grep, GrepMode,
+    Insert, Request, Response, Restore, StrReplace, View, Viewed, serve,
+};
+
+pub(crate) struct Room {
+    directory: TempDir,
+}
+
+/// The answer of the kind that was asked for.
+macro_rules! answer {
+    ($outcome:expr, $kind:path) => {
+        match $outcome {
+            Ok($kind(answer)) => answer,
+            other => panic!("unexpected answer: {other:?}"),
+        }
+    };
+}
+pub(crate) use answer;
+
+impl Room {
+    /// An empty workspace without git.
+    pub(crate) fn bare() -> Self {
+        let room = Self { directory: TempDir::new().unwrap() };
+        fs::create_dir_all(room.workspace()).unwrap();
+        room
+    }
+
+    /// A workspace cloned from a repository with these files in one commit, the baseline taken.
+    pub(crate) fn cloned(files: &[(&str, &str)]) -> Self {
+        let room = Self::bare();
+        let origin = room.directory.path().join("origin");
+        fs::create_dir(&origin).unwrap();
+        git(&origin, &["init", "-q", "-b", "main"]);
+        for (path, content) in files {
+            write(&origin.join(path), content.as_bytes());
+        }
+        git(&origin, &["add", "-A", "-f"]);
+        git(&origin, &["commit", "-q", "--allow-empty", "-m", "base"]);
+        git(room.directory.path(), &["clone", "-q", "origin", "workspace"]);
+        room.baseline();
+        room
+    }
+
+    /// Another checkout of the same commit, the baseline taken.
+    pub(crate) fn fresh_checkout(&self) -> Self {
+        let room = Self::bare();
+        let origin = self.directory.path().join("origin");
+        git(room.directory.path(), &["clone", "-q", &origin.to_string_lossy(), "workspace"]);
+        room.baseline();
+        room
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.directory.path().join("workspace")
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.directory.path().join("state")
+    }
+
+    pub(crate) fn origin(&self) -> PathBuf {
+        self.directory.path().join("origin")
+    }
+
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.workspace().join(path)
+    }
+
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        write(&self.path(path), content.as_ref());
+    }
+
+    pub(crate) fn read(&self, path: &str) -> Vec<u8> {
+        fs::read(self.path(path)).unwrap()
+    }
+
+    pub(crate) fn set_mode(&self, path: &str, mode: u32) {
+        fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    pub(crate) fn mode(&self, path: &str) -> u32 {
+        fs::symlink_metadata(self.path(path)).unwrap().permissions().mode() & 0o7777
+    }
+
+    pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) {
+        std::os::unix::fs::symlink(target, self.path(path)).unwrap();
+    }
+
+    pub(crate) fn request(&self, call: Call) -> Request {
+        Request::new(self.workspace(), self.state(), call).with_outputs(self.outputs())
+    }
+
+    pub(crate) fn outputs(&self) -> PathBuf {
+        let outputs = self.directory.path().join("outputs");
+        fs::create_dir_all(&outputs).unwrap();
+        outputs
+    }
+
+    pub(crate) fn call(&self, call: Call) -> Result<Answer, Failure> {
+        ask(&serde_json::to_vec(&self.request(call)).unwrap())
+    }
+
+    pub(crate) fn view(&self, path: &str) -> Result<Viewed, Failure> {
+        self.view_range(path, None)
+    }
+
+    pub(crate) fn view_range(&self, path: &str, view_range: Option<[i64; 2]>) -> Result<Viewed, Failure> {
+        let call = View { path: path.to_owned(), view_range, max_characters: None };
+        self.call(Call::View(call)).map(|answer| answer!(Ok::<_, Failure>(answer), Answer::View))
+    }
+
+    pub(crate) fn create(&self, path: &str, file_text: &str) -> Result<Edited, Failure> {
+        let call = Create { path: path.to_owned(), file_text: file_text.to_owned() };
+        self.call(Call::Create(call)).map(|answer| answer!(Ok::<_, Failure>(answer), Answer::Create))
+    }
+
+    pub(crate) fn str_replace(&self, path: &str, old: &str, new: &str) -> Result<Edited, Failure> {
+        let call = StrReplace { path: path.to_owned(), old_str: old.to_owned(), new_str: new.to_owned() };
+        self.call(Call::StrReplace(call)).map(|answer| answer!(Ok::<_, Failure>(answer), Answer::StrReplace))
+    }
+
+    pub(crate) fn insert(&self, path: &str, insert_line: u64, text: &str) -> Result<Edited, Failure> {
+        let call = Insert { path: path.to_owned(), insert_line, insert_text: text.to_owned() };
+        self.call(Call::Insert(call)).map(|answer| answer!(Ok::<_, Failure>(answer), Answer::Insert))
+    }
+
+    pub(crate) fn baseline(&self) -> BaselineTaken {
+        answer!(self.call(Call::Baseline(Baseline {})), Answer::Baseline)
+    }
+
+    pub(crate) fn collect(&self) -> Collected {
+        answer!(self.call(Call::Collect(Collect::default())), Answer::Collect)
+    }
+
+    pub(crate) fn restore(&self, collected: &Collected) {
+        let call = Restore { changes: collected.changes.clone() };
+        let _ = answer!(self.call(Call::Restore(call)), Answer::Restore);
+    }
+}
+
+pub(crate) fn grep(pattern: &str) -> Grep {
+    Grep {
+        pattern: pattern.to_owned(),
+        path: None,
+        glob: None,
+        ignore_case: false,
+        context: 0,
+        mode: GrepMode::Content,
+        limit: None,
+    }
+}
+
+/// Sends bytes as the embedding program would.
+pub(crate) fn ask(request: &[u8]) -> Result<Answer, Failure> {
+    let mut response = Vec::new();
+    let _exit = serve(request, &mut response);
+    Response::parse(&response)
+}
+
+pub(crate) fn kind<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> ErrorKind {
+    outcome.unwrap_err().kind
+}
+
+pub(crate) fn git(directory: &Path, arguments: &[&str]) {
+    let status = Command::new("git")
+        .args(["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "protocol.file.allow=always"])
+        .args(arguments)
+        .current_dir(directory)
+        .status()
+        .unwrap();
+    assert!(status.success(), "git {arguments:?}");
+}
+
+fn write(path: &Path, content: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}

@@ -1,0 +1,194 @@
+//! What comes when something goes wrong.
+
+use std::time::Duration;
+
+use domain::{ErrorCode, MicroDollars, ModelError, Usage};
+use serde_json::{Value, json};
+
+use super::*;
+
+const TEXT: &str = "Grüße aus Köln – 🦀🦀🦀, and a text that is long enough to be cut in the middle of it.";
+
+fn spoiled(fault: &Value) -> Value {
+    json!({ "turns": [{ "thinking": "Thinking of it.", "text": TEXT, "fault": fault }] })
+}
+
+/// The outcome with a fault, and how many requests it took.
+async fn outcome(fault: Value) -> (Result<ModelReply, ModelError>, usize) {
+    let server = serve(&spoiled(&fault)).await;
+    let outcome = ask(&client(&server), &request(&[user("go")])).await;
+    let requests = server.requests().len();
+    server.shutdown().await;
+    (outcome, requests)
+}
+
+fn status(status: u16, more: &Value) -> Value {
+    let mut fault = json!({ "kind": "status", "status": status, "times": 9, "retryAfter": 0 });
+    let more = more.as_object().unwrap().clone();
+    fault.as_object_mut().unwrap().extend(more);
+    fault
+}
+
+#[tokio::test]
+async fn a_passing_error_is_asked_again() {
+    for passing in [408, 409, 429, 500, 503, 529] {
+        let (reply, requests) = outcome(status(passing, &json!({ "times": 2 }))).await;
+        assert_eq!((text(&reply.unwrap()).as_str(), requests), (TEXT, 3), "{passing}");
+    }
+}
+
+#[tokio::test]
+async fn a_lasting_error_ends_the_call_after_two_retries() {
+    for lasting in [408, 409, 500, 503] {
+        let (error, requests) = outcome(status(lasting, &json!({}))).await;
+        let nothing = (Usage::default(), MicroDollars(0));
+        assert!(
+            matches!(error, Err(ModelError::Interrupted { usage, cost, .. }) if (usage, cost) == nothing),
+            "{lasting}"
+        );
+        assert_eq!(requests, 3, "{lasting}");
+    }
+}
+
+#[tokio::test]
+async fn want_of_capacity_is_a_wait() {
+    let seconds = |outcome: Result<ModelReply, ModelError>| match outcome {
+        Err(ModelError::Wait { seconds, reason }) => (seconds, reason),
+        other => panic!("{other:?}"),
+    };
+    for capacity in [429, 529] {
+        let (error, requests) = outcome(status(capacity, &json!({}))).await;
+        assert_eq!((seconds(error).0, requests), (1, 3), "still refused after the retries: {capacity}");
+        let (error, requests) = outcome(status(capacity, &json!({ "retryAfter": 40.5 }))).await;
+        assert_eq!((seconds(error).0, requests), (41, 1), "a pause too long for a call: {capacity}");
+    }
+    let (error, requests) = outcome(status(503, &json!({ "retryAfter": 90, "message": "maintenance" }))).await;
+    assert_eq!((seconds(error), requests), ((90, "maintenance".to_owned()), 1));
+}
+
+#[tokio::test]
+async fn the_service_may_overrule_the_retries() {
+    let (error, requests) = outcome(status(500, &json!({ "shouldRetry": false }))).await;
+    assert!(matches!(error, Err(ModelError::Interrupted { .. })));
+    assert_eq!(requests, 1);
+    let (reply, requests) = outcome(status(400, &json!({ "shouldRetry": true, "times": 1 }))).await;
+    assert!(reply.is_ok());
+    assert_eq!(requests, 2);
+}
+
+#[tokio::test]
+async fn what_will_not_get_better_is_terminal() {
+    for (answer, message, code) in [
+        (400, "messages: bad", ErrorCode::ModelRefusedRequest),
+        (400, "Your credit balance is too low to access the Anthropic API.", ErrorCode::ModelBilling),
+        (400, "prompt is too long: 1000001 tokens > 1000000 maximum", ErrorCode::ContextExhausted),
+        (401, "Invalid bearer token", ErrorCode::ModelAuthentication),
+        (402, "pay", ErrorCode::ModelBilling),
+        (403, "no", ErrorCode::ModelAuthentication),
+        (404, "model: x", ErrorCode::ModelNotFound),
+        (413, "big", ErrorCode::ModelRefusedRequest),
+        (422, "odd", ErrorCode::ModelRefusedRequest),
+        (302, "elsewhere", ErrorCode::ModelRefusedRequest),
+    ] {
+        let (error, requests) = outcome(status(answer, &json!({ "message": message }))).await;
+        let Err(ModelError::Terminal(terminal)) = error else { panic!("{answer}: {error:?}") };
+        assert_eq!((terminal.code, requests), (code, 1), "{answer}");
+        assert!(terminal.message.contains(message), "{}", terminal.message);
+    }
+}
+
+#[tokio::test]
+async fn a_reply_that_breaks_off_is_no_reply_and_its_cost_is_known() {
+    for (fault, words) in [
+        (json!({ "kind": "errorEvent", "message": "Too much\nto do" }), "overloaded_error: Too much to do"),
+        (json!({ "kind": "errorEvent", "afterPieces": 0 }), "overloaded_error"),
+        (json!({ "kind": "cut" }), "cut in mid-stream"),
+        (json!({ "kind": "cut", "afterPieces": 1 }), "cut in mid-stream"),
+    ] {
+        let begun = fault["afterPieces"] != 0;
+        let server = serve(&spoiled(&fault)).await;
+        let client = client(&server);
+        let request = request(&[user("go")]);
+        let error = ask(&client, &request).await.unwrap_err();
+        let ModelError::Interrupted { reason, usage, cost } = error else { panic!("{fault}: {error:?}") };
+        assert!(reason.contains(words), "{fault}: {reason}");
+        assert_eq!((usage.context_tokens() > 0, cost > MicroDollars(0)), (begun, begun), "{fault}");
+        assert_eq!(server.requests().len(), 1, "nothing is repeated that has begun: {fault}");
+        assert_eq!(text(&ask(&client, &request).await.unwrap()), TEXT);
+    }
+}
+
+#[tokio::test]
+async fn silence_ends_a_call() {
+    for (fault, words) in [
+        (json!({ "kind": "stall" }), "nothing came for 0.5 s"),
+        (json!({ "kind": "slowFirstByte", "seconds": 600 }), "did not begin to answer in time"),
+    ] {
+        let server = serve(&spoiled(&fault)).await;
+        let mut configuration = configuration(&server.url());
+        configuration.idle_timeout = Duration::from_millis(500);
+        let client = Client::new(configuration).unwrap();
+        let error = ask(&client, &request(&[user("go")])).await.unwrap_err();
+        let ModelError::Interrupted { reason, .. } = error else { panic!("{fault}: {error:?}") };
+        assert!(reason.contains(words), "{fault}: {reason}");
+        server.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_ends_a_call_that_still_writes() {
+    let server = serve(&spoiled(&json!({ "kind": "stall" }))).await;
+    let mut request = request(&[user("go")]);
+    request.deadline = Duration::from_millis(500);
+    let error = ask(&client(&server), &request).await.unwrap_err();
+    let ModelError::Interrupted { reason, cost, .. } = error else { panic!("{error:?}") };
+    assert_eq!(reason, "the reply was not finished within 0.5 s");
+    assert!(cost > MicroDollars(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_does_not_listen_is_tried_three_times() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::new(configuration(&format!("http://{address}"))).unwrap();
+    let start = tokio::time::Instant::now();
+    let error = ask(&client, &request(&[user("go")])).await.unwrap_err();
+    assert!(matches!(error, ModelError::Interrupted { reason, .. } if reason.contains("could not be reached")));
+    assert!(start.elapsed() >= Duration::from_millis(1_125), "half a second and a second, less a quarter at most");
+}
+
+#[tokio::test]
+async fn bytes_cut_anywhere_and_events_unknown_change_nothing() {
+    let (whole, _) = outcome(json!({ "kind": "slowFirstByte", "seconds": 0 })).await;
+    let whole = whole.unwrap();
+    for kind in ["splitUtf8", "unknownEvent"] {
+        let (reply, requests) = outcome(json!({ "kind": kind })).await;
+        let reply = reply.unwrap();
+        assert_eq!((content(&reply), text(&reply).as_str(), requests), (content(&whole), TEXT, 1), "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn the_key_does_not_follow_a_redirect() {
+    use std::io::{Read as _, Write as _};
+
+    let elsewhere = serve(&json!({ "turns": [{ "text": "caught" }] })).await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = format!("http://{}", listener.local_addr().unwrap());
+    let answer = format!("HTTP/1.1 307 Away\r\nlocation: {}/v1/messages\r\ncontent-length: 0\r\n\r\n", elsewhere.url());
+    let redirecting = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let (mut received, mut piece) = (Vec::new(), [0; 4096]);
+        while !received.ends_with(b"}") {
+            let length = connection.read(&mut piece).unwrap();
+            received.extend_from_slice(&piece[..length]);
+        }
+        connection.write_all(answer.as_bytes()).unwrap();
+    });
+    let client = Client::new(configuration(&here)).unwrap();
+    let error = ask(&client, &request(&[user("go")])).await.unwrap_err();
+    redirecting.join().unwrap();
+    assert!(matches!(error, ModelError::Terminal(terminal) if terminal.code == ErrorCode::ModelRefusedRequest));
+    assert!(elsewhere.requests().is_empty());
+}

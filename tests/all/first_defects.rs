@@ -1,0 +1,163 @@
+//! The defects of the first Tiny Backspace, each as a test that it is not one of ours.
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, bash, ends, git, plan, repository, script, tools};
+
+const SECRET: &str = "sk-ant-api03-not-a-real-key-000000000000";
+
+/// What a run stored and showed, in one text.
+fn everything(home: &Home, shown: &str) -> String {
+    let mut text = shown.to_owned();
+    let mut pending = vec![home.beside("data")];
+    while let Some(directory) = pending.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else {
+                text.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap()));
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn a_secret_reaches_neither_the_sandbox_nor_an_event_nor_the_disk() {
+    let home =
+        Home::new().with("ANTHROPIC_API_KEY", SECRET).with("GITHUB_TOKEN", "ghp_000000000000000000000000000000000000");
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    let leak =
+        "env; cat /proc/self/environ | tr '\\0' '\\n'; cat /proc/1/environ /proc/1/cmdline 2>&1; echo done >> a.txt";
+    // The model does not know the token: it stands in a file, here spelled backwards.
+    let echo = bash("echo 9876543210zyxwvutsrqponmlkjihgfedcba_phg si nekot eht | rev");
+    let prompt = format!("Use the key {SECRET} please.");
+    let ran = home.code(&checkout, &prompt, &script(&[bash(leak), echo, ends()]), &[]).expect_code(0);
+    let outputs: String = ran.of_kind("tool.result").iter().map(|result| result["output"].to_string()).collect();
+    assert!(outputs.contains("HOME="), "the command did run: {outputs}");
+    assert!(outputs.contains("the token is [REDACTED]"), "{outputs}");
+    let all = everything(&home, &(ran.stdout + &ran.stderr));
+    assert!(!all.contains(SECRET));
+    assert!(!all.contains("ghp_0000"));
+    assert!(!all.contains("abcdefghijklmnopqrstuvwxyz0123456789"));
+}
+
+#[test]
+fn the_text_of_a_prompt_never_becomes_part_of_a_shell_line() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    let prompt =
+        "Do it\"; touch /tmp/owned; $(touch owned) `touch owned` '; touch owned; #\n\n--upload-pack=touch owned";
+    let hostile = json!({
+        "plan": plan("x\"; touch owned; $(touch owned) `touch owned` \n --force"),
+        "turns": [bash("echo two >> a.txt"), ends()],
+    });
+    let ran = home.code(&checkout, prompt, &hostile, &[]).expect_code(0);
+    let opened = ran.of_kind("pr.opened").pop().unwrap();
+    assert_eq!(opened["title"], "x\"; touch owned; $(touch owned) `touch owned`");
+    let branch = ran.of_kind("branch.published").pop().unwrap()["branch"].as_str().unwrap().to_owned();
+    assert!(branch.starts_with("backspace/x-touch-owned"), "{branch}");
+    assert!(branch.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/".contains(&byte)), "{branch}");
+    assert!(!home.beside("owned").exists() && !checkout.join("owned").exists());
+    let url = ran.of_kind("branch.published").pop().unwrap()["url"]
+        .as_str()
+        .unwrap()
+        .trim_start_matches("file://")
+        .to_owned();
+    let message = git(std::path::Path::new(&url), &["log", "-1", "--format=%B", &branch]);
+    assert!(message.contains("\n\nWhy and how.\n"), "real line breaks in {message:?}");
+    assert!(!message.contains("\\n"), "{message:?}");
+}
+
+#[test]
+fn a_clone_that_fails_ends_the_run_as_failed() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    // A repository whose objects are gone: its branches are listed, its content cannot be fetched.
+    for entry in std::fs::read_dir(checkout.join(".git/objects")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().len() == 2 {
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+    let ran = home.code(&checkout, "Do it.", &script(&[ends()]), &["--max-minutes", "1"]).expect_code(1);
+    assert_eq!(ran.values().pop().unwrap()["status"], "failed");
+    assert!(ran.of_kind("turn.started").is_empty(), "no money was spent");
+}
+
+#[test]
+fn results_of_tools_reach_the_model_each_with_its_call() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "the needle\n"), ("b.txt", "hay\n")]);
+    let several = tools(&[
+        ("grep", json!({ "pattern": "needle" })),
+        ("str_replace_based_edit_tool", json!({ "command": "view", "path": "b.txt" })),
+        ("no_such_tool", json!({})),
+        ("bash", json!({ "command": "echo from bash" })),
+    ]);
+    // The script goes on only when the stand-in has read these very words in the results.
+    let reacts = json!({
+        "text": "Nothing was found.",
+        "when": [{ "if": { "resultContains": "from bash" }, "text": "All four results are here.", "then": "write" }],
+    });
+    let write = json!({ "label": "write", "text": "Writing.", "tools": [{ "name": "bash", "input": { "command": "echo x > c.txt" } }] });
+    let ran =
+        home.code(&checkout, "Look.", &json!({ "plan": plan("Look"), "turns": [several, reacts, write, ends()] }), &[]);
+    let ran = ran.expect_code(0);
+    let outputs: Vec<String> = ran
+        .of_kind("tool.result")
+        .iter()
+        .map(|result| format!("{}: {}", result["tool"].as_str().unwrap(), result["output"].as_str().unwrap()))
+        .collect();
+    assert!(outputs.iter().any(|output| output.starts_with("grep: ") && output.contains("the needle")), "{outputs:?}");
+    assert!(outputs.iter().any(|output| output.contains("hay")), "{outputs:?}");
+    assert!(outputs.iter().any(|output| output.contains("there is no tool \"no_such_tool\"")), "{outputs:?}");
+    let said: Vec<Value> = ran.of_kind("ai.message").into_iter().map(|message| message["message"].clone()).collect();
+    assert!(said.contains(&json!("All four results are here.")), "{said:?}");
+}
+
+#[test]
+fn sessions_at_the_same_time_do_not_mix() {
+    let home = Home::new();
+    let runs: Vec<_> = (0..3)
+        .map(|n| {
+            let checkout = repository(&home, &format!("project{n}"), &[("a.txt", "one\n")]);
+            let turns = [bash(&format!("echo only-{n} >> a.txt")), ends()];
+            let script = home.write(&format!("s{n}.json"), &script(&turns).to_string());
+            let mut command = home.command(&["--json", "code"]);
+            command.args([checkout.as_os_str(), "Add.".as_ref(), "--script".as_ref(), script.as_os_str()]);
+            command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+            command.spawn().unwrap()
+        })
+        .collect();
+    for (n, run) in runs.into_iter().enumerate() {
+        let output = run.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        for other in (0..3).filter(|other| *other != n) {
+            assert!(!said.contains(&format!("only-{other}")));
+        }
+        let sessions: std::collections::HashSet<String> = said
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["sessionId"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(sessions.len(), 1);
+    }
+}
+
+#[test]
+fn a_readme_that_is_there_is_not_overwritten_unseen() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("README.md", "# The old one\n\nIt took long to write.\n")]);
+    let overwrite = json!({ "command": "create", "path": "README.md", "file_text": "# New\n" });
+    let turns = [tools(&[("str_replace_based_edit_tool", overwrite)]), bash("echo x > b.txt"), ends()];
+    let ran = home.code(&checkout, "Write a README.", &script(&turns), &[]).expect_code(0);
+    let refused = ran.of_kind("tool.result").remove(0);
+    assert_eq!(refused["outcome"], "failed");
+    let published = ran.of_kind("branch.published").pop().unwrap();
+    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    let branch = published["branch"].as_str().unwrap();
+    let readme = git(std::path::Path::new(&url), &["show", &format!("{branch}:README.md")]);
+    assert!(readme.starts_with("# The old one"), "{readme}");
+}

@@ -1,0 +1,5 @@
+//! Laws of the domain, as properties.
+
+mod append;
+mod status;
+mod transcript;

@@ -1,0 +1,24 @@
+//! One binary for all checks that need more than one crate.
+
+#[cfg(test)]
+mod claude;
+#[cfg(test)]
+mod first_defects;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod program;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod survey;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod tools;
+#[cfg(test)]
+mod waits;

@@ -1,0 +1,89 @@
+//! The survey, from a checkout through the toolbox to what the classifier makes of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use domain::{ProjectType, Survey};
+use toolbox::{Answer, Call, Request, Response};
+
+#[test]
+fn each_kind_of_project_is_told_by_its_files() {
+    for name in ["web", "data-science", "frontend", "devops"] {
+        let checkout = checkout();
+        copy(&repositories().join(name), checkout.path());
+        let expected = fs::read_to_string(repositories().join(format!("{name}.survey.json"))).unwrap();
+        let expected: Survey = serde_json::from_str(&expected).unwrap();
+        assert_eq!(survey(checkout.path()), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_command_line_tool_is_a_general_project() {
+    let checkout = checkout();
+    let manifest = "[package]\nname = \"tally\"\nversion = \"0.1.0\"\n\n[dependencies]\nclap = \"4\"\n";
+    fs::write(checkout.path().join("Cargo.toml"), manifest).unwrap();
+    fs::write(checkout.path().join("Dockerfile"), "FROM scratch\nCOPY tally /\n").unwrap();
+    fs::create_dir(checkout.path().join("src")).unwrap();
+    fs::write(checkout.path().join("src/main.rs"), "fn main() {}\n").unwrap();
+    let survey = survey(checkout.path());
+    assert_eq!(survey.project_type, ProjectType::General);
+    assert_eq!(survey.languages, ["Rust", "TOML"]);
+    assert_eq!(survey.frameworks, ["Docker"]);
+    assert_eq!(survey.test_commands, ["cargo test"]);
+    assert!(!survey.empty);
+}
+
+#[test]
+fn a_repository_without_files_is_empty() {
+    let checkout = checkout();
+    let survey = survey(checkout.path());
+    let nothing = Survey {
+        project_type: ProjectType::General,
+        languages: Vec::new(),
+        frameworks: Vec::new(),
+        install_commands: Vec::new(),
+        build_commands: Vec::new(),
+        test_commands: Vec::new(),
+        lint_commands: Vec::new(),
+        conventions: Vec::new(),
+        files: 0,
+        empty: true,
+    };
+    assert_eq!(survey, nothing);
+}
+
+/// A directory that git knows, with nothing in it.
+fn checkout() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let status = Command::new("git").args(["init", "--quiet"]).arg(directory.path()).status().unwrap();
+    assert!(status.success());
+    directory
+}
+
+fn survey(workspace: &Path) -> Survey {
+    let state = tempfile::tempdir().unwrap();
+    let request = Request::new(workspace, state.path(), Call::Survey(toolbox::Survey {}));
+    let mut response = Vec::new();
+    toolbox::serve(serde_json::to_vec(&request).unwrap().as_slice(), &mut response);
+    match Response::parse(&response).unwrap() {
+        Answer::Survey(facts) => agent::survey::classify(&facts),
+        other => panic!("not an answer to `survey`: {other:?}"),
+    }
+}
+
+fn repositories() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/repositories")
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

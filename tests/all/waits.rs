@@ -1,0 +1,157 @@
+//! Runs that wait for a person, and what people say to them.
+
+use serde_json::{Value, json};
+
+use crate::support::{Home, Ran, bash, ends, plan, repository, script, tools};
+
+fn run(home: &Home, script: &Value, more: &[&str]) -> Ran {
+    let checkout = repository(home, "project", &[("a.txt", "one\n")]);
+    home.code(&checkout, "Add two.", script, more)
+}
+
+/// A `sessions` command with the script that `code` was given.
+fn say(home: &Home, arguments: &[&str]) -> Ran {
+    let script = home.beside("script.json");
+    let mut all = vec!["--json", "sessions"];
+    all.extend(arguments);
+    all.extend(["--script", script.to_str().unwrap()]);
+    home.run(&all)
+}
+
+fn status(ran: &Ran) -> Value {
+    ran.of_kind("run.finished").pop().map_or(Value::Null, |finished| finished["status"].clone())
+}
+
+#[test]
+fn a_plan_that_waits_is_approved_by_its_name_only() {
+    let home = Home::new();
+    let waits = run(&home, &script(&[bash("echo two >> a.txt"), ends()]), &["--approve-plan"]).expect_code(3);
+    let id = waits.session();
+    let waited = waits.of_kind("wait.started").pop().unwrap();
+    assert_eq!(waited["reason"]["for"], "plan_approval");
+    let named = waited["reason"]["plan"].as_str().unwrap().to_owned();
+    let other = say(&home, &["approve", &id, "--plan", "plan-another"]).expect_code(5);
+    assert!(other.stdout.contains("is not the one that waits"), "{}", other.stdout);
+    let done = say(&home, &["approve", &id, "--plan", &named]).expect_code(0);
+    assert_eq!(status(&done), "done");
+    let late = say(&home, &["approve", &id, "--plan", &named]).expect_code(5);
+    assert!(late.stdout.contains("no plan that waits"), "{}", late.stdout);
+}
+
+#[test]
+fn a_plan_rejected_with_words_is_made_again_and_one_rejected_without_ends_the_run() {
+    let home = Home::new();
+    let two = json!({
+        "plan": plan("The first plan"),
+        "plans": [plan("The second plan")],
+        "turns": [bash("echo two >> a.txt"), ends()],
+    });
+    let waits = run(&home, &two, &["--approve-plan"]).expect_code(3);
+    let id = waits.session();
+    let again = say(&home, &["message", &id, "Not like this."]).expect_code(3);
+    assert_eq!(again.of_kind("plan.created").pop().unwrap()["content"]["title"], "The second plan");
+    let rejected = say(&home, &["reject", &id]).expect_code(4);
+    assert_eq!(status(&rejected), "rejected");
+}
+
+#[test]
+fn a_question_of_the_model_is_asked_after_the_other_calls_and_answered_with_the_users_words() {
+    let home = Home::new();
+    let asks = tools(&[
+        ("ask_user", json!({ "question": "Which colour?" })),
+        ("bash", json!({ "command": "echo two >> a.txt" })),
+    ]);
+    let reacts = json!({
+        "text": "No answer came.",
+        "when": [{ "if": { "resultContains": "dark green" }, "text": "Dark green it is." }],
+    });
+    let waits = run(&home, &script(&[asks, reacts]), &[]).expect_code(3);
+    assert_eq!(waits.of_kind("tool.result").len(), 1, "the other call has its result");
+    assert_eq!(waits.of_kind("wait.started").pop().unwrap()["reason"]["question"], "Which colour?");
+    let id = waits.session();
+    let shown = home.run(&["sessions", "show", &id]).expect_code(0);
+    assert!(shown.stdout.contains(&format!("backspace sessions message {id} \"your answer\"")), "{}", shown.stdout);
+    let done = say(&home, &["message", &id, "dark green"]).expect_code(0);
+    assert_eq!(done.of_kind("ai.message").pop().unwrap()["message"], "Dark green it is.");
+    assert_eq!(status(&done), "done");
+}
+
+#[test]
+fn a_plan_that_needs_to_know_something_asks_first() {
+    let home = Home::new();
+    let mut asks = plan("Make it faster");
+    asks["question"] = json!("Which part is slow?");
+    let two =
+        json!({ "plan": asks, "plans": [plan("Make reading faster")], "turns": [bash("echo two >> a.txt"), ends()] });
+    let waits = run(&home, &two, &[]).expect_code(3);
+    assert_eq!(waits.of_kind("wait.started").pop().unwrap()["reason"]["for"], "plan_question");
+    let done = say(&home, &["message", &waits.session(), "Reading."]).expect_code(0);
+    assert_eq!(status(&done), "done");
+    assert_eq!(done.of_kind("pr.opened").pop().unwrap()["title"], "Make reading faster");
+}
+
+#[test]
+fn a_spent_budget_waits_and_goes_on_when_it_is_extended() {
+    let home = Home::new();
+    let turns = [bash("echo two >> a.txt"), bash("echo three >> a.txt"), ends()];
+    let waits = run(&home, &script(&turns), &["--max-turns", "1"]).expect_code(3);
+    let id = waits.session();
+    assert_eq!(waits.of_kind("budget.exhausted").pop().unwrap()["limit"], "all 1 turns are used");
+    let done = say(&home, &["extend", &id, "--turns", "5"]).expect_code(0);
+    assert_eq!(status(&done), "done");
+    assert_eq!(done.of_kind("run.finished")[0]["totals"]["turns"], 3);
+}
+
+#[test]
+fn money_is_set_aside_before_a_call_and_settled_after_it() {
+    let home = Home::new();
+    let waits = run(&home, &script(&[ends()]), &["--max-cost", "0.0001"]).expect_code(3);
+    assert!(waits.of_kind("turn.started").is_empty(), "no call was made");
+    let id = waits.session();
+    let done = say(&home, &["extend", &id, "--cost", "5"]).expect_code(0);
+    let (reserved, settled) = (done.of_kind("budget.reserved"), done.of_kind("budget.settled"));
+    assert_eq!(reserved.len(), settled.len());
+    for (reserved, settled) in reserved.iter().zip(&settled) {
+        assert_eq!(reserved["call"], settled["call"]);
+        assert!(reserved["amount"].as_u64() > settled["cost"].as_u64());
+    }
+    let spent: u64 = settled.iter().map(|settled| settled["cost"].as_u64().unwrap()).sum();
+    assert_eq!(done.of_kind("run.finished")[0]["totals"]["cost"].as_u64(), Some(spent));
+}
+
+#[test]
+fn a_waiting_run_is_cancelled_at_once_and_keeps_its_branch_if_asked() {
+    let home = Home::new();
+    let turns = [bash("echo two >> a.txt"), tools(&[("ask_user", json!({ "question": "Go on?" }))]), ends()];
+    let waits = run(&home, &script(&turns), &[]).expect_code(3);
+    let kept = say(&home, &["cancel", &waits.session(), "--keep-branch"]).expect_code(4);
+    assert_eq!(status(&kept), "cancelled");
+    assert_eq!(kept.of_kind("branch.published").len(), 1);
+    assert!(kept.of_kind("pr.opened").is_empty());
+
+    let home = Home::new();
+    let waits = run(&home, &script(&turns), &[]).expect_code(3);
+    let dropped = say(&home, &["cancel", &waits.session()]).expect_code(4);
+    assert_eq!(status(&dropped), "cancelled");
+    assert!(dropped.of_kind("branch.published").is_empty());
+}
+
+#[test]
+fn a_message_to_a_finished_session_is_its_next_run_on_the_same_branch_and_pull_request() {
+    let home = Home::new();
+    let turns = [bash("echo two >> a.txt"), ends(), bash("cat a.txt; echo three >> a.txt"), ends()];
+    let first = run(&home, &script(&turns), &[]).expect_code(0);
+    let id = first.session();
+    let second = say(&home, &["message", &id, "And three."]).expect_code(0);
+    assert_eq!(second.of_kind("run.finished")[0]["run"], 2);
+    assert_eq!(second.of_kind("pr.updated").len(), 1, "no second pull request");
+    let published = (first.of_kind("branch.published").remove(0), second.of_kind("branch.published").remove(0));
+    assert_eq!(published.0["branch"], published.1["branch"]);
+    let url = published.1["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    let branch = published.1["branch"].as_str().unwrap();
+    let repository = std::path::Path::new(&url);
+    assert_eq!(crate::support::git(repository, &["show", &format!("{branch}:a.txt")]), "one\ntwo\nthree");
+    assert_eq!(crate::support::git(repository, &["rev-list", "--count", branch]), "3");
+    let saw = second.of_kind("tool.result").remove(0)["output"].as_str().unwrap().to_owned();
+    assert_eq!(saw, "one\ntwo\n", "the run began where the first one ended");
+}
