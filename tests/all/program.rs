@@ -47,7 +47,7 @@ fn a_script_on_another_repository_ends_in_a_pull_request_and_leaves_the_checkout
     let home = Home::new();
     let checkout = fixture(&home, "web");
     let before = contents(&checkout);
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scripts");
+    let fixtures = Path::new("fixtures/scripts");
     let script: Value = serde_json::from_slice(&std::fs::read(fixtures.join("web.json")).unwrap()).unwrap();
     let prompt = std::fs::read_to_string(fixtures.join("web.prompt.txt")).unwrap();
     let ran = home.code(&checkout, &prompt, &script, &[]).expect_code(0);
@@ -75,7 +75,64 @@ fn the_log_tells_a_session_without_gaps_and_every_event_carries_its_trace() {
         .map(|frame| frame["kind"].as_str().unwrap())
         .filter(|kind| !["clone.progress", "score.recorded"].contains(kind))
         .collect();
-    insta::assert_snapshot!(kinds.join("\n"));
+    insta::assert_snapshot!(kinds.join("\n"), @"
+    session.created
+    run.started
+    step.started
+    session.status
+    sandbox.created
+    git.operation
+    sandbox.attached
+    step.finished
+    step.started
+    session.status
+    repository.surveyed
+    user.message
+    budget.reserved
+    turn.started
+    model.replied
+    budget.settled
+    plan.created
+    plan.approved
+    step.finished
+    step.started
+    session.status
+    user.message
+    budget.reserved
+    turn.started
+    model.replied
+    budget.settled
+    ai.message
+    tool.call
+    usage.updated
+    step.finished
+    step.started
+    tool.started
+    tool.result
+    file.changed
+    workspace.checkpoint
+    step.finished
+    step.started
+    budget.reserved
+    turn.started
+    model.replied
+    budget.settled
+    ai.message
+    usage.updated
+    step.finished
+    step.started
+    session.status
+    changeset.collected
+    publish.started
+    git.operation
+    git.operation
+    branch.published
+    pr.opened
+    step.finished
+    step.started
+    sandbox.terminated
+    run.finished
+    ");
 }
 
 #[test]

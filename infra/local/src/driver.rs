@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use asl::Interpreter;
-use domain::ports::EventLog as _;
+use domain::commands::{CommandError, Reconciled};
+use domain::ports::{Clock as _, EventLog as _, Sandboxes as _, Sessions as _};
 use domain::{ExecutionName, Journal, SessionId, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
+
+/// So many sessions are looked at when tidying up.
+const MOST_SESSIONS: usize = 1000;
 
 /// Where a session stands when its driver stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +22,8 @@ pub enum Stopped {
     Ended(Status),
     /// It waits for a person.
     AwaitingUser,
+    /// Somebody stopped its driver; it can be resumed.
+    Interrupted,
 }
 
 /// Drives a session until its latest run is over or waits for a person. The caller holds the session's lock.
@@ -46,6 +52,10 @@ pub async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &Sess
                 waited?;
                 return Ok(Stopped::AwaitingUser);
             }
+            pressed = tokio::signal::ctrl_c() => {
+                pressed?;
+                return Ok(Stopped::Interrupted);
+            }
         }
     }
 }
@@ -71,6 +81,43 @@ fn is_waiting(journal: &Journal) -> bool {
         _ => None,
     });
     state.wait.is_some() && step_done && last_step == Some(domain::Step::AwaitUser)
+}
+
+/// Puts in order what earlier processes left behind: sessions whose workflow ended without them, sandboxes of runs that are
+/// over. What another process drives is left alone.
+pub(crate) async fn tidy_up(world: &World) -> anyhow::Result<()> {
+    let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
+    for summary in world.store.list(None, None, MOST_SESSIONS).await? {
+        if summary.status.is_terminal() {
+            continue;
+        }
+        let Some(_lock) = world.locks.take(&summary.id)? else { continue };
+        match domain::commands::reconcile(&desk, sandboxes, traces, &summary.id).await {
+            Ok(Reconciled::InOrder | Reconciled::Started | Reconciled::Answered) => {}
+            Ok(Reconciled::Ended) => {
+                let journal = open(world, &summary.id).await?;
+                if let Some(summary) = agent::summary_of(journal.state(), WallClock.now()) {
+                    world.store.update(&summary).await?;
+                }
+            }
+            // A session without a log: its creation was cut off before it was acknowledged.
+            Err(CommandError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    for sandbox in world.sandboxes.kept()? {
+        let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
+        let Ok(session) = session.parse::<SessionId>() else { continue };
+        let Some(_lock) = world.locks.take(&session)? else { continue };
+        let needed = match open(world, &session).await {
+            Ok(journal) => journal.state().sandbox.as_ref().is_some_and(|known| known.id == sandbox),
+            Err(_) => false,
+        };
+        if !needed {
+            world.sandboxes.terminate(&sandbox).await?;
+        }
+    }
+    Ok(())
 }
 
 /// A session's log, read to its end.

@@ -44,6 +44,25 @@ impl LocalSandboxes {
         Launcher { program: program.to_owned(), arguments: vec![crate::roles::SUPERVISOR.into()] }
     }
 
+    /// The sandboxes that have a directory.
+    pub(crate) fn kept(&self) -> std::io::Result<Vec<SandboxId>> {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let mut kept = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_type()?.is_dir()
+                && let Ok(id) = entry.file_name().to_string_lossy().parse()
+            {
+                kept.push(id);
+            }
+        }
+        Ok(kept)
+    }
+
     fn directory_of(&self, id: &SandboxId) -> PathBuf {
         self.directory.join(id.as_str())
     }

@@ -1,7 +1,7 @@
 //! The composition root of the one-machine world: one constructor per port.
 
 use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +57,11 @@ impl World {
     /// Makes the world that the settings describe. `tree` asks for spans to be kept for `--trace`.
     pub fn new(settings: Settings, keep_tree: KeepTree) -> anyhow::Result<Self> {
         let home = &settings.home;
-        private_directory(home).with_context(|| format!("cannot use {}", home.display()))?;
+        let access = access_to_home(settings.containment);
+        directory_with(home, access).with_context(|| format!("cannot use {}", home.display()))?;
+        for inner in ["blobs", "locks"] {
+            directory_with(&home.join(inner), 0o700)?;
+        }
         let program = own_program()?;
         let mode = match settings.containment {
             Containment::Isolated => Mode::Isolated,
@@ -203,12 +207,22 @@ fn own_program() -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Makes a directory that only its owner can look into.
-fn private_directory(directory: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let mode = fs::metadata(directory)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        fs::set_permissions(directory, fs::Permissions::from_mode(mode & 0o700))?;
+/// Who may do what with the directory that holds everything: its owner only. Where the superuser runs commands without
+/// namespaces they have another user, who has to pass through it to the sandbox; what it may not read has a mode of its own.
+fn access_to_home(containment: Containment) -> u32 {
+    match containment {
+        Containment::Reduced if is_superuser() => 0o711,
+        Containment::Reduced | Containment::Isolated => 0o700,
     }
-    Ok(())
+}
+
+/// Whether this process is the superuser's, as the owner of its own files tells.
+fn is_superuser() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Makes a directory with exactly these permissions.
+fn directory_with(directory: &Path, mode: u32) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(mode).create(directory)?;
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode))
 }

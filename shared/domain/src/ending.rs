@@ -49,7 +49,7 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
         }
         Status::Cancelled => "Cancelled.".to_owned(),
         Status::Failed => match failure {
-            Some(failure) => format!("{failure}. {}", failure.code.remedy()),
+            Some(failure) => format!("{}. {}", failure.to_string().trim_end_matches('.'), failure.code.remedy()),
             None => "The run failed.".to_owned(),
         },
         Status::Queued

@@ -177,7 +177,9 @@ fn message(body: &EventBody) -> String {
         }
         EventBody::UsageUpdated(usage) => format!("{} spent so far", usage.cost),
         EventBody::ScoreRecorded(score) => format!("{}: {}", score.name, score.explanation),
-        EventBody::SessionFailed(failed) => format!("{}: {} {}", failed.code, failed.message, failed.remedy),
+        EventBody::SessionFailed(failed) => {
+            format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy)
+        }
         EventBody::RunFinished(finished) => finished.summary.clone(),
     }
 }

@@ -43,11 +43,12 @@ impl MicroDollars {
 impl fmt::Display for MicroDollars {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, micros) = (self.0 / MICROS, self.0 % MICROS);
-        if micros % 10_000 == 0 {
-            write!(formatter, "${whole}.{:02}", micros / 10_000)
+        let text = if micros % 10_000 == 0 {
+            format!("${whole}.{:02}", micros / 10_000)
         } else {
-            write!(formatter, "${whole}.{micros:06}")
-        }
+            format!("${whole}.{micros:06}")
+        };
+        formatter.pad(&text)
     }
 }
 

@@ -41,16 +41,7 @@ pub enum Status {
 impl Status {
     /// Whether the run is over.
     pub fn is_terminal(self) -> bool {
-        match self {
-            Self::Queued
-            | Self::Preparing
-            | Self::Planning
-            | Self::Working
-            | Self::Waiting
-            | Self::AwaitingUser
-            | Self::Publishing => false,
-            Self::Done | Self::Nothing | Self::Rejected | Self::Expired | Self::Cancelled | Self::Failed => true,
-        }
+        self.verdict().is_some()
     }
 
     /// Whether a run may move from this status to `next`. This is the one place that says so.
@@ -81,23 +72,30 @@ impl Status {
         }
     }
 
+    /// The verdict that ends a run in this status; none for a status that is no end.
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Done => Some(Verdict::Done),
+            Self::Nothing => Some(Verdict::Nothing),
+            Self::Rejected => Some(Verdict::Rejected),
+            Self::Expired => Some(Verdict::Expired),
+            Self::Cancelled => Some(Verdict::Cancelled),
+            Self::Failed => Some(Verdict::Failed),
+            Self::Queued
+            | Self::Preparing
+            | Self::Planning
+            | Self::Working
+            | Self::Waiting
+            | Self::AwaitingUser
+            | Self::Publishing => None,
+        }
+    }
+
     /// The status in which a verdict ends a run.
     pub fn ended_by(verdict: Verdict) -> Option<Self> {
-        match verdict {
-            Verdict::Done => Some(Self::Done),
-            Verdict::Nothing => Some(Self::Nothing),
-            Verdict::Rejected => Some(Self::Rejected),
-            Verdict::Expired => Some(Self::Expired),
-            Verdict::Cancelled => Some(Self::Cancelled),
-            Verdict::Failed => Some(Self::Failed),
-            Verdict::Prepare
-            | Verdict::Plan
-            | Verdict::Turn
-            | Verdict::Tools
-            | Verdict::Await
-            | Verdict::Wait
-            | Verdict::Publish => None,
-        }
+        [Self::Done, Self::Nothing, Self::Rejected, Self::Expired, Self::Cancelled, Self::Failed]
+            .into_iter()
+            .find(|status| status.verdict() == Some(verdict))
     }
 
     /// The word.
@@ -122,6 +120,6 @@ impl Status {
 
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.name())
+        formatter.pad(self.name())
     }
 }

@@ -196,7 +196,7 @@ pub(crate) fn repository(home: &Home, name: &str, files: &[(&str, &str)]) -> Pat
 
 /// A copy of a fixture as a repository with one commit.
 pub(crate) fn fixture(home: &Home, name: &str) -> PathBuf {
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/repositories").join(name);
+    let from = Path::new("fixtures/repositories").join(name);
     let to = home.beside(name);
     copy(&from, &to);
     git(&to, &["init", "--quiet", "--initial-branch=main"]);

@@ -96,6 +96,7 @@ fn absolute(repository: &str) -> String {
 /// Starts a session and shows it to its end, or until it waits.
 pub(super) async fn carry_out(world: &World, model: &Model, draft: Draft, output: &Output) -> anyhow::Result<ExitCode> {
     let interpreter = model.interpreter(world)?;
+    crate::driver::tidy_up(world).await?;
     let request = draft.check(&world.settings.model)?;
     model.introduce(world, output);
     let owner: Principal = "local".parse()?;

@@ -19,6 +19,8 @@ pub enum ExitCode {
     Stopped = 4,
     /// It could not begin.
     NotBegun = 5,
+    /// It was interrupted and can be resumed.
+    Interrupted = 130,
 }
 
 impl ExitCode {
@@ -26,6 +28,7 @@ impl ExitCode {
     pub fn of(stopped: Stopped) -> Self {
         match stopped {
             Stopped::AwaitingUser => Self::AwaitingUser,
+            Stopped::Interrupted => Self::Interrupted,
             Stopped::Ended(Status::Done | Status::Nothing) => Self::Done,
             Stopped::Ended(Status::Cancelled | Status::Rejected | Status::Expired) => Self::Stopped,
             Stopped::Ended(

@@ -55,6 +55,14 @@ impl Model {
         }
     }
 
+    /// The workflow for a run that only comes to its end: no key is needed, and no call is made.
+    pub(super) fn interpreter_for_ending(&self, world: &World) -> anyhow::Result<Arc<Interpreter>> {
+        match (self, world.model_key()) {
+            (Self::Service, None) => world.interpreter(&world.settings.model_url, SecretString::from("none")),
+            (Self::Service, Some(_)) | (Self::Scripted(_), _) => self.interpreter(world),
+        }
+    }
+
     /// Says which parts are real and which are embedded.
     pub(super) fn introduce(&self, world: &World, output: &Output) {
         let settings = &world.settings;

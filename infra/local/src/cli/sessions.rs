@@ -106,38 +106,55 @@ pub(super) struct Drive {
 impl Sessions {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
         let world = World::new(settings, KeepTree::No)?;
+        driver::tidy_up(&world).await?;
         match self {
             Self::List { limit } => list(&world, limit, output).await,
             Self::Show { session } => show(&world, &session, output).await,
             Self::Events { session, after } => events(&world, &session, Seq(after), output).await,
             Self::Message { session, text, drive } => {
                 message(&world.desk(), &session, &text).await?;
-                go_on(&world, &session, drive, output).await
+                go_on(&world, &session, drive, Needs::Model, output).await
             }
             Self::Approve { session, plan, drive } => {
                 approve(&world.desk(), &session, &plan).await?;
-                go_on(&world, &session, drive, output).await
+                go_on(&world, &session, drive, Needs::Model, output).await
             }
             Self::Reject { session, message, drive } => {
                 reject(&world.desk(), &session, message.as_deref()).await?;
-                go_on(&world, &session, drive, output).await
+                let needs = if message.is_some() { Needs::Model } else { Needs::NoModel };
+                go_on(&world, &session, drive, needs, output).await
             }
             Self::Extend { session, turns, cost, minutes, drive } => {
                 extend(&world.desk(), &session, BudgetExtended { turns, cost, minutes }).await?;
-                go_on(&world, &session, drive, output).await
+                go_on(&world, &session, drive, Needs::Model, output).await
             }
-            Self::Resume { session, drive } => go_on(&world, &session, drive, output).await,
+            Self::Resume { session, drive } => go_on(&world, &session, drive, Needs::Model, output).await,
             Self::Cancel { session, keep_branch, drive } => {
                 let keep = if keep_branch { Keep::Branch } else { Keep::Nothing };
                 cancel(&world.desk(), &session, keep).await?;
-                go_on(&world, &session, drive, output).await
+                go_on(&world, &session, drive, Needs::NoModel, output).await
             }
         }
     }
 }
 
+/// Whether what is due may ask the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// It may.
+    Model,
+    /// The run only comes to its end.
+    NoModel,
+}
+
 /// Goes on with a session, unless another process does or nothing is due.
-async fn go_on(world: &World, session: &SessionId, drive: Drive, output: &Output) -> anyhow::Result<ExitCode> {
+async fn go_on(
+    world: &World,
+    session: &SessionId,
+    drive: Drive,
+    needs: Needs,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let Some(_lock) = world.locks.take(session)? else {
         output.tell("Taken down; the process that drives the session goes on with it.");
         return Ok(ExitCode::Done);
@@ -150,7 +167,10 @@ async fn go_on(world: &World, session: &SessionId, drive: Drive, output: &Output
         return Ok(ExitCode::Done);
     }
     let model = Model::of(drive.script.as_deref()).await?;
-    let interpreter = model.interpreter(world)?;
+    let interpreter = match needs {
+        Needs::Model => model.interpreter(world)?,
+        Needs::NoModel => model.interpreter_for_ending(world)?,
+    };
     let seen = journal.state().tail;
     let stopped = follow::drive(world, &interpreter, session, seen, output).await?;
     conclude(world, &fixed, stopped, output).await?;
@@ -248,6 +268,10 @@ pub(super) async fn report(
             report_state(world, journal.state(), output).await
         }
         Stopped::Ended(_) => Ok(()),
+        Stopped::Interrupted => {
+            output.answer(&format!("\nInterrupted. Go on with: backspace sessions resume {session}"));
+            Ok(())
+        }
     }
 }
 

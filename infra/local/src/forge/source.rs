@@ -147,7 +147,11 @@ impl Source {
         {
             ErrorCode::RepositoryNotFound
         } else {
-            return Unavailable::new("the repository", format!("{address}: {said}")).into();
+            match self {
+                // What a directory of this machine says it will say again.
+                Self::Path(_) => ErrorCode::CloneFailed,
+                Self::Address(_) => return Unavailable::new("the repository", format!("{address}: {said}")).into(),
+            }
         };
         let hint = match self {
             Self::Path(_) => " (is it a git repository?)",

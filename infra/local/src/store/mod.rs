@@ -5,6 +5,8 @@ mod log;
 mod seal;
 mod sessions;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -33,7 +35,11 @@ pub struct Store {
 impl Store {
     /// Opens the store in `directory`, which has to exist.
     pub fn open(directory: &Path) -> Result<Self, Unavailable> {
-        let connection = Connection::open(directory.join("backspace.db")).map_err(unavailable)?;
+        let file = directory.join("backspace.db");
+        // SQLite gives its other files the same permissions.
+        let private = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
+        private.map_err(|error| Unavailable::new("the store", format!("{}: {error}", file.display())))?;
+        let connection = Connection::open(file).map_err(unavailable)?;
         connection.busy_timeout(BUSY).map_err(unavailable)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
         // An append is acknowledged when it is on the disk.

@@ -107,21 +107,7 @@ pub async fn invoke(
 fn settled_answer(journal: &Journal, input: &StepInput, step: Step) -> Option<StepOutput> {
     let run = journal.state().run_number(input.run)?;
     if let Some(finished) = &run.finished {
-        return Some(StepOutput::go(match finished.status {
-            Status::Done => Verdict::Done,
-            Status::Nothing => Verdict::Nothing,
-            Status::Rejected => Verdict::Rejected,
-            Status::Expired => Verdict::Expired,
-            Status::Cancelled => Verdict::Cancelled,
-            Status::Failed
-            | Status::Queued
-            | Status::Preparing
-            | Status::Planning
-            | Status::Working
-            | Status::Waiting
-            | Status::AwaitingUser
-            | Status::Publishing => Verdict::Failed,
-        }));
+        return Some(StepOutput::go(finished.status.verdict().unwrap_or(Verdict::Failed)));
     }
     let cancel = run.cancel.as_ref()?;
     let goes_on = match step {

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""A scripted session beside the same commands from a bare shell script with clone and commit.
+
+Both do the same work on the same repository, in turns, on this machine; medians are printed. CPU is user and system time of
+the whole process tree. The session is one call of the release program: it starts the scripted stand-in and the sandbox,
+keeps the log durably, takes a checkpoint after every command, publishes the branch and writes the pull request.
+"""
+
+import json
+import os
+import pathlib
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TESTS = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = TESTS.parent / "target/release/backspace"
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
+QUIET_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+IDENTITY = ["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]
+
+
+def git(directory, *arguments):
+    environment = {**os.environ, **QUIET_GIT}
+    subprocess.run(["git", "-C", directory, *IDENTITY, *arguments], check=True, env=environment, capture_output=True)
+
+
+def measured(work):
+    """Wall and CPU seconds of `work` and what it answered."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.perf_counter()
+    answer = work()
+    wall = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, answer
+
+
+def bare_script(repository, place):
+    """Clone, branch, the nine commands, commit: each command in a shell of its own, as a session runs them."""
+    checkout = place / "checkout"
+    commands = (TESTS / "fixtures/scripts/web.commands.sh").read_text()
+    script = f"""set -e
+git clone --quiet --depth=50 --single-branch --no-tags 'file://{repository}' '{checkout}'
+cd '{checkout}'
+git checkout --quiet -b change
+{commands}
+git add --all
+git -c user.name=Bench -c user.email=bench@example.invalid commit --quiet --message=Change
+"""
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), **QUIET_GIT}
+    ran = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    shutil.rmtree(checkout)
+
+
+def session(repository, place):
+    prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), "BACKSPACE_HOME": str(place / "home")}
+    command = [PROGRAM, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json", "--trace"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0 and "pull request" in ran.stdout, ran.stdout + ran.stderr
+    return ran.stderr
+
+
+def spans(trace, name):
+    """Milliseconds of the spans with this name."""
+    found = re.findall(rf"{re.escape(name)}\s+(?:turn \d+\s+)?([\d.]+) (ms|s)\b", trace)
+    return [float(value) * (1000 if unit == "s" else 1) for value, unit in found]
+
+
+def main():
+    if not PROGRAM.exists():
+        sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
+    with tempfile.TemporaryDirectory() as directory:
+        top = pathlib.Path(directory)
+        repository = top / "web"
+        shutil.copytree(TESTS / "fixtures/repositories/web", repository)
+        git(repository, "init", "--quiet", "--initial-branch=main")
+        git(repository, "add", "--all")
+        git(repository, "commit", "--quiet", "--message=Begin")
+        bare, ours, traces = [], [], []
+        for number in range(-1, ROUNDS):
+            place = top / f"round{number}"
+            place.mkdir()
+            first = measured(lambda: bare_script(repository, place))
+            second = measured(lambda: session(repository, place))
+            shutil.rmtree(place)
+            if number >= 0:  # the first round warms the page cache
+                bare.append(first)
+                ours.append(second)
+                traces.append(second[2])
+        rows = {
+            "bare script, clone and commit": ([row[0] for row in bare], [row[1] for row in bare]),
+            "session": ([row[0] for row in ours], [row[1] for row in ours]),
+        }
+        print(f"{ROUNDS} rounds in turns, medians (least to most)\n")
+        print(f"{'':32}{'wall ms':>28}{'CPU ms':>28}")
+        medians = {}
+        for name, (wall, cpu) in rows.items():
+            medians[name] = [statistics.median(wall), statistics.median(cpu)]
+            shown = [f"{statistics.median(v) * 1e3:.0f} ({min(v) * 1e3:.0f} to {max(v) * 1e3:.0f})" for v in (wall, cpu)]
+            print(f"{name:32}{shown[0]:>28}{shown[1]:>28}")
+        ratio = [ours / bare for ours, bare in zip(medians["session"], medians["bare script, clone and commit"])]
+        print(f"{'session / script':32}{ratio[0]:>28.2f}{ratio[1]:>28.2f}\n")
+        for name in ["sandbox create", "sandbox clone", "sandbox baseline", "execute_tool bash", "sandbox collect", "forge publish"]:
+            values = [value for trace in traces for value in spans(trace, name)]
+            if values:
+                print(f"{name:32}{statistics.median(values):>22.1f} ms each, {len(values) // len(traces)} per session")
+
+
+if __name__ == "__main__":
+    main()
