@@ -1,5 +1,6 @@
 //! Laws of the domain, as properties.
 
 mod append;
+mod changeset;
 mod status;
 mod transcript;

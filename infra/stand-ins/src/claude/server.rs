@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::serve::ListenerExt as _;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -105,6 +106,12 @@ impl Server {
         let changing = Mutex::new(changing);
         let state = Arc::new(State { script, settings, shutdown: is_shut_down.clone(), changing });
         let router = route::router(Arc::clone(&state));
+        // Pieces go out as they are made; waiting for the client's acknowledgement costs 40 ms a reply.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY was not set");
+            }
+        });
         let task = tokio::spawn(async move {
             let until = async move {
                 // A dropped sender is a shutdown too.
