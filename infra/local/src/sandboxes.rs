@@ -11,8 +11,9 @@ use domain::ports::{
     SandboxSpec, Sandboxes, Started, Stderr,
 };
 use domain::{ExecId, SandboxId, Unavailable};
-use sandbox::{Attached, Found, Launcher, Limits, Mode, Mount, Sandbox, Specification};
+use sandbox::{Attached, Found, Launcher, Limits, Mode, Mount, Sandbox, Specification, Survives};
 use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
 
 /// Where the toolbox is inside.
 const TOOLBOX: &str = "/opt/backspace/toolbox";
@@ -80,12 +81,18 @@ impl LocalSandboxes {
         if !directory.is_dir() {
             return Err(SandboxError::Lost(format!("{} does not exist", directory.display())));
         }
-        let source = std::fs::read_to_string(source_file(&directory)).ok().map(PathBuf::from);
-        self.open(id, source).await
+        let note = std::fs::read(note_file(&directory)).ok().and_then(|note| serde_json::from_slice(&note).ok());
+        let note: Note = note.ok_or_else(|| SandboxError::Lost("its note is missing".to_owned()))?;
+        if note.boot != boot() {
+            return Err(SandboxError::Lost("the machine was started again since".to_owned()));
+        }
+        self.open(id, note.source).await
     }
 
     async fn open(&self, id: &SandboxId, source: Option<PathBuf>) -> Result<Arc<Sandbox>, SandboxError> {
         let mut specification = Specification::new(self.directory_of(id));
+        // What a power failure leaves of a workspace cannot be trusted either; the checkpoint can.
+        specification.record = Survives::Crash;
         specification.mode = self.mode;
         specification.path.clone_from(&self.path);
         specification.mounts.push(Mount { source: self.program.clone(), target: TOOLBOX.into() });
@@ -129,9 +136,22 @@ impl LocalSandboxes {
     }
 }
 
-/// The source of a sandbox is kept beside its directory, where nothing inside can change it.
-fn source_file(directory: &Path) -> PathBuf {
-    directory.with_extension("source")
+/// What is kept of a sandbox beside its directory, where nothing inside can change it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Note {
+    /// [`SandboxSpec::source`].
+    source: Option<PathBuf>,
+    /// The start of the machine in which it was made.
+    boot: String,
+}
+
+fn note_file(directory: &Path) -> PathBuf {
+    directory.with_extension("json")
+}
+
+/// Names this start of the machine.
+fn boot() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
@@ -197,10 +217,8 @@ impl Sandboxes for LocalSandboxes {
         let directory = self.directory_of(&id);
         let write = || -> std::io::Result<()> {
             std::fs::create_dir_all(&self.directory)?;
-            match &spec.source {
-                Some(source) => std::fs::write(source_file(&directory), source.as_os_str().as_encoded_bytes()),
-                None => Ok(()),
-            }
+            let note = Note { source: spec.source.clone(), boot: boot() };
+            std::fs::write(note_file(&directory), serde_json::to_vec(&note)?)
         };
         write().map_err(|error| Unavailable::new("the local sandbox", error))?;
         let opened = self.open(&id, spec.source.clone()).await?;
@@ -303,10 +321,10 @@ impl Sandboxes for LocalSandboxes {
         drop(open);
         let directory = self.directory_of(id);
         let removed = blocking(move || {
-            if let Err(error) = std::fs::remove_file(source_file(&directory))
+            if let Err(error) = std::fs::remove_file(note_file(&directory))
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                tracing::warn!(%error, "the note of a sandbox's source was not removed");
+                tracing::warn!(%error, "the note of a sandbox was not removed");
             }
             match directory.exists() {
                 true => sandbox::remove_directory(&directory),

@@ -10,7 +10,7 @@ pub use limits::Limits;
 pub use part::Part;
 pub use removal::remove_directory;
 pub use sandbox::Sandbox;
-pub use specification::{Launcher, Mode, Mount, Network, Specification};
+pub use specification::{Launcher, Mode, Mount, Network, Specification, Survives};
 pub use spool::Stream;
 pub use supervisor::supervise;
 

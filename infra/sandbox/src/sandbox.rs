@@ -28,7 +28,12 @@ impl Sandbox {
         let connection = Connection::open(launcher, specification)?;
         let directory = specification.directory.clone();
         let outputs = Layout::on_host(&directory, Vec::new()).outputs;
-        Ok(Self { directory, layout: Layout::new(specification), spool: Spool::new(outputs, None), connection })
+        Ok(Self {
+            directory,
+            layout: Layout::new(specification),
+            spool: Spool::new(outputs, None, specification.record),
+            connection,
+        })
     }
 
     /// Where things are, as commands see them.

@@ -31,6 +31,8 @@ pub struct Specification {
     pub network: Network,
     /// What each exec may use unless it brings limits of its own.
     pub limits: Limits,
+    /// What the record of execs survives.
+    pub record: Survives,
 }
 
 impl Specification {
@@ -43,8 +45,19 @@ impl Specification {
             path: Vec::new(),
             network: Network::None,
             limits: Limits::default(),
+            record: Survives::PowerFailure,
         }
     }
+}
+
+/// What the record of execs survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Survives {
+    /// Also that the machine goes down: start and end of each exec are flushed to the disk.
+    PowerFailure,
+    /// The death of any process. For callers who give a sandbox up after a reboot anyway.
+    Crash,
 }
 
 /// How commands are confined.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::{ExecId, Exit};
+use crate::{ExecId, Exit, Survives};
 
 /// One of the two output streams of an exec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,11 +45,12 @@ pub(crate) enum Record {
 pub(crate) struct Spool {
     directory: PathBuf,
     group: Option<u32>,
+    survives: Survives,
 }
 
 impl Spool {
-    pub(crate) fn new(directory: PathBuf, group: Option<u32>) -> Self {
-        Self { directory, group }
+    pub(crate) fn new(directory: PathBuf, group: Option<u32>, survives: Survives) -> Self {
+        Self { directory, group, survives }
     }
 
     pub(crate) fn record(&self, id: &ExecId) -> io::Result<Record> {
@@ -76,7 +77,7 @@ impl Spool {
         serde_json::to_writer(&mut started, &serde_json::json!({ "argv": argv }))?;
         // On the file systems in use (ext4, xfs, btrfs) this takes the new names on the way to the file along; a further flush
         // for each directory would triple the price of a start.
-        started.sync_all()
+        self.flush(&started)
     }
 
     /// Takes back a start whose command was never reached.
@@ -91,7 +92,7 @@ impl Spool {
     pub(crate) fn write_tail(&self, id: &ExecId, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let mut file = self.create(id, stream.tail_name())?;
         file.write_all(bytes)?;
-        file.sync_data()
+        self.flush(&file)
     }
 
     /// Records the end in one step. Should a power failure take the new name back, the exec counts as cut off, never as not
@@ -99,7 +100,7 @@ impl Spool {
     pub(crate) fn finish(&self, id: &ExecId, exit: &Exit) -> io::Result<()> {
         let mut file = self.create(id, "exit.json.new")?;
         serde_json::to_writer(&mut file, exit)?;
-        file.sync_all()?;
+        self.flush(&file)?;
         fs::rename(self.path(id, "exit.json.new"), self.path(id, "exit.json"))
     }
 
@@ -119,6 +120,13 @@ impl Spool {
         match fs::read(self.path(id, stream.tail_name())) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other,
+        }
+    }
+
+    fn flush(&self, file: &File) -> io::Result<()> {
+        match self.survives {
+            Survives::PowerFailure => file.sync_all(),
+            Survives::Crash => Ok(()),
         }
     }
 

@@ -45,7 +45,7 @@ impl Place {
             }
         }
         let group = root.then_some(NOBODY);
-        let spool = Spool::new(host.outputs.clone(), group);
+        let spool = Spool::new(host.outputs.clone(), group, specification.record);
         make(&host.outputs, spool.directory_mode()).map_err(failed(&host.outputs))?;
         if root {
             chown(&host.outputs, None, group).map_err(failed(&host.outputs))?;
