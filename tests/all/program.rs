@@ -218,7 +218,7 @@ fn what_cannot_begin_says_why_and_what_to_do() {
     assert!(empty.stderr.contains("prompt is empty"), "{}", empty.stderr);
     let credentials =
         home.run(&["code", "https://me:secret@example.com/r.git", "x", "--script", script]).expect_code(5);
-    assert!(credentials.stderr.contains("configure a token instead"), "{}", credentials.stderr);
+    assert!(credentials.stderr.contains("user name or password"), "{}", credentials.stderr);
     assert!(!credentials.stderr.contains("me:secret"), "{}", credentials.stderr);
     home.run(&["code", path]).expect_code(2);
     home.run(&["sessions", "show", "01K00000000000000000000009"]).expect_code(5);

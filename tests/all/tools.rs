@@ -135,3 +135,31 @@ fn nothing_of_the_machine_can_be_reached_from_a_command() {
     assert!(!outputs[1].contains("the host's own words"), "{}", outputs[1]);
     assert!(!std::path::Path::new("/usr/owned").exists());
 }
+
+#[test]
+fn a_command_may_call_its_variables_as_it_likes() {
+    let home = Home::new();
+    let turns = [
+        bash(
+            "state=1 status=2 command=3; export state command='echo hijacked' PATH; set -a; kept=4; set -euC; echo x > b.txt",
+        ),
+        bash("echo \"real $kept\"; ls"),
+        bash("export command=again; cd src"),
+        bash("pwd; git status --short"),
+    ];
+    let (ran, outputs) = outputs(&home, &turns);
+    assert!(outputs[1].starts_with("real 4\n") && !outputs[1].contains("hijacked"), "{}", outputs[1]);
+    assert!(outputs[3].contains("/src\n"), "{}", outputs[3]);
+    let changed: Vec<Value> = ran.of_kind("file.changed").into_iter().map(|changed| changed["path"].clone()).collect();
+    assert_eq!(changed, [json!("b.txt")], "nothing of the environment became a file");
+}
+
+#[test]
+fn what_cannot_be_published_is_named_even_when_nothing_else_changed() {
+    let home = Home::new();
+    let (ran, _) = outputs(&home, &[bash("head -c 30000000 /dev/zero > big.bin; ln -s /etc/passwd link")]);
+    let finished = ran.values().pop().unwrap();
+    assert_eq!(finished["status"], "nothing");
+    let summary = finished["summary"].as_str().unwrap();
+    assert!(summary.contains("big.bin") && summary.contains("link"), "{summary}");
+}

@@ -26,6 +26,18 @@ pub enum Stopped {
     Interrupted,
 }
 
+/// Whether something is due that came while the driver was stopping: whoever said it found the lock taken and left it to the
+/// driver. To be asked after the lock was given back.
+pub(crate) async fn is_due_again(world: &World, session: &SessionId, stopped: Stopped) -> anyhow::Result<bool> {
+    let journal = open(world, session).await?;
+    let state = journal.state();
+    Ok(match stopped {
+        Stopped::AwaitingUser => state.wait.is_none(),
+        Stopped::Ended(_) => state.status().is_some_and(|status| !status.is_terminal()),
+        Stopped::Interrupted => false,
+    })
+}
+
 /// Drives a session until its latest run is over or waits for a person. The caller holds the session's lock.
 pub async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &SessionId) -> anyhow::Result<Stopped> {
     loop {

@@ -1,4 +1,4 @@
-//! The settings of the program: environment variables and `.env`. The only place that reads either.
+//! The settings of the program: environment variables and the program's own `.env`. The only place that reads either.
 
 use std::collections::HashMap;
 use std::io;
@@ -101,12 +101,17 @@ pub struct SettingsError {
 }
 
 impl Settings {
-    /// Reads the settings from the environment of the process and, below it, from `.env` in the working directory.
+    /// Reads the settings from the environment of the process and, below it, from `.env` in the program's own directory.
+    ///
+    /// Not from the working directory: that is often the repository to be worked on, whose `.env` must not decide where the
+    /// key goes or what a sandbox sees.
     pub fn read() -> anyhow::Result<Self> {
-        let file = match std::fs::read_to_string(".env") {
+        let get = |name| process_variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let path = home(&get, &process_variable)?.join(".env");
+        let file = match std::fs::read_to_string(&path) {
             Ok(text) => parse_env_file(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
-            Err(error) => return Err(anyhow::Error::new(error).context("cannot read .env")),
+            Err(error) => return Err(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
         };
         Ok(Self::from(|name| process_variable(name).or_else(|| file.get(name).cloned()))?)
     }
@@ -175,7 +180,9 @@ fn home(
     let data = || variable("XDG_DATA_HOME").filter(|path| Path::new(path).is_absolute()).map(PathBuf::from);
     let user = || variable("HOME").map(|home| Path::new(&home).join(".local/share"));
     let home = chosen.or_else(|| data().or_else(user).map(|base| base.join("tiny-backspace")));
-    home.ok_or_else(|| problem(variables::BACKSPACE_HOME, "", "neither it nor HOME is set"))
+    let home = home.ok_or_else(|| problem(variables::BACKSPACE_HOME, "", "neither it nor HOME is set"))?;
+    let shown = home.display().to_string();
+    std::path::absolute(&home).map_err(|error| problem(variables::BACKSPACE_HOME, &shown, &error.to_string()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the owner of the environment")]

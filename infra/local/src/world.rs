@@ -59,8 +59,8 @@ impl World {
         let home = &settings.home;
         let access = access_to_home(settings.containment);
         directory_with(home, access).with_context(|| format!("cannot use {}", home.display()))?;
-        for inner in ["blobs", "locks"] {
-            directory_with(&home.join(inner), 0o700)?;
+        for (inner, access) in [("blobs", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", access)] {
+            directory_with(&home.join(inner), access)?;
         }
         let program = own_program()?;
         let mode = match settings.containment {

@@ -1,15 +1,13 @@
 //! What a step has at hand while it works.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
+use domain::ErrorCode;
 use domain::ports::elapsed;
 use domain::{
     Attributes, EventBody, Journal, Seq, Session, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput, Terminal,
-    Unavailable,
 };
-use domain::{ErrorCode, ports::EventLog};
 use jiff::Timestamp;
 
 use crate::steps::Common;
@@ -102,31 +100,41 @@ impl Context {
     }
 
     /// Does a piece of work until it is done or the run is to be cancelled.
-    pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<Watched<T>, Unavailable> {
-        let watch = stop_requested(Arc::clone(&self.common.log), &self.journal);
+    pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Watched<T> {
+        // It may have been asked for while this invocation was writing something else.
+        let run = self.journal.state().run_number(self.input.run);
+        if run.is_some_and(|run| run.cancel.is_some()) || self.journal.check_fence().is_err() {
+            return Watched::Stopped;
+        }
+        let watch = stop_requested(&self.common, &self.journal);
         futures_util::pin_mut!(work, watch);
         match futures_util::future::select(work, watch).await {
-            futures_util::future::Either::Left((done, _)) => Ok(Watched::Done(done)),
-            futures_util::future::Either::Right((stopped, _)) => stopped.map(|()| Watched::Stopped),
+            futures_util::future::Either::Left((done, _)) => Watched::Done(done),
+            futures_util::future::Either::Right(((), _)) => Watched::Stopped,
         }
     }
 }
 
-/// Returns when the log says that this invocation should stop.
-async fn stop_requested(log: Arc<dyn EventLog>, journal: &Journal) -> Result<(), Unavailable> {
+/// Returns when the log says that this invocation should stop. A log that cannot be read does not end the work.
+async fn stop_requested(common: &Common, journal: &Journal) {
     let session = journal.session_id().clone();
     let run = journal.run();
     let mut seen: Seq = journal.state().tail;
     loop {
-        log.wait(&session, seen, Duration::from_secs(1)).await?;
-        for event in domain::read_all(log.as_ref(), &session, seen).await? {
+        let waited = common.log.wait(&session, seen, Duration::from_secs(1)).await;
+        let read = domain::read_all(common.log.as_ref(), &session, seen).await;
+        let (Ok(()), Ok(events)) = (waited, read) else {
+            common.clock.sleep(Duration::from_secs(1)).await;
+            continue;
+        };
+        for event in events {
             seen = event.seq;
             let stops = matches!(
                 event.body,
                 EventBody::CancelRequested(_) | EventBody::StepStarted(_) | EventBody::RunFinished(_)
             );
             if event.run == run && stops {
-                return Ok(());
+                return;
             }
         }
     }

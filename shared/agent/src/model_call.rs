@@ -8,8 +8,8 @@ use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
     BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars, Model, ModelError,
-    ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, ReplyPiece, SpanKind, SpanOutcome, StepError,
-    StopReason, TurnStarted, Unavailable, Usage, transcript,
+    ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, ReplyPiece, RetryCause, SpanKind, SpanOutcome,
+    StepError, StopReason, TurnStarted, Usage, transcript,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
@@ -22,6 +22,9 @@ const RESERVE: Duration = Duration::from_secs(20);
 
 /// So many calls in a row may break off before the run gives up.
 const MOST_FAILURES: u32 = 8;
+
+/// So often one turn is asked for, pauses included: at a minute each, some hours.
+const MOST_ATTEMPTS: u32 = 300;
 
 /// How often live text is shown.
 const LIVE_INTERVAL: Duration = Duration::from_millis(150);
@@ -116,7 +119,7 @@ impl ModelCaller {
         let mut chat = context.span(names::chat(&request.model), SpanKind::Client);
         chat.parent = turn_span.id.clone();
         describe(&mut chat, context, &request);
-        let watched = context.until_cancelled(self.stream(context, call, &request)).await?;
+        let watched = context.until_cancelled(self.stream(context, call, &request)).await;
         let Watched::Done(result) = watched else {
             context.end(chat, SpanOutcome::Error("stopped".to_owned()));
             context.end(turn_span, SpanOutcome::Error("stopped".to_owned()));
@@ -213,25 +216,31 @@ async fn failed(
         .filter(|turn| turn.turn == call.turn)
         .map_or(0, |turn| turn.failures);
     let masked = |reason: &str| context.common.masker.mask(reason).into_owned();
-    let (reason, cost, in_seconds, next_max_tokens) = match error {
+    let (reason, cost, in_seconds, next_max_tokens, cause) = match error {
         ModelError::Terminal(terminal) => {
             settle(context, call, MicroDollars::default()).await?;
             return Err(terminal.into());
         }
-        ModelError::Wait { seconds, reason } => (masked(&reason), MicroDollars::default(), seconds, None),
+        ModelError::Wait { seconds, reason } => {
+            (masked(&reason), MicroDollars::default(), seconds, None, RetryCause::Pause)
+        }
         ModelError::Interrupted { reason, usage: _, cost } => {
             // Given up at the deadline: a shorter reply fits the next invocation.
             let late = context.time_left() <= RESERVE + Duration::from_secs(5);
             let shorter = late.then(|| (request.max_tokens / 2).max(FEWEST_TOKENS));
             let pause = if failures < 2 { 0 } else { 1 << failures.min(6) };
-            (masked(&reason), cost, pause, shorter)
+            (masked(&reason), cost, pause, shorter, RetryCause::Failure)
         }
     };
-    let retrying = ModelRetrying { call, reason: reason.clone(), in_seconds, next_max_tokens };
+    let retrying = ModelRetrying { call, reason: reason.clone(), cause, in_seconds, next_max_tokens };
     context.journal.append(vec![BudgetSettled { call, cost }.into(), retrying.into()]).await?;
-    if failures + 1 >= MOST_FAILURES && in_seconds < 300 {
-        let message = format!("{} calls in a row led to no reply; the last one: {reason}", failures + 1);
-        return Err(StepError::Retryable(Unavailable::new("the model", message)));
+    let gives_up = match cause {
+        RetryCause::Failure => failures + 1 >= MOST_FAILURES,
+        RetryCause::Pause => call.attempt.0 >= MOST_ATTEMPTS,
+    };
+    if gives_up {
+        let message = format!("the model gave no reply, the last time because: {reason}");
+        return Err(StepError::terminal(ErrorCode::ModelUnavailable, message));
     }
     Ok(if in_seconds == 0 { Called::Again } else { Called::Wait(in_seconds) })
 }

@@ -41,7 +41,12 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
     let plan = state.plan.as_ref().map(|plan| plan.content.title.clone()).unwrap_or_default();
     match status {
         Status::Done => format!("{plan}: {}", changed.unwrap_or_default()),
-        Status::Nothing => "The run ended without a change to the files.".to_owned(),
+        Status::Nothing => match run.and_then(|run| run.changeset.as_ref()).filter(|set| !set.skipped.is_empty()) {
+            Some(changeset) => {
+                format!("Nothing could be published of what was changed. Left out: {}", changeset.skipped.join("; "))
+            }
+            None => "The run ended without a change to the files.".to_owned(),
+        },
         Status::Rejected => "The plan was rejected.".to_owned(),
         Status::Expired => "Nobody answered in time, and there was no work to publish.".to_owned(),
         Status::Cancelled if run.is_some_and(|run| run.published) => {

@@ -58,6 +58,8 @@ error_codes! {
     ModelBilling => "Check the spending limit and the balance of the model's account.",
     /// The model is not offered.
     ModelNotFound => "Name a model that the account may use.",
+    /// The model's service did not answer, however often it was asked.
+    ModelUnavailable => "Check the network and ANTHROPIC_BASE_URL; send the session a message to have it go on later.",
     /// The model declined to go on.
     ModelRefusal => "Rephrase the request; the model's reason is in the session's events.",
     /// The conversation no longer fits the model.

@@ -115,8 +115,8 @@ impl Draft {
     /// Checks the request. `default_model` is used when it names none.
     pub fn check(self, default_model: &str) -> Result<Request, Terminal> {
         let refused = |message: String| Err(Terminal::new(ErrorCode::InvalidRequest, message));
-        let repo_url = self.repo_url.trim();
-        if repo_url.is_empty() {
+        let repo_url = self.repo_url.as_str();
+        if repo_url.trim().is_empty() {
             return refused("repoUrl is empty; name the repository".to_owned());
         }
         if repo_url.len() > 2048 || repo_url.chars().any(char::is_control) {
@@ -127,7 +127,8 @@ impl Draft {
         }
         if has_credentials(repo_url) {
             return refused(
-                "repoUrl holds a user name or password; leave them out and configure a token instead".to_owned(),
+                "repoUrl holds a user name or password; leave them out (tokens are configured, for git or here)"
+                    .to_owned(),
             );
         }
         if self.prompt.trim().is_empty() {
@@ -208,6 +209,8 @@ pub fn is_branch_name(name: &str) -> bool {
 fn has_credentials(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, rest)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        scheme != "ssh" && authority.contains('@')
+        // ssh needs to know as whom to come; a password is none of its business either.
+        let user = authority.rsplit_once('@').map(|(user, _)| user);
+        user.is_some_and(|user| scheme != "ssh" || user.contains(':'))
     })
 }

@@ -65,7 +65,8 @@ pub fn messages(events: &[Event], call: CallKey) -> Result<Vec<RawJson>, Transcr
             return Ok(messages);
         }
         let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-        messages.push(assistant_message(turn, text)?);
+        // A reply without content may not be sent back; consecutive user messages are one to the model.
+        messages.extend(assistant_message(turn, text)?);
         last_reply = Some((turn, text));
         turn = turn.next();
     }
@@ -157,7 +158,7 @@ enum UserBlock<'a> {
     },
 }
 
-fn assistant_message(turn: TurnNumber, reply: &str) -> Result<RawJson, TranscriptError> {
+fn assistant_message(turn: TurnNumber, reply: &str) -> Result<Option<RawJson>, TranscriptError> {
     #[derive(Deserialize)]
     struct Reply<'a> {
         #[serde(borrow)]
@@ -169,7 +170,13 @@ fn assistant_message(turn: TurnNumber, reply: &str) -> Result<RawJson, Transcrip
         content: &'a RawValue,
     }
     let reply: Reply<'_> = serde_json::from_str(reply).map_err(|error| unreadable(turn, &error))?;
-    RawJson::of(&Message { role: "assistant", content: reply.content }).map_err(|error| unreadable(turn, &error))
+    let blocks: Vec<serde::de::IgnoredAny> =
+        serde_json::from_str(reply.content.get()).map_err(|error| unreadable(turn, &error))?;
+    if blocks.is_empty() {
+        return Ok(None);
+    }
+    let message = RawJson::of(&Message { role: "assistant", content: reply.content });
+    message.map(Some).map_err(|error| unreadable(turn, &error))
 }
 
 fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {

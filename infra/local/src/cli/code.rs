@@ -1,8 +1,10 @@
 //! `backspace code`: from a prompt to a pull request.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use asl::Interpreter;
 use clap::Args;
 use domain::commands::{Start, start};
 use domain::{Draft, DraftLimits, Principal, Seq, Session};
@@ -90,6 +92,13 @@ fn absolute(repository: &str) -> String {
     if repository.contains("://") {
         return repository.to_owned();
     }
+    // The short form of ssh addresses, as git knows it: a colon before the first slash.
+    if let Some((host, path)) = repository.split_once(':')
+        && host.contains('@')
+        && !host.contains('/')
+    {
+        return format!("ssh://{host}/{}", path.trim_start_matches('/'));
+    }
     std::path::absolute(repository).map_or_else(|_| repository.to_owned(), |path| path.display().to_string())
 }
 
@@ -101,20 +110,43 @@ pub(super) async fn carry_out(world: &World, model: &Model, draft: Draft, output
     model.introduce(world, output);
     let owner: Principal = "local".parse()?;
     let session = start(&world.desk(), Start { owner, request, setup: world.setup()? }).await?;
-    let _lock = world.locks.take(&session.id)?.context("the new session is driven by another process")?;
     output.tell(&format!("session  {}\n", session.id));
-    let stopped = follow::drive(world, &interpreter, &session.id, Seq(0), output).await?;
-    conclude(world, &session, stopped, output).await?;
-    Ok(ExitCode::of(stopped))
+    drive_and_conclude(world, &interpreter, &session, Seq(0), output).await
+}
+
+/// Shows a session that exists to its end, or until it waits. What goes wrong here leaves it where it stands.
+pub(super) async fn drive_and_conclude(
+    world: &World,
+    interpreter: &Arc<Interpreter>,
+    session: &Session,
+    seen: Seq,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
+    let driven = async {
+        let stopped = follow::drive(world, interpreter, &session.id, seen, output).await?;
+        if let Some(stopped) = stopped {
+            conclude(world, session, stopped, output).await?;
+        }
+        anyhow::Ok(stopped)
+    };
+    match driven.await {
+        Ok(Some(stopped)) => Ok(ExitCode::of(stopped)),
+        Ok(None) => {
+            output.tell("Taken down; the process that drives the session goes on with it.");
+            Ok(ExitCode::Done)
+        }
+        Err(error) => {
+            let id = &session.id;
+            output.error(
+                &error.context(format!("session {id} stopped here; go on with: backspace sessions resume {id}")),
+            );
+            Ok(ExitCode::Broken)
+        }
+    }
 }
 
 /// Says how it ended and what can be done next.
-pub(super) async fn conclude(
-    world: &World,
-    session: &Session,
-    stopped: Stopped,
-    output: &Output,
-) -> anyhow::Result<()> {
+async fn conclude(world: &World, session: &Session, stopped: Stopped, output: &Output) -> anyhow::Result<()> {
     world.flush_traces().await;
     if let Some(trace) = world.trace_of(session) {
         output.tell(&format!("\n{trace}"));

@@ -15,6 +15,7 @@ use super::doctor;
 use super::exit::ExitCode;
 use super::output::Output;
 use super::parts::Model;
+use crate::forge::git::REPOSITORY_VARIABLES;
 use crate::settings::{Containment, Settings};
 use crate::world::{KeepTree, World};
 
@@ -55,16 +56,42 @@ impl Demo {
     }
 }
 
-/// Writes the sample project as a repository with one commit, anew each time.
+/// Writes the sample project as a repository with one commit. One that is there as it should be stays: another demonstration
+/// may be at work on it.
 fn lay_out(project: &Path) -> anyhow::Result<()> {
-    if project.exists() {
-        fs::remove_dir_all(project).with_context(|| format!("cannot clear {}", project.display()))?;
+    if project.join(".git").is_dir() && is_untouched(project) {
+        return Ok(());
     }
-    fs::create_dir_all(project)?;
-    write(&PROJECT, project)?;
-    git(project, &["init", "--quiet", "--initial-branch=main", "--template="])?;
-    git(project, &["add", "--all"])?;
-    git(project, &["commit", "--quiet", "--message=Track stock in a small warehouse"])
+    let new = project.with_extension(format!("new-{}", std::process::id()));
+    clear(&new)?;
+    fs::create_dir_all(&new)?;
+    write(&PROJECT, &new)?;
+    git(&new, &["init", "--quiet", "--initial-branch=main", "--template="])?;
+    git(&new, &["add", "--all"])?;
+    git(&new, &["commit", "--quiet", "--message", SUBJECT])?;
+    clear(project)?;
+    if fs::rename(&new, project).is_err() {
+        // Another demonstration was faster.
+        clear(&new)?;
+    }
+    ensure!(is_untouched(project), "{} cannot be laid out", project.display());
+    Ok(())
+}
+
+const SUBJECT: &str = "Track stock in a small warehouse";
+
+fn is_untouched(project: &Path) -> bool {
+    git(project, &["status", "--porcelain"]).is_ok_and(|status| status.is_empty())
+        && git(project, &["log", "--max-count=1", "--format=%s", "main"]).is_ok_and(|subject| subject == SUBJECT)
+}
+
+fn clear(directory: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot clear {}", directory.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn write(directory: &Dir<'_>, into: &Path) -> anyhow::Result<()> {
@@ -78,19 +105,19 @@ fn write(directory: &Dir<'_>, into: &Path) -> anyhow::Result<()> {
     directory.dirs().try_for_each(|inner| write(inner, into))
 }
 
-fn git(project: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    let identity =
-        ["-c", "user.name=Sample", "-c", "user.email=sample@tiny-backspace.invalid", "-c", "commit.gpgSign=false"];
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(project)
-        .args(identity)
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .stdin(Stdio::null())
-        .output()
-        .context("git is needed and cannot be started")?;
+fn git(project: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let identity = ["user.name=Sample", "user.email=sample@tiny-backspace.invalid", "commit.gpgSign=false"];
+    let mut command = Command::new("git");
+    command.arg("-C").arg(project);
+    for setting in identity {
+        command.args(["-c", setting]);
+    }
+    for variable in REPOSITORY_VARIABLES {
+        command.env_remove(variable);
+    }
+    command.args(arguments).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let output = command.stdin(Stdio::null()).output().context("git is needed and cannot be started")?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "git {}: {}", arguments[0], said.trim());
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

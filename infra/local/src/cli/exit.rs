@@ -19,6 +19,8 @@ pub enum ExitCode {
     Stopped = 4,
     /// It could not begin.
     NotBegun = 5,
+    /// It began and stopped because of this machine (a full disk); it can be resumed.
+    Broken = 6,
     /// It was interrupted and can be resumed.
     Interrupted = 130,
 }

@@ -9,28 +9,37 @@ use super::output::Output;
 use crate::driver::{self, Stopped};
 use crate::world::World;
 
-/// Drives a session and shows what happens after `seen`, until its run ends or waits.
+/// Drives a session and shows what happens after `seen`, until its run ends or waits. None when another process has it.
 pub(super) async fn drive(
     world: &World,
     interpreter: &std::sync::Arc<asl::Interpreter>,
     session: &SessionId,
     mut seen: Seq,
     output: &Output,
-) -> anyhow::Result<Stopped> {
-    let driving = driver::drive(world, interpreter, session);
-    tokio::pin!(driving);
-    let stopped = loop {
-        let more = world.store.wait(session, seen, Duration::from_secs(1));
-        tokio::select! {
-            stopped = &mut driving => break stopped,
-            waited = more => {
-                waited?;
-                seen = show_new(world, session, seen, output).await?;
+) -> anyhow::Result<Option<Stopped>> {
+    let mut last = None;
+    loop {
+        let Some(lock) = world.locks.take(session)? else { return Ok(last) };
+        let driving = driver::drive(world, interpreter, session);
+        tokio::pin!(driving);
+        let stopped = loop {
+            let more = world.store.wait(session, seen, Duration::from_secs(1));
+            tokio::select! {
+                stopped = &mut driving => break stopped,
+                waited = more => {
+                    waited?;
+                    seen = show_new(world, session, seen, output).await?;
+                }
             }
+        };
+        seen = show_new(world, session, seen, output).await?;
+        let stopped = stopped?;
+        drop(lock);
+        last = Some(stopped);
+        if !driver::is_due_again(world, session, stopped).await? {
+            return Ok(last);
         }
-    };
-    show_new(world, session, seen, output).await?;
-    stopped
+    }
 }
 
 async fn show_new(world: &World, session: &SessionId, seen: Seq, output: &Output) -> anyhow::Result<Seq> {

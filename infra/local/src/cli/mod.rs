@@ -20,7 +20,8 @@ use crate::settings::Settings;
 /// Tiny Backspace: a repository and a prompt go in, a pull request comes out.
 ///
 /// Exit codes: 0 the run ended well; 1 the run failed; 2 the command line is wrong; 3 the session waits for you; 4 the run
-/// was cancelled, rejected or expired; 5 it could not begin (something is missing, or the request is refused); 130 interrupted.
+/// was cancelled, rejected or expired; 5 it could not begin (something is missing, or the request is refused); 6 it stopped because of
+/// this machine and can be resumed; 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "backspace", version, about, long_about)]
 struct Arguments {

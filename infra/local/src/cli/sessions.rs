@@ -9,7 +9,7 @@ use domain::ports::Sessions as _;
 use domain::{BudgetExtended, Keep, MicroDollars, PlanId, Seq, SessionId, Status, frame};
 use serde_json::json;
 
-use super::code::conclude;
+use super::code::drive_and_conclude;
 use super::exit::ExitCode;
 use super::follow;
 use super::output::Output;
@@ -132,7 +132,11 @@ impl Sessions {
             Self::Cancel { session, keep_branch, drive } => {
                 let keep = if keep_branch { Keep::Branch } else { Keep::Nothing };
                 cancel(&world.desk(), &session, keep).await?;
-                go_on(&world, &session, drive, Needs::NoModel, output).await
+                match go_on(&world, &session, drive, Needs::NoModel, output).await? {
+                    // That it was cancelled is what was wanted.
+                    ExitCode::Stopped => Ok(ExitCode::Done),
+                    other => Ok(other),
+                }
             }
         }
     }
@@ -155,26 +159,19 @@ async fn go_on(
     needs: Needs,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let Some(_lock) = world.locks.take(session)? else {
-        output.tell("Taken down; the process that drives the session goes on with it.");
-        return Ok(ExitCode::Done);
-    };
     let journal = driver::open(world, session).await?;
     let status = journal.state().status().context("the session has no run")?;
     let fixed = journal.state().session.clone().context("the session's log does not begin with it")?;
     if status.is_terminal() || drive.no_wait {
         output.tell(&format!("The session is {status}."));
-        return Ok(ExitCode::Done);
+        return Ok(if status.is_terminal() { ExitCode::of(Stopped::Ended(status)) } else { ExitCode::Done });
     }
     let model = Model::of(drive.script.as_deref()).await?;
     let interpreter = match needs {
         Needs::Model => model.interpreter(world)?,
         Needs::NoModel => model.interpreter_for_ending(world)?,
     };
-    let seen = journal.state().tail;
-    let stopped = follow::drive(world, &interpreter, session, seen, output).await?;
-    conclude(world, &fixed, stopped, output).await?;
-    Ok(ExitCode::of(stopped))
+    drive_and_conclude(world, &interpreter, &fixed, journal.state().tail, output).await
 }
 
 async fn list(world: &World, limit: usize, output: &Output) -> anyhow::Result<ExitCode> {
@@ -182,10 +179,11 @@ async fn list(world: &World, limit: usize, output: &Output) -> anyhow::Result<Ex
     for summary in &sessions {
         output.value(&serde_json::to_value(summary)?);
         let pull_request = summary.pr_url.as_deref().unwrap_or("-");
-        output.answer(&format!(
-            "{}  {:<13} {:>10}  {}  {pull_request}",
-            summary.id, summary.status, summary.cost, summary.title
-        ));
+        // What nobody drives goes on only when somebody resumes it.
+        let alone = !summary.status.is_terminal() && summary.status != Status::AwaitingUser;
+        let alone = alone && world.locks.take(&summary.id)?.is_some();
+        let status = if alone { "interrupted" } else { summary.status.name() };
+        output.answer(&format!("{}  {status:<13} {:>10}  {}  {pull_request}", summary.id, summary.cost, summary.title));
     }
     if sessions.is_empty() {
         output.tell("There are no sessions yet. `backspace demo` shows one.");
@@ -293,6 +291,7 @@ async fn report_state(world: &World, state: &domain::state::SessionState, output
         }
     }
     output.answer(&format!("branch        {}", branch.branch));
-    output.answer(&format!("get it with   git fetch {} {}", repository.display(), branch.branch));
+    let path = repository.display().to_string().replace('\'', "'\\''");
+    output.answer(&format!("get it with   git fetch '{path}' {}", branch.branch));
     Ok(())
 }

@@ -84,6 +84,20 @@ impl Git {
         Ok(if answer.success { answer.text().parse().ok() } else { None })
     }
 
+    /// Removes branches of the copy whose names would not let `branch` be made: `feat` for `feat/x`, and the other way round.
+    /// They are copies of what the source no longer has.
+    pub(super) async fn make_room_for(&self, branch: &str) -> Result<(), Unavailable> {
+        let listed = self.run(&["for-each-ref", "--format=%(refname)", "refs/heads"], b"").await?;
+        for reference in String::from_utf8_lossy(&listed).lines() {
+            let other = reference.strip_prefix("refs/heads/").unwrap_or(reference);
+            let clashes = branch.starts_with(&format!("{other}/")) || other.starts_with(&format!("{branch}/"));
+            if clashes && !other.starts_with(super::OWN_BRANCHES) {
+                self.run(&["update-ref", "-d", reference], b"").await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The content of a blob (`commit:path`); none when there is no such file.
     pub(super) async fn blob(&self, object: &str) -> Result<Option<Vec<u8>>, Unavailable> {
         let answer = self.ask(&["cat-file", "blob", object], b"").await?;
@@ -114,21 +128,49 @@ impl Git {
     }
 }
 
-/// git with an environment of our choice: no prompts, no hooks, only ordinary transports.
+/// What the environment may say about which repository is meant. Hooks and dotfile set-ups leave it there.
+pub(crate) const REPOSITORY_VARIABLES: [&str; 9] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_CONFIG_PARAMETERS",
+];
+
+/// git for our own repositories: nobody's configuration, no prompts, no hooks.
 pub(super) fn command() -> Command {
-    let mut command = Command::new("git");
+    let mut command = command_as_configured();
+    command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
     command
-        .args(["-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0", "-c", "maintenance.auto=false"])
+}
+
+/// git with the user's configuration, for talking to an address: it may hold the way there. A server that falls silent is
+/// given up.
+pub(super) fn command_as_configured() -> Command {
+    let mut command = Command::new("git");
+    let settings = [
+        "core.hooksPath=/dev/null",
+        "gc.auto=0",
+        "maintenance.auto=false",
+        "http.lowSpeedLimit=1",
+        "http.lowSpeedTime=30",
+    ];
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    for variable in REPOSITORY_VARIABLES {
+        command.env_remove(variable);
+    }
+    command
         .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("LC_ALL", "C")
-        .env_remove("GIT_DIR")
-        .env_remove("GIT_WORK_TREE")
-        .env_remove("GIT_INDEX_FILE")
-        .env_remove("GIT_OBJECT_DIRECTORY")
-        .env_remove("GIT_ALTERNATE_OBJECT_DIRECTORIES")
-        .env_remove("GIT_NAMESPACE")
+        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=30")
         .kill_on_drop(true);
     command
 }

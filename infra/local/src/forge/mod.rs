@@ -2,7 +2,7 @@
 //!
 //! What the user named is only ever read, through git's own transport; branches are published in the forge's copy.
 
-mod git;
+pub(crate) mod git;
 mod import;
 mod pulls;
 mod source;
@@ -71,7 +71,7 @@ impl LocalForge {
         let heads = source.heads(&git).await?;
         let Some(head) = heads.branches.get(branch).cloned() else { return Ok(None) };
         if git.resolve(&format!("refs/heads/{branch}")).await? != Some(head.clone()) {
-            source.fetch(&git, branch).await?;
+            source.fetch(&git, branch, &head).await?;
         }
         Ok(Some(head))
     }
@@ -92,6 +92,10 @@ impl Forge for LocalForge {
         {
             return Ok(Repository { name, base_branch: branch.to_owned(), base_commit: Some(head) });
         }
+        if base_branch == Some(OWN_BRANCHES.trim_end_matches('/')) {
+            let message = "a branch named backspace leaves no room for the branches that are published below that name";
+            return Err(Terminal::new(ErrorCode::InvalidRequest, message).into());
+        }
         let heads = source.heads(&git).await?;
         let base_branch = match base_branch {
             Some(branch) => branch.to_owned(),
@@ -105,7 +109,7 @@ impl Forge for LocalForge {
             return Err(Terminal::new(ErrorCode::BranchNotFound, message).into());
         };
         if git.resolve(&format!("refs/heads/{base_branch}")).await? != Some(head.clone()) {
-            source.fetch(&git, &base_branch).await?;
+            source.fetch(&git, &base_branch, &head).await?;
         }
         Ok(Repository { name, base_branch, base_commit: Some(head) })
     }

@@ -32,7 +32,9 @@ impl Heads {
             Some(branch) => Ok(branch.clone()),
             None if self.branches.is_empty() => Ok("main".to_owned()),
             None => {
-                let message = format!("{repo_url} has no default branch (its HEAD is detached); name one");
+                let message = format!(
+                    "{repo_url} has no default branch (its HEAD is detached); name one with --base (baseBranch)"
+                );
                 Err(Terminal::new(ErrorCode::BranchNotFound, message))
             }
         }
@@ -93,6 +95,10 @@ impl Source {
             if let Some(branch) = value.strip_prefix("ref: refs/heads/") {
                 heads.default = Some(branch.to_owned());
             } else if let (Some(branch), Ok(commit)) = (name.strip_prefix("refs/heads/"), value.parse()) {
+                if value.len() != 40 {
+                    let message = format!("{} uses SHA-256 object names, which are not supported yet", self.address());
+                    return Err(Terminal::new(ErrorCode::InvalidRequest, message).into());
+                }
                 heads.branches.insert(branch.to_owned(), commit);
             }
         }
@@ -103,19 +109,34 @@ impl Source {
     }
 
     /// Fetches a branch into the copy.
-    pub(super) async fn fetch(&self, git: &Git, branch: &str) -> Result<(), ForgeError> {
+    pub(super) async fn fetch(&self, git: &Git, branch: &str, head: &CommitId) -> Result<(), ForgeError> {
+        git.make_room_for(branch).await?;
         let mut command = self.command(git)?;
         let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
         command.arg("--git-dir").arg(git.repository());
-        command.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"]).arg(self.address()).arg(refspec);
+        command
+            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--"])
+            .arg(self.address())
+            .arg(refspec);
         let answer = git::answer(command, b"").await?;
-        if answer.success { Ok(()) } else { Err(self.refused(&answer.stderr)) }
+        if !answer.success {
+            return Err(self.refused(&answer.stderr));
+        }
+        // git may refuse a branch and succeed all the same.
+        if git.resolve(&format!("refs/heads/{branch}")).await?.as_ref() == Some(head) {
+            return Ok(());
+        }
+        let message = format!("branch {branch} could not be copied at {head}: {}", answer.stderr.trim());
+        Err(Terminal::new(ErrorCode::CloneFailed, message).into())
     }
 
     /// git for talking to the source. A path that belongs to somebody else is read all the same: the user named it, and
     /// only git's upload side runs there, which takes no commands from a repository's own configuration.
     fn command(&self, git: &Git) -> Result<Command, Unavailable> {
-        let mut command = git::command();
+        let mut command = match self {
+            Self::Path(_) => git::command(),
+            Self::Address(_) => git::command_as_configured(),
+        };
         if let Self::Path(path) = self {
             let file = git.repository().with_file_name("gitconfig");
             let escaped = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");

@@ -4,7 +4,7 @@ use asl::{End, Failure, Journal, JournalError, Place, Position, TaskAnswer};
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
 use domain::{Digest256, StepOutput, TaskToken, Unavailable};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, unavailable, unreadable};
 
@@ -81,7 +81,7 @@ impl Store {
         let token = token.map(digest);
         let token = token.as_ref().map(Digest256::as_str);
         let mut connection = self.connection();
-        let transaction = connection.transaction().map_err(unavailable)?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         let save = "INSERT INTO executions (name, position, ended) VALUES (?1, ?2, ?3)
                     ON CONFLICT (name) DO UPDATE SET position = ?2, ended = ?3";
         transaction.execute(save, params![execution, sealed, ended]).map_err(unavailable)?;

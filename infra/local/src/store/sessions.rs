@@ -74,19 +74,21 @@ impl Sessions for Store {
         Ok(())
     }
 
-    async fn take_token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
-        let mut connection = self.connection();
-        let transaction = connection.transaction().map_err(unavailable)?;
+    async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
         let query = "SELECT token FROM sessions WHERE id = ?1 AND token_run = ?2 AND token IS NOT NULL";
-        let sealed: Option<Vec<u8>> = transaction
+        let sealed: Option<Vec<u8>> = self
+            .connection()
             .query_row(query, params![id.as_str(), run.0], |row| row.get(0))
             .optional()
             .map_err(unavailable)?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let clear = "UPDATE sessions SET token = NULL, token_run = NULL WHERE id = ?1";
-        transaction.execute(clear, [id.as_str()]).map_err(unavailable)?;
-        transaction.commit().map_err(unavailable)?;
         let token = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new("the store's key", error))?;
         Ok(Some(TaskToken(String::from_utf8(token).map_err(unreadable)?)))
+    }
+
+    async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable> {
+        let query = "UPDATE sessions SET token = NULL, token_run = NULL WHERE id = ?1 AND token_run = ?2";
+        self.connection().execute(query, params![id.as_str(), run.0]).map_err(unavailable)?;
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stdin, setsid};
 
 use self::ground::Ground;
@@ -40,6 +41,8 @@ fn serve() -> io::Result<()> {
         return Err(io::Error::other("a supervisor must have one thread"));
     }
     set_pdeathsig(Signal::SIGKILL)?;
+    // Directories of the sandbox have to be passable for its user, whatever the caller's umask is.
+    umask(Mode::from_bits_truncate(0o022));
     let mut control = take_control()?;
     system::close_all_on_exec();
     // Ctrl-C at the terminal is for the embedding program, which then ends this one.

@@ -39,9 +39,8 @@ impl StepHandler for AwaitUser {
         context.journal.refresh().await?;
         if let Some(outcome) = ended(context) {
             let answer = StepOutput::go(after_wait(outcome, context.journal.state()));
-            if context.common.sessions.take_token(&session, run).await?.is_some() {
-                self.workflows.complete(&token, &answer).await?;
-            }
+            self.workflows.complete(&token, &answer).await?;
+            context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
         }
         self.give_sandbox_back(context).await?;

@@ -11,7 +11,7 @@ use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
 use domain::{
     CallId, ContentBlock, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated, ToolAnswered,
-    ToolOutcome, ToolStarted, TurnNumber, Verdict, WaitReason, transcript,
+    ToolOutcome, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
 };
 use serde_json::Value;
 
@@ -99,37 +99,29 @@ impl ExecuteTool {
     ) -> Result<StepOutput, Lost> {
         let mut calls = self.open_calls(context, workspace, reply).await?;
         let questions: Vec<OpenCall> = calls.extract_if(.., |call| matches!(call.tool, Ok(Tool::AskUser(_)))).collect();
-        let mut wrote = false;
         let mut touched: Vec<String> = Vec::new();
         while !calls.is_empty() {
             if context.time_left() < RESERVE {
                 return Ok(StepOutput::go(Verdict::Tools));
             }
             let group: Vec<OpenCall> = calls.drain(..group_length(&calls)).collect();
-            wrote |= group.iter().any(|call| call.tool.as_ref().is_ok_and(Tool::writes));
+            let writes = group.iter().any(|call| call.tool.as_ref().is_ok_and(Tool::writes));
             touched.extend(group.iter().filter_map(|call| call.tool.as_ref().ok()?.path().map(str::to_owned)));
             self.announce(context, workspace, &group).await?;
-            match self.run_group(context, workspace, group).await? {
-                Group::Answered(answered) => {
-                    let bodies = self.results(context, answered).await?;
-                    if calls.is_empty() {
-                        context.closing.extend(bodies);
-                    } else {
-                        context.journal.append(bodies).await.map_err(StepError::from)?;
-                    }
-                }
+            let mut bodies = match self.run_group(context, workspace, group).await? {
+                Group::Answered(answered) => self.results(context, answered).await?,
                 Group::Running => return Ok(StepOutput::go(Verdict::Tools)),
-                Group::Stopped => return self.stop(context, workspace, reply, wrote).await,
+                Group::Stopped => return self.stop(context, workspace, reply, writes).await,
+            };
+            // What was written is kept in the same batch in which it is acknowledged: a sandbox that is lost before that
+            // leaves the call open, and it is told to the model as cut off.
+            if writes {
+                bodies.extend(self.checkpoint(context, workspace, reply).await?);
             }
-        }
-        if wrote {
-            let unless = context.journal.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
-            checkpoint(context, self.blobs.as_ref(), workspace, reply.call.turn, unless).await?;
+            context.journal.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
-        let closing = std::mem::take(&mut context.closing);
-        context.journal.append(closing).await.map_err(StepError::from)?;
-        context.closing = stuck::nudge(context.journal.state(), context.journal.events());
+        context.closing.extend(stuck::nudge(context.journal.state(), context.journal.events()));
         self.ask(context, questions).await.map_err(Lost::Step)
     }
 
@@ -190,7 +182,7 @@ impl ExecuteTool {
         let runner = RunTool { context, workspace, limits: &self.limits, up_to: context.time_left() - RESERVE / 2 };
         let started = context.common.clock.now();
         let work = futures_util::future::join_all(group.iter().map(|call| runner.run(call)));
-        let outcomes = match context.until_cancelled(work).await.map_err(StepError::from)? {
+        let outcomes = match context.until_cancelled(work).await {
             Watched::Done(outcomes) => outcomes,
             Watched::Stopped => {
                 for call in &group {
@@ -245,16 +237,25 @@ impl ExecuteTool {
         context: &mut Context,
         workspace: &Workspace,
         reply: &ReplyState,
-        wrote: bool,
+        writes: bool,
     ) -> Result<StepOutput, Lost> {
         let output = stopped(context).await?;
         let cancel = context.journal.state().run().and_then(|run| run.cancel.clone());
-        if wrote && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
-            let unless = context.journal.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
-            checkpoint(context, self.blobs.as_ref(), workspace, reply.call.turn, unless).await?;
+        if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
+            context.closing = self.checkpoint(context, workspace, reply).await?;
             return Ok(StepOutput::go(Verdict::Publish));
         }
         Ok(output)
+    }
+
+    async fn checkpoint(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        reply: &ReplyState,
+    ) -> Result<Vec<EventBody>, Lost> {
+        let unless = context.journal.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
+        checkpoint(context, self.blobs.as_ref(), workspace, reply.call.turn, unless).await
     }
 
     /// After everything else the user is asked, when the reply asks.
@@ -319,10 +320,17 @@ fn refusal(call: &OpenCall, output: &str) -> ToolAnswered {
     }
 }
 
-/// Whether this very question waited before and nobody answered.
+/// Whether this very question waited before and nobody answered in time.
 fn unanswered_before(context: &Context, call: &OpenCall) -> bool {
-    context.journal.events().iter().any(|event| {
-        matches!(&event.body, EventBody::WaitStarted(started)
-            if matches!(&started.reason, WaitReason::Question { call: asked, .. } if *asked == call.id))
-    })
+    let mut asked = false;
+    for event in context.journal.events() {
+        match &event.body {
+            EventBody::WaitStarted(started) => {
+                asked = matches!(&started.reason, WaitReason::Question { call: other, .. } if *other == call.id);
+            }
+            EventBody::WaitEnded(ended) if asked && ended.outcome == WaitOutcome::Expired => return true,
+            _ => {}
+        }
+    }
+    false
 }

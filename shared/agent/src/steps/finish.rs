@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use domain::ending::{ended_bodies, root_span};
 use domain::ports::{Sandboxes, Workflows};
 use domain::{
-    ErrorCode, ExecutionName, RunStarted, SandboxTerminated, ScoreRecorded, ScoreSource, Status, Step, StepError,
-    StepOutput, Terminal, Verdict, WorkflowState,
+    ErrorCode, ExecutionName, Journal, JournalError, RunNumber, RunStarted, SandboxTerminated, ScoreRecorded,
+    ScoreSource, Status, Step, StepError, StepOutput, Terminal, Verdict, WorkflowState,
 };
 
-use super::StepHandler;
+use super::{Common, StepHandler};
 use crate::context::Context;
 
 /// The step `finish`.
@@ -38,37 +38,36 @@ impl StepHandler for Finish {
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(ended_bodies(context.journal.state(), status, failure.as_ref()));
         context.journal.append(bodies).await?;
-        let now = context.common.clock.now();
-        if let Some(span) = root_span(context.journal.state(), context.input.run, now) {
-            context.common.traces.emit(span);
-        }
-        if matches!(status, Status::Done | Status::Nothing) {
-            self.go_on_with_messages(context).await?;
-        }
+        let (common, run) = (context.common.clone(), context.input.run);
+        self.after_end(&common, &mut context.journal, run).await?;
         Ok(StepOutput::go(verdict))
     }
-}
 
-impl Finish {
-    /// A message that arrived while the run was ending starts the next run.
-    async fn go_on_with_messages(&self, context: &mut Context) -> Result<(), StepError> {
-        context.journal.refresh().await?;
-        let state = context.journal.state();
+    /// Closes the root span, and starts the next run when something was said while this one came to its end.
+    ///
+    /// A crash between the last event and this leads here again. The span then has the same id, and readers keep the first.
+    async fn after_end(&self, common: &Common, journal: &mut Journal, run: RunNumber) -> Result<(), StepError> {
+        if let Some(span) = root_span(journal.state(), run, common.clock.now()) {
+            common.traces.emit(span);
+        }
+        journal.refresh().await?;
+        let state = journal.state();
+        let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
         let seen = state.main.last_reply().map(|reply| reply.up_to);
-        if state.last_user_message <= seen || state.run().map(|run| run.number) != Some(context.input.run) {
+        let latest = state.run().map(|run| run.number);
+        if !ended_well || state.last_user_message <= seen || latest != Some(run) {
             return Ok(());
         }
-        let root_span_id = context.common.ids.span();
-        let limits = context.session()?.request.limits;
-        let mut journal = domain::Journal::open(
-            Arc::clone(&context.common.log),
-            Arc::clone(&context.common.clock),
-            &context.input.session_id,
-        )
-        .await?;
-        let run = journal.start_run(RunStarted { root_span_id, limits }, Vec::new()).await?;
-        let execution = ExecutionName { session: context.input.session_id.clone(), run };
-        Ok(self.workflows.start(&execution).await?)
+        let limits = state.session.as_ref().map(|session| session.request.limits).unwrap_or_default();
+        let session = journal.session_id().clone();
+        let unfenced = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &session).await;
+        let started = RunStarted { root_span_id: common.ids.span(), limits };
+        match unfenced?.start_run(started, Vec::new()).await {
+            Ok(next) => Ok(self.workflows.start(&ExecutionName { session, run: next }).await?),
+            // Somebody else was faster.
+            Err(JournalError::Illegal(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

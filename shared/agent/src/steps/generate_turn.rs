@@ -17,8 +17,8 @@ use crate::model_call::{Called, Frame, ModelCaller, unusable};
 use crate::stuck;
 use crate::wait;
 
-/// So often in a row the model is told to go on.
-const MOST_NUDGES: u32 = 3;
+/// So many replies in a row may come to no end.
+const MOST_CUT: usize = 3;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
 const LONGEST_SHOWN: usize = 4000;
@@ -36,6 +36,9 @@ impl StepHandler for GenerateTurn {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        if !context.journal.state().has_approved_plan() {
+            return Ok(StepOutput::go(Verdict::Plan));
+        }
         if let Some(verdict) = settled(context.journal.state()) {
             return Ok(StepOutput::go(verdict));
         }
@@ -71,20 +74,8 @@ pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
     let finished = state
         .main
         .last()
-        .is_some_and(|turn| turn.reply.as_ref().is_some_and(|reply| reply.calls.is_empty() && ends_work(&reply.stop)));
+        .is_some_and(|turn| turn.reply.as_ref().is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work()));
     (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
-}
-
-/// Whether a reply without tool calls means that the work is done.
-fn ends_work(stop: &StopReason) -> bool {
-    match stop {
-        StopReason::EndTurn | StopReason::StopSequence | StopReason::Other(_) => true,
-        StopReason::ToolUse
-        | StopReason::MaxTokens
-        | StopReason::PauseTurn
-        | StopReason::Refusal
-        | StopReason::ModelContextWindowExceeded => false,
-    }
 }
 
 /// The answer of a step that was told to stop: cancelled, or stale.
@@ -139,6 +130,11 @@ impl GenerateTurn {
                 ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
             }
         }
+        let goes_on = calls == 0 && !reply.stop.ends_work() && unusable(reply).is_none();
+        if goes_on {
+            // In the same batch: without it the next turn would have nothing to say.
+            events.push(nudge(&reply.stop).into());
+        }
         context.journal.append(events).await?;
         if let Some(error) = unusable(reply) {
             return Err(error);
@@ -147,25 +143,37 @@ impl GenerateTurn {
         if calls > 0 {
             return Ok(StepOutput::go(Verdict::Tools));
         }
-        if ends_work(&reply.stop) {
-            context.journal.refresh().await?;
-            let seen = context.journal.state().main.last().map(|turn| turn.up_to);
-            let unseen = context.journal.state().last_user_message > seen;
-            return Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }));
+        if goes_on {
+            let cut = context.journal.state().main.cut_in_a_row();
+            if cut > MOST_CUT {
+                let reason = format!("{cut} replies in a row came to no end and called no tool");
+                return wait::begin(context, WaitReason::Stuck { reason }).await;
+            }
+            return Ok(StepOutput::go(Verdict::Turn));
         }
-        // Cut by its length, or paused: it is told to go on.
-        let nudges = context.journal.state().run().map_or(0, |run| run.nudges);
-        if nudges >= MOST_NUDGES {
-            let reason = format!("{nudges} replies in a row were cut by their length without a tool call");
-            return wait::begin(context, WaitReason::Stuck { reason }).await;
-        }
-        let text = "Your reply was cut because it was too long. Go on in smaller pieces: write long files in several \
-                    steps, and use the tools."
-            .to_owned();
-        let nudge = UserMessage { conversation: Conversation::Main, author: Author::Nudge, text, answers: None };
-        context.closing.push(nudge.into());
-        Ok(StepOutput::go(Verdict::Turn))
+        context.journal.refresh().await?;
+        let seen = context.journal.state().main.last().map(|turn| turn.up_to);
+        let unseen = context.journal.state().last_user_message > seen;
+        Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
+}
+
+/// What the model is told when its reply came to no end.
+fn nudge(stop: &StopReason) -> UserMessage {
+    let text = match stop {
+        StopReason::MaxTokens => {
+            "Your reply was cut because it was too long. Go on in smaller pieces: write long files in several steps, and \
+             use the tools."
+        }
+        StopReason::EndTurn
+        | StopReason::ToolUse
+        | StopReason::StopSequence
+        | StopReason::PauseTurn
+        | StopReason::Refusal
+        | StopReason::ModelContextWindowExceeded
+        | StopReason::Other(_) => "Go on.",
+    };
+    UserMessage { conversation: Conversation::Main, author: Author::Nudge, text: text.to_owned(), answers: None }
 }
 
 /// What the run has used so far.

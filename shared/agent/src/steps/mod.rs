@@ -17,8 +17,8 @@ use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, Journal, JournalError, Keep, Masker, Span, SpanKind, SpanOutcome, Status, Step, StepError,
-    StepFailed, StepFinished, StepInput, StepOutput, Verdict,
+    ErrorCode, EventBody, Journal, JournalError, Keep, Masker, RunNumber, Span, SpanKind, SpanOutcome, Status, Step,
+    StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
 };
 use jiff::Timestamp;
 
@@ -62,6 +62,11 @@ pub trait StepHandler: Send + Sync {
 
     /// Does the step's work, or as much of it as fits before the deadline.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
+
+    /// Does what follows the last event of a run. May be repeated. Only `finish` has any.
+    async fn after_end(&self, _common: &Common, _journal: &mut Journal, _run: RunNumber) -> Result<(), StepError> {
+        Ok(())
+    }
 }
 
 /// Invokes a step: what a function's handler and the local engine call.
@@ -75,8 +80,11 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
-    let journal = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &input.session_id).await?;
-    if let Some(answer) = settled_answer(&journal, &input, step) {
+    let mut journal = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &input.session_id).await?;
+    if let Some(answer) = settled_answer(&journal, &input, step, started) {
+        if answer.verdict.ends() && step == Step::Finish {
+            handler.after_end(common, &mut journal, input.run).await?;
+        }
         return Ok(answer);
     }
     let span = common.ids.span();
@@ -103,11 +111,23 @@ pub async fn invoke(
     result
 }
 
-/// The answer that needs no work: the run is over, or is to be cancelled.
-fn settled_answer(journal: &Journal, input: &StepInput, step: Step) -> Option<StepOutput> {
+/// The answer that needs no work: the run is over or is to end, or a person is asked already.
+fn settled_answer(journal: &Journal, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
     let run = journal.state().run_number(input.run)?;
     if let Some(finished) = &run.finished {
         return Some(StepOutput::go(finished.status.verdict().unwrap_or(Verdict::Failed)));
+    }
+    let works = match step {
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
+        Step::AwaitUser | Step::OpenPr | Step::Finish => false,
+    };
+    if run.rejected && (works || step == Step::OpenPr) {
+        return Some(StepOutput::go(Verdict::Rejected));
+    }
+    // An earlier attempt asked, and its answer to the workflow was lost.
+    if let Some(wait) = journal.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
+        let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
+        return Some(StepOutput::await_user(left));
     }
     let cancel = run.cancel.as_ref()?;
     let goes_on = match step {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::commands::after_wait;
 use domain::ports::{
     Blobs, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, text_of,
 };
@@ -49,6 +50,9 @@ impl StepHandler for OpenPr {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if context.journal.state().wait.is_some() {
             context.journal.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
+        } else if let Some(outcome) = answered_meanwhile(context) {
+            // The answer and the end of the wait crossed each other; the answer counts.
+            return Ok(StepOutput::go(after_wait(outcome, context.journal.state())));
         }
         let expired = expired(context);
         let run = current_run(context)?;
@@ -57,6 +61,10 @@ impl StepHandler for OpenPr {
             return self.deliver(context, run.base_moves >= MOST_BASE_MOVES, expired).await;
         }
         let Some((checkpoint, changes)) = self.change(context).await? else {
+            if let Some(checkpoint) = self.latest(context).await?.filter(|latest| !latest.content.skipped.is_empty()) {
+                // Nothing of it may be published; that is said, not passed over.
+                context.journal.append(vec![collected(&checkpoint, &Changeset::default()).into()]).await?;
+            }
             return Ok(StepOutput::go(if run.cancel.is_some() {
                 Verdict::Cancelled
             } else if expired {
@@ -69,6 +77,10 @@ impl StepHandler for OpenPr {
         if run.changeset.is_none() {
             context.journal.append(vec![collected(&checkpoint, &changes).into()]).await?;
         }
+        if checkpoint.content.base != base.commit {
+            // It was measured against another base, and would take back what came in between.
+            return Ok(StepOutput::go(Verdict::Prepare));
+        }
         let moved = match self.look_at_base(context, &base, &changes, &run).await? {
             BaseCheck::Conflicts(head) if run.base_moves < MOST_BASE_MOVES && run.cancel.is_none() && !expired => {
                 let detail = Some("the base branch changed files that this change changes too".to_owned());
@@ -79,7 +91,7 @@ impl StepHandler for OpenPr {
             BaseCheck::Conflicts(_) => true,
             BaseCheck::Fits => false,
         };
-        if let Some(later) = self.publish(context, &base, changes).await? {
+        if let Some(later) = self.publish(context, &base, changes, moved).await? {
             return Ok(later);
         }
         self.deliver(context, moved, expired).await
@@ -111,11 +123,15 @@ impl OpenPr {
 
     /// The change, checked; none when nothing differs.
     async fn change(&self, context: &Context) -> Result<Option<(Checkpoint, Changeset)>, StepError> {
-        let Some(latest) = &context.journal.state().checkpoint else { return Ok(None) };
-        let checkpoint =
-            Checkpoint::fetch(self.blobs.as_ref(), context.journal.session_id(), &latest.blob.sha256).await?;
+        let Some(checkpoint) = self.latest(context).await? else { return Ok(None) };
         let changes = checkpoint.changeset()?;
         Ok((!changes.is_empty()).then_some((checkpoint, changes)))
+    }
+
+    async fn latest(&self, context: &Context) -> Result<Option<Checkpoint>, StepError> {
+        let Some(latest) = &context.journal.state().checkpoint else { return Ok(None) };
+        let session = context.journal.session_id();
+        Ok(Some(Checkpoint::fetch(self.blobs.as_ref(), session, &latest.blob.sha256).await?))
     }
 
     async fn look_at_base(
@@ -132,6 +148,8 @@ impl OpenPr {
         let head = self.forge.branch_head(&base.repository, &base.branch);
         let head = context.spanned("forge branch_head", head).await?;
         match (&base.commit, head) {
+            // On a follow-up the base is our own branch: whoever moved it has to be built upon.
+            (Some(from), Some(to)) if *from != to && is_own(context, base) => Ok(BaseCheck::Conflicts(to)),
             (Some(from), Some(to)) if *from != to => {
                 let changed = self.forge.changed_paths(&base.repository, from, &to);
                 let changed = context.spanned("forge changed_paths", changed).await?;
@@ -149,8 +167,9 @@ impl OpenPr {
         context: &mut Context,
         base: &Base,
         changes: Changeset,
+        moved: bool,
     ) -> Result<Option<StepOutput>, StepError> {
-        let publication = self.publication(context, base, changes).await?;
+        let publication = self.publication(context, base, changes, moved).await?;
         loop {
             let published = self.forge.publish(&base.repository, &publication);
             match context.spanned("forge publish", published).await {
@@ -180,6 +199,7 @@ impl OpenPr {
         context: &mut Context,
         base: &Base,
         changes: Changeset,
+        moved: bool,
     ) -> Result<Publication, StepError> {
         if current_run(context)?.publishing.is_none() {
             let state = context.journal.state();
@@ -187,8 +207,8 @@ impl OpenPr {
             let masker = &context.common.masker;
             let title = masker.mask(&words::title(state)).into_owned();
             let message = masker.mask(&words::commit_message(state, &title, &session)).into_owned();
-            // On a follow-up the base is our own branch, and it goes on there.
-            let own = state.branch.as_ref().filter(|own| own.branch == base.branch);
+            // On a follow-up the base is our own branch, and it goes on there, unless others keep moving it.
+            let own = state.branch.as_ref().filter(|own| own.branch == base.branch && !moved);
             let branch = match own {
                 Some(own) => own.branch.clone(),
                 None => {
@@ -273,6 +293,10 @@ impl OpenPr {
     }
 }
 
+fn is_own(context: &Context, base: &Base) -> bool {
+    context.journal.state().branch.as_ref().is_some_and(|own| own.branch == base.branch)
+}
+
 fn base(context: &Context) -> Result<Base, StepError> {
     context.journal.state().base.clone().ok_or_else(|| internal("there is a change but no base"))
 }
@@ -289,6 +313,21 @@ fn expired(context: &Context) -> bool {
         _ => None,
     });
     last == Some(WaitOutcome::Expired)
+}
+
+/// The answer to a wait that nothing has followed yet: this step came by the wait's time-out all the same.
+fn answered_meanwhile(context: &Context) -> Option<WaitOutcome> {
+    for event in context.journal.events().iter().rev().filter(|event| event.run == context.input.run) {
+        match &event.body {
+            EventBody::WaitEnded(ended) => {
+                let answered = !matches!(ended.outcome, WaitOutcome::Expired | WaitOutcome::Cancelled);
+                return answered.then_some(ended.outcome);
+            }
+            EventBody::StepStarted(started) if !matches!(started.step, Step::OpenPr | Step::AwaitUser) => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 fn overlaps(changes: &Changeset, changed: &[WorkspacePath]) -> bool {

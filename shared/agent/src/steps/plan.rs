@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::ports::Sandboxes;
-use domain::state::SessionState;
 use domain::{
     Approver, Author, BudgetExhausted, ContentBlock, Conversation, DecisionRecorded, ErrorCode, EventBody, ModelReply,
     PlanApproval, PlanApproved, PlanCreated, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource, Step, StepError,
@@ -48,7 +47,7 @@ impl StepHandler for Plan {
             }
             return follow(context, id, content).await;
         }
-        if context.journal.state().survey.is_none() || !opened(context.journal.state()) {
+        if context.journal.state().survey.is_none() || !opened(context) {
             let Some(workspace) = Workspace::of(context.journal.state(), &self.sandboxes) else {
                 return Ok(StepOutput::go(Verdict::Prepare));
             };
@@ -78,8 +77,11 @@ impl StepHandler for Plan {
     }
 }
 
-fn opened(state: &SessionState) -> bool {
-    state.planning.last_message > domain::Seq(0)
+fn opened(context: &Context) -> bool {
+    context.journal.events().iter().any(|event| {
+        matches!(&event.body, EventBody::UserMessage(message)
+            if message.conversation == Conversation::Plan && message.author == Author::Brief)
+    })
 }
 
 impl Plan {
@@ -188,7 +190,8 @@ fn read_plan(reply: &ModelReply) -> Result<domain::Plan, String> {
     if !(0.0..=1.0).contains(&plan.confidence.value) {
         return Err("the confidence is not between 0 and 1".to_owned());
     }
-    Ok(domain::Plan { question: plan.question.filter(|question| !question.trim().is_empty()), ..plan })
+    let title = plan.title.split_whitespace().collect::<Vec<_>>().join(" ");
+    Ok(domain::Plan { title, question: plan.question.filter(|question| !question.trim().is_empty()), ..plan })
 }
 
 fn mask_plan(context: &Context, plan: &domain::Plan) -> Result<domain::Plan, StepError> {

@@ -10,7 +10,7 @@ use domain::ports::{
 };
 use domain::state::{Base, SessionState};
 use domain::{
-    Author, CloneProgress, CommitId, Conversation, ErrorCode, GitOperated, GitOperation, SandboxAttached,
+    Author, CloneProgress, CommitId, Conversation, ErrorCode, EventBody, GitOperated, GitOperation, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
 };
 
@@ -50,9 +50,10 @@ impl StepHandler for Prepare {
         if let Some(ready) = self.find_workspace(context).await? {
             return Ok(StepOutput::go(ready));
         }
-        let repository = match self.preflight(context).await {
-            Ok(repository) => repository,
-            Err(error) => return pause(error, Verdict::Prepare),
+        let repository = match context.until_cancelled(self.preflight(context)).await {
+            Watched::Done(Ok(repository)) => repository,
+            Watched::Done(Err(error)) => return pause(error, Verdict::Prepare),
+            Watched::Stopped => return stopped(context).await,
         };
         let made = context.journal.state().sandboxes;
         if made >= MOST_SANDBOXES {
@@ -69,8 +70,10 @@ impl StepHandler for Prepare {
             Cloned::CutOff => return self.lost(context, &workspace, "the clone was cut off").await,
             Cloned::Stopped => return stopped(context).await,
         }
-        self.restore(context, &workspace, &repository).await?;
-        context.journal.append(vec![SandboxAttached { sandbox: workspace.id.clone() }.into()]).await?;
+        // In one batch: a workspace that is in use has its checkpoint measured against its own base.
+        let mut bodies = self.restore(context, &workspace, &repository).await?;
+        bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
+        context.journal.append(bodies).await?;
         Ok(StepOutput::go(due(context.journal.state())))
     }
 }
@@ -83,7 +86,7 @@ fn due(state: &SessionState) -> Verdict {
     if state.run().is_some_and(|run| run.publishing.is_some()) {
         return Verdict::Publish;
     }
-    if state.plan.as_ref().is_none_or(|plan| plan.approved.is_none()) {
+    if !state.has_approved_plan() {
         return Verdict::Plan;
     }
     settled(state).unwrap_or(Verdict::Turn)
@@ -177,7 +180,7 @@ impl Prepare {
         let mut told = String::new();
         let exit = loop {
             let waiting = self.sandboxes.wait(&workspace.id, &exec.id, PROGRESS_INTERVAL);
-            let state = match context.until_cancelled(waiting).await? {
+            let state = match context.until_cancelled(waiting).await {
                 Watched::Done(state) => state?,
                 Watched::Stopped => {
                     self.sandboxes.kill(&workspace.id, &exec.id).await?;
@@ -228,16 +231,17 @@ impl Prepare {
     /// Lays the checkpoint over the fresh checkout.
     async fn restore(
         &self,
-        context: &mut Context,
+        context: &Context,
         workspace: &Workspace,
         repository: &Repository,
-    ) -> Result<(), StepError> {
-        let Some(latest) = context.journal.state().checkpoint.clone() else { return Ok(()) };
+    ) -> Result<Vec<EventBody>, StepError> {
+        let Some(latest) = context.journal.state().checkpoint.clone() else { return Ok(Vec::new()) };
         let checkpoint =
             Checkpoint::fetch(self.blobs.as_ref(), context.journal.session_id(), &latest.blob.sha256).await?;
         let now = context.journal.state().base.as_ref().and_then(|base| base.commit.clone());
         if checkpoint.content.base == now {
-            return Ok(workspace.restore(context, &checkpoint.content).await?);
+            workspace.restore(context, &checkpoint.content).await?;
+            return Ok(Vec::new());
         }
         let changes = checkpoint.changeset()?;
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
@@ -249,11 +253,13 @@ impl Prepare {
         let moved = checkpoint_moved(&context.journal.state().base, &conflicts);
         let text =
             UserMessage { conversation: Conversation::Main, author: Author::Conflict, text: moved, answers: None };
-        if !conflicts.is_empty() {
-            context.journal.append(vec![text.into()]).await?;
-        }
         // The change is measured against the new base from here on.
-        crate::workspace::checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await
+        let mut bodies =
+            crate::workspace::checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await?;
+        if !conflicts.is_empty() {
+            bodies.push(text.into());
+        }
+        Ok(bodies)
     }
 
     async fn lost(&self, context: &mut Context, workspace: &Workspace, reason: &str) -> Result<StepOutput, StepError> {

@@ -1,18 +1,19 @@
 # Runs one command of the model. The command comes on standard input, so that it never stands on a command line.
 # $1 is the directory that outlives the call; working directory and exported variables are kept there. $2 is -o or +o, for
-# pipefail.
-state="$1/shell"
-command="$(cat; printf x)"
-command="${command%x}"
-exec </dev/null
-if [ -f "$state" ]; then . "$state" >/dev/null 2>&1; fi
-__keep() {
-  local status=$?
+# pipefail. The names used here are reserved, because the command shares them: what it calls its variables is its own affair.
+if [ -f "$1/shell" ]; then . "$1/shell" >/dev/null 2>&1; fi
+__backspace_keep() {
+  set -- "$?" "$1"
+  set +a +e +u
   trap - EXIT
-  { declare -px; printf 'cd -- %q\n' "$PWD"; } >"$state.new" 2>/dev/null && mv -f -- "$state.new" "$state"
-  exit "$status"
+  unset __backspace_command
+  { declare -px; printf 'cd -- %q\n' "$PWD"; } 2>/dev/null >|"$2.new" && mv -f -- "$2.new" "$2"
+  exit "$1"
 }
-trap __keep EXIT
+__backspace_command="$(cat; printf x)"
+__backspace_command="${__backspace_command%x}"
+exec </dev/null
+trap "__backspace_keep $(printf %q "$1/shell")" EXIT
 set "$2" pipefail
 set --
-eval "$command"
+eval "$__backspace_command"

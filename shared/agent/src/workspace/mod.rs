@@ -86,6 +86,8 @@ impl Workspace {
 
     /// Writes that the sandbox is gone and answers what comes next.
     pub(crate) async fn lost(&self, context: &mut Context, reason: String) -> Result<StepOutput, StepError> {
+        // What was to be acknowledged may be gone with it.
+        context.closing.clear();
         let lost = SandboxLost { sandbox: self.id.clone(), reason };
         context.journal.append(vec![lost.into()]).await?;
         Ok(StepOutput::go(Verdict::Prepare))
@@ -174,15 +176,16 @@ impl Workspace {
     }
 }
 
-/// Keeps the difference between workspace and base commit, when it is another than the last one.
+/// Keeps the difference between workspace and base commit, when it is another than the last one. The events that say so are
+/// still to be appended.
 pub(crate) async fn checkpoint(
-    context: &mut Context,
+    context: &Context,
     blobs: &dyn Blobs,
     workspace: &Workspace,
     turn: TurnNumber,
     unless: Option<Digest256>,
-) -> Result<(), StepError> {
-    let Some(content) = workspace.collect(context, unless).await? else { return Ok(()) };
+) -> Result<Vec<EventBody>, Lost> {
+    let Some(content) = workspace.collect(context, unless).await? else { return Ok(Vec::new()) };
     let session = context.journal.session_id().clone();
     let before = match &context.journal.state().checkpoint {
         Some(latest) => Checkpoint::fetch(blobs, &session, &latest.blob.sha256).await?.content.changes,
@@ -199,8 +202,7 @@ pub(crate) async fn checkpoint(
         }
         .into(),
     );
-    context.closing.extend(bodies);
-    Ok(())
+    Ok(bodies)
 }
 
 /// The files in which two checkpoints differ.

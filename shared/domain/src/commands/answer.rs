@@ -2,9 +2,9 @@
 
 use crate::state::SessionState;
 use crate::{
-    Approver, Author, BudgetExtended, CallId, Conversation, EventBody, LONGEST_PROMPT, Limits, MicroDollars, Payload,
-    PlanApproved, PlanId, PlanRejected, RunNumber, SessionId, ToolAnswered, ToolOutcome, UserMessage, WaitEnded,
-    WaitOutcome, WaitReason,
+    Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal, LONGEST_PROMPT, Limits,
+    MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, RunNumber, RunStarted, SessionId, ToolAnswered,
+    ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason,
 };
 
 use super::{CommandError, Desk, execution};
@@ -15,20 +15,41 @@ use super::{CommandError, Desk, execution};
 /// made again with it; a finished session starts its next run with it. Answers the number of the run it goes to.
 pub async fn message(desk: &Desk, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
     let text = check_text(desk, text)?;
-    let mut journal = desk.journal(session).await?;
-    if journal.state().status().is_some_and(crate::Status::is_terminal) {
-        let root_span_id = desk.ids.span();
-        let limits = journal.state().session.as_ref().map_or_else(Limits::default, |session| session.request.limits);
-        let started = crate::RunStarted { root_span_id, limits };
-        let run = journal.start_run(started, vec![said(Conversation::Main, &text, None)]).await?;
-        let execution = crate::ExecutionName { session: session.clone(), run };
-        desk.workflows.start(&execution).await?;
-        return Ok(run);
+    // A run may end, or the next one begin, while this is written; then it goes to the run that is there by then.
+    let mut tries = 0;
+    loop {
+        let journal = desk.journal(session).await?;
+        let over = journal.state().status().is_some_and(crate::Status::is_terminal);
+        let said = if over { start_with(desk, journal, &text).await } else { say(desk, journal, &text).await };
+        tries += 1;
+        match said {
+            Err(CommandError::Conflict(_)) if tries < MOST_TRIES => {}
+            other => return other,
+        }
     }
+}
+
+/// So often a message finds that the run it was meant for is over by now.
+const MOST_TRIES: u32 = 5;
+
+/// Starts the next run of a finished session with a message.
+async fn start_with(desk: &Desk, mut journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
+    let state = journal.state();
+    let limits = state.session.as_ref().map_or_else(Limits::default, |session| session.request.limits);
+    // Without a plan that was approved it is the plan that has to be made (again).
+    let conversation = if state.has_approved_plan() { Conversation::Main } else { Conversation::Plan };
+    let started = RunStarted { root_span_id: desk.ids.span(), limits };
+    let run = journal.start_run(started, vec![said(conversation, text, None)]).await?;
+    let session = journal.session_id().clone();
+    desk.workflows.start(&ExecutionName { session, run }).await?;
+    Ok(run)
+}
+
+async fn say(desk: &Desk, mut journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
     let mut outcome = None;
     journal
         .decide(|state| {
-            let (bodies, ended) = message_bodies(state, &text);
+            let (bodies, ended) = message_bodies(state, text);
             outcome = ended;
             Ok::<_, CommandError>(bodies)
         })

@@ -83,8 +83,9 @@ impl Desk {
     /// Completes the task that waits for `outcome`, if one does.
     async fn complete(&self, state: &SessionState, outcome: WaitOutcome) -> Result<(), Unavailable> {
         let (Some(session), Some(run)) = (&state.session, state.run()) else { return Ok(()) };
-        if let Some(token) = self.sessions.take_token(&session.id, run.number).await? {
+        if let Some(token) = self.sessions.token(&session.id, run.number).await? {
             self.workflows.complete(&token, &StepOutput::go(after_wait(outcome, state))).await?;
+            self.sessions.clear_token(&session.id, run.number).await?;
         }
         Ok(())
     }
@@ -94,8 +95,8 @@ impl Desk {
 pub fn after_wait(outcome: WaitOutcome, state: &SessionState) -> Verdict {
     match outcome {
         WaitOutcome::Approved | WaitOutcome::Answered => Verdict::Turn,
-        // A budget may run out before there is a plan.
-        WaitOutcome::Extended if state.plan.is_none() => Verdict::Plan,
+        // A budget may run out before there is a plan that counts.
+        WaitOutcome::Extended if !state.has_approved_plan() => Verdict::Plan,
         WaitOutcome::Extended => Verdict::Turn,
         WaitOutcome::PlanAnswered => Verdict::Plan,
         WaitOutcome::Rejected => Verdict::Rejected,

@@ -21,8 +21,8 @@ pub struct Start {
 
 /// Admits a session and starts its first run.
 ///
-/// The record comes first, then the log, then the workflow: a crash leaves at most a session that `reconcile` finishes
-/// starting or ends.
+/// The log comes first, then the record, then the workflow. A crash before the record leaves a log that nobody was told of and
+/// nothing points to; after it, `reconcile` finishes starting.
 pub async fn start(desk: &Desk, start: Start) -> Result<Session, CommandError> {
     let now = desk.clock.now();
     let mut request = start.request;
@@ -47,9 +47,6 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Session, CommandError> {
         cost: MicroDollars::default(),
         pr_url: None,
     };
-    if !desk.sessions.create(&session, &summary).await? {
-        return Err(CommandError::Conflict(format!("there is a session {} already", session.id)));
-    }
     let root = session.trace.root_span_id.clone();
     let bodies = [
         SessionCreated { session: session.clone() }.into(),
@@ -72,6 +69,7 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Session, CommandError> {
         crate::ports::AppendError::Conflict => CommandError::Conflict("the session's log exists already".to_owned()),
         crate::ports::AppendError::Unavailable(unavailable) => CommandError::Unavailable(unavailable),
     })?;
+    desk.sessions.create(&session, &summary).await?;
     desk.workflows.start(&ExecutionName { session: session.id.clone(), run: RunNumber(1) }).await?;
     Ok(session)
 }

@@ -94,11 +94,23 @@ pub struct ModelRetrying {
     pub call: CallKey,
     /// Why.
     pub reason: String,
+    /// Whether it failed, or was told to wait.
+    pub cause: RetryCause,
     /// When the next try is made, in seconds from now.
     pub in_seconds: u64,
     /// The limit for the next reply, when it is to be shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_max_tokens: Option<u32>,
+}
+
+/// Why a call is made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryCause {
+    /// It broke off.
+    Failure,
+    /// The service asked for a pause.
+    Pause,
 }
 
 /// Text of the model for the user, masked.

@@ -97,6 +97,18 @@ pub enum StopReason {
     Other(String),
 }
 
+impl StopReason {
+    /// Whether a reply without tool calls that stops so means that the work is done.
+    pub fn ends_work(&self) -> bool {
+        match self {
+            Self::EndTurn | Self::StopSequence | Self::Other(_) => true,
+            Self::ToolUse | Self::MaxTokens | Self::PauseTurn | Self::Refusal | Self::ModelContextWindowExceeded => {
+                false
+            }
+        }
+    }
+}
+
 /// Tokens of one reply. The whole input is the sum of the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -35,7 +35,8 @@ pub struct SessionSummary {
 /// The records of sessions: what is fixed about each, what lists show, and the handle of a waiting task.
 ///
 /// Contract: `create` fails softly (false) for an id that exists; a task token is encrypted where it is kept, is returned
-/// only by `take_token` of its run, and by that only once.
+/// only for its run. Whoever answers reads it, completes the task, and clears it last, so that a crash in between leaves a
+/// task that can still be answered.
 #[async_trait]
 pub trait Sessions: Send + Sync {
     /// Adds a session; false when there is one of that id.
@@ -61,6 +62,9 @@ pub trait Sessions: Send + Sync {
     /// Keeps the handle of a run's waiting task.
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable>;
 
-    /// Takes the handle of a run's waiting task.
-    async fn take_token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable>;
+    /// The handle of a run's waiting task.
+    async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable>;
+
+    /// Forgets the handle of a run's waiting task.
+    async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable>;
 }

@@ -1,7 +1,8 @@
 //! One conversation with the model, as its events tell it.
 
 use crate::{
-    Attempt, CallId, CallKey, Conversation, Event, EventBody, SandboxId, Seq, StopReason, ToolOutcome, TurnNumber,
+    Attempt, CallId, CallKey, Conversation, Event, EventBody, RetryCause, SandboxId, Seq, StopReason, ToolOutcome,
+    TurnNumber,
 };
 
 /// One conversation with the model.
@@ -74,6 +75,12 @@ impl ConversationState {
         self.last_reply().into_iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
     }
 
+    /// How many of the last replies, in a row, had no tool call and did not end the work either.
+    pub fn cut_in_a_row(&self) -> usize {
+        let replies = self.turns.iter().rev().filter_map(|turn| turn.reply.as_ref());
+        replies.take_while(|reply| reply.calls.is_empty() && !reply.stop.ends_work()).count()
+    }
+
     /// Whether there are messages that no reply has seen.
     pub fn has_unseen_messages(&self) -> bool {
         self.last_message > self.last_reply().map_or(Seq(0), |reply| reply.up_to)
@@ -112,7 +119,10 @@ impl ConversationState {
             EventBody::ModelRetrying(retrying) if retrying.call.conversation == which => {
                 if let Some(turn) = self.turn(retrying.call.turn) {
                     turn.next_max_tokens = retrying.next_max_tokens.or(turn.next_max_tokens);
-                    turn.failures += 1;
+                    match retrying.cause {
+                        RetryCause::Failure => turn.failures += 1,
+                        RetryCause::Pause => turn.failures = 0,
+                    }
                 }
             }
             EventBody::ModelReplied(replied) if replied.call.conversation == which => {

@@ -250,6 +250,11 @@ impl SessionState {
         }
     }
 
+    /// Whether there is a plan, and it may be carried out.
+    pub fn has_approved_plan(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.approved.is_some())
+    }
+
     /// The status of the latest run.
     pub fn status(&self) -> Option<Status> {
         self.run().map(|run| run.status)

@@ -69,8 +69,6 @@ pub struct RunState {
     pub base_moves: u32,
     /// How often the run was found going in circles.
     pub stuck: u32,
-    /// How often the model was reminded to go on.
-    pub nudges: u32,
     /// Whether its branch is published.
     pub published: bool,
     /// The last turn begun.
@@ -103,7 +101,6 @@ impl RunState {
             publishing: None,
             base_moves: 0,
             stuck: 0,
-            nudges: 0,
             published: false,
             last_turn: TurnNumber(0),
             finished: None,
@@ -174,11 +171,6 @@ impl RunState {
             EventBody::CancelRequested(cancel) => self.cancel = Some(cancel.clone()),
             EventBody::PlanRejected(rejected) => self.rejected = rejected.message.is_none(),
             EventBody::AgentStuck(_) => self.stuck += 1,
-            EventBody::UserMessage(message) => match message.author {
-                crate::Author::Nudge => self.nudges += 1,
-                crate::Author::User => self.nudges = 0,
-                crate::Author::Brief | crate::Author::Instructions | crate::Author::Conflict => {}
-            },
             EventBody::ChangesetCollected(collected) => self.changeset = Some(collected.clone()),
             EventBody::PublishStarted(started) => self.publishing = Some((started.clone(), event.at)),
             EventBody::GitOperated(operated) if operated.operation == GitOperation::BaseMoved => {
