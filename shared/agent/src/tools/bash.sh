@@ -7,13 +7,12 @@ __backspace_keep() {
   set +a +e +u
   trap - EXIT
   unset __backspace_command
-  { declare -px; printf 'cd -- %q\n' "$PWD"; } 2>/dev/null >|"$2.new" && mv -f -- "$2.new" "$2"
+  { declare -px; printf 'cd -- %q\n' "$PWD"; } 2>/dev/null >|"$2"
   exit "$1"
 }
-__backspace_command="$(cat; printf x)"
-__backspace_command="${__backspace_command%x}"
+__backspace_command=$(cat)
 exec </dev/null
-trap "__backspace_keep $(printf %q "$1/shell")" EXIT
+trap "__backspace_keep ${1@Q}/shell" EXIT
 set "$2" pipefail
 set --
 eval "$__backspace_command"
