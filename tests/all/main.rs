@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod claude;
 #[cfg(test)]
+mod contracts;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod first_defects;
 #[cfg(test)]
 mod laws;

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent::{Common, StepHandler, invoke};
-use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks};
+use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
 use domain::{ExecutionName, Step, StepInput, StepOutput, TaskToken, Unavailable};
 use serde_json::{Value, json};
 
-use crate::clock::{WallClock, random};
+use crate::clock::random;
 use crate::store::Store;
 
 const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
@@ -40,7 +40,12 @@ impl Engine {
     }
 
     /// An interpreter that calls `steps`.
-    pub fn interpreter(&self, common: Common, steps: Steps) -> Result<Interpreter, DefinitionRefused> {
+    pub fn interpreter(
+        &self,
+        common: Common,
+        steps: Steps,
+        time: Arc<dyn Time>,
+    ) -> Result<Interpreter, DefinitionRefused> {
         let machine = StateMachine::parse(DEFINITION, |name| {
             Step::ALL.into_iter().find(|step| placeholder(*step) == name).map(|step| step.name().to_owned())
         })
@@ -50,7 +55,7 @@ impl Engine {
         })?;
         let tasks = Arc::new(StepTasks { common, steps });
         let store = Arc::new(self.store.clone());
-        Ok(Interpreter::new("session", machine, tasks, store, Arc::new(WallClock), Arc::new(random)))
+        Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
     }
 
     /// Runs an execution from where it stands to its end.

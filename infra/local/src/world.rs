@@ -10,7 +10,7 @@ use agent::{
     AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Plan, Prepare, StepHandler, ToolLimits,
 };
 use anyhow::Context as _;
-use asl::Interpreter;
+use asl::{Interpreter, Time};
 use domain::commands::Desk;
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
 use domain::{Masker, Model, Session, Setup};
@@ -56,13 +56,17 @@ pub struct World {
 impl World {
     /// Makes the world that the settings describe. `tree` asks for spans to be kept for `--trace`.
     pub fn new(settings: Settings, keep_tree: KeepTree) -> anyhow::Result<Self> {
+        Self::with_program(settings, keep_tree, own_program()?)
+    }
+
+    /// The same where the program that is also supervisor and toolbox is another file than the one that runs.
+    pub fn with_program(settings: Settings, keep_tree: KeepTree, program: PathBuf) -> anyhow::Result<Self> {
         let home = &settings.home;
         let access = access_to_home(settings.containment);
         directory_with(home, access).with_context(|| format!("cannot use {}", home.display()))?;
         for (inner, access) in [("blobs", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", access)] {
             directory_with(&home.join(inner), access)?;
         }
-        let program = own_program()?;
         let mode = match settings.containment {
             Containment::Isolated => Mode::Isolated,
             Containment::Reduced => Mode::Reduced,
@@ -128,18 +132,29 @@ impl World {
 
     /// An interpreter of the workflow whose steps talk to the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
+        self.interpreter_over(Arc::new(self.store.clone()), Arc::new(WallClock), url, key)
+    }
+
+    /// The same over another event log and another time than the world's own.
+    pub fn interpreter_over(
+        &self,
+        log: Arc<dyn EventLog>,
+        time: Arc<dyn Time>,
+        url: &str,
+        key: SecretString,
+    ) -> anyhow::Result<Arc<Interpreter>> {
         let mut configuration = claude::Configuration::new(key)?;
         configuration.base_url = url.to_owned();
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
-            log: Arc::new(self.store.clone()) as Arc<dyn EventLog>,
+            log,
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
             masker: self.masker.clone(),
         };
-        Ok(Arc::new(self.engine.interpreter(common, self.steps(model))?))
+        Ok(Arc::new(self.engine.interpreter(common, self.steps(model), time)?))
     }
 
     fn steps(&self, model: Arc<dyn Model>) -> Steps {

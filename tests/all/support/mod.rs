@@ -3,7 +3,7 @@
 mod program;
 mod script;
 
-pub(crate) use program::{Home, Ran, contents, fixture, git, repository};
+pub(crate) use program::{Home, Ran, contents, fixture, git, program, repository};
 pub(crate) use script::{bash, ends, plan, script, tools};
 
 use domain::{

@@ -1,0 +1,5 @@
+//! One suite for each port, run against every implementation there is.
+
+mod blobs;
+mod sandboxes;
+mod sessions;
