@@ -225,6 +225,18 @@ fn what_cannot_begin_says_why_and_what_to_do() {
 }
 
 #[test]
+fn a_directory_of_somebody_else_is_not_taken_for_its_own() {
+    let home = Home::new().with("BACKSPACE_HOME", "photos");
+    let photos = home.beside("photos");
+    std::fs::create_dir(&photos).unwrap();
+    std::fs::write(photos.join("cat.jpg"), "").unwrap();
+    let before = std::fs::metadata(&photos).unwrap().permissions();
+    let refused = home.run(&["sessions", "list"]).expect_code(5);
+    assert!(refused.stderr.contains("it holds cat.jpg"), "{}", refused.stderr);
+    assert_eq!(std::fs::metadata(&photos).unwrap().permissions(), before);
+}
+
+#[test]
 fn a_repository_that_is_not_there_ends_the_run_as_failed_with_its_code() {
     let home = Home::new();
     let ran = home.code(&home.beside("nowhere"), "Do it.", &script(&[ends()]), &[]).expect_code(1);

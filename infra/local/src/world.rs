@@ -62,6 +62,7 @@ impl World {
     /// The same where the program that is also supervisor and toolbox is another file than the one that runs.
     pub fn with_program(settings: Settings, keep_tree: KeepTree, program: PathBuf) -> anyhow::Result<Self> {
         let home = &settings.home;
+        ensure_own(home)?;
         let access = access_to_home(settings.containment);
         directory_with(home, access).with_context(|| format!("cannot use {}", home.display()))?;
         for (inner, access) in [("blobs", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", access)] {
@@ -220,6 +221,25 @@ fn own_program() -> anyhow::Result<PathBuf> {
     let program = fs::read_link("/proc/self/exe").context("cannot find the program's own file")?;
     anyhow::ensure!(program.exists(), "the program's file was replaced while it runs; start it again");
     Ok(program)
+}
+
+/// Refuses a directory that holds something else: its permissions are about to be changed.
+fn ensure_own(home: &Path) -> anyhow::Result<()> {
+    let Ok(entries) = fs::read_dir(home) else { return Ok(()) };
+    let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    let ours = names.iter().any(|name| name == "backspace.db");
+    // Another process may be at its first start in it.
+    const OWN: [&str; 8] = [".env", "demo", "blobs", "locks", "forge", "sandboxes", "backspace.db", "key"];
+    let is_own = |name: &str| OWN.contains(&name) || name.starts_with("key.new-");
+    let foreign = names.iter().find(|name| !is_own(&name.to_string_lossy()));
+    match foreign.filter(|_| !ours) {
+        None => Ok(()),
+        Some(name) => anyhow::bail!(
+            "{} is not a directory of this program: it holds {}; name an empty or a new one in BACKSPACE_HOME",
+            home.display(),
+            name.to_string_lossy()
+        ),
+    }
 }
 
 /// Who may do what with the directory that holds everything: its owner only. Where the superuser runs commands without
