@@ -155,6 +155,20 @@ fn a_command_may_call_its_variables_as_it_likes() {
 }
 
 #[test]
+fn a_command_that_spoils_its_own_path_can_be_mended_by_the_next() {
+    let home = Home::new();
+    let turns = [
+        bash(
+            "mkdir bin; printf '#!/bin/sh\\necho hijacked\\n' > bin/cat; chmod +x bin/cat; export PATH=$PWD/bin:$PATH",
+        ),
+        bash("rm -r bin; export PATH=/usr/bin:/bin; echo mended"),
+        bash("echo x | cat"),
+    ];
+    let (_, outputs) = outputs(&home, &turns);
+    assert_eq!(outputs[1..], ["mended\n", "x\n"]);
+}
+
+#[test]
 fn what_cannot_be_published_is_named_even_when_nothing_else_changed() {
     let home = Home::new();
     let (ran, _) = outputs(&home, &[bash("head -c 30000000 /dev/zero > big.bin; ln -s /etc/passwd link")]);

@@ -220,3 +220,15 @@ fn an_empty_reply_does_not_spoil_the_conversation() {
     assert_eq!(status(&second), "nothing");
     assert_eq!(second.of_kind("model.replied").len(), 1);
 }
+
+#[test]
+fn a_cancel_counts_more_than_an_answer_that_nobody_acted_on() {
+    let home = Home::new();
+    let turns = [bash("echo two >> a.txt"), tools(&[("ask_user", json!({ "question": "Go on?" }))]), ends()];
+    let waits = run(&home, &script(&turns), &[]).expect_code(3);
+    let id = waits.session();
+    say(&home, &["message", &id, "yes", "--no-wait"]).expect_code(0);
+    let kept = say(&home, &["cancel", &id, "--keep-branch"]).expect_code(0);
+    assert_eq!(status(&kept), "cancelled");
+    assert_eq!(kept.of_kind("branch.published").len(), 1);
+}

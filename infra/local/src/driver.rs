@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use asl::Interpreter;
-use domain::commands::{CommandError, Reconciled};
+use domain::commands::Reconciled;
 use domain::ports::{Clock as _, EventLog as _, Sandboxes as _, Sessions as _};
-use domain::{ExecutionName, Journal, SessionId, Status};
+use domain::{ExecutionName, Journal, SandboxId, SessionId, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -92,42 +92,57 @@ fn is_waiting(journal: &Journal) -> bool {
         domain::EventBody::StepFinished(finished) => Some(finished.step),
         _ => None,
     });
-    state.wait.is_some() && step_done && last_step == Some(domain::Step::AwaitUser)
+    // A wait whose time is over goes on by itself: the workflow ends it.
+    let open = state.wait.as_ref().is_some_and(|wait| wait.deadline > WallClock.now());
+    open && step_done && last_step == Some(domain::Step::AwaitUser)
 }
 
 /// Puts in order what earlier processes left behind: sessions whose workflow ended without them, sandboxes of runs that are
-/// over. What another process drives is left alone.
+/// over. What another process drives is left alone; what cannot be put in order is named in the log and stands in nobody's way.
 pub(crate) async fn tidy_up(world: &World) -> anyhow::Result<()> {
-    let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
     for summary in world.store.list(None, None, MOST_SESSIONS).await? {
         if summary.status.is_terminal() {
             continue;
         }
-        let Some(_lock) = world.locks.take(&summary.id)? else { continue };
-        match domain::commands::reconcile(&desk, sandboxes, traces, &summary.id).await {
-            Ok(Reconciled::InOrder | Reconciled::Started | Reconciled::Answered) => {}
-            Ok(Reconciled::Ended) => {
-                let journal = open(world, &summary.id).await?;
-                if let Some(summary) = agent::summary_of(journal.state(), WallClock.now()) {
-                    world.store.update(&summary).await?;
-                }
-            }
-            // A session without a log: its creation was cut off before it was acknowledged.
-            Err(CommandError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
+        if let Err(error) = tidy_session(world, &summary.id).await {
+            tracing::warn!(session_id = %summary.id, %error, "the session could not be put in order");
         }
     }
     for sandbox in world.sandboxes.kept()? {
-        let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
-        let Ok(session) = session.parse::<SessionId>() else { continue };
-        let Some(_lock) = world.locks.take(&session)? else { continue };
-        let needed = match open(world, &session).await {
-            Ok(journal) => journal.state().sandbox.as_ref().is_some_and(|known| known.id == sandbox),
-            Err(_) => false,
-        };
-        if !needed {
-            world.sandboxes.terminate(&sandbox).await?;
+        if let Err(error) = tidy_sandbox(world, &sandbox).await {
+            tracing::warn!(%sandbox, %error, "the sandbox could not be removed");
         }
+    }
+    Ok(())
+}
+
+async fn tidy_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
+    let Some(_lock) = world.locks.take(session)? else { return Ok(()) };
+    let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
+    match domain::commands::reconcile(&desk, sandboxes, traces, session).await? {
+        Reconciled::InOrder | Reconciled::Started | Reconciled::Answered => {}
+        Reconciled::Ended => {
+            let journal = open(world, session).await?;
+            if let Some(summary) = agent::summary_of(journal.state(), WallClock.now()) {
+                world.store.update(&summary).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn tidy_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> {
+    let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
+    let session: SessionId = session.parse()?;
+    let Some(_lock) = world.locks.take(&session)? else { return Ok(()) };
+    let needed = match open(world, &session).await {
+        Ok(journal) => journal.state().sandbox.as_ref().is_some_and(|known| known.id == *sandbox),
+        // A log that cannot be read now may be readable to another version.
+        Err(error) if world.store.get(&session).await?.is_some() => return Err(error),
+        Err(_) => false,
+    };
+    if !needed {
+        world.sandboxes.terminate(sandbox).await?;
     }
     Ok(())
 }

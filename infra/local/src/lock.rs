@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use domain::SessionId;
 
@@ -23,6 +24,20 @@ impl Locks {
     pub fn new(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         Ok(Self { directory: directory.to_owned() })
+    }
+
+    /// Takes the lock of a session, waiting a moment for those who only look after it (lists, tidying up); none when another
+    /// process drives it.
+    pub async fn take_to_drive(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
+        const TRIES: u32 = 60;
+        const PAUSE: Duration = Duration::from_millis(50);
+        for _ in 0..TRIES {
+            if let Some(lock) = self.take(session)? {
+                return Ok(Some(lock));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(None)
     }
 
     /// Takes the lock of a session; none when another process has it.

@@ -69,14 +69,25 @@ fn lay_out(project: &Path) -> anyhow::Result<()> {
     git(&new, &["init", "--quiet", "--initial-branch=main", "--template="])?;
     git(&new, &["add", "--all"])?;
     git(&new, &["commit", "--quiet", "--message", SUBJECT])?;
-    clear(project)?;
-    if fs::rename(&new, project).is_err() {
-        // Another demonstration was faster.
-        clear(&new)?;
+    let old = project.with_extension(format!("old-{}", std::process::id()));
+    for _ in 0..MOST_TRIES {
+        if fs::rename(&new, project).is_ok() {
+            return Ok(());
+        }
+        if is_untouched(project) {
+            // Another demonstration was faster.
+            return clear(&new);
+        }
+        // Out of the way first, so that nothing half deleted is ever there. Somebody else may have done it.
+        let _ = fs::rename(project, &old);
+        clear(&old)?;
     }
-    ensure!(is_untouched(project), "{} cannot be laid out", project.display());
-    Ok(())
+    clear(&new)?;
+    anyhow::bail!("{} cannot be laid out", project.display())
 }
+
+/// So often the sample project is put in its place while others do the same.
+const MOST_TRIES: u32 = 20;
 
 const SUBJECT: &str = "Track stock in a small warehouse";
 

@@ -19,7 +19,7 @@ pub(super) async fn drive(
 ) -> anyhow::Result<Option<Stopped>> {
     let mut last = None;
     loop {
-        let Some(lock) = world.locks.take(session)? else { return Ok(last) };
+        let Some(lock) = world.locks.take_to_drive(session).await? else { return Ok(last) };
         let driving = driver::drive(world, interpreter, session);
         tokio::pin!(driving);
         let stopped = loop {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use domain::commands::{approve, cancel, extend, message, reject};
-use domain::ports::Sessions as _;
+use domain::ports::{SessionSummary, Sessions as _};
 use domain::{BudgetExtended, Keep, MicroDollars, PlanId, Seq, SessionId, Status, frame};
 use serde_json::json;
 
@@ -163,7 +163,10 @@ async fn go_on(
     let status = journal.state().status().context("the session has no run")?;
     let fixed = journal.state().session.clone().context("the session's log does not begin with it")?;
     if status.is_terminal() || drive.no_wait {
-        output.tell(&format!("The session is {status}."));
+        match status.is_terminal() {
+            true => output.tell(&format!("The session is {status}.")),
+            false => output.tell(&format!("Taken down. Go on with: backspace sessions resume {session}")),
+        }
         return Ok(if status.is_terminal() { ExitCode::of(Stopped::Ended(status)) } else { ExitCode::Done });
     }
     let model = Model::of(drive.script.as_deref()).await?;
@@ -174,14 +177,22 @@ async fn go_on(
     drive_and_conclude(world, &interpreter, &fixed, journal.state().tail, output).await
 }
 
+/// Whether a session waits for a person, who has not answered yet.
+async fn waits(world: &World, summary: &SessionSummary) -> bool {
+    if summary.status != Status::AwaitingUser {
+        return false;
+    }
+    driver::open(world, &summary.id).await.is_ok_and(|journal| journal.state().wait.is_some())
+}
+
 async fn list(world: &World, limit: usize, output: &Output) -> anyhow::Result<ExitCode> {
     let sessions = world.store.list(None, None, limit.clamp(1, 1000)).await?;
     for summary in &sessions {
         output.value(&serde_json::to_value(summary)?);
         let pull_request = summary.pr_url.as_deref().unwrap_or("-");
         // What nobody drives goes on only when somebody resumes it.
-        let alone = !summary.status.is_terminal() && summary.status != Status::AwaitingUser;
-        let alone = alone && world.locks.take(&summary.id)?.is_some();
+        let alone =
+            !summary.status.is_terminal() && !waits(world, summary).await && world.locks.take(&summary.id)?.is_some();
         let status = if alone { "interrupted" } else { summary.status.name() };
         output.answer(&format!("{}  {status:<13} {:>10}  {}  {pull_request}", summary.id, summary.cost, summary.title));
     }

@@ -129,7 +129,7 @@ impl Git {
 }
 
 /// What the environment may say about which repository is meant. Hooks and dotfile set-ups leave it there.
-pub(crate) const REPOSITORY_VARIABLES: [&str; 9] = [
+pub(crate) const REPOSITORY_VARIABLES: [&str; 11] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",
@@ -138,13 +138,16 @@ pub(crate) const REPOSITORY_VARIABLES: [&str; 9] = [
     "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
     "GIT_CEILING_DIRECTORIES",
-    "GIT_CONFIG_PARAMETERS",
+    "GIT_DEFAULT_HASH",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
 ];
 
 /// git for our own repositories: nobody's configuration, no prompts, no hooks.
 pub(super) fn command() -> Command {
     let mut command = command_as_configured();
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    command.env_remove("GIT_CONFIG_PARAMETERS").env_remove("GIT_CONFIG_COUNT");
     command
 }
 
@@ -170,7 +173,8 @@ pub(super) fn command_as_configured() -> Command {
         .env("GIT_ALLOW_PROTOCOL", "file:http:https:ssh")
         .env("GIT_NO_LAZY_FETCH", "1")
         .env("LC_ALL", "C")
-        .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes -o ConnectTimeout=30")
+        .env("SSH_ASKPASS", "/bin/false")
+        .env("SSH_ASKPASS_REQUIRE", "force")
         .kill_on_drop(true);
     command
 }

@@ -50,7 +50,9 @@ impl StepHandler for OpenPr {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if context.journal.state().wait.is_some() {
             context.journal.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
-        } else if let Some(outcome) = answered_meanwhile(context) {
+        } else if let Some(outcome) = answered_meanwhile(context)
+            && current_run(context)?.cancel.is_none()
+        {
             // The answer and the end of the wait crossed each other; the answer counts.
             return Ok(StepOutput::go(after_wait(outcome, context.journal.state())));
         }
@@ -73,13 +75,17 @@ impl StepHandler for OpenPr {
                 Verdict::Nothing
             }));
         };
-        let base = base(context)?;
+        let mut base = base(context)?;
         if run.changeset.is_none() {
             context.journal.append(vec![collected(&checkpoint, &changes).into()]).await?;
         }
         if checkpoint.content.base != base.commit {
             // It was measured against another base, and would take back what came in between.
-            return Ok(StepOutput::go(Verdict::Prepare));
+            if run.cancel.is_none() && !expired {
+                return Ok(StepOutput::go(Verdict::Prepare));
+            }
+            // Nothing is prepared any more for a run that ends: its branch grows from the base it knows.
+            base.commit.clone_from(&checkpoint.content.base);
         }
         let moved = match self.look_at_base(context, &base, &changes, &run).await? {
             BaseCheck::Conflicts(head) if run.base_moves < MOST_BASE_MOVES && run.cancel.is_none() && !expired => {
