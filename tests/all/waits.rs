@@ -232,3 +232,27 @@ fn a_cancel_counts_more_than_an_answer_that_nobody_acted_on() {
     assert_eq!(status(&kept), "cancelled");
     assert_eq!(kept.of_kind("branch.published").len(), 1);
 }
+
+#[test]
+fn a_wait_that_nobody_ends_ends_in_a_draft_or_in_nothing() {
+    let home = Home::new().with("BACKSPACE_ANSWER_SECONDS", "1");
+    let asks = tools(&[("ask_user", json!({ "question": "Go on?" }))]);
+    for (turns, ended, code) in
+        [(vec![bash("echo two >> a.txt"), asks.clone(), ends()], "done", 0), (vec![asks, ends()], "expired", 4)]
+    {
+        let checkout = repository(&home, &format!("project-{ended}"), &[("a.txt", "one\n")]);
+        let mut ran = home.code(&checkout, "Add two.", &script(&turns), &[]);
+        let id = ran.session();
+        // Nobody drives it until its time is over; whoever resumes it then finds that.
+        while ran.code == 3 {
+            ran = say(&home, &["resume", &id]);
+        }
+        assert_eq!(ran.code, code, "{}{}", ran.stdout, ran.stderr);
+        let events = home.run(&["--json", "sessions", "events", &id]);
+        assert_eq!(status(&events), ended);
+        assert_eq!(events.of_kind("wait.ended").pop().unwrap()["outcome"], "expired");
+        for opened in events.of_kind("pr.opened") {
+            assert!(opened["draft"].as_str().unwrap().contains("an answer that did not come"), "{opened}");
+        }
+    }
+}

@@ -39,6 +39,8 @@ pub mod variables {
     pub const BACKSPACE_SANDBOX_PATH: &str = "BACKSPACE_SANDBOX_PATH";
     /// The longest a command of the model may take, in seconds.
     pub const BACKSPACE_COMMAND_SECONDS: &str = "BACKSPACE_COMMAND_SECONDS";
+    /// How long a person may take to answer a session, in seconds; then what there is is published as a draft.
+    pub const BACKSPACE_ANSWER_SECONDS: &str = "BACKSPACE_ANSWER_SECONDS";
     /// Name on commits.
     pub const BACKSPACE_AUTHOR_NAME: &str = "BACKSPACE_AUTHOR_NAME";
     /// Mail address on commits.
@@ -52,6 +54,8 @@ pub(crate) const CLAUDE_URL: &str = "https://api.anthropic.com";
 
 /// The model, when nothing names one.
 pub(crate) const DEFAULT_MODEL: &str = "claude-sonnet-5-5";
+
+const A_DAY: u64 = 24 * 3600;
 
 /// How commands are contained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,8 @@ pub struct Settings {
     pub sandbox_path: Vec<PathBuf>,
     /// The longest a command of the model may take, in seconds.
     pub command_seconds: Option<u64>,
+    /// How long a person may take to answer, in seconds.
+    pub answer_seconds: u64,
     /// Who commits are by.
     pub author: (String, String),
     /// The most a run may cost, when the request does not say.
@@ -132,6 +138,9 @@ impl Settings {
         let seconds = get(names::BACKSPACE_COMMAND_SECONDS)
             .map(|value| number(names::BACKSPACE_COMMAND_SECONDS, value))
             .transpose()?;
+        let answer_seconds = get(names::BACKSPACE_ANSWER_SECONDS)
+            .map(|value| number(names::BACKSPACE_ANSWER_SECONDS, value))
+            .transpose()?;
         let max_cost = get(names::BACKSPACE_MAX_COST_USD)
             .map(|value| {
                 value.parse().map_err(|error: domain::InvalidAmount| {
@@ -153,6 +162,7 @@ impl Settings {
             containment,
             sandbox_path: sandbox_path.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
             command_seconds: seconds,
+            answer_seconds: answer_seconds.unwrap_or(A_DAY).clamp(1, 13 * A_DAY),
             author: (
                 get(names::BACKSPACE_AUTHOR_NAME).unwrap_or_else(|| "Tiny Backspace".to_owned()),
                 get(names::BACKSPACE_AUTHOR_EMAIL).unwrap_or_else(|| "agent@tiny-backspace.invalid".to_owned()),

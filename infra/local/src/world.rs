@@ -154,6 +154,7 @@ impl World {
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
             masker: self.masker.clone(),
+            patience: Duration::from_secs(self.settings.answer_seconds),
         };
         Ok(Arc::new(self.engine.interpreter(common, self.steps(model), time)?))
     }

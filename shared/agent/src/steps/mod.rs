@@ -49,6 +49,8 @@ pub struct Common {
     pub traces: Arc<dyn Traces>,
     /// Masks what enters and what is shown.
     pub masker: Masker,
+    /// How long a person may take to answer.
+    pub patience: Duration,
 }
 
 /// A step.
