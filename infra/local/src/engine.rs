@@ -16,8 +16,8 @@ use crate::store::Store;
 
 const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
 
-/// The name of a step's function in the definition.
-fn placeholder(step: Step) -> String {
+/// The name under which the definition speaks of a step's function.
+fn function_name(step: Step) -> String {
     format!("{}Function", step.state())
 }
 
@@ -47,7 +47,7 @@ impl Engine {
         time: Arc<dyn Time>,
     ) -> Result<Interpreter, DefinitionRefused> {
         let machine = StateMachine::parse(DEFINITION, |name| {
-            Step::ALL.into_iter().find(|step| placeholder(*step) == name).map(|step| step.name().to_owned())
+            Step::ALL.into_iter().find(|step| function_name(*step) == name).map(|step| step.name().to_owned())
         })
         .map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
