@@ -1,0 +1,132 @@
+//! What every forge keeps.
+
+use domain::ports::{CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, Repository};
+use domain::{Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, WorkspacePath};
+use local::LocalForge;
+
+use crate::support::{Home, git, repository};
+
+fn write(path: &str, content: &str) -> (String, FileChange) {
+    (path.to_owned(), FileChange::Write { mode: FileMode::Regular, content: content.as_bytes().to_vec() })
+}
+
+fn publication(base: &Repository, branch: &str, changes: Vec<(String, FileChange)>) -> Publication {
+    Publication {
+        branch: branch.to_owned(),
+        parent: base.base_commit.clone(),
+        expected_head: None,
+        changes: Changeset::check(changes, ChangesetLimits::default()).unwrap(),
+        message: "Change\n\nWhy.\n".to_owned(),
+        author: CommitAuthor { name: "Agent".to_owned(), email: "agent@example.invalid".to_owned() },
+        date: "2026-11-22T10:00:00Z".parse().unwrap(),
+    }
+}
+
+fn code(error: ForgeError) -> Option<ErrorCode> {
+    match error {
+        ForgeError::Terminal(terminal) => Some(terminal.code),
+        ForgeError::Wait { .. } | ForgeError::BranchMoved { .. } | ForgeError::Unavailable(_) => None,
+    }
+}
+
+/// `url` names a repository whose branch `main` has one commit with `a.txt` ("one") and `dir/b.txt`; `move_main` puts a second
+/// commit on it, which changes `a.txt`.
+async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl FnOnce()) {
+    assert_eq!(forge.preflight(nowhere, None).await.map_err(code), Err(Some(ErrorCode::RepositoryNotFound)));
+    assert_eq!(forge.preflight(url, Some("none")).await.map_err(code), Err(Some(ErrorCode::BranchNotFound)));
+    let found = forge.preflight(url, None).await.unwrap();
+    assert_eq!(found.base_branch, "main");
+    assert_eq!(forge.preflight(url, Some("main")).await.unwrap(), found);
+    let name = found.name.as_str();
+    let base = found.base_commit.clone().unwrap();
+    assert_eq!(forge.branch_head(name, "main").await.unwrap(), Some(base.clone()));
+    assert_eq!(forge.branch_head(name, "backspace/none").await.unwrap(), None);
+
+    // The same publication makes the same commit; another one on the same branch is told that the branch is taken.
+    let change =
+        vec![write("a.txt", "two\n"), ("dir/b.txt".to_owned(), FileChange::Delete), write("dir/c \"d\".txt", "new\n")];
+    let first = publication(&found, "backspace/change", change);
+    let Published::Done { commit, .. } = forge.publish(name, &first).await.unwrap() else { panic!("small enough") };
+    let again = forge.publish(name, &first).await.unwrap();
+    assert!(matches!(again, Published::Done { commit: same, .. } if same == commit), "published twice");
+    assert_eq!(forge.branch_head(name, "backspace/change").await.unwrap(), Some(commit.clone()));
+    let other = publication(&found, "backspace/change", vec![write("a.txt", "three\n")]);
+    let refused = forge.publish(name, &other).await.unwrap_err();
+    assert!(matches!(refused, ForgeError::BranchMoved { head: Some(head), .. } if head == commit));
+    let next = Publication { parent: Some(commit.clone()), expected_head: Some(commit.clone()), ..other };
+    assert!(
+        matches!(forge.publish(name, &next).await.unwrap(), Published::Done { .. }),
+        "it goes on from its own head"
+    );
+
+    let changed = forge.changed_paths(name, &base, &commit).await.unwrap();
+    assert_eq!(
+        changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(),
+        ["a.txt", "dir/b.txt", "dir/c \"d\".txt"]
+    );
+    let contents = forge.contents(name, &commit, &changed).await.unwrap();
+    assert_eq!(contents.len(), 2, "what is not there is left out");
+    assert_eq!(contents[&WorkspacePath::try_from("a.txt".to_owned()).unwrap()], b"two\n");
+
+    // A pull request is found by its branch, whoever looks.
+    assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), None);
+    let text = PullRequestText {
+        head: "backspace/change".to_owned(),
+        base: "main".to_owned(),
+        title: "Change".to_owned(),
+        body: "Why.".to_owned(),
+        readiness: Readiness::Draft,
+    };
+    let opened = forge.open_pull_request(name, &text).await.unwrap();
+    assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), Some(opened.clone()));
+    let ready = PullRequestText { title: "Changed".to_owned(), readiness: Readiness::Ready, ..text };
+    forge.update_pull_request(name, &opened, &ready).await.unwrap();
+    assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), Some(opened));
+
+    move_main();
+    let moved = forge.branch_head(name, "main").await.unwrap().unwrap();
+    assert_ne!(moved, base, "what others do is seen");
+    let changed = forge.changed_paths(name, &base, &moved).await.unwrap();
+    assert_eq!(changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(), ["a.txt"]);
+}
+
+#[tokio::test]
+async fn the_local_forge_keeps_the_contract_of_forges() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n"), ("dir/b.txt", "b\n")]);
+    let forge = LocalForge::new(home.beside("forge"));
+    let nowhere = home.beside("nowhere").display().to_string();
+    contract(&forge, &checkout.display().to_string(), &nowhere, || {
+        std::fs::write(checkout.join("a.txt"), "theirs\n").unwrap();
+        git(&checkout, &["commit", "--quiet", "--all", "--message=Theirs"]);
+    })
+    .await;
+    assert_eq!(git(&checkout, &["branch", "--list", "backspace/*"]), "", "nothing was written into the checkout");
+}
+
+#[tokio::test]
+async fn the_local_forge_copes_with_the_sources_that_people_have() {
+    let home = Home::new();
+    let checkout = repository(&home, "it's a \"project\"", &[("a.txt", "one\n")]);
+    git(home.path(), &["clone", "--quiet", "--bare", checkout.to_str().unwrap(), "bare.git"]);
+    let url = format!("file://{}", checkout.display());
+    git(home.path(), &["clone", "--quiet", "--depth=1", &url, "shallow"]);
+    git(&checkout, &["worktree", "add", "--quiet", "../tree", "-b", "tree"]);
+    let forge = LocalForge::new(home.beside("forge"));
+    for source in ["it's a \"project\"", "bare.git", "shallow", "tree"] {
+        let found = forge.preflight(&home.beside(source).display().to_string(), None).await;
+        assert!(found.is_ok_and(|found| found.base_commit.is_some()), "{source}");
+    }
+    // A name that a directory of branches has now, and the other way round.
+    let path = checkout.display().to_string();
+    git(&checkout, &["branch", "feat"]);
+    forge.preflight(&path, Some("feat")).await.unwrap();
+    git(&checkout, &["branch", "--move", "feat", "feat/one"]);
+    forge.preflight(&path, Some("feat/one")).await.unwrap();
+    git(&checkout, &["branch", "--move", "feat/one", "feat"]);
+    forge.preflight(&path, Some("feat")).await.unwrap();
+
+    git(&checkout, &["checkout", "--quiet", "--detach"]);
+    let detached = forge.preflight(&path, None).await.unwrap_err();
+    assert!(detached.to_string().contains("--base"), "{detached}");
+}
