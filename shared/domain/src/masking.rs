@@ -99,23 +99,24 @@ impl Masker {
     /// The part of a growing text that can be shown: masked, and without an end that may be the beginning of a secret.
     pub fn mask_growing(&self, text: &str) -> String {
         let mut end = text.len();
-        // Secrets hold no white space, so only what follows the last one can still become a secret.
-        if let Some(last_space) = text.rfind(char::is_whitespace) {
-            end = last_space;
-        } else if text.len() < LONGEST_TOKEN {
-            end = 0;
-        }
-        // Two exceptions: key blocks, and known values that do hold white space.
-        if let Some(block) = text.rfind("-----BEGIN")
-            && !text[block..].contains("-----END")
-        {
-            end = end.min(block);
-        }
+        // Known values that hold white space may have begun anywhere in the last stretch of their length.
         for value in &self.values {
             let value = value.expose_secret();
             if value.contains(char::is_whitespace) {
                 end = end.min(floor(text, text.len().saturating_sub(value.len())));
             }
+        }
+        // All other secrets hold none, so only what follows the last white space can still become one, or be cut by `end`.
+        if let Some(last_space) = text[..end].rfind(char::is_whitespace) {
+            end = last_space;
+        } else if end < LONGEST_TOKEN {
+            end = 0;
+        }
+        // Key blocks are the exception.
+        if let Some(block) = text.rfind("-----BEGIN")
+            && !text[block..].contains("-----END")
+        {
+            end = end.min(block);
         }
         self.mask(&text[..floor(text, end)]).into_owned()
     }
