@@ -47,8 +47,8 @@ impl Model {
             }
             Self::Service => {
                 let key = world.model_key().context(
-                    "there is no model to talk to: set ANTHROPIC_API_KEY (in the environment or in .env), or play a \
-                     script with --script FILE; `backspace demo` shows a session without a key",
+                    "there is no model to talk to: set ANTHROPIC_API_KEY (in the environment, or in .env in the \
+                     program's own directory), or play a script with --script FILE; `backspace demo` shows a session without a key",
                 )?;
                 world.interpreter(&world.settings.model_url, key)
             }
