@@ -9,7 +9,7 @@ use domain::commands::{Start, start};
 use domain::ports::{AppendError, EventLog, elapsed};
 use domain::{Draft, Event, EventBody, Seq, SessionId, Status, Unavailable};
 use jiff::Timestamp;
-use local::{KeepTree, Settings, Stopped, Store, WallClock, World, drive, variables};
+use local::{KeepTree, Settings, Stopped, Store, WallClock, WhileWaiting, World, drive, variables};
 use stand_ins::claude::{Script, Server, Settings as StandIn};
 
 use crate::support::{Home, bash, ends, git, program, repository, script, tools};
@@ -99,9 +99,9 @@ async fn session_with_a_failure(home: &Home, fails_at: usize, fails: Fails) -> b
     let draft =
         Draft { repo_url: checkout.display().to_string(), prompt: "Add two and three.".to_owned(), ..Draft::default() };
     let request = draft.check("claude-sonnet-5-5").unwrap();
-    let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap() };
-    let session = start(&world.desk(), begin).await.unwrap();
-    let stopped = drive(&world, &interpreter, &session.id).await.unwrap();
+    let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
+    let session = start(&world.desk(), begin).await.unwrap().session;
+    let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
     let what = format!("write {fails_at} failed {fails:?}");
     assert_eq!(stopped, Stopped::Ended(Status::Done), "{what}");
 

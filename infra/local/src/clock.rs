@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{Clock, Ids};
-use domain::{PlanId, SessionId, SpanId, TraceId};
+use domain::{AccessToken, PlanId, SessionId, SpanId, TokenId, TraceId};
 use jiff::Timestamp;
 use ulid::Ulid;
 
@@ -80,5 +80,14 @@ impl Ids for RandomIds {
 
     fn plan(&self) -> PlanId {
         Self::parsed(|| format!("plan-{}", &ulid().to_string().to_lowercase()[16..]))
+    }
+
+    fn token(&self) -> (TokenId, AccessToken) {
+        let id = Self::parsed(|| format!("token-{}", ulid().to_string().to_lowercase()));
+        (id, AccessToken::of([random(), random(), random(), random()]))
+    }
+
+    fn unique(&self) -> String {
+        ulid().to_string()
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::Reconciled;
-use domain::ports::{Clock as _, EventLog as _, Sandboxes as _, Sessions as _};
-use domain::{ExecutionName, Journal, SandboxId, SessionId, Status};
+use domain::ports::{Clock as _, EventLog as _, LiveText as _, Sandboxes as _, Sessions as _};
+use domain::{ExecutionName, Journal, SandboxId, Seq, SessionId, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -26,6 +26,15 @@ pub enum Stopped {
     Interrupted,
 }
 
+/// What a driver does while its session waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhileWaiting {
+    /// It stops: whoever answers drives on.
+    Stop,
+    /// It stays, so that an answer, or the end of the wait, is seen.
+    Stay,
+}
+
 /// Whether something is due that came while the driver was stopping: whoever said it found the lock taken and left it to the
 /// driver. To be asked after the lock was given back.
 pub(crate) async fn is_due_again(world: &World, session: &SessionId, stopped: Stopped) -> anyhow::Result<bool> {
@@ -39,7 +48,12 @@ pub(crate) async fn is_due_again(world: &World, session: &SessionId, stopped: St
 }
 
 /// Drives a session until its latest run is over or waits for a person. The caller holds the session's lock.
-pub async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &SessionId) -> anyhow::Result<Stopped> {
+pub async fn drive(
+    world: &World,
+    interpreter: &Arc<Interpreter>,
+    session: &SessionId,
+    while_waiting: WhileWaiting,
+) -> anyhow::Result<Stopped> {
     loop {
         let journal = open(world, session).await?;
         let run = journal.state().run().context("the session has no run")?;
@@ -47,11 +61,21 @@ pub async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &Sess
             return Ok(Stopped::Ended(run.status));
         }
         let execution = ExecutionName { session: session.clone(), run: run.number };
-        let running = world.engine.drive(Arc::clone(interpreter), &execution);
-        let waiting = awaiting_user(world, session);
+        let running = async {
+            has_place(world, session).await?;
+            let ended = world.engine.drive(Arc::clone(interpreter), &execution).await;
+            ended.context("the workflow cannot go on")
+        };
+        let waiting = async {
+            match while_waiting {
+                WhileWaiting::Stop => awaiting_user(world, session).await,
+                WhileWaiting::Stay => std::future::pending().await,
+            }
+        };
         tokio::select! {
             ended = running => {
-                ended.context("the workflow cannot go on")?;
+                ended?;
+                world.live.forget(session).await?;
                 let journal = open(world, session).await?;
                 let over = journal.state().run_number(execution.run).is_some_and(|run| run.status.is_terminal());
                 if !over {
@@ -71,6 +95,25 @@ pub async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &Sess
         }
     }
 }
+
+/// Returns when the session's run has its place among those of its owner, or is to be cancelled.
+async fn has_place(world: &World, session: &SessionId) -> anyhow::Result<()> {
+    loop {
+        let journal = open(world, session).await?;
+        let state = journal.state();
+        let (Some(fixed), Some(run)) = (&state.session, state.run()) else { anyhow::bail!("the session has no run") };
+        let execution = ExecutionName { session: session.clone(), run: run.number };
+        // What is to be cancelled needs no place to do so; what works already has it.
+        let begun = run.cancel.is_some() || run.last_step_started > Seq(0);
+        if begun || world.desk().has_place(&fixed.owner, &execution, run.budget.limits().max_cost).await? {
+            return Ok(());
+        }
+        world.store.wait(session, state.tail, QUEUE_POLL).await?;
+    }
+}
+
+/// How often a run in line looks whether it has a place by now.
+const QUEUE_POLL: Duration = Duration::from_millis(500);
 
 /// Returns when the session's workflow waits for a person and nothing else.
 async fn awaiting_user(world: &World, session: &SessionId) -> anyhow::Result<()> {
@@ -120,10 +163,10 @@ async fn tidy_session(world: &World, session: &SessionId) -> anyhow::Result<()> 
     let Some(_lock) = world.locks.take(session)? else { return Ok(()) };
     let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
     match domain::commands::reconcile(&desk, sandboxes, traces, session).await? {
-        Reconciled::InOrder | Reconciled::Started | Reconciled::Answered => {}
+        Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
         Reconciled::Ended => {
             let journal = open(world, session).await?;
-            if let Some(summary) = agent::summary_of(journal.state(), WallClock.now()) {
+            if let Some(summary) = domain::summary_of(journal.state(), WallClock.now()) {
                 world.store.update(&summary).await?;
             }
         }

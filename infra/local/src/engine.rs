@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
 use domain::{ExecutionName, Step, StepInput, StepOutput, TaskToken, Unavailable};
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::clock::random;
 use crate::store::Store;
@@ -31,12 +32,13 @@ pub struct DefinitionRefused(String);
 pub struct Engine {
     store: Store,
     running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+    due: watch::Sender<()>,
 }
 
 impl Engine {
     /// An engine over a store.
     pub fn new(store: Store) -> Self {
-        Self { store, running: Mutex::default() }
+        Self { store, running: Mutex::default(), due: watch::Sender::default() }
     }
 
     /// An interpreter that calls `steps`.
@@ -56,6 +58,11 @@ impl Engine {
         let tasks = Arc::new(StepTasks { common, steps });
         let store = Arc::new(self.store.clone());
         Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
+    }
+
+    /// Changes whenever an execution is due.
+    pub fn due(&self) -> watch::Receiver<()> {
+        self.due.subscribe()
     }
 
     /// Runs an execution from where it stands to its end.
@@ -94,6 +101,7 @@ fn input(execution: &ExecutionName) -> Value {
 impl Workflows for Engine {
     async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
         // The session's log says which run is due; its driver runs it.
+        self.due.send_replace(());
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{LiveReply, LiveText};
@@ -15,8 +16,7 @@ pub struct LiveChannel {
 }
 
 impl LiveChannel {
-    /// Follows what is shown of a session.
-    pub fn follow(&self, session: &SessionId) -> watch::Receiver<Option<LiveReply>> {
+    fn follow(&self, session: &SessionId) -> watch::Receiver<Option<LiveReply>> {
         let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         replies.entry(session.clone()).or_default().subscribe()
     }
@@ -30,8 +30,25 @@ impl LiveText for LiveChannel {
         Ok(())
     }
 
-    async fn current(&self, session: &SessionId) -> Result<Option<LiveReply>, Unavailable> {
-        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(replies.get(session).and_then(|sender| sender.borrow().clone()))
+    async fn next(
+        &self,
+        session: &SessionId,
+        seen: Option<&LiveReply>,
+        at_most: Duration,
+    ) -> Result<Option<LiveReply>, Unavailable> {
+        let mut shown = self.follow(session);
+        let other = shown.wait_for(|reply| reply.as_ref() != seen);
+        // Time is up, or nothing is shown any more: then there is what there is.
+        let found = tokio::time::timeout(at_most, other).await;
+        Ok(match found {
+            Ok(Ok(reply)) => reply.clone(),
+            Ok(Err(_)) => None,
+            Err(_) => seen.cloned(),
+        })
+    }
+
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
+        self.replies.lock().unwrap_or_else(PoisonError::into_inner).remove(session);
+        Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{SecretName, Secrets};
@@ -41,6 +42,8 @@ pub mod variables {
     pub const BACKSPACE_COMMAND_SECONDS: &str = "BACKSPACE_COMMAND_SECONDS";
     /// How long a person may take to answer a session, in seconds; then what there is is published as a draft.
     pub const BACKSPACE_ANSWER_SECONDS: &str = "BACKSPACE_ANSWER_SECONDS";
+    /// The longest time that a stream of a server stays open, in seconds; then it says where to go on.
+    pub const BACKSPACE_STREAM_SECONDS: &str = "BACKSPACE_STREAM_SECONDS";
     /// Name on commits.
     pub const BACKSPACE_AUTHOR_NAME: &str = "BACKSPACE_AUTHOR_NAME";
     /// Mail address on commits.
@@ -89,6 +92,8 @@ pub struct Settings {
     pub command_seconds: Option<u64>,
     /// How long a person may take to answer, in seconds.
     pub answer_seconds: u64,
+    /// The longest time that a stream stays open.
+    pub stream_age: Duration,
     /// Who commits are by.
     pub author: (String, String),
     /// The most a run may cost, when the request does not say.
@@ -141,6 +146,9 @@ impl Settings {
         let answer_seconds = get(names::BACKSPACE_ANSWER_SECONDS)
             .map(|value| number(names::BACKSPACE_ANSWER_SECONDS, value))
             .transpose()?;
+        let stream_seconds = get(names::BACKSPACE_STREAM_SECONDS)
+            .map(|value| number(names::BACKSPACE_STREAM_SECONDS, value))
+            .transpose()?;
         let max_cost = get(names::BACKSPACE_MAX_COST_USD)
             .map(|value| {
                 value.parse().map_err(|error: domain::InvalidAmount| {
@@ -163,6 +171,7 @@ impl Settings {
             sandbox_path: sandbox_path.split(':').filter(|part| !part.is_empty()).map(PathBuf::from).collect(),
             command_seconds: seconds,
             answer_seconds: answer_seconds.unwrap_or(A_DAY).clamp(1, 13 * A_DAY),
+            stream_age: Duration::from_secs(stream_seconds.unwrap_or(A_DAY).clamp(1, 7 * A_DAY)),
             author: (
                 get(names::BACKSPACE_AUTHOR_NAME).unwrap_or_else(|| "Tiny Backspace".to_owned()),
                 get(names::BACKSPACE_AUTHOR_EMAIL).unwrap_or_else(|| "agent@tiny-backspace.invalid".to_owned()),

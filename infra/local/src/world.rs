@@ -111,6 +111,7 @@ impl World {
         Desk {
             log: Arc::new(self.store.clone()),
             sessions: Arc::new(self.store.clone()),
+            accounts: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),
@@ -181,9 +182,9 @@ impl World {
                 blobs: Arc::clone(&blobs),
                 limits: self.tool_limits(),
             }),
-            Box::new(AwaitUser { workflows: workflows.clone(), sandboxes: sandboxes.clone() }),
+            Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
-            Box::new(Finish { sandboxes, workflows }),
+            Box::new(Finish { sandboxes, desk: self.desk() }),
         ];
         Steps(steps)
     }
@@ -230,7 +231,8 @@ fn ensure_own(home: &Path) -> anyhow::Result<()> {
     let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     let ours = names.iter().any(|name| name == "backspace.db");
     // Another process may be at its first start in it.
-    const OWN: [&str; 8] = [".env", "demo", "blobs", "locks", "forge", "sandboxes", "backspace.db", "key"];
+    const OWN: [&str; 10] =
+        [".env", "demo", "blobs", "locks", "forge", "sandboxes", "backspace.db", "key", "server.sock", "server.lock"];
     let is_own = |name: &str| OWN.contains(&name) || name.starts_with("key.new-");
     let foreign = names.iter().find(|name| !is_own(&name.to_string_lossy()));
     match foreign.filter(|_| !ours) {

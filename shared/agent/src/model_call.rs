@@ -170,7 +170,7 @@ impl ModelCaller {
             }
             shown = text.len();
             let text = context.common.masker.mask_growing(&text);
-            let reply = LiveReply { turn: call.turn, attempt: call.attempt, text };
+            let reply = LiveReply { conversation: call.conversation, turn: call.turn, attempt: call.attempt, text };
             if let Err(error) = self.live.show(context.journal.session_id(), &reply).await {
                 tracing::debug!(%error, "live text was not shown");
             }

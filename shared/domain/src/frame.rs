@@ -107,7 +107,10 @@ fn message(body: &EventBody) -> String {
     };
     match body {
         EventBody::SessionCreated(created) => format!("Session for {}", created.session.request.repo_url),
-        EventBody::RunStarted(_) => "Run started".to_owned(),
+        EventBody::RunStarted(started) => match &started.queued {
+            None => "Run started".to_owned(),
+            Some(reason) => format!("Run queued: {reason}"),
+        },
         EventBody::StatusChanged(changed) => format!("Status: {}", changed.status),
         EventBody::StepStarted(started) => format!("Step {} started", started.step),
         EventBody::StepFinished(finished) => format!("Step {} finished", finished.step),

@@ -74,6 +74,10 @@ fn is_name(text: &str) -> bool {
         && !text.starts_with('.')
 }
 
+fn is_visible(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn is_hex(text: &str, length: usize) -> bool {
     text.len() == length
         && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
@@ -99,6 +103,14 @@ text_id!(
 text_id!(
     /// Who owns a session. On one machine without tokens everything belongs to `local`.
     Principal, "principal", "1 to 128 letters, digits, '-', '_' or '.'", is_name
+);
+text_id!(
+    /// Names an access token, which itself is known only to whom it was made for.
+    TokenId, "token id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
+);
+text_id!(
+    /// Names a request that may be made twice (`Idempotency-Key`), within what its owner asks for.
+    IdempotencyKey, "idempotency key", "1 to 255 visible ASCII characters", is_visible
 );
 text_id!(
     /// Names a plan, so that an approval can say which plan it saw.

@@ -7,8 +7,10 @@ pub mod span;
 pub mod state;
 pub mod transcript;
 
+pub use account::*;
 pub use budget::Budget;
 pub use changeset::*;
+pub use checkpoint::{Checkpoint, CheckpointContent, KeptChange, KeptFile};
 pub use error::*;
 pub use event::*;
 pub use frame::frame;
@@ -16,28 +18,33 @@ pub use frame::frame;
 pub use ids::*;
 pub use journal::{Journal, JournalError, read_all};
 pub use json::RawJson;
+pub use ledger::*;
 pub use masking::{MASK, Masker};
 
 pub use money::{InvalidAmount, MicroDollars};
 pub use payload::*;
 pub use plan::*;
 pub use ports::{
-    ContentBlock, Model, ModelError, ModelLimits, ModelReply, ModelRequest, ReplyPiece, StopReason, Usage,
+    ContentBlock, KeyBinding, Model, ModelError, ModelLimits, ModelReply, ModelRequest, ReplyPiece, StopReason, Usage,
 };
 pub use request::*;
 pub use session::*;
 pub use span::*;
 pub use status::Status;
 pub use step::*;
+pub use summary::summary_of;
 
+mod account;
 mod budget;
 mod changeset;
+mod checkpoint;
 mod error;
 mod event;
 mod frame;
 mod ids;
 mod journal;
 mod json;
+mod ledger;
 mod masking;
 mod money;
 mod payload;
@@ -46,3 +53,4 @@ mod request;
 mod session;
 mod status;
 mod step;
+mod summary;

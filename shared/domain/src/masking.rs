@@ -17,6 +17,8 @@ const LONGEST_TOKEN: usize = 512;
 
 static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
+        // Our own access tokens.
+        r"bsp_[0-9a-f]{32,}",
         // Keys of Anthropic.
         r"sk-ant-[A-Za-z0-9_-]{8,}",
         // Tokens of GitHub, old and new forms; the new installation tokens hold dots.

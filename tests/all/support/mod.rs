@@ -52,7 +52,7 @@ pub(crate) fn opening(id: &SessionId) -> Vec<Event> {
     let root = session.trace.root_span_id.clone();
     let bodies: [EventBody; 2] = [
         SessionCreated { session: session.clone() }.into(),
-        RunStarted { root_span_id: root.clone(), limits: Limits::default() }.into(),
+        RunStarted { root_span_id: root.clone(), limits: Limits::default(), queued: None }.into(),
     ];
     let event = |(body, seq): (EventBody, u64)| Event {
         seq: Seq(seq),

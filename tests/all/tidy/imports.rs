@@ -13,15 +13,18 @@ const TABLE: &[(&str, &[&str])] = &[
     ("agent", &["domain", "toolbox"]),
     ("telemetry", &["domain"]),
     ("claude", &["domain"]),
+    ("web", &["domain"]),
     ("stand-ins", &["toolbox", "sandbox"]),
-    ("local", &["agent", "asl", "claude", "domain", "sandbox", "stand-ins", "telemetry", "toolbox"]),
+    ("local", &["agent", "asl", "claude", "domain", "sandbox", "stand-ins", "telemetry", "toolbox", "web"]),
 ];
 
 /// Heavy crates, and the only one of ours that may use each.
 const LEAVES: &[(&str, &[&str])] = &[
     ("rusqlite", &["local"]),
-    ("reqwest", &["claude", "telemetry", "tests"]),
-    ("axum", &["stand-ins"]),
+    ("reqwest", &["claude", "local", "telemetry", "tests"]),
+    ("axum", &["local", "stand-ins", "tests", "web"]),
+    ("utoipa", &["web"]),
+    ("ammonia", &["local"]),
     ("clap", &["local"]),
     ("landlock", &["sandbox"]),
     ("seccompiler", &["sandbox"]),

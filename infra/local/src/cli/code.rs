@@ -8,12 +8,17 @@ use asl::Interpreter;
 use clap::Args;
 use domain::commands::{Start, start};
 use domain::{Draft, DraftLimits, Principal, Seq, Session};
+use http::Method;
+use serde_json::{Value, json};
 
+use super::attach::{self, Seen};
+use super::client::ServerClient;
 use super::exit::ExitCode;
 use super::output::Output;
 use super::parts::Model;
 use super::{follow, sessions};
 use crate::driver::Stopped;
+use crate::server;
 use crate::settings::Settings;
 use crate::world::{KeepTree, World};
 
@@ -57,6 +62,17 @@ pub(super) struct Code {
 
 impl Code {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
+        // A server that runs drives the session; its model and its settings count.
+        if self.script.is_none()
+            && !self.trace
+            && let Some(server) = ServerClient::find(&settings).await
+        {
+            let world = World::new(settings, KeepTree::No)?;
+            let draft = self.request(&world)?;
+            output.tell("A server runs for this directory; it drives the session.");
+            let frames = server.stream(Method::POST, "/code", Some(&body(&draft))).await?;
+            return attach::watch_and_report(&world, &server, Some(frames), Seen::of("", 0), output).await;
+        }
         let model = Model::of(self.script.as_deref()).await?;
         let keep = if self.trace { KeepTree::Yes } else { KeepTree::No };
         let world = World::new(settings, keep)?;
@@ -87,6 +103,21 @@ impl Code {
     }
 }
 
+/// The request as the API takes it.
+fn body(draft: &Draft) -> Value {
+    let limits = draft.limits.unwrap_or_default();
+    json!({
+        "repoUrl": draft.repo_url,
+        "prompt": draft.prompt,
+        "baseBranch": draft.base_branch,
+        "model": draft.model,
+        "limits": { "maxTurns": limits.max_turns, "maxCostUsd": limits.max_cost_usd, "maxMinutes": limits.max_minutes },
+        "requirePlanApproval": draft.require_plan_approval,
+        "autoCreatePr": draft.auto_create_pr,
+        "draft": draft.draft,
+    })
+}
+
 /// A path that stays right when the working directory is another; addresses stay as they are.
 fn absolute(repository: &str) -> String {
     if repository.contains("://") {
@@ -108,8 +139,9 @@ pub(super) async fn carry_out(world: &World, model: &Model, draft: Draft, output
     crate::driver::tidy_up(world).await?;
     let request = draft.check(&world.settings.model)?;
     model.introduce(world, output);
-    let owner: Principal = "local".parse()?;
-    let session = start(&world.desk(), Start { owner, request, setup: world.setup()? }).await?;
+    let owner: Principal = server::OWNER.parse()?;
+    let started = start(&world.desk(), Start { owner, request, setup: world.setup()?, key: None }).await?;
+    let session = started.session;
     output.tell(&format!("session  {}\n", session.id));
     drive_and_conclude(world, &interpreter, &session, Seq(0), output).await
 }

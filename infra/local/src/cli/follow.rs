@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use domain::ports::EventLog as _;
-use domain::{Event, EventBody, Seq, SessionId, ToolOutcome, WaitReason, frame};
+use domain::{Seq, SessionId, WaitReason, frame};
+use serde_json::Value;
 
 use super::output::Output;
-use crate::driver::{self, Stopped};
+use crate::driver::{self, Stopped, WhileWaiting};
 use crate::world::World;
 
 /// Drives a session and shows what happens after `seen`, until its run ends or waits. None when another process has it.
@@ -20,7 +21,7 @@ pub(super) async fn drive(
     let mut last = None;
     loop {
         let Some(lock) = world.locks.take_to_drive(session).await? else { return Ok(last) };
-        let driving = driver::drive(world, interpreter, session);
+        let driving = driver::drive(world, interpreter, session, WhileWaiting::Stop);
         tokio::pin!(driving);
         let stopped = loop {
             let more = world.store.wait(session, seen, Duration::from_secs(1));
@@ -45,58 +46,61 @@ pub(super) async fn drive(
 async fn show_new(world: &World, session: &SessionId, seen: Seq, output: &Output) -> anyhow::Result<Seq> {
     let mut last = seen;
     for event in domain::read_all(&world.store, session, seen).await? {
-        show(session, &event, output);
+        show(&frame(session, &event), output);
         last = event.seq;
     }
     Ok(last)
 }
 
-/// Shows one event.
-pub(super) fn show(session: &SessionId, event: &Event, output: &Output) {
-    let frame = frame(session, event);
-    output.value(&frame);
-    if let Some(line) = line(event, frame["message"].as_str().unwrap_or_default()) {
+/// Shows one frame.
+pub(super) fn show(frame: &Value, output: &Output) {
+    output.value(frame);
+    if let Some(line) = line(frame) {
         output.tell(&line);
     }
 }
 
-/// What a person is told of an event, if anything.
-fn line(event: &Event, message: &str) -> Option<String> {
-    let text = match &event.body {
-        EventBody::StatusChanged(changed) => format!("== {}", changed.status),
-        EventBody::SandboxCreated(_)
-        | EventBody::SandboxLost(_)
-        | EventBody::CloneProgress(_)
-        | EventBody::RepositorySurveyed(_)
-        | EventBody::InstructionsRead(_)
-        | EventBody::ModelRetrying(_)
-        | EventBody::BudgetExhausted(_)
-        | EventBody::AgentStuck(_)
-        | EventBody::ContextChanged(_)
-        | EventBody::FileChanged(_)
-        | EventBody::ChangesetCollected(_)
-        | EventBody::BranchPublished(_)
-        | EventBody::PullRequestOpened(_)
-        | EventBody::PullRequestUpdated(_)
-        | EventBody::StepFailed(_)
-        | EventBody::SessionFailed(_) => format!("   {message}"),
-        EventBody::TodoUpdated(updated) => todo(&updated.items),
-        EventBody::PlanCreated(created) => plan(&created.content),
-        EventBody::AiMessage(_) => format!(" * {message}"),
-        EventBody::ToolCalled(called) => format!(" > {} {}", called.tool, argument(&called.input)),
-        EventBody::ToolAnswered(answered) => match answered.outcome {
-            ToolOutcome::Ok => return None,
-            ToolOutcome::Failed => format!(" ! {message}"),
-            ToolOutcome::CutOff => " ! cut off".to_owned(),
+/// What a person is told of a frame, if anything.
+fn line(frame: &Value) -> Option<String> {
+    let of = |name: &str| frame[name].as_str().unwrap_or_default();
+    let message = of("message");
+    Some(match of("kind") {
+        "session.status" => format!("== {}", of("status")),
+        "run.started" if !frame["queued"].is_null() => format!("== {message}"),
+        "sandbox.created"
+        | "sandbox.lost"
+        | "clone.progress"
+        | "repository.surveyed"
+        | "instructions.read"
+        | "model.retrying"
+        | "budget.exhausted"
+        | "agent.stuck"
+        | "context.changed"
+        | "file.changed"
+        | "changeset.collected"
+        | "branch.published"
+        | "pr.opened"
+        | "pr.updated"
+        | "step.failed"
+        | "session.error" => {
+            format!("   {message}")
+        }
+        "todo.updated" => todo(&frame["items"]),
+        "plan.created" => plan(&frame["content"], message),
+        "ai.message" => format!(" * {message}"),
+        "tool.call" => format!(" > {} {}", of("tool"), argument(&frame["input"])),
+        "tool.result" => match of("outcome") {
+            "failed" => format!(" ! {message}"),
+            "cut_off" => " ! cut off".to_owned(),
+            _ => return None,
         },
-        EventBody::WaitStarted(started) => waiting(&started.reason),
-        EventBody::RunFinished(finished) => format!("== {}: {}", finished.status, finished.summary),
+        "wait.started" => waiting(&frame["reason"])?,
+        "run.finished" => format!("== {}: {}", of("status"), of("summary")),
         _ => return None,
-    };
-    Some(text)
+    })
 }
 
-fn argument(input: &serde_json::Value) -> String {
+fn argument(input: &Value) -> String {
     let of = |name: &str| input[name].as_str();
     let operation = of("path").map(|path| format!("{} {path}", of("command").unwrap_or_default()));
     let text =
@@ -110,38 +114,44 @@ fn argument(input: &serde_json::Value) -> String {
     shown
 }
 
-fn todo(items: &[domain::Todo]) -> String {
+fn todo(items: &Value) -> String {
     let lines: Vec<String> = items
-        .iter()
+        .as_array()
+        .into_iter()
+        .flatten()
         .map(|item| {
-            let mark = match item.status {
-                domain::TodoStatus::Pending => ' ',
-                domain::TodoStatus::InProgress => '~',
-                domain::TodoStatus::Completed => 'x',
+            let mark = match item["status"].as_str() {
+                Some("completed") => 'x',
+                Some("in_progress") => '~',
+                _ => ' ',
             };
-            format!("   [{mark}] {}", item.content)
+            format!("   [{mark}] {}", item["content"].as_str().unwrap_or_default())
         })
         .collect();
     lines.join("\n")
 }
 
-fn plan(plan: &domain::Plan) -> String {
-    let mut text = format!("   Plan: {}", plan.title);
-    for (step, number) in plan.steps.iter().zip(1..) {
-        text.push_str(&format!("\n     {number}. {step}"));
+fn plan(plan: &Value, message: &str) -> String {
+    if plan["question"].is_string() {
+        return format!("   {message}");
     }
-    let confidence = plan.confidence.value * 100.0;
-    text.push_str(&format!("\n   Confidence (the model about itself): {confidence:.0} %, {}", plan.confidence.reason));
+    let mut text = format!("   Plan: {}", plan["title"].as_str().unwrap_or_default());
+    for (step, number) in plan["steps"].as_array().into_iter().flatten().zip(1..) {
+        text.push_str(&format!("\n     {number}. {}", step.as_str().unwrap_or_default()));
+    }
+    let confidence = plan["confidence"]["value"].as_f64().unwrap_or_default() * 100.0;
+    let reason = plan["confidence"]["reason"].as_str().unwrap_or_default();
+    text.push_str(&format!("\n   Confidence (the model about itself): {confidence:.0} %, {reason}"));
     text
 }
 
-fn waiting(reason: &WaitReason) -> String {
-    match reason {
+fn waiting(reason: &Value) -> Option<String> {
+    Some(match serde_json::from_value(reason.clone()).ok()? {
         WaitReason::PlanApproval { plan } => format!(" ? Approve the plan ({plan})?"),
         WaitReason::PlanQuestion { question } | WaitReason::Question { question, .. } => format!(" ? {question}"),
         WaitReason::Budget { limit } => format!(" ? Budget: {limit}"),
         WaitReason::Stuck { reason } => format!(" ? Stuck: {reason}"),
-    }
+    })
 }
 
 /// How a waiting session is answered, in commands.

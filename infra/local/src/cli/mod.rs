@@ -1,5 +1,7 @@
 //! The program's commands.
 
+mod attach;
+mod client;
 mod code;
 mod demo;
 mod doctor;
@@ -7,8 +9,10 @@ mod exit;
 mod follow;
 mod output;
 mod parts;
+mod serve;
 mod sessions;
 mod stand_in;
+mod tokens;
 
 use clap::{Parser, Subcommand};
 
@@ -42,6 +46,13 @@ enum Command {
     Sessions {
         #[command(subcommand)]
         command: sessions::Sessions,
+    },
+    /// Serves the API on this machine, with live streams, and drives its sessions.
+    Serve(serve::Serve),
+    /// Says who may use a server, and how much.
+    Tokens {
+        #[command(subcommand)]
+        command: tokens::Tokens,
     },
     /// Says what of this machine works for sandboxes, and what to do where something does not.
     Doctor,
@@ -82,6 +93,8 @@ async fn command(command: Command, output: &Output) -> anyhow::Result<ExitCode> 
         Command::Code(code) => code.run(settings, output).await,
         Command::Demo(demo) => demo.run(settings, output).await,
         Command::Sessions { command } => command.run(settings, output).await,
+        Command::Serve(serve) => serve.run(settings, output).await,
+        Command::Tokens { command } => command.run(settings, output).await,
         Command::Doctor => doctor::run(&settings, output),
         Command::StandIn { command } => command.run(output).await,
     }

@@ -1,14 +1,15 @@
 //! `backspace sessions`: looks at sessions and steers them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::Subcommand;
-use domain::commands::{approve, cancel, extend, message, reject};
-use domain::ports::{SessionSummary, Sessions as _};
-use domain::{BudgetExtended, Keep, MicroDollars, PlanId, Seq, SessionId, Status, frame};
-use serde_json::json;
+use domain::{MicroDollars, PlanId, SessionId, Status};
+use serde_json::{Value, json};
 
+use super::attach::{self, Seen};
+use super::client::Client;
 use super::code::drive_and_conclude;
 use super::exit::ExitCode;
 use super::follow;
@@ -105,38 +106,74 @@ pub(super) struct Drive {
 
 impl Sessions {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
-        let world = World::new(settings, KeepTree::No)?;
-        driver::tidy_up(&world).await?;
+        let world = Arc::new(World::new(settings, KeepTree::No)?);
+        let client = Client::of(&world).await?;
+        if matches!(client, Client::Here(_)) {
+            driver::tidy_up(&world).await?;
+        }
+        let here = Here { world: &world, client: &client, output };
         match self {
-            Self::List { limit } => list(&world, limit, output).await,
-            Self::Show { session } => show(&world, &session, output).await,
-            Self::Events { session, after } => events(&world, &session, Seq(after), output).await,
+            Self::List { limit } => list(&here, limit).await,
+            Self::Show { session } => show(&here, &session).await,
+            Self::Events { session, after } => events(&here, &session, after).await,
             Self::Message { session, text, drive } => {
-                message(&world.desk(), &session, &text).await?;
-                go_on(&world, &session, drive, Needs::Model, output).await
+                here.say(&session, "messages", json!({ "text": text }), drive, Needs::Model).await
             }
             Self::Approve { session, plan, drive } => {
-                approve(&world.desk(), &session, &plan).await?;
-                go_on(&world, &session, drive, Needs::Model, output).await
+                here.say(&session, "approve", json!({ "plan": plan }), drive, Needs::Model).await
             }
             Self::Reject { session, message, drive } => {
-                reject(&world.desk(), &session, message.as_deref()).await?;
                 let needs = if message.is_some() { Needs::Model } else { Needs::NoModel };
-                go_on(&world, &session, drive, needs, output).await
+                here.say(&session, "reject", json!({ "message": message }), drive, needs).await
             }
             Self::Extend { session, turns, cost, minutes, drive } => {
-                extend(&world.desk(), &session, BudgetExtended { turns, cost, minutes }).await?;
-                go_on(&world, &session, drive, Needs::Model, output).await
+                let more = json!({ "turns": turns, "costUsd": cost.as_dollars(), "minutes": minutes });
+                here.say(&session, "extend", more, drive, Needs::Model).await
             }
-            Self::Resume { session, drive } => go_on(&world, &session, drive, Needs::Model, output).await,
+            Self::Resume { session, drive } => {
+                let after = driver::open(&world, &session).await?.state().tail.0;
+                here.go_on(&session, after, drive, Needs::Model).await
+            }
             Self::Cancel { session, keep_branch, drive } => {
-                let keep = if keep_branch { Keep::Branch } else { Keep::Nothing };
-                cancel(&world.desk(), &session, keep).await?;
-                match go_on(&world, &session, drive, Needs::NoModel, output).await? {
+                match here.say(&session, "cancel", json!({ "keepBranch": keep_branch }), drive, Needs::NoModel).await? {
                     // That it was cancelled is what was wanted.
                     ExitCode::Stopped => Ok(ExitCode::Done),
                     other => Ok(other),
                 }
+            }
+        }
+    }
+}
+
+/// What a command works with.
+struct Here<'a> {
+    world: &'a Arc<World>,
+    client: &'a Client,
+    output: &'a Output,
+}
+
+impl Here<'_> {
+    /// Says something to a session, and goes on with it.
+    async fn say(
+        &self,
+        session: &SessionId,
+        what: &str,
+        body: Value,
+        drive: Drive,
+        needs: Needs,
+    ) -> anyhow::Result<ExitCode> {
+        // What is said, and what follows from it, comes after this.
+        let after = driver::open(self.world, session).await?.state().tail.0;
+        self.client.post(&format!("/sessions/{session}/{what}"), &body).await?;
+        self.go_on(session, after, drive, needs).await
+    }
+
+    async fn go_on(&self, session: &SessionId, after: u64, drive: Drive, needs: Needs) -> anyhow::Result<ExitCode> {
+        match self.client {
+            Client::Here(_) => go_on(self.world, session, drive, needs, self.output).await,
+            Client::Server(_) if drive.no_wait => Ok(ExitCode::Done),
+            Client::Server(server) => {
+                attach::watch_and_report(self.world, server, None, Seen::of(session.as_str(), after), self.output).await
             }
         }
     }
@@ -177,91 +214,90 @@ async fn go_on(
     drive_and_conclude(world, &interpreter, &fixed, journal.state().tail, output).await
 }
 
+async fn list(here: &Here<'_>, limit: usize) -> anyhow::Result<ExitCode> {
+    let (mut listed, mut cursor) = (0, String::new());
+    while listed < limit {
+        let page = here.client.get(&format!("/sessions?limit={}{cursor}", (limit - listed).min(100))).await?;
+        for session in page["sessions"].as_array().into_iter().flatten() {
+            here.output.value(session);
+            here.output.answer(&line_of(here, session).await?);
+            listed += 1;
+        }
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    if listed == 0 {
+        here.output.tell("There are no sessions yet. `backspace demo` shows one.");
+    }
+    Ok(ExitCode::Done)
+}
+
+async fn line_of(here: &Here<'_>, session: &Value) -> anyhow::Result<String> {
+    let of = |name: &str| session[name].as_str().unwrap_or_default();
+    let id: SessionId = of("id").parse()?;
+    let status: Status = serde_json::from_value(session["status"].clone())?;
+    // What nobody drives goes on only when somebody resumes it.
+    let alone = matches!(here.client, Client::Here(_))
+        && !status.is_terminal()
+        && !waits(here.world, &id, status).await
+        && here.world.locks.take(&id)?.is_some();
+    let word = if alone { "interrupted" } else { status.name() };
+    let cost = MicroDollars::from_dollars(session["costUsd"].as_f64().unwrap_or_default())?;
+    let pull_request = session["pr_url"].as_str().unwrap_or("-");
+    Ok(format!("{id}  {word:<13} {cost:>10}  {}  {pull_request}", of("title")))
+}
+
 /// Whether a session waits for a person, who has not answered yet.
-async fn waits(world: &World, summary: &SessionSummary) -> bool {
-    if summary.status != Status::AwaitingUser {
-        return false;
-    }
-    driver::open(world, &summary.id).await.is_ok_and(|journal| journal.state().wait.is_some())
+async fn waits(world: &World, session: &SessionId, status: Status) -> bool {
+    status == Status::AwaitingUser
+        && driver::open(world, session).await.is_ok_and(|journal| journal.state().wait.is_some())
 }
 
-async fn list(world: &World, limit: usize, output: &Output) -> anyhow::Result<ExitCode> {
-    let sessions = world.store.list(None, None, limit.clamp(1, 1000)).await?;
-    for summary in &sessions {
-        output.value(&serde_json::to_value(summary)?);
-        let pull_request = summary.pr_url.as_deref().unwrap_or("-");
-        // What nobody drives goes on only when somebody resumes it.
-        let alone =
-            !summary.status.is_terminal() && !waits(world, summary).await && world.locks.take(&summary.id)?.is_some();
-        let status = if alone { "interrupted" } else { summary.status.name() };
-        output.answer(&format!("{}  {status:<13} {:>10}  {}  {pull_request}", summary.id, summary.cost, summary.title));
-    }
-    if sessions.is_empty() {
-        output.tell("There are no sessions yet. `backspace demo` shows one.");
-    }
-    Ok(ExitCode::Done)
-}
-
-async fn show(world: &World, session: &SessionId, output: &Output) -> anyhow::Result<ExitCode> {
-    let journal = driver::open(world, session).await?;
-    let state = journal.state();
-    let (Some(fixed), Some(run)) = (&state.session, state.run()) else { bail!("the session's log is not complete") };
-    let totals = run.totals();
-    output.value(&json!({
-        "id": fixed.id,
-        "repoUrl": fixed.request.repo_url,
-        "prompt": fixed.request.prompt,
-        "model": fixed.request.model,
-        "createdAt": fixed.created_at,
-        "run": run.number,
-        "status": run.status,
-        "waitsFor": state.wait.as_ref().map(|wait| &wait.reason),
-        "plan": state.plan.as_ref().map(|plan| &plan.content),
-        "todo": state.todo,
-        "totals": totals,
-        "branch": state.branch.as_ref().map(|branch| &branch.branch),
-        "pr_url": state.pull_request.as_ref().map(|opened| &opened.pr_url),
-        "summary": run.finished.as_ref().map(|finished| &finished.summary),
-    }));
+async fn show(here: &Here<'_>, session: &SessionId) -> anyhow::Result<ExitCode> {
+    let view = here.client.get(&format!("/sessions/{session}")).await?;
+    here.output.value(&view);
+    let of = |name: &str| view[name].as_str().unwrap_or_default();
+    let totals = &view["totals"];
     let mut lines = vec![
-        format!("session     {}", fixed.id),
-        format!("repository  {}", fixed.request.repo_url),
-        format!("prompt      {}", fixed.request.prompt.lines().next().unwrap_or_default()),
-        format!("run {}       {}", run.number, run.status),
+        format!("session     {session}"),
+        format!("repository  {}", of("repoUrl")),
+        format!("prompt      {}", of("prompt").lines().next().unwrap_or_default()),
+        format!("run {}       {}", view["run"], of("status")),
     ];
-    if let Some(plan) = &state.plan {
-        lines.push(format!("plan        {}", plan.content.title));
+    if let Some(title) = view["plan"]["title"].as_str() {
+        lines.push(format!("plan        {title}"));
     }
+    let cost = MicroDollars(totals["cost"].as_u64().unwrap_or_default());
     lines.push(format!(
-        "used        {} turns, {} tool calls, {}, {} s at work",
-        totals.turns,
-        totals.tool_calls,
-        totals.cost,
-        totals.active_ms / 1000
+        "used        {} turns, {} tool calls, {cost}, {} s at work",
+        totals["turns"],
+        totals["toolCalls"],
+        totals["activeMs"].as_u64().unwrap_or_default() / 1000
     ));
-    if let Some(finished) = &run.finished {
-        lines.push(format!("summary     {}", finished.summary));
+    if view["summary"].is_string() {
+        lines.push(format!("summary     {}", of("summary")));
     }
-    output.answer(&lines.join("\n"));
-    report_state(world, state, output).await?;
+    here.output.answer(&lines.join("\n"));
+    report_state(here.world, driver::open(here.world, session).await?.state(), here.output).await?;
     Ok(ExitCode::Done)
 }
 
-async fn events(world: &World, session: &SessionId, after: Seq, output: &Output) -> anyhow::Result<ExitCode> {
-    // A session that does not exist is an error, not an empty list.
-    driver::open(world, session).await?;
-    for event in domain::read_all(&world.store, session, after).await? {
-        let shown = frame(session, &event);
-        output.answer(&format!(
-            "{:>5}  {}  {:<22} {}",
-            event.seq,
-            event.at,
-            event.body.kind(),
-            shown["message"].as_str().unwrap_or_default()
-        ));
-        output.value(&shown);
+async fn events(here: &Here<'_>, session: &SessionId, mut after: u64) -> anyhow::Result<ExitCode> {
+    loop {
+        let page = here.client.get(&format!("/sessions/{session}/events?after={after}&limit=1000")).await?;
+        let events = page["events"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for frame in events {
+            let of = |name: &str| frame[name].as_str().unwrap_or_default();
+            here.output.answer(&format!("{:>5}  {}  {:<22} {}", frame["id"], of("at"), of("kind"), of("message")));
+            here.output.value(frame);
+        }
+        if events.is_empty() {
+            return Ok(ExitCode::Done);
+        }
+        after = page["nextAfter"].as_u64().unwrap_or(u64::MAX);
     }
-    Ok(ExitCode::Done)
 }
 
 /// Says where a session stands and what can be done next.

@@ -9,6 +9,7 @@ mod source;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use domain::ports::{CloneSource, Forge, ForgeError, Publication, Published, PullRequest, PullRequestText, Repository};
@@ -22,6 +23,21 @@ use source::Source;
 /// The forge.
 pub struct LocalForge {
     directory: PathBuf,
+    /// Where its pages are served, when they are.
+    pages: OnceLock<String>,
+}
+
+/// A commit of a pull request.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Commit {
+    /// Its full name.
+    pub id: String,
+    /// The first line of its message.
+    pub subject: String,
+    /// Who it is by.
+    pub author: String,
+    /// When it was written (RFC 3339).
+    pub date: String,
 }
 
 /// Branches of ours begin with this.
@@ -30,7 +46,30 @@ const OWN_BRANCHES: &str = "backspace/";
 impl LocalForge {
     /// A forge that keeps everything below `directory`.
     pub fn new(directory: PathBuf) -> Self {
-        Self { directory }
+        Self { directory, pages: OnceLock::new() }
+    }
+
+    /// From here on pull requests are at pages below this address, which serves them.
+    pub fn serve_pages_at(&self, address: String) {
+        // The first one stays: there is one server.
+        let _ = self.pages.set(address);
+    }
+
+    /// Where people look at a pull request.
+    fn url_of(&self, name: &str, number: u64) -> String {
+        match self.pages.get() {
+            Some(address) => format!("{address}{}", page_path(name, number)),
+            None => pulls::file_url(&self.home_of(name), number),
+        }
+    }
+
+    /// Whether an address, given when pages were or were not served, is that of a pull request.
+    pub fn is_url_of(&self, url: &str, name: &str, number: u64) -> bool {
+        url.ends_with(&page_path(name, number)) || url == pulls::file_url(&self.home_of(name), number)
+    }
+
+    fn handle(&self, name: &str, number: u64) -> PullRequest {
+        PullRequest { number, url: self.url_of(name, number) }
     }
 
     /// The directory of a repository, with `repository.git`, `source` and `pulls` in it.
@@ -46,6 +85,41 @@ impl LocalForge {
     /// A pull request's record.
     pub fn pull_request(&self, name: &str, number: u64) -> Result<Option<PullRecord>, Unavailable> {
         pulls::read(&self.home_of(name), number).map_err(|error| Unavailable::new("the forge", error))
+    }
+
+    /// Whether there is a repository of that name.
+    pub fn is_known(&self, name: &str) -> bool {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        !name.is_empty()
+            && !name.starts_with('.')
+            && name.chars().all(plain)
+            && self.home_of(name).join("source").is_file()
+    }
+
+    /// The commits of a pull request, oldest first; the latest hundred of more.
+    pub async fn commits(&self, name: &str, record: &PullRecord) -> Result<Vec<Commit>, Unavailable> {
+        let git = self.git(name);
+        let head = format!("refs/heads/{}", record.head);
+        let base = format!("refs/heads/{}", record.base);
+        let mut arguments: Vec<String> =
+            ["log", "-z", "--max-count=100", "--format=%H%x1f%s%x1f%an%x1f%aI"].map(str::to_owned).into();
+        if git.resolve(&head).await?.is_none() {
+            return Ok(Vec::new());
+        }
+        arguments.push(head);
+        if git.resolve(&base).await?.is_some() {
+            arguments.push(format!("^{base}"));
+        }
+        arguments.push("--".to_owned());
+        let said = git.run(&arguments, b"").await?;
+        let said = String::from_utf8_lossy(&said);
+        let commits = said.split('\0').filter_map(|line| {
+            let mut parts = line.split('\u{1f}').map(str::to_owned);
+            Some(Commit { id: parts.next()?, subject: parts.next()?, author: parts.next()?, date: parts.next()? })
+        });
+        let mut commits: Vec<Commit> = commits.collect();
+        commits.reverse();
+        Ok(commits)
     }
 
     fn git(&self, name: &str) -> Git {
@@ -171,13 +245,15 @@ impl Forge for LocalForge {
 
     async fn find_pull_request(&self, repository: &str, branch: &str) -> Result<Option<PullRequest>, ForgeError> {
         let found = pulls::find(&self.home_of(repository), branch);
-        Ok(found.map_err(|error| Unavailable::new("the forge", error))?)
+        let found = found.map_err(|error| Unavailable::new("the forge", error))?;
+        Ok(found.map(|number| self.handle(repository, number)))
     }
 
     async fn open_pull_request(&self, repository: &str, text: &PullRequestText) -> Result<PullRequest, ForgeError> {
         let record = PullRecord::of(text, &self.git(repository)).await?;
         let opened = pulls::add(&self.home_of(repository), record);
-        Ok(opened.map_err(|error| Unavailable::new("the forge", error))?)
+        let number = opened.map_err(|error| Unavailable::new("the forge", error))?;
+        Ok(self.handle(repository, number))
     }
 
     async fn update_pull_request(
@@ -190,6 +266,10 @@ impl Forge for LocalForge {
         let written = pulls::write(&self.home_of(repository), pull_request.number, &record);
         Ok(written.map_err(|error| Unavailable::new("the forge", error))?)
     }
+}
+
+fn page_path(name: &str, number: u64) -> String {
+    format!("/pulls/{name}/{number}")
 }
 
 fn display(path: &Path) -> String {

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use domain::Unavailable;
-use domain::ports::{PullRequest, PullRequestText, Readiness};
+use domain::ports::{PullRequestText, Readiness};
 use serde::{Deserialize, Serialize};
 
 use super::git::Git;
@@ -71,8 +71,9 @@ fn file(home: &Path, number: u64, ending: &str) -> PathBuf {
     home.join("pulls").join(format!("{number}.{ending}"))
 }
 
-fn handle(home: &Path, number: u64) -> PullRequest {
-    PullRequest { number, url: format!("file://{}", file(home, number, "md").display()) }
+/// Where people look at a pull request when nothing serves it: its file.
+pub(super) fn file_url(home: &Path, number: u64) -> String {
+    format!("file://{}", file(home, number, "md").display())
 }
 
 pub(super) fn read(home: &Path, number: u64) -> io::Result<Option<PullRecord>> {
@@ -83,11 +84,11 @@ pub(super) fn read(home: &Path, number: u64) -> io::Result<Option<PullRecord>> {
     }
 }
 
-pub(super) fn find(home: &Path, branch: &str) -> io::Result<Option<PullRequest>> {
+pub(super) fn find(home: &Path, branch: &str) -> io::Result<Option<u64>> {
     let mut number = 1;
     while let Some(record) = read(home, number)? {
         if record.head == branch {
-            return Ok(Some(handle(home, number)));
+            return Ok(Some(number));
         }
         number += 1;
     }
@@ -95,7 +96,7 @@ pub(super) fn find(home: &Path, branch: &str) -> io::Result<Option<PullRequest>>
 }
 
 /// Adds a pull request under the next free number; who makes the file has the number.
-pub(super) fn add(home: &Path, record: PullRecord) -> io::Result<PullRequest> {
+pub(super) fn add(home: &Path, record: PullRecord) -> io::Result<u64> {
     let text = serde_json::to_vec_pretty(&record)?;
     let mut number = 1;
     loop {
@@ -113,7 +114,7 @@ pub(super) fn add(home: &Path, record: PullRecord) -> io::Result<PullRequest> {
         }
     }
     write(home, number, &record)?;
-    Ok(handle(home, number))
+    Ok(number)
 }
 
 pub(super) fn write(home: &Path, number: u64, record: &PullRecord) -> io::Result<()> {

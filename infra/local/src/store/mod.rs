@@ -1,5 +1,6 @@
 //! The store of the one-machine world: SQLite, shared by all processes that use the same directory.
 
+mod accounts;
 mod executions;
 mod log;
 mod seal;

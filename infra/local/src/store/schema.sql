@@ -20,6 +20,10 @@ CREATE TABLE IF NOT EXISTS sessions (
     token BLOB
 ) WITHOUT ROWID;
 
+-- Sessions that are not over are looked for all the time, and are few among many.
+CREATE INDEX IF NOT EXISTS unfinished ON sessions (id)
+    WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed');
+
 -- Where each execution of the workflow stands. Positions hold tokens of waiting tasks, so they are sealed, too.
 CREATE TABLE IF NOT EXISTS executions (
     name TEXT PRIMARY KEY,
@@ -33,4 +37,26 @@ CREATE TABLE IF NOT EXISTS tokens (
     execution TEXT NOT NULL,
     open INTEGER NOT NULL,
     answer TEXT
+) WITHOUT ROWID;
+
+-- Principals with their limits, what runs for them and what their day has cost. `version` counts the writes.
+CREATE TABLE IF NOT EXISTS accounts (
+    principal TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    account TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Access tokens by their digest; the tokens themselves are kept nowhere.
+CREATE TABLE IF NOT EXISTS access_tokens (
+    id TEXT PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    record TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Keys of requests that may be made twice, and the session that each made.
+CREATE TABLE IF NOT EXISTS idempotency_keys (
+    owner TEXT NOT NULL,
+    key TEXT NOT NULL,
+    binding TEXT NOT NULL,
+    PRIMARY KEY (owner, key)
 ) WITHOUT ROWID;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::ports::{SessionSummary, Sessions};
-use domain::{Principal, RunNumber, Session, SessionId, TaskToken, Unavailable};
+use domain::{IdempotencyKey, KeyBinding, Principal, RunNumber, Session, SessionId, TaskToken, Unavailable};
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, unavailable, unreadable};
@@ -13,7 +13,21 @@ const LIST: &str = "
     ORDER BY id DESC LIMIT ?3
 ";
 
+const UNFINISHED: &str = "
+    SELECT id FROM sessions
+    WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed')
+    ORDER BY id
+";
+
 impl Store {
+    /// The sessions whose latest run is not over, oldest first.
+    pub fn unfinished(&self) -> Result<Vec<SessionId>, Unavailable> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(UNFINISHED).map_err(unavailable)?;
+        let ids = statement.query_map([], |row| row.get::<_, String>(0)).map_err(unavailable)?;
+        ids.map(|id| id.map_err(unavailable)?.parse().map_err(unreadable)).collect()
+    }
+
     fn one_text(&self, query: &str, id: &SessionId) -> Result<Option<String>, Unavailable> {
         let found = self.connection().query_row(query, [id.as_str()], |row| row.get(0)).optional();
         found.map_err(unavailable)
@@ -65,6 +79,22 @@ impl Sessions for Store {
         ];
         let texts = statement.query_map(row, |row| row.get::<_, String>(0)).map_err(unavailable)?;
         texts.map(|text| serde_json::from_str(&text.map_err(unavailable)?).map_err(unreadable)).collect()
+    }
+
+    async fn bind_key(
+        &self,
+        owner: &Principal,
+        key: &IdempotencyKey,
+        binding: &KeyBinding,
+    ) -> Result<KeyBinding, Unavailable> {
+        let text = serde_json::to_string(binding).map_err(unreadable)?;
+        let connection = self.connection();
+        let bind = "INSERT OR IGNORE INTO idempotency_keys (owner, key, binding) VALUES (?1, ?2, ?3)";
+        connection.execute(bind, params![owner.as_str(), key.as_str(), text]).map_err(unavailable)?;
+        let find = "SELECT binding FROM idempotency_keys WHERE owner = ?1 AND key = ?2";
+        let bound: String =
+            connection.query_row(find, params![owner.as_str(), key.as_str()], |row| row.get(0)).map_err(unavailable)?;
+        serde_json::from_str(&bound).map_err(unreadable)
     }
 
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::commands::{Desk, follow_on, release};
 use domain::ending::{ended_bodies, root_span};
-use domain::ports::{Sandboxes, Workflows};
+use domain::ports::Sandboxes;
 use domain::{
-    ErrorCode, ExecutionName, Journal, JournalError, RunNumber, RunStarted, SandboxTerminated, ScoreRecorded,
-    ScoreSource, Status, Step, StepError, StepOutput, Terminal, Verdict, WorkflowState,
+    ErrorCode, Journal, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, Status, Step, StepError, StepOutput,
+    Terminal, Verdict, WorkflowState,
 };
 
 use super::{Common, StepHandler};
@@ -17,8 +18,8 @@ use crate::context::Context;
 pub struct Finish {
     /// To give the sandbox back.
     pub sandboxes: Arc<dyn Sandboxes>,
-    /// To start the next run, when something was said meanwhile.
-    pub workflows: Arc<dyn Workflows>,
+    /// To give the run's place to the next in line, and to start the next run when something was said meanwhile.
+    pub desk: Desk,
 }
 
 #[async_trait]
@@ -43,31 +44,24 @@ impl StepHandler for Finish {
         Ok(StepOutput::go(verdict))
     }
 
-    /// Closes the root span, and starts the next run when something was said while this one came to its end.
+    /// Closes the root span, gives the run's place away, and starts the next run when something was said while this one
+    /// came to its end.
     ///
     /// A crash between the last event and this leads here again. The span then has the same id, and readers keep the first.
     async fn after_end(&self, common: &Common, journal: &mut Journal, run: RunNumber) -> Result<(), StepError> {
         if let Some(span) = root_span(journal.state(), run, common.clock.now()) {
             common.traces.emit(span);
         }
+        release(&self.desk, journal.state(), run).await?;
         journal.refresh().await?;
         let state = journal.state();
         let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
         let seen = state.main.last_reply().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
-        if !ended_well || state.last_user_message <= seen || latest != Some(run) {
-            return Ok(());
+        if ended_well && state.last_user_message > seen && latest == Some(run) {
+            follow_on(&self.desk, journal.session_id()).await?;
         }
-        let limits = state.session.as_ref().map(|session| session.request.limits).unwrap_or_default();
-        let session = journal.session_id().clone();
-        let unfenced = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &session).await;
-        let started = RunStarted { root_span_id: common.ids.span(), limits };
-        match unfenced?.start_run(started, Vec::new()).await {
-            Ok(next) => Ok(self.workflows.start(&ExecutionName { session, run: next }).await?),
-            // Somebody else was faster.
-            Err(JournalError::Illegal(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        Ok(())
     }
 }
 

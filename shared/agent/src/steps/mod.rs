@@ -32,7 +32,7 @@ pub use plan::Plan;
 pub use prepare::Prepare;
 
 use crate::context::Context;
-use crate::summary::summary_of;
+use domain::summary_of;
 
 /// What every step needs of the outside.
 #[derive(Clone)]

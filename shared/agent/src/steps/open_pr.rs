@@ -21,9 +21,9 @@ use domain::{
 
 use super::StepHandler;
 use super::generate_turn::settled;
-use crate::checkpoint::Checkpoint;
 use crate::context::{Context, internal};
 use crate::pull_request as words;
+use domain::Checkpoint;
 
 /// So often the work goes on on a moved base; then it is published on the old one, as a draft that says so.
 const MOST_BASE_MOVES: u32 = 2;

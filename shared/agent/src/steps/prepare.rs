@@ -17,10 +17,10 @@ use domain::{
 use super::StepHandler;
 use super::generate_turn::{settled, stopped};
 use super::open_pr::pause;
-use crate::checkpoint::Checkpoint;
 use crate::clone;
 use crate::context::{Context, Watched, internal};
 use crate::workspace::Workspace;
+use domain::Checkpoint;
 
 /// How often the clone's progress is looked at.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);

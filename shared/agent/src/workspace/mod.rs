@@ -15,8 +15,8 @@ use domain::{
     TurnNumber, Verdict, WorkspaceCheckpoint,
 };
 
-use crate::checkpoint::{Checkpoint, KeptChange};
 use crate::context::{Context, internal};
+use domain::{Checkpoint, KeptChange};
 
 /// The longest that one of our own commands may take.
 const TIMEOUT: Duration = Duration::from_secs(120);

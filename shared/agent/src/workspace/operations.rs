@@ -7,8 +7,8 @@ use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMo
 use toolbox::{Answer, Call, Change, Mode};
 
 use super::{Lost, Ran, TIMEOUT, Workspace};
-use crate::checkpoint::{CheckpointContent, KeptChange, KeptFile};
 use crate::context::{Context, internal};
+use domain::{CheckpointContent, KeptChange, KeptFile};
 
 /// Entries of the tree that the plan's conversation is shown.
 const MOST_TREE_ENTRIES: usize = 200;

@@ -2,11 +2,12 @@
 
 use crate::state::SessionState;
 use crate::{
-    Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal, LONGEST_PROMPT, Limits,
-    MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, RunNumber, RunStarted, SessionId, ToolAnswered,
-    ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason,
+    Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal,
+    LONGEST_PROMPT, MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted,
+    SessionId, ToolAnswered, ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
 };
 
+use super::admission::queue_reason;
 use super::{CommandError, Desk, execution};
 
 /// Says something to a session.
@@ -33,15 +34,50 @@ pub async fn message(desk: &Desk, session: &SessionId, text: &str) -> Result<Run
 const MOST_TRIES: u32 = 5;
 
 /// Starts the next run of a finished session with a message.
-async fn start_with(desk: &Desk, mut journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
-    let state = journal.state();
-    let limits = state.session.as_ref().map_or_else(Limits::default, |session| session.request.limits);
+async fn start_with(desk: &Desk, journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
     // Without a plan that was approved it is the plan that has to be made (again).
-    let conversation = if state.has_approved_plan() { Conversation::Main } else { Conversation::Plan };
-    let started = RunStarted { root_span_id: desk.ids.span(), limits };
-    let run = journal.start_run(started, vec![said(conversation, text, None)]).await?;
-    let session = journal.session_id().clone();
-    desk.workflows.start(&ExecutionName { session, run }).await?;
+    let conversation = if journal.state().has_approved_plan() { Conversation::Main } else { Conversation::Plan };
+    start_next(desk, journal, vec![said(conversation, text, None)]).await
+}
+
+/// Starts the next run of a session whose last one has ended before it had read everything that was said. Does nothing when
+/// somebody else started it, or its principal's limits are reached: the message then waits for the next one.
+pub async fn follow_on(desk: &Desk, session: &SessionId) -> Result<(), crate::Unavailable> {
+    let started = match desk.journal(session).await {
+        Ok(journal) => start_next(desk, journal, Vec::new()).await,
+        Err(error) => Err(error),
+    };
+    match started {
+        Err(CommandError::Unavailable(unavailable)) => Err(unavailable),
+        Err(refused) => {
+            tracing::info!(%session, %refused, "no further run was started");
+            Ok(())
+        }
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn start_next(desk: &Desk, mut journal: Journal, bodies: Vec<EventBody>) -> Result<RunNumber, CommandError> {
+    let state = journal.state();
+    let Some(session) = state.session.clone() else {
+        return Err(CommandError::NotFound(journal.session_id().clone()));
+    };
+    let limits = session.request.limits;
+    let next = state.run().map_or(RunNumber(1), |run| run.number.next());
+    let execution = ExecutionName { session: session.id, run: next };
+    let admitted = desk.admit(&session.owner, &execution, limits.max_cost).await?;
+    let queued = match admitted {
+        Admitted::Now => None,
+        Admitted::Queued => Some(queue_reason(&session.owner, &desk.account(&session.owner).await?.ledger)),
+    };
+    let started = RunStarted { root_span_id: desk.ids.span(), limits, queued };
+    let run = journal.start_run(started, bodies).await?;
+    if let Some(summary) = summary_of(journal.state(), desk.clock.now()) {
+        desk.sessions.update(&summary).await?;
+    }
+    if admitted == Admitted::Now {
+        desk.workflows.start(&ExecutionName { run, ..execution }).await?;
+    }
     Ok(run)
 }
 
@@ -158,6 +194,12 @@ pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> R
         )));
     }
     let mut journal = desk.journal(session).await?;
+    if let (Some(owner), Some(execution)) = (owner(journal.state()), execution(journal.state()))
+        && more.cost > MicroDollars(0)
+        && !journal.state().status().is_some_and(crate::Status::is_terminal)
+    {
+        desk.admit_more(&owner, &execution, more.cost).await?;
+    }
     let mut ended = false;
     journal
         .decide(|state| {
@@ -173,6 +215,10 @@ pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> R
         desk.complete(journal.state(), WaitOutcome::Extended).await?;
     }
     Ok(())
+}
+
+fn owner(state: &SessionState) -> Option<Principal> {
+    state.session.as_ref().map(|session| session.owner.clone())
 }
 
 /// The plan that waits for approval, which has to be the one that was named.

@@ -4,22 +4,26 @@
 //! else was faster. A task that waits is completed after its answer stands in the log, so a crash in between loses
 //! nothing: `await-user` re-reads the log, and [`reconcile`] completes what was left.
 
+mod admission;
 mod answer;
 mod cancel;
 mod reconcile;
 mod start;
+mod tokens;
 
 use std::sync::Arc;
 
-pub use answer::{approve, extend, message, reject};
+pub use answer::{approve, extend, follow_on, message, reject};
 pub use cancel::cancel;
-pub use reconcile::{Reconciled, reconcile};
-pub use start::{Start, start};
+pub use reconcile::{Reconciled, reconcile, release};
+pub use start::{Origin, Start, Started, start};
+pub use tokens::{NewToken, create_token, revoke_token};
 
-use crate::ports::{Clock, EventLog, Ids, Sessions, Workflows};
+use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
 use crate::state::SessionState;
 use crate::{
-    ExecutionName, Journal, JournalError, Masker, PlanId, SessionId, StepOutput, Unavailable, Verdict, WaitOutcome,
+    ExecutionName, Journal, JournalError, Masker, NotAdmitted, PlanId, SessionId, StepOutput, TokenId, Unavailable,
+    Verdict, WaitOutcome,
 };
 
 /// What commands need of the outside.
@@ -29,6 +33,8 @@ pub struct Desk {
     pub log: Arc<dyn EventLog>,
     /// The records.
     pub sessions: Arc<dyn Sessions>,
+    /// Principals, their limits and what runs for them.
+    pub accounts: Arc<dyn Accounts>,
     /// The engine.
     pub workflows: Arc<dyn Workflows>,
     /// Time.
@@ -45,6 +51,9 @@ pub enum CommandError {
     /// There is no such session.
     #[error("there is no session {0}")]
     NotFound(SessionId),
+    /// There is no such token.
+    #[error("there is no token {0}")]
+    NoToken(TokenId),
     /// The session is not in a state for it.
     #[error("{0}")]
     Conflict(String),
@@ -59,6 +68,12 @@ pub enum CommandError {
     /// What was said cannot be taken.
     #[error("{0}")]
     Invalid(String),
+    /// The key of a request was used for another request.
+    #[error("this Idempotency-Key belongs to another request; a new request needs a new key")]
+    KeyReused,
+    /// The principal's limits are reached.
+    #[error(transparent)]
+    NotAdmitted(#[from] NotAdmitted),
     /// Something outside failed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),

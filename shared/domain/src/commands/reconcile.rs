@@ -2,7 +2,8 @@
 
 use crate::ending::{ended_bodies, root_span};
 use crate::ports::{ExecutionState, Sandboxes, Traces};
-use crate::{ErrorCode, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome};
+use crate::state::SessionState;
+use crate::{ErrorCode, ExecutionName, RunNumber, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome};
 
 use super::{CommandError, Desk, execution};
 
@@ -11,6 +12,8 @@ use super::{CommandError, Desk, execution};
 pub enum Reconciled {
     /// Nothing.
     InOrder,
+    /// Nothing: it waits for a place.
+    Queued,
     /// Its workflow was started: a crash had come between log and workflow.
     Started,
     /// Its waiting task was completed: the answer stood in the log.
@@ -33,10 +36,16 @@ pub async fn reconcile(
         return Ok(Reconciled::InOrder);
     };
     if run.status.is_terminal() {
+        // A crash may have come between the last event and this.
+        release(desk, journal.state(), run.number).await?;
         return Ok(Reconciled::InOrder);
     }
     match desk.workflows.state(&execution).await? {
         ExecutionState::Unknown => {
+            let Some(session) = journal.state().session.clone() else { return Ok(Reconciled::InOrder) };
+            if !desk.has_place(&session.owner, &execution, run.budget.limits().max_cost).await? {
+                return Ok(Reconciled::Queued);
+            }
             desk.workflows.start(&execution).await?;
             Ok(Reconciled::Started)
         }
@@ -68,9 +77,17 @@ pub async fn reconcile(
             if let Some(span) = root_span(journal.state(), run.number, now) {
                 traces.emit(span);
             }
+            release(desk, journal.state(), run.number).await?;
             Ok(Reconciled::Ended)
         }
     }
+}
+
+/// Gives the place of a run that is over to the next in line.
+pub async fn release(desk: &Desk, state: &SessionState, run: RunNumber) -> Result<(), crate::Unavailable> {
+    let (Some(session), Some(run)) = (&state.session, state.run_number(run)) else { return Ok(()) };
+    let execution = ExecutionName { session: session.id.clone(), run: run.number };
+    desk.release(&session.owner, &execution, run.budget.spent()).await
 }
 
 /// The outcome of a wait that ended after `await-user` last went to work and that nothing followed.

@@ -1,11 +1,13 @@
 //! Starts sessions and runs.
 
-use crate::ports::SessionSummary;
+use crate::ports::AppendError;
+use crate::state::SessionState;
 use crate::{
-    Event, ExecutionName, MicroDollars, Principal, Request, RunNumber, RunStarted, Seq, Session, SessionCreated, Setup,
-    Status, TraceContext,
+    Admitted, Digest256, Event, EventBody, ExecutionName, IdempotencyKey, KeyBinding, NotAdmitted, Principal, Request,
+    RunNumber, RunStarted, Seq, Session, SessionCreated, SessionId, Setup, TraceContext, summary_of,
 };
 
+use super::admission::queue_reason;
 use super::{CommandError, Desk};
 
 /// What a new session is made of.
@@ -17,65 +19,134 @@ pub struct Start {
     pub request: Request,
     /// What its calls to the model will have in common.
     pub setup: Setup,
+    /// With a key, the same request again is the same session.
+    pub key: Option<IdempotencyKey>,
 }
 
-/// Admits a session and starts its first run.
+/// A session that was asked for.
+#[derive(Debug, Clone)]
+pub struct Started {
+    /// The session.
+    pub session: Session,
+    /// Whether it was there already: the request had been made before, with the same key.
+    pub origin: Origin,
+}
+
+/// Whether a request made a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It did.
+    New,
+    /// The same request had made it before.
+    Replayed,
+}
+
+/// Admits a session and starts its first run, or has it wait for a place.
 ///
-/// The log comes first, then the record, then the workflow. A crash before the record leaves a log that nobody was told of and
-/// nothing points to; after it, `reconcile` finishes starting.
-pub async fn start(desk: &Desk, start: Start) -> Result<Session, CommandError> {
+/// First the place in its owner's ledger, then the log, the record, the workflow. A crash before the log leaves a place
+/// that admission gives away later; a crash before the record leaves a log that nobody was told of (or that the same key finds
+/// again); after it, `reconcile` finishes starting.
+pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
+    let account = desk.account(&start.owner).await?;
+    if !account.allowance.covers(&start.request.repo_url) {
+        return Err(NotAdmitted::Repository(start.request.repo_url).into());
+    }
+    let id = match &start.key {
+        None => desk.ids.session(),
+        Some(key) => match claim(desk, &start, key).await? {
+            Claim::Taken(session) => return Ok(Started { session: *session, origin: Origin::Replayed }),
+            Claim::Ours(id) => id,
+        },
+    };
+    let execution = ExecutionName { session: id.clone(), run: RunNumber(1) };
+    let admitted = desk.admit(&start.owner, &execution, start.request.limits.max_cost).await?;
+    let queued = match admitted {
+        Admitted::Now => None,
+        Admitted::Queued => Some(queue_reason(&start.owner, &desk.account(&start.owner).await?.ledger)),
+    };
     let now = desk.clock.now();
     let mut request = start.request;
     request.prompt = desk.masker.mask(&request.prompt).into_owned();
     let session = Session {
-        id: desk.ids.session(),
+        id,
         owner: start.owner,
         created_at: now,
         request,
         trace: TraceContext { trace_id: desk.ids.trace(), root_span_id: desk.ids.span() },
         setup: start.setup,
     };
-    let summary = SessionSummary {
-        id: session.id.clone(),
-        owner: session.owner.clone(),
-        created_at: now,
-        updated_at: now,
-        repo_url: session.request.repo_url.clone(),
-        title: title(&session.request.prompt),
-        run: RunNumber(1),
-        status: Status::Queued,
-        cost: MicroDollars::default(),
-        pr_url: None,
-    };
-    let root = session.trace.root_span_id.clone();
-    let bodies = [
-        SessionCreated { session: session.clone() }.into(),
-        RunStarted { root_span_id: root.clone(), limits: session.request.limits }.into(),
-    ];
-    let batch: Vec<Event> = bodies
-        .into_iter()
-        .zip(1..)
-        .map(|(body, seq)| Event {
-            seq: Seq(seq),
-            at: now,
-            run: RunNumber(1),
-            writer: None,
-            trace_id: session.trace.trace_id.clone(),
-            span_id: root.clone(),
-            body,
-        })
-        .collect();
-    desk.log.append(&session.id, Seq(0), &batch).await.map_err(|error| match error {
-        crate::ports::AppendError::Conflict => CommandError::Conflict("the session's log exists already".to_owned()),
-        crate::ports::AppendError::Unavailable(unavailable) => CommandError::Unavailable(unavailable),
-    })?;
-    desk.sessions.create(&session, &summary).await?;
-    desk.workflows.start(&ExecutionName { session: session.id.clone(), run: RunNumber(1) }).await?;
-    Ok(session)
+    let batch = opening(&session, queued);
+    match desk.log.append(&session.id, Seq(0), &batch).await {
+        Ok(()) => {}
+        // The same key at the same moment: the other request made it.
+        Err(AppendError::Conflict) if start.key.is_some() => {
+            let session = fixed(&desk.log.read(&session.id, Seq(0), 1).await?);
+            let session = session.ok_or_else(|| CommandError::Conflict("the session's log is not one".to_owned()))?;
+            return Ok(Started { session, origin: Origin::Replayed });
+        }
+        Err(AppendError::Conflict) => {
+            return Err(CommandError::Conflict("the session's log exists already".to_owned()));
+        }
+        Err(AppendError::Unavailable(unavailable)) => return Err(unavailable.into()),
+    }
+    record(desk, &session, &batch).await?;
+    if admitted == Admitted::Now {
+        desk.workflows.start(&execution).await?;
+    }
+    Ok(Started { session, origin: Origin::New })
 }
 
-/// The first line of a prompt, for lists.
-fn title(prompt: &str) -> String {
-    let line = prompt.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-    line.chars().take(80).collect()
+/// What a key stands for.
+enum Claim {
+    /// A session that exists.
+    Taken(Box<Session>),
+    /// A session that is to be made, with this id.
+    Ours(SessionId),
+}
+
+async fn claim(desk: &Desk, start: &Start, key: &IdempotencyKey) -> Result<Claim, CommandError> {
+    let request = serde_json::to_vec(&start.request).map_err(|error| CommandError::Invalid(error.to_string()))?;
+    let wanted = KeyBinding { request: Digest256::of(&request), session: desk.ids.session() };
+    let bound = desk.sessions.bind_key(&start.owner, key, &wanted).await?;
+    if bound.request != wanted.request {
+        return Err(CommandError::KeyReused);
+    }
+    let opening = desk.log.read(&bound.session, Seq(0), 1).await?;
+    let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
+    // A crash may have left a log without a record.
+    record(desk, &session, &opening).await?;
+    Ok(Claim::Taken(Box::new(session)))
+}
+
+/// What is fixed about a session, from the beginning of its log.
+fn fixed(opening: &[Event]) -> Option<Session> {
+    opening.iter().find_map(|event| match &event.body {
+        EventBody::SessionCreated(created) => Some(created.session.clone()),
+        _ => None,
+    })
+}
+
+/// Adds the record of a session whose log has begun.
+async fn record(desk: &Desk, session: &Session, opening: &[Event]) -> Result<(), CommandError> {
+    if let Some(summary) = summary_of(&SessionState::of(opening), session.created_at) {
+        desk.sessions.create(session, &summary).await?;
+    }
+    Ok(())
+}
+
+/// The first events of a session.
+fn opening(session: &Session, queued: Option<String>) -> Vec<Event> {
+    let root = session.trace.root_span_id.clone();
+    let started = RunStarted { root_span_id: root.clone(), limits: session.request.limits, queued };
+    let bodies = [SessionCreated { session: session.clone() }.into(), started.into()];
+    let event = |(body, seq): (EventBody, u64)| Event {
+        seq: Seq(seq),
+        at: session.created_at,
+        run: RunNumber(1),
+        writer: None,
+        trace_id: session.trace.trace_id.clone(),
+        span_id: root.clone(),
+        body,
+    };
+    bodies.into_iter().zip(1..).map(event).collect()
 }

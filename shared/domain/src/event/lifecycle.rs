@@ -20,6 +20,9 @@ pub struct RunStarted {
     pub root_span_id: SpanId,
     /// What the run may use.
     pub limits: Limits,
+    /// Why it does not begin at once, if it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued: Option<String>,
 }
 
 /// The run's status changed.

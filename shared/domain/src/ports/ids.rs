@@ -1,6 +1,6 @@
 //! The port for identifiers.
 
-use crate::{PlanId, SessionId, SpanId, TraceId};
+use crate::{AccessToken, PlanId, SessionId, SpanId, TokenId, TraceId};
 
 /// Makes identifiers that nobody can guess.
 pub trait Ids: Send + Sync {
@@ -15,4 +15,10 @@ pub trait Ids: Send + Sync {
 
     /// A new plan id.
     fn plan(&self) -> PlanId;
+
+    /// A new access token, and the name it goes by.
+    fn token(&self) -> (TokenId, AccessToken);
+
+    /// A name for something that happens once, such as a request.
+    fn unique(&self) -> String;
 }

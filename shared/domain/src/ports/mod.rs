@@ -1,5 +1,6 @@
 //! The ports: what the agent needs from the outside, each with the contract that every implementation keeps.
 
+mod accounts;
 mod blobs;
 mod clock;
 mod forge;
@@ -13,6 +14,7 @@ mod sessions;
 mod traces;
 mod workflows;
 
+pub use accounts::*;
 pub use blobs::*;
 pub use clock::*;
 pub use forge::*;

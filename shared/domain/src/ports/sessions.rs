@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{MicroDollars, Principal, RunNumber, Session, SessionId, Status, TaskToken, Unavailable};
+use crate::{
+    Digest256, IdempotencyKey, MicroDollars, Principal, RunNumber, Session, SessionId, Status, TaskToken, Unavailable,
+};
 
 /// What lists show of a session. It follows the log and may be a moment behind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +32,16 @@ pub struct SessionSummary {
     pub cost: MicroDollars,
     /// The pull request.
     pub pr_url: Option<String>,
+}
+
+/// What a key stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyBinding {
+    /// The digest of the request that it came with.
+    pub request: Digest256,
+    /// The session that the request makes.
+    pub session: SessionId,
 }
 
 /// The records of sessions: what is fixed about each, what lists show, and the handle of a waiting task.
@@ -58,6 +70,14 @@ pub trait Sessions: Send + Sync {
         before: Option<&SessionId>,
         limit: usize,
     ) -> Result<Vec<SessionSummary>, Unavailable>;
+
+    /// Binds a key of an owner, unless it is bound already: the first binding stands. Returns the one that stands.
+    async fn bind_key(
+        &self,
+        owner: &Principal,
+        key: &IdempotencyKey,
+        binding: &KeyBinding,
+    ) -> Result<KeyBinding, Unavailable>;
 
     /// Keeps the handle of a run's waiting task.
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable>;

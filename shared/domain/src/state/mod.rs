@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use crate::ports::Layout;
 use crate::{
-    Approver, Author, BranchPublished, CommitId, Conversation, Event, EventBody, GitOperation, Plan, PlanId,
+    Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Event, EventBody, GitOperation, Plan, PlanId,
     PullRequestOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Todo, WaitStarted,
     WorkspaceCheckpoint,
 };
@@ -93,6 +93,8 @@ pub struct SessionState {
     pub wait: Option<WaitStarted>,
     /// The branch with the change.
     pub branch: Option<BranchPublished>,
+    /// The commit that the first published change was measured against; the outer none when nothing is published.
+    pub published_from: Option<Option<CommitId>>,
     /// The pull request.
     pub pull_request: Option<PullRequestOpened>,
     /// Whether the base branch had moved in a conflicting way: the commit to go on from.
@@ -238,6 +240,9 @@ impl SessionState {
             EventBody::BranchPublished(published) => {
                 self.branch = Some(published.clone());
                 self.checkpoint = None;
+                if self.published_from.is_none() {
+                    self.published_from = Some(self.base.as_ref().and_then(|base| base.commit.clone()));
+                }
             }
             EventBody::PullRequestOpened(opened) => self.pull_request = Some(opened.clone()),
             _ => {}
@@ -253,6 +258,13 @@ impl SessionState {
     /// Whether there is a plan, and it may be carried out.
     pub fn has_approved_plan(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.approved.is_some())
+    }
+
+    /// Where the latest change is kept, published or not.
+    pub fn latest_change(&self) -> Option<&BlobRef> {
+        let published =
+            || self.runs.iter().rev().find_map(|run| run.changeset.as_ref()).map(|changeset| &changeset.blob);
+        self.checkpoint.as_ref().map(|checkpoint| &checkpoint.blob).or_else(published)
     }
 
     /// The status of the latest run.

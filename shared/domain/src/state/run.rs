@@ -37,6 +37,8 @@ pub struct RunState {
     pub root_span: SpanId,
     /// Where it stands.
     pub status: Status,
+    /// Why it did not begin at once, if it did not.
+    pub queued: Option<String>,
     /// What it may use and has used.
     pub budget: Budget,
     /// The step at work.
@@ -85,6 +87,7 @@ impl RunState {
             started_seq: event.seq,
             root_span: started.root_span_id.clone(),
             status: Status::Queued,
+            queued: started.queued.clone(),
             budget: Budget::new(started.limits),
             open_step: None,
             last_step_started: Seq(0),

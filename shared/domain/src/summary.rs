@@ -1,9 +1,10 @@
 //! What lists show of a session, taken from its log.
 
-use domain::MicroDollars;
-use domain::ports::SessionSummary;
-use domain::state::SessionState;
 use jiff::Timestamp;
+
+use crate::MicroDollars;
+use crate::ports::SessionSummary;
+use crate::state::SessionState;
 
 /// The summary of a session as of `now`.
 pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary> {

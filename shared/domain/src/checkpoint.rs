@@ -2,26 +2,27 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use domain::ports::Blobs;
-use domain::{
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Blobs;
+use crate::{
     BlobRef, Changeset, ChangesetLimits, CommitId, Digest256, ErrorCode, FileChange, FileMode, SessionId, StepError,
     Terminal,
 };
-use serde::{Deserialize, Serialize};
-
-use crate::context::internal;
 
 /// A checkpoint with the place where it is kept.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Checkpoint {
+pub struct Checkpoint {
+    /// Where.
     pub blob: BlobRef,
+    /// What it holds.
     pub content: CheckpointContent,
 }
 
 /// What a checkpoint holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct CheckpointContent {
+pub struct CheckpointContent {
     /// The commit it differs from; none in an empty repository.
     pub base: Option<CommitId>,
     /// The toolbox's digest of the difference.
@@ -30,40 +31,45 @@ pub(crate) struct CheckpointContent {
     pub changes: Vec<KeptChange>,
     /// Files left out, with the reason of each.
     pub skipped: Vec<String>,
+    /// Lines added.
     pub additions: u64,
+    /// Lines deleted.
     pub deletions: u64,
 }
 
 /// One file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct KeptChange {
+pub struct KeptChange {
+    /// Its path.
     pub path: String,
     /// Mode and content; none when the file is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<KeptFile>,
 }
 
+/// Mode and content of a kept file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct KeptFile {
+pub struct KeptFile {
+    /// Its kind.
     pub mode: FileMode,
+    /// Its content, as base64.
     pub content_base64: String,
 }
 
 impl Checkpoint {
-    pub(crate) async fn keep(
-        blobs: &dyn Blobs,
-        session: &SessionId,
-        content: CheckpointContent,
-    ) -> Result<Self, StepError> {
+    /// Keeps what a toolbox said differs. Refuses what may not be published.
+    pub async fn keep(blobs: &dyn Blobs, session: &SessionId, content: CheckpointContent) -> Result<Self, StepError> {
         // What cannot be published is refused before it is kept.
         content.changeset()?;
-        let bytes = serde_json::to_vec(&content).map_err(internal)?;
+        let bytes = serde_json::to_vec(&content)
+            .map_err(|error| StepError::terminal(ErrorCode::Internal, error.to_string()))?;
         Ok(Self { blob: blobs.put(session, &bytes).await?, content })
     }
 
-    pub(crate) async fn fetch(blobs: &dyn Blobs, session: &SessionId, digest: &Digest256) -> Result<Self, StepError> {
+    /// Fetches a checkpoint that was kept.
+    pub async fn fetch(blobs: &dyn Blobs, session: &SessionId, digest: &Digest256) -> Result<Self, StepError> {
         let bytes = blobs.get(session, digest).await?;
         let blob = BlobRef { sha256: digest.clone(), bytes: bytes.len() as u64 };
         let content = serde_json::from_slice(&bytes).map_err(|error| {
@@ -72,14 +78,15 @@ impl Checkpoint {
         Ok(Self { blob, content })
     }
 
-    pub(crate) fn changeset(&self) -> Result<Changeset, Terminal> {
+    /// The change as what may be published.
+    pub fn changeset(&self) -> Result<Changeset, Terminal> {
         self.content.changeset()
     }
 }
 
 impl CheckpointContent {
     /// The change as what may be published; refuses what may not.
-    pub(crate) fn changeset(&self) -> Result<Changeset, Terminal> {
+    pub fn changeset(&self) -> Result<Changeset, Terminal> {
         let mut changes = Vec::with_capacity(self.changes.len());
         for change in &self.changes {
             let checked = match &change.file {

@@ -1,0 +1,119 @@
+//! Accepts connections and serves the router on them, with an eye on those who are slow.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_io_timeout::TimeoutStream;
+
+/// How long the head of a request may take.
+const HEAD: Duration = Duration::from_secs(15);
+
+/// How long a connection may take nothing of what is there for it. Then its reader is cut off, and comes back to where it was.
+const SLOWEST: Duration = Duration::from_secs(30);
+
+/// How long open connections have to end when the server does.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+/// More connections than this wait until others are over.
+const MOST_CONNECTIONS: usize = 8000;
+
+/// More headers than this are not even read.
+const MOST_HEADERS: usize = 128;
+
+/// Longer heads are not even read, in bytes.
+const LONGEST_HEAD: usize = 64 * 1024;
+
+/// Where connections come from.
+pub(super) enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Serves until `stop` says so.
+pub(super) async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) {
+    let mut connections = JoinSet::new();
+    let told = stop.clone();
+    loop {
+        while connections.try_join_next().is_some() {}
+        if connections.len() >= MOST_CONNECTIONS {
+            connections.join_next().await;
+        }
+        let accepted = tokio::select! {
+            accepted = accept(&door, &router, &told, &mut connections) => accepted,
+            () = until(&mut stop) => break,
+        };
+        if let Err(error) = accepted {
+            // Out of files, most likely: others have to end first.
+            tracing::warn!(%error, "a connection was not accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(FAREWELL, all).await.is_err() {
+        tracing::debug!("connections were cut at the end");
+    }
+}
+
+/// Returns when the server is to end.
+pub(super) async fn until(stop: &mut watch::Receiver<bool>) {
+    // Who would have said so is gone: that is an end, too.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+async fn accept(
+    door: &Door,
+    router: &Router,
+    stop: &watch::Receiver<bool>,
+    connections: &mut JoinSet<()>,
+) -> io::Result<()> {
+    match door {
+        Door::Tcp(listener) => {
+            let (stream, _) = listener.accept().await?;
+            // Frames are small and late ones are worth nothing.
+            stream.set_nodelay(true)?;
+            connections.spawn(converse(stream, router.clone(), stop.clone()));
+        }
+        Door::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            connections.spawn(converse(stream, router.clone(), stop.clone()));
+        }
+    }
+    Ok(())
+}
+
+async fn converse(
+    stream: impl AsyncRead + AsyncWrite + Send + 'static,
+    router: Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(SLOWEST));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_headers(MOST_HEADERS)
+        .max_buf_size(LONGEST_HEAD)
+        .half_close(false)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = until(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Viewers come and go; that is no fault.
+        tracing::debug!(%error, "a connection broke off");
+    }
+}

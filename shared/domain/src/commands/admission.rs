@@ -1,0 +1,161 @@
+//! Admission: whether a run may begin, waits for a place, or is refused. Every way in passes through here.
+
+use crate::ports::elapsed;
+use crate::{
+    Account, Admitted, Allowance, ExecutionName, Journal, Ledger, MicroDollars, Principal, Role, Slot, Unavailable,
+};
+
+use super::{CommandError, Desk};
+
+/// A place of a run that is in no log after so long (a crash at its very start) is given away.
+const ORPHANED: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// So often somebody else may be faster before that is taken for a fault.
+const MOST_TRIES: u32 = 50;
+
+impl Desk {
+    /// The account of a principal. Whoever has none may work on anything; tokens are only handed out together with an account.
+    pub async fn account(&self, principal: &Principal) -> Result<Account, Unavailable> {
+        let kept = self.accounts.account(principal).await?;
+        Ok(kept.unwrap_or_else(|| Account::new(principal.clone(), Role::Member, Allowance::default())))
+    }
+
+    /// Admits a run: it begins now, or waits for a place.
+    pub(super) async fn admit(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+        reserved: MicroDollars,
+    ) -> Result<Admitted, CommandError> {
+        let slot = Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
+        let admit = |account: &mut Account| {
+            let now = self.clock.now();
+            account.ledger.admit(&account.allowance, slot.clone(), now)
+        };
+        match self.change(owner, admit).await? {
+            Ok(Admitted::Now) => Ok(Admitted::Now),
+            // Only then it matters whether a place is held by a run that is over.
+            Ok(Admitted::Queued) | Err(_) => {
+                self.look_after(owner).await?;
+                Ok(self.change(owner, admit).await??)
+            }
+        }
+    }
+
+    /// Lets a run cost more, within its principal's day.
+    pub(super) async fn admit_more(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+        more: MicroDollars,
+    ) -> Result<(), CommandError> {
+        let extend = |account: &mut Account| {
+            let now = self.clock.now();
+            account.ledger.extend(&account.allowance, execution, more, now)
+        };
+        Ok(self.change(owner, extend).await??)
+    }
+
+    /// Whether a run has its place. One that waits gets it if there is one by now; one that nobody ever admitted (its session
+    /// is older than admission, or its place was given away) is put in line.
+    pub async fn has_place(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+        reserved: MicroDollars,
+    ) -> Result<bool, CommandError> {
+        let account = self.account(owner).await?;
+        match account.ledger.standing(execution) {
+            Some(Admitted::Now) => Ok(true),
+            Some(Admitted::Queued) => {
+                self.look_after(owner).await?;
+                Ok(self.account(owner).await?.ledger.standing(execution) == Some(Admitted::Now))
+            }
+            None => Ok(self.admit(owner, execution, reserved).await? == Admitted::Now),
+        }
+    }
+
+    /// Gives the place of a run that is over to the next one in line, whose workflow is started.
+    pub async fn release(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+        cost: MicroDollars,
+    ) -> Result<(), Unavailable> {
+        let account = self.account(owner).await?;
+        if account.ledger.standing(execution).is_none() && account.ledger.queued().is_empty() {
+            return Ok(());
+        }
+        let begin = self
+            .change(owner, |account| {
+                account.ledger.settle(execution, cost, self.clock.now());
+                account.ledger.promote(&account.allowance)
+            })
+            .await?;
+        self.begin(begin).await
+    }
+
+    /// Settles places of runs that are over without having said so, and gives them to those in line.
+    async fn look_after(&self, owner: &Principal) -> Result<(), CommandError> {
+        let account = self.account(owner).await?;
+        let mut over = Vec::new();
+        for slot in account.ledger.active().iter().chain(account.ledger.queued()) {
+            let execution = slot.execution();
+            match self.journal(&slot.session).await {
+                Ok(journal) if journal.state().run_number(execution.run).is_some() => {
+                    over.extend(cost_when_over(&journal, &execution).map(|cost| (execution, cost)));
+                }
+                Ok(_) | Err(CommandError::NotFound(_)) => {
+                    if elapsed(slot.at, self.clock.now()) > ORPHANED {
+                        over.push((execution, MicroDollars(0)));
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let begin = self
+            .change(owner, |account| {
+                for (execution, cost) in &over {
+                    account.ledger.settle(execution, *cost, self.clock.now());
+                }
+                account.ledger.promote(&account.allowance)
+            })
+            .await?;
+        Ok(self.begin(begin).await?)
+    }
+
+    async fn begin(&self, executions: Vec<ExecutionName>) -> Result<(), Unavailable> {
+        for execution in executions {
+            self.workflows.start(&execution).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes an account, again when somebody else was faster. What changes nothing is not written.
+    pub(super) async fn change<T>(
+        &self,
+        owner: &Principal,
+        mut change: impl FnMut(&mut Account) -> T,
+    ) -> Result<T, Unavailable> {
+        for _ in 0..MOST_TRIES {
+            let before = self.account(owner).await?;
+            let mut after = before.clone();
+            let result = change(&mut after);
+            if after == before || self.accounts.put_account(&after).await? {
+                return Ok(result);
+            }
+        }
+        Err(Unavailable::new("the accounts", format!("the account of {owner} is written to all the time")))
+    }
+}
+
+/// What a run has cost, once it is over.
+fn cost_when_over(journal: &Journal, execution: &ExecutionName) -> Option<MicroDollars> {
+    let run = journal.state().run_number(execution.run)?;
+    run.status.is_terminal().then(|| run.budget.spent())
+}
+
+/// The words for why a run waits.
+pub(super) fn queue_reason(owner: &Principal, ledger: &Ledger) -> String {
+    format!("{} other sessions of {owner} are at work, which is as many as it may have", ledger.active().len())
+}

@@ -1,0 +1,127 @@
+//! Turns away what no client of ours would send: other host names, pages of strangers, bodies that are not JSON, headers and
+//! addresses without measure.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE,
+    HOST, ORIGIN, TRANSFER_ENCODING, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+
+use super::{Door, Hosts};
+use crate::error::{ApiError, Code};
+
+/// The most headers of a request.
+const MOST_HEADERS: usize = 64;
+
+/// The most bytes of all headers of a request.
+const MOST_HEADER_BYTES: usize = 16 * 1024;
+
+/// The longest address of a request.
+const LONGEST_ADDRESS: usize = 4 * 1024;
+
+pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
+    let origin = match check(&door, &request) {
+        Ok(origin) => origin,
+        Err(refused) => return refused.into_response(),
+    };
+    let Some(origin) = origin else { return next.run(request).await };
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = if preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    allow(response.headers_mut(), &origin, preflight);
+    response
+}
+
+/// Checks a request. Returns the other origin that it comes from, if that may use the service.
+fn check(door: &Door, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
+    let headers = request.headers();
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+        let message = format!(
+            "there are {} headers with {bytes} bytes; at most {MOST_HEADERS} with {MOST_HEADER_BYTES} are taken",
+            headers.len()
+        );
+        return Err(ApiError::new(Code::HeadersTooLarge, message));
+    }
+    let address = request.uri().path_and_query().map_or(0, |both| both.as_str().len());
+    if address > LONGEST_ADDRESS {
+        let message = format!("the address has {address} bytes; at most {LONGEST_ADDRESS} are taken");
+        return Err(ApiError::new(Code::AddressTooLong, message));
+    }
+    let host = check_host(door, request)?;
+    let origin = check_origin(door, headers, host)?;
+    check_content_type(headers)?;
+    Ok(origin)
+}
+
+fn check_host<'a>(door: &Door, request: &'a Request) -> Result<&'a str, ApiError> {
+    let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
+    let host = request.uri().authority().map(|authority| authority.as_str()).or(header).unwrap_or_default();
+    let Hosts::LoopbackOr(names) = &door.hosts else { return Ok(host) };
+    let name = without_port(host).to_ascii_lowercase();
+    let loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str());
+    if loopback || names.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host)) {
+        return Ok(host);
+    }
+    let message = "this service does not answer to that Host name; names are allowed with --allow-host";
+    Err(ApiError::new(Code::Forbidden, message))
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
+        _ => host,
+    }
+}
+
+/// A browser names the page that sends a request. Only the service's own pages and those that are allowed may.
+fn check_origin(door: &Door, headers: &HeaderMap, host: &str) -> Result<Option<HeaderValue>, ApiError> {
+    let Some(value) = headers.get(ORIGIN) else { return Ok(None) };
+    let origin = value.to_str().unwrap_or_default();
+    let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) {
+        return Ok(None);
+    }
+    if door.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
+        return Ok(Some(value.clone()));
+    }
+    Err(ApiError::new(Code::Forbidden, "pages of that origin may not use this service"))
+}
+
+/// A body has to be declared as JSON: forms of other pages cannot do that.
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let empty = !headers.contains_key(TRANSFER_ENCODING)
+        && headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0");
+    let declared = headers.get(CONTENT_TYPE);
+    if empty && declared.is_none() {
+        return Ok(());
+    }
+    let declared = declared.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = declared.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let message = "a body has to be JSON and be declared so: Content-Type: application/json";
+    Err(ApiError::new(Code::UnsupportedMediaType, message))
+}
+
+fn allow(headers: &mut HeaderMap, origin: &HeaderValue, preflight: bool) {
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    if preflight {
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
+        let names = "authorization, content-type, idempotency-key, last-event-id, prefer, x-request-id";
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(names));
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    } else {
+        let names = "idempotent-replayed, location, retry-after, x-request-id";
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(names));
+    }
+}

@@ -1,0 +1,269 @@
+//! `GET /sessions/{id}/diff`: what a session has changed so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use domain::ports::ForgeError;
+use domain::state::SessionState;
+use domain::{Checkpoint, CommitId, FileChange, FileMode, SessionId, StepError, WorkspacePath};
+use http::{HeaderMap, HeaderValue, header};
+use serde::Serialize;
+use similar::{ChangeTag, TextDiff};
+use utoipa::ToSchema;
+
+use super::own_journal;
+use crate::Api;
+use crate::body::Id;
+use crate::door::Caller;
+use crate::error::{ApiError, Code};
+use crate::negotiation::prefers_text;
+
+/// Longer files are named, not shown, in bytes.
+const LONGEST_FILE: usize = 1024 * 1024;
+
+/// About so many bytes are shown in all.
+const LONGEST_DIFF: usize = 8 * 1024 * 1024;
+
+/// What a session has changed so far, against the commit it started from.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DiffView {
+    /// The commit that it is measured against; none in an empty repository.
+    pub base_commit: Option<String>,
+    /// The files, by path.
+    pub files: Vec<FileDiff>,
+}
+
+/// A file that differs.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FileDiff {
+    /// Its path.
+    pub path: String,
+    /// What happened to it.
+    pub status: FileStatus,
+    /// Its mode by now, in git's notation; none for a file that is gone.
+    #[schema(example = "100644")]
+    pub mode: Option<String>,
+    /// Lines added.
+    pub additions: usize,
+    /// Lines deleted.
+    pub deletions: usize,
+    /// Why there is no patch, if there is none: the file is binary, or too long to be shown.
+    pub left_out: Option<String>,
+    /// The change as git shows it.
+    pub patch: String,
+}
+
+/// What happened to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FileStatus {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// Shows what a session has changed so far: as JSON, or for `Accept: text/x-diff` as one patch that git can apply.
+#[utoipa::path(
+    get, path = "/sessions/{id}/diff", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id")),
+    responses(
+        (status = 200, content((DiffView = "application/json"), (String = "text/x-diff"))),
+        crate::routes::documents::Errors,
+    ),
+)]
+pub(super) async fn diff(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Id(session): Id<SessionId>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let journal = own_journal(&api, &caller, &session).await?;
+    let view = view(&api, &session, journal.state()).await?;
+    if !prefers_text(&headers, "text/x-diff") {
+        return Ok(Json(view).into_response());
+    }
+    let patch: String = view.files.into_iter().map(|file| file.patch).collect();
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/x-diff; charset=utf-8"));
+    Ok(([content_type], patch).into_response())
+}
+
+async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<DiffView, ApiError> {
+    let (Some(latest), Some(base)) = (state.latest_change(), &state.base) else {
+        return Ok(DiffView { base_commit: None, files: Vec::new() });
+    };
+    let checkpoint = Checkpoint::fetch(api.blobs.as_ref(), session, &latest.sha256).await.map_err(step_error)?;
+    let changes = checkpoint.changeset()?;
+    let last_base = checkpoint.content.base.clone();
+    // A further run starts from what the earlier ones published; the whole change is measured against where the first began.
+    let first_base = state.published_from.clone().unwrap_or_else(|| last_base.clone());
+    let repository = base.repository.as_str();
+    let mut paths: BTreeSet<WorkspacePath> = changes.iter().map(|(path, _)| path.clone()).collect();
+    if let (Some(first), Some(last)) = (&first_base, &last_base)
+        && first != last
+    {
+        paths.extend(api.forge.changed_paths(repository, first, last).await.map_err(forge_error)?);
+    }
+    let paths: Vec<WorkspacePath> = paths.into_iter().collect();
+    let before = contents(api, repository, first_base.as_ref(), &paths).await?;
+    let mut after = match first_base == last_base {
+        true => before.clone(),
+        false => contents(api, repository, last_base.as_ref(), &paths).await?,
+    };
+    for (path, change) in changes.iter() {
+        match change {
+            FileChange::Write { mode, content } => after.insert(path.clone(), (*mode, content.clone())),
+            FileChange::Delete => after.remove(path),
+        };
+    }
+    // Comparing long files takes a while, and other requests go on meanwhile.
+    let masker = api.desk.masker.clone();
+    let files = tokio::task::spawn_blocking(move || files(&paths, &before, &after, &masker)).await;
+    let files = files.map_err(|_| ApiError::new(Code::Internal, "the change cannot be compared"))?;
+    Ok(DiffView { base_commit: first_base.map(|commit| commit.to_string()), files })
+}
+
+async fn contents(
+    api: &Api,
+    repository: &str,
+    commit: Option<&CommitId>,
+    paths: &[WorkspacePath],
+) -> Result<BTreeMap<WorkspacePath, (FileMode, Vec<u8>)>, ApiError> {
+    let Some(commit) = commit else { return Ok(BTreeMap::new()) };
+    let found = api.forge.contents(repository, commit, paths).await.map_err(forge_error)?;
+    Ok(found.into_iter().map(|(path, content)| (path, (FileMode::Regular, content))).collect())
+}
+
+fn step_error(error: StepError) -> ApiError {
+    match error {
+        StepError::Retryable(unavailable) => unavailable.into(),
+        StepError::Terminal(terminal) => ApiError::new(Code::Internal, terminal.message),
+    }
+}
+
+fn forge_error(error: ForgeError) -> ApiError {
+    match error {
+        ForgeError::Unavailable(unavailable) => unavailable.into(),
+        ForgeError::Wait { seconds } => ApiError::new(Code::Unavailable, "the forge asks for a pause")
+            .after(std::time::Duration::from_secs(seconds)),
+        ForgeError::Terminal(terminal) => ApiError::new(Code::Internal, terminal.message),
+        ForgeError::BranchMoved { .. } => ApiError::new(Code::Conflict, "the branch has moved"),
+    }
+}
+
+fn files(
+    paths: &[WorkspacePath],
+    before: &BTreeMap<WorkspacePath, (FileMode, Vec<u8>)>,
+    after: &BTreeMap<WorkspacePath, (FileMode, Vec<u8>)>,
+    masker: &domain::Masker,
+) -> Vec<FileDiff> {
+    let mut shown = 0;
+    let mut files = Vec::new();
+    for path in paths {
+        let Some(mut file) = file(path, before.get(path), after.get(path), shown >= LONGEST_DIFF) else { continue };
+        if let std::borrow::Cow::Owned(masked) = masker.mask(&file.patch) {
+            file.patch = masked;
+        }
+        shown += file.patch.len();
+        files.push(file);
+    }
+    files
+}
+
+/// How a file differs; none when a later run undid what an earlier one did.
+fn file(
+    path: &WorkspacePath,
+    before: Option<&(FileMode, Vec<u8>)>,
+    after: Option<&(FileMode, Vec<u8>)>,
+    full: bool,
+) -> Option<FileDiff> {
+    let status = match (before, after) {
+        (None, None) => return None,
+        // The same content in another mode; or a later run undid what an earlier one did.
+        (Some((was, old)), Some((is, new))) if old == new && was == is => return None,
+        (None, Some(_)) => FileStatus::Added,
+        (Some(_), Some(_)) => FileStatus::Modified,
+        (Some(_), None) => FileStatus::Deleted,
+    };
+    let mode = after.map(|(mode, _)| *mode);
+    let mut file = FileDiff {
+        path: path.to_string(),
+        status,
+        mode: mode.map(|mode| mode.as_str().to_owned()),
+        additions: 0,
+        deletions: 0,
+        left_out: None,
+        patch: String::new(),
+    };
+    let content = |side: Option<&'_ (FileMode, Vec<u8>)>| side.map(|(_, content)| content.clone()).unwrap_or_default();
+    let (old, new) = (content(before), content(after));
+    let heading = heading(path.as_str(), status, mode, old == new);
+    match (std::str::from_utf8(&old), std::str::from_utf8(&new)) {
+        _ if full => file.left_out = Some("the change is too long to be shown whole".to_owned()),
+        _ if old.len().max(new.len()) > LONGEST_FILE => {
+            file.left_out = Some("the file is too long to be shown".to_owned())
+        }
+        (Ok(old), Ok(new)) if !old.contains('\0') && !new.contains('\0') => {
+            let compared = TextDiff::from_lines(old, new);
+            for change in compared.iter_all_changes() {
+                match change.tag() {
+                    ChangeTag::Insert => file.additions += 1,
+                    ChangeTag::Delete => file.deletions += 1,
+                    ChangeTag::Equal => {}
+                }
+            }
+            let (from, to) = names(path.as_str(), status);
+            let body = compared.unified_diff().context_radius(3).header(&from, &to).to_string();
+            file.patch = format!("{heading}{body}");
+        }
+        _ => file.left_out = Some("the file is binary".to_owned()),
+    }
+    if file.left_out.is_some() {
+        let (from, to) = names(path.as_str(), status);
+        file.patch = format!("{heading}Binary files {from} and {to} differ\n");
+    }
+    Some(file)
+}
+
+fn heading(path: &str, status: FileStatus, mode: Option<FileMode>, same: bool) -> String {
+    let (from, to) = (quoted("a/", path), quoted("b/", path));
+    let mode = mode.map_or("100644", FileMode::as_str);
+    let kind = match status {
+        FileStatus::Added => format!("new file mode {mode}\n"),
+        FileStatus::Deleted => "deleted file mode 100644\n".to_owned(),
+        FileStatus::Modified if same => format!("old mode 100644\nnew mode {mode}\n"),
+        FileStatus::Modified => String::new(),
+    };
+    format!("diff --git {from} {to}\n{kind}")
+}
+
+fn names(path: &str, status: FileStatus) -> (String, String) {
+    let from = if status == FileStatus::Added { "/dev/null".to_owned() } else { quoted("a/", path) };
+    let to = if status == FileStatus::Deleted { "/dev/null".to_owned() } else { quoted("b/", path) };
+    (from, to)
+}
+
+/// A path as git writes it: in quotes when it holds something that would end it.
+fn quoted(side: &str, path: &str) -> String {
+    let plain = |c: char| !c.is_control() && c != '"' && c != '\\';
+    if path.chars().all(plain) {
+        return format!("{side}{path}");
+    }
+    let mut text = format!("\"{side}");
+    for c in path.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            c if c.is_control() => {
+                let mut bytes = [0; 4];
+                c.encode_utf8(&mut bytes).bytes().for_each(|byte| text.push_str(&format!("\\{byte:03o}")));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+    text
+}

@@ -1,0 +1,41 @@
+//! `/`: where to go from here.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::{Html, IntoResponse as _, Response};
+use http::{HeaderValue, header};
+
+use crate::Api;
+use crate::door::Caller;
+use crate::error::ApiError;
+use crate::page::escaped;
+
+const PAGE: &str = include_str!("front.html");
+
+/// So many sessions are listed.
+const LISTED: usize = 50;
+
+pub(super) async fn front(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
+    let sessions = api.desk.sessions.list(Some(&caller.principal), None, LISTED).await?;
+    let rows: String = sessions
+        .iter()
+        .map(|session| {
+            let title = escaped(&session.title);
+            let status = session.status.name().replace('_', " ");
+            let repository = escaped(&session.repo_url);
+            let id = &session.id;
+            let cost = session.cost;
+            format!(
+                "<tr><td>{status}</td><td><a href=\"/sessions/{id}\">{title}</a><br><small>{repository}</small></td>\
+                 <td>{cost}</td><td><a href=\"/sessions/{id}/diff\">change</a></td></tr>\n"
+            )
+        })
+        .collect();
+    let table =
+        if rows.is_empty() { "<p>There are no sessions yet.</p>".to_owned() } else { format!("<table>{rows}</table>") };
+    let mut response = Html(PAGE.replace("{{sessions}}", &table)).into_response();
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok(response)
+}

@@ -1,0 +1,36 @@
+//! The view `classic`: only what clients of the first Tiny Backspace know.
+
+use serde_json::{Map, Value};
+
+/// The fields that they read.
+const KNOWN: [&str; 11] = [
+    "type",
+    "message",
+    "filepath",
+    "old_str",
+    "new_str",
+    "command",
+    "output",
+    "exit_code",
+    "error",
+    "pr_url",
+    "summary",
+];
+
+/// A frame with the known fields only.
+pub(super) fn frame(native: &Value) -> Value {
+    let mut classic = Map::new();
+    for name in KNOWN {
+        if let Some(value) = native.get(name).filter(|value| !value.is_null()) {
+            classic.insert(name.to_owned(), value.clone());
+        }
+    }
+    if let Some(code) = native.get("exitCode").filter(|code| !code.is_null()) {
+        classic.insert("exit_code".to_owned(), code.clone());
+    }
+    // A text that is kept elsewhere is described by the message.
+    if classic.get("output").is_some_and(|output| !output.is_string()) {
+        classic.insert("output".to_owned(), native["message"].clone());
+    }
+    Value::Object(classic)
+}
