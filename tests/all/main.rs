@@ -9,6 +9,8 @@ mod faults;
 #[cfg(test)]
 mod first_defects;
 #[cfg(test)]
+mod http;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod program;
@@ -16,6 +18,8 @@ mod program;
 mod recovery;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod start_faults;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

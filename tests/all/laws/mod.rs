@@ -2,5 +2,6 @@
 
 mod append;
 mod changeset;
+mod ledger;
 mod status;
 mod transcript;

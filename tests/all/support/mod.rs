@@ -2,9 +2,11 @@
 
 mod program;
 mod script;
+mod serve;
 
 pub(crate) use program::{Home, Ran, contents, fixture, git, program, repository};
 pub(crate) use script::{bash, ends, plan, script, tools};
+pub(crate) use serve::{Frames, Served, answer, asks, frames, ids};
 
 use domain::{
     Delivery, Event, EventBody, Limits, PlanApproval, RawJson, Request, RunNumber, RunStarted, Seq, Session,

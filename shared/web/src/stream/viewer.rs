@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::feed::{Entry, Feed, Feeds, Next};
 use super::slots::StreamSlot;
 use super::view::View;
-use super::{Deltas, Wanted};
+use super::{Deltas, Shutdown, Wanted};
 use crate::Api;
 
 /// About so many bytes are handed to the connection at once; the rest waits until they are taken.
@@ -38,6 +38,8 @@ pub(super) struct Viewer {
     heartbeat: Duration,
     age: Instant,
     stop: watch::Receiver<bool>,
+    /// Who would say that the service goes down has to be there as long as it is listened to.
+    _shutdown: Shutdown,
     _slot: StreamSlot,
 }
 
@@ -74,6 +76,7 @@ impl Viewer {
             heartbeat: api.limits.heartbeat,
             age: Instant::now() + api.limits.stream_age,
             stop: api.shutdown.watch(),
+            _shutdown: api.shutdown.clone(),
             _slot: slot,
         }
     }

@@ -1,0 +1,104 @@
+//! Text that is still being written, and signs of life, on a stream whose session nobody drives.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use domain::commands::{Start, start};
+use domain::ports::{LiveReply, LiveText as _};
+use domain::{Attempt, Conversation, Draft, SessionId, TurnNumber};
+use http_body_util::BodyExt as _;
+use local::{KeepTree, Settings, World, variables};
+
+use crate::support::{Home, program};
+
+struct Watching {
+    world: World,
+    session: SessionId,
+    body: Body,
+}
+
+async fn watching(home: &Home, heartbeat: Duration) -> Watching {
+    let data = home.beside("data").display().to_string();
+    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
+    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let setup = world.setup().unwrap();
+    let owner: domain::Principal = "local".parse().unwrap();
+    let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+    let request = draft.check("claude-sonnet-5-5").unwrap();
+    let begin = Start { owner: owner.clone(), request, setup: setup.clone(), key: None };
+    let session = start(&world.desk(), begin).await.unwrap().session.id;
+    let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));
+    let api = web::Api::new(world.desk(), blobs, forge, live, Ok(setup), "claude-sonnet-5-5".to_owned());
+    let api = api.with_limits(web::Limits { heartbeat, streams: 1, ..web::Limits::default() });
+    let door = web::Door { strangers: web::Strangers::Are(owner), hosts: web::Hosts::Any, origins: Vec::new() };
+    let router = web::router(&api, door, Router::new());
+    let response = open(&router, &session).await;
+    assert_eq!(response.status().as_u16(), 200);
+    let second = open(&router, &session).await;
+    assert_eq!(second.status().as_u16(), 429, "one stream is as many as there may be");
+    assert!(second.headers().contains_key("retry-after"));
+    Watching { world, session, body: response.into_body() }
+}
+
+async fn open(router: &Router, session: &SessionId) -> http::Response<Body> {
+    let request = http::Request::get(format!("/sessions/{session}/events")).body(Body::empty()).unwrap();
+    let service = hyper_util::service::TowerToHyperService::new(router.clone());
+    hyper::service::Service::call(&service, request).await.unwrap()
+}
+
+impl Watching {
+    /// The next portion that has `what` in it.
+    async fn until(&mut self, what: &str) -> String {
+        loop {
+            let frame = self.body.frame().await.unwrap().unwrap();
+            let text = String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap();
+            if text.contains(what) {
+                return text;
+            }
+        }
+    }
+
+    async fn show(&self, attempt: u32, text: &str) {
+        let (conversation, turn, attempt) = (Conversation::Main, TurnNumber(1), Attempt(attempt));
+        let reply = LiveReply { conversation, turn, attempt, text: text.to_owned() };
+        self.world.live.show(&self.session, &reply).await.unwrap();
+    }
+
+    async fn delta(&mut self) -> (u64, String) {
+        let text = self.until("delta").await;
+        assert!(text.starts_with("event: delta\ndata: ") && !text.contains("\nid:"), "{text}");
+        let data: serde_json::Value =
+            serde_json::from_str(text.lines().nth(1).unwrap().trim_start_matches("data: ")).unwrap();
+        (data["offset"].as_u64().unwrap(), data["text"].as_str().unwrap().to_owned())
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_sees_a_reply_while_it_is_written_and_only_what_is_new_of_it() {
+    let home = Home::new();
+    let mut watching = watching(&home, Duration::from_secs(600)).await;
+    watching.until("run.started").await;
+    watching.show(1, "Größe").await;
+    assert_eq!(watching.delta().await, (0, "Größe".to_owned()));
+    watching.show(1, "Größe und").await;
+    assert_eq!(watching.delta().await, (5, " und".to_owned()), "the offset counts characters");
+    watching.show(1, "Größe [REDACTED]").await;
+    assert_eq!(
+        watching.delta().await,
+        (6, "[REDACTED]".to_owned()),
+        "what was masked later takes the place of what was there"
+    );
+    watching.show(2, "Gr").await;
+    assert_eq!(watching.delta().await, (0, "Gr".to_owned()), "another try begins anew");
+}
+
+#[tokio::test]
+async fn a_silent_stream_shows_that_it_lives_and_its_place_is_free_when_it_ends() {
+    let home = Home::new();
+    let mut watching = watching(&home, Duration::from_millis(10)).await;
+    for _ in 0..3 {
+        assert_eq!(watching.until(": hb").await, ": hb\n\n", "without an id");
+    }
+}

@@ -1,0 +1,120 @@
+//! What people say to a session over HTTP.
+
+use serde_json::{Value, json};
+
+use crate::support::{Frames, Home, Served, asks, bash, ends, git, ids, plan, repository, script, tools};
+
+/// Watches until a frame of that kind comes.
+async fn until(served: &Served, session: &str, after: u64, kind: &str) -> Value {
+    let path = format!("/sessions/{session}/events?after={after}");
+    let mut stream = Frames::of(served.request(reqwest::Method::GET, &path).send().await.unwrap());
+    loop {
+        let frame = stream.next().await.unwrap_or_else(|| panic!("the stream ended before {kind}"));
+        if frame.data["kind"] == kind {
+            return frame.data;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_plan_is_approved_by_the_name_that_was_seen_and_made_again_with_a_message() {
+    let home = Home::new();
+    let mut played = script(&[bash("echo two >> a.txt"), ends()]);
+    played["plans"] = json!([plan("Change it another way")]);
+    let served = Served::start(&home, &played);
+    let mut body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Add two.");
+    body["requirePlanApproval"] = true.into();
+    let session = served.begin(&body).await;
+    let path = |what: &str| format!("/sessions/{session}/{what}");
+    let asked = until(&served, &session, 0, "wait.started").await;
+    let first = asked["reason"]["plan"].as_str().unwrap().to_owned();
+    let (_, shown) = served.get(&format!("/sessions/{session}")).await;
+    assert_eq!(shown["waitsFor"], json!({ "for": "plan_approval", "plan": first }));
+    assert_eq!(shown["plan"]["id"], first.as_str());
+
+    let (status, refused) = served.post(&path("approve"), &json!({ "plan": "plan-other" })).await;
+    assert_eq!((status, &refused["error"]["code"]), (409, &Value::from("PlanOutdated")));
+    let (status, _) = served.post(&path("reject"), &json!({ "message": "Another way, please." })).await;
+    assert_eq!(status, 202);
+    let again = until(&served, &session, asked["id"].as_u64().unwrap(), "wait.started").await;
+    let second = again["reason"]["plan"].as_str().unwrap();
+    assert_ne!(second, first);
+    assert_eq!(served.post(&path("approve"), &json!({ "plan": first })).await.0, 409, "that plan is no more");
+    assert_eq!(served.post(&path("approve"), &json!({ "plan": second })).await.0, 202);
+    let frames = served.watch(&session, 0).await;
+    assert_eq!(frames.last().unwrap().data["status"], "done");
+    assert_eq!(served.post(&path("approve"), &json!({ "plan": second })).await.0, 409, "nothing waits");
+    assert_eq!(served.post(&path("cancel"), &json!({})).await.0, 409, "the run is over");
+    assert_eq!(served.post(&path("extend"), &json!({})).await.0, 400, "by nothing");
+}
+
+#[tokio::test]
+async fn a_run_that_is_cancelled_ends_within_moments_and_one_without_money_goes_on_when_it_gets_some() {
+    let home = Home::new();
+    let served = Served::start(&home, &script(&[bash("sleep 60"), ends()]));
+    let project = repository(&home, "project", &[("a.txt", "one\n")]);
+    let session = served.begin(&asks(&project, "Wait.")).await;
+    until(&served, &session, 0, "tool.started").await;
+    assert_eq!(served.post(&format!("/sessions/{session}/cancel"), &json!({})).await.0, 202);
+    assert_eq!(served.watch(&session, 0).await.last().unwrap().data["status"], "cancelled");
+
+    let mut body = asks(&project, "Do it.");
+    body["limits"] = json!({ "maxTurns": 1 });
+    let served = {
+        drop(served);
+        Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]))
+    };
+    let session = served.begin(&body).await;
+    let asked = until(&served, &session, 0, "wait.started").await;
+    assert_eq!(asked["reason"]["for"], "budget");
+    assert_eq!(
+        served.post(&format!("/sessions/{session}/extend"), &json!({ "turns": 5, "costUsd": 1.5 })).await.0,
+        202
+    );
+    assert_eq!(served.watch(&session, 0).await.last().unwrap().data["status"], "done");
+}
+
+#[tokio::test]
+async fn a_finished_session_goes_on_with_a_message_and_its_change_is_shown_whole() {
+    let home = Home::new();
+    let files = [("a.txt", "one\n"), ("gone.txt", "gone\n"), ("run.sh", "true\n"), ("odd \"name\".txt", "x\n")];
+    let project = repository(&home, "project", &files);
+    let first =
+        "echo two >> a.txt; rm gone.txt; chmod +x run.sh; printf new > 'odd \"name\".txt'; mkdir d; echo sub > d/b.txt";
+    let second = tools(&[("bash", json!({ "command": "echo three >> a.txt; printf 'a\\000b' > binary" }))]);
+    let served = Served::start(&home, &script(&[bash(first), ends(), second, ends()]));
+    let session = served.begin(&asks(&project, "Change things.")).await;
+    let frames = served.watch(&session, 0).await;
+    let seen = *ids(&frames).last().unwrap();
+    let text = async || {
+        let path = format!("/sessions/{session}/diff");
+        let request = served.request(reqwest::Method::GET, &path).header("accept", "text/x-diff");
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    // Git itself makes of the patch what was published.
+    let patch = home.write("change.patch", &text().await);
+    let published = frames.iter().find(|frame| frame.data["kind"] == "branch.published").unwrap();
+    let branch = published.data["branch"].as_str().unwrap().to_owned();
+    let from = published.data["url"].as_str().unwrap().to_owned();
+    git(&project, &["fetch", "--quiet", &from, &branch]);
+    git(&project, &["apply", "--index", patch.to_str().unwrap()]);
+    assert_eq!(git(&project, &["write-tree"]), git(&project, &["rev-parse", "FETCH_HEAD^{tree}"]));
+
+    let (status, said) = served.post(&format!("/sessions/{session}/messages"), &json!({ "text": "And three." })).await;
+    assert_eq!((status, &said["run"]), (202, &json!(2)));
+    let rest = served.watch(&session, seen).await;
+    assert_eq!(rest.last().unwrap().data["status"], "done", "{:?}", rest.last());
+    let (_, change) = served.get(&format!("/sessions/{session}/diff")).await;
+    let paths: Vec<&str> =
+        change["files"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    assert_eq!(
+        paths,
+        ["a.txt", "binary", "d/b.txt", "gone.txt", "odd \"name\".txt"],
+        "both runs, and the first one's mode is in its branch"
+    );
+    let file =
+        |path: &str| change["files"].as_array().unwrap().iter().find(|file| file["path"] == path).unwrap().clone();
+    assert_eq!((&file("a.txt")["additions"], &file("a.txt")["deletions"]), (&json!(2), &json!(0)));
+    assert_eq!(file("binary")["leftOut"], "the file is binary");
+    assert_eq!(file("gone.txt")["status"], "deleted");
+}

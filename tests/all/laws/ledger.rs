@@ -1,0 +1,117 @@
+//! The law of admission: never more at work than allowed, never more spent than allowed, nobody forgotten, first come first served.
+
+use domain::{Admitted, Allowance, ExecutionName, Ledger, MicroDollars, RunNumber, Slot};
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::session_id;
+
+const CAP: MicroDollars = MicroDollars(10_000);
+const PLACES: u32 = 3;
+
+#[derive(Debug, Clone)]
+enum Move {
+    Admit(u64),
+    /// The n-th of those at work or in line ends, having used so many hundredths of what was set aside.
+    End(usize, u64),
+    Extend(usize, u64),
+    Tomorrow,
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let one = prop_oneof![
+        5 => (1..4000_u64).prop_map(Move::Admit),
+        4 => (0..6_usize, 0..=100_u64).prop_map(|(n, used)| Move::End(n, used)),
+        1 => (0..6_usize, 1..2000_u64).prop_map(|(n, more)| Move::Extend(n, more)),
+        1 => Just(Move::Tomorrow),
+    ];
+    prop::collection::vec(one, 1..80)
+}
+
+proptest! {
+    #[test]
+    fn no_order_of_events_admits_more_than_is_allowed(moves in moves()) {
+        let allowance = Allowance { max_concurrent_sessions: Some(PLACES), max_daily_cost: Some(CAP), ..Allowance::default() };
+        let mut ledger = Ledger::default();
+        let mut now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
+        let (mut next, mut paid_today) = (1, 0);
+        // Everybody who was admitted and is not over, in order.
+        let mut known: Vec<(ExecutionName, u64)> = Vec::new();
+        for one in moves {
+            match one {
+                Move::Admit(reserved) => {
+                    let execution = ExecutionName { session: session_id(1), run: RunNumber(next) };
+                    next += 1;
+                    let slot = Slot { session: execution.session.clone(), run: execution.run, reserved: MicroDollars(reserved), at: now };
+                    let before = ledger.clone();
+                    match ledger.admit(&allowance, slot.clone(), now) {
+                        Ok(standing) => {
+                            prop_assert_eq!(ledger.admit(&allowance, slot, now), Ok(standing), "asking again changes nothing");
+                            prop_assert_eq!(standing == Admitted::Now, known.len() < PLACES as usize);
+                            known.push((execution, reserved));
+                        }
+                        Err(_) => prop_assert_eq!(&ledger, &before, "a refusal leaves nothing"),
+                    }
+                }
+                Move::End(n, used) if n < known.len() => {
+                    let (execution, reserved) = known.remove(n);
+                    let cost = reserved * used / 100;
+                    ledger.settle(&execution, MicroDollars(cost), now);
+                    ledger.settle(&execution, MicroDollars(cost), now);
+                    paid_today += cost;
+                    ledger.promote(&allowance);
+                }
+                Move::Extend(n, more) if n < known.len() => {
+                    if ledger.extend(&allowance, &known[n].0, MicroDollars(more), now).is_ok() {
+                        known[n].1 += more;
+                    }
+                }
+                Move::End(..) | Move::Extend(..) => {}
+                Move::Tomorrow => {
+                    now += SignedDuration::from_hours(24);
+                    paid_today = 0;
+                }
+            }
+            prop_assert!(ledger.active().len() <= PLACES as usize);
+            prop_assert!(ledger.committed(now) <= CAP);
+            prop_assert_eq!(ledger.spent(now), MicroDollars(paid_today));
+            let inside: Vec<ExecutionName> = ledger.active().iter().chain(ledger.queued()).map(Slot::execution).collect();
+            let mut expected: Vec<ExecutionName> = known.iter().map(|(execution, _)| execution.clone()).collect();
+            prop_assert_eq!(ledger.queued().is_empty(), expected.len() <= PLACES as usize, "a free place is given away");
+            let mut sorted = inside.clone();
+            sorted.sort();
+            expected.sort();
+            prop_assert_eq!(sorted, expected, "nobody is forgotten");
+            let queued: Vec<RunNumber> = ledger.queued().iter().map(|slot| slot.run).collect();
+            prop_assert!(queued.is_sorted(), "first come, first served");
+        }
+    }
+}
+
+#[test]
+fn a_pattern_covers_what_it_says_and_nothing_that_only_looks_so() {
+    let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().covers(url);
+    for (pattern, url) in [
+        ("https://github.com/owner/*", "https://github.com/owner/name"),
+        ("https://github.com/owner/*", "HTTPS://GitHub.com/owner/name.git/"),
+        ("https://github.com/owner/name", "https://github.com/owner/name.git"),
+        ("/srv/code/*", "/srv/code/a/b"),
+    ] {
+        assert!(covers(pattern, url), "{pattern} {url}");
+    }
+    for (pattern, url) in [
+        ("https://github.com/owner/*", "https://github.com/owner"),
+        ("https://github.com/owner/*", "https://github.com/owner2/name"),
+        ("https://github.com/owner/*", "https://github.com/owner/../other/name"),
+        ("https://github.com/owner/*", "https://github.com/owner/%2e%2e/other/name"),
+        ("https://github.com/owner/*", "https://github.com.evil.example/owner/name"),
+        ("https://github.com/owner/*", "https://evil.example/https://github.com/owner/name"),
+        ("https://github.com/owner/*", "http://github.com/owner/name"),
+        ("https://github.com/owner/name", "https://github.com/owner/name2"),
+        ("/srv/code/*", "/srv/code/../other"),
+        ("/srv/code/*", "/srv/code//x"),
+        ("/srv/code/*", "file:///srv/code/x"),
+    ] {
+        assert!(!covers(pattern, url), "{pattern} {url}");
+    }
+}

@@ -1,0 +1,206 @@
+//! Every single call of starting a session fails once, before or after it was done; the same request with the same key then
+//! makes the session, once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::commands::{CommandError, Desk, Start, start};
+use domain::ports::{Accounts, AppendError, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows};
+use domain::{
+    Account, Digest256, Draft, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
+    StepOutput, TaskToken, TokenId, TokenRecord, Unavailable,
+};
+use jiff::Timestamp;
+use local::{KeepTree, Settings, Store, World, variables};
+
+use crate::support::{Home, program};
+
+/// Ports one of whose calls fails.
+struct Faulty {
+    store: Store,
+    calls: AtomicUsize,
+    fails_at: usize,
+    after: bool,
+}
+
+impl Faulty {
+    /// Does a call, unless it is the one that fails before it is done; fails it afterwards if it is the one that does.
+    async fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>, failure: E) -> Result<T, E> {
+        let fails = self.calls.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at;
+        if fails && !self.after {
+            return Err(failure);
+        }
+        let done = call.await;
+        if fails { Err(failure) } else { done }
+    }
+}
+
+fn injected() -> Unavailable {
+    Unavailable::new("the store", "injected")
+}
+
+#[async_trait]
+impl EventLog for Faulty {
+    async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
+        self.call(self.store.append(session, after, batch), AppendError::Unavailable(injected())).await
+    }
+
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        self.call(self.store.read(session, after, limit), injected()).await
+    }
+
+    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
+        self.store.wait(session, after, at_most).await
+    }
+}
+
+#[async_trait]
+impl Accounts for Faulty {
+    async fn account(&self, principal: &Principal) -> Result<Option<Account>, Unavailable> {
+        self.call(self.store.account(principal), injected()).await
+    }
+
+    async fn put_account(&self, account: &Account) -> Result<bool, Unavailable> {
+        self.call(self.store.put_account(account), injected()).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<Account>, Unavailable> {
+        self.store.accounts().await
+    }
+
+    async fn add_token(&self, token: &TokenRecord) -> Result<(), Unavailable> {
+        self.store.add_token(token).await
+    }
+
+    async fn token_by_digest(&self, digest: &Digest256) -> Result<Option<TokenRecord>, Unavailable> {
+        self.store.token_by_digest(digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
+        self.store.tokens().await
+    }
+
+    async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<bool, Unavailable> {
+        self.store.revoke_token(id, at).await
+    }
+}
+
+#[async_trait]
+impl Sessions for Faulty {
+    async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
+        self.call(self.store.create(session, summary), injected()).await
+    }
+
+    async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable> {
+        self.call(self.store.get(id), injected()).await
+    }
+
+    async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
+        self.store.summary(id).await
+    }
+
+    async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
+        self.store.update(summary).await
+    }
+
+    async fn list(
+        &self,
+        owner: Option<&Principal>,
+        before: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<SessionSummary>, Unavailable> {
+        self.store.list(owner, before, limit).await
+    }
+
+    async fn bind_key(
+        &self,
+        owner: &Principal,
+        key: &IdempotencyKey,
+        binding: &KeyBinding,
+    ) -> Result<KeyBinding, Unavailable> {
+        self.call(self.store.bind_key(owner, key, binding), injected()).await
+    }
+
+    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
+        self.store.put_token(id, run, token).await
+    }
+
+    async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
+        self.store.token(id, run).await
+    }
+
+    async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable> {
+        self.store.clear_token(id, run).await
+    }
+}
+
+#[async_trait]
+impl Workflows for Faulty {
+    async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
+        self.call(async { Ok(()) }, injected()).await
+    }
+
+    async fn complete(&self, _token: &TaskToken, _answer: &StepOutput) -> Result<bool, Unavailable> {
+        Ok(false)
+    }
+
+    async fn stop(&self, _execution: &ExecutionName, _cause: &str) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    async fn state(&self, _execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
+        Ok(ExecutionState::Unknown)
+    }
+}
+
+/// Starts a session with the n-th call failing; false when there were fewer calls.
+async fn start_with_a_failure(fails_at: usize, after: bool) -> bool {
+    let home = Home::new();
+    let data = home.beside("data").display().to_string();
+    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
+    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let faulty = Arc::new(Faulty { store: world.store.clone(), calls: AtomicUsize::new(0), fails_at, after });
+    let desk = Desk {
+        log: Arc::clone(&faulty) as _,
+        sessions: Arc::clone(&faulty) as _,
+        accounts: Arc::clone(&faulty) as _,
+        workflows: Arc::clone(&faulty) as _,
+        ..world.desk()
+    };
+    let owner: Principal = "local".parse().unwrap();
+    let send = async || {
+        let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+        let request = draft.check("claude-sonnet-5-5").unwrap();
+        let key = Some("key-1".parse().unwrap());
+        start(&desk, Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key }).await
+    };
+    let first = send().await;
+    let failed = faulty.calls.load(Ordering::SeqCst) >= fails_at;
+    let what = format!("call {fails_at} failed, after: {after}");
+    assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{what}");
+    if !failed {
+        return false;
+    }
+    let session = send().await.unwrap().session;
+    let listed = world.store.list(Some(&owner), None, 10).await.unwrap();
+    assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{what}");
+    let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
+    assert_eq!(events.len(), 2, "{what}");
+    let account = world.store.account(&owner).await.unwrap().unwrap();
+    let places: Vec<ExecutionName> = account.ledger.active().iter().map(domain::Slot::execution).collect();
+    assert_eq!(places, [ExecutionName { session: session.id, run: RunNumber(1) }], "{what}");
+    true
+}
+
+#[tokio::test]
+async fn a_request_that_broke_off_anywhere_makes_one_session_when_it_is_sent_again_with_its_key() {
+    for after in [false, true] {
+        let mut failed = 0;
+        while start_with_a_failure(failed + 1, after).await {
+            failed += 1;
+        }
+        assert!(failed >= 7, "only {failed} calls were made to fail");
+    }
+}
