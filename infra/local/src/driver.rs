@@ -98,19 +98,27 @@ pub async fn drive(
 
 /// Returns when the session's run has its place among those of its owner, or is to be cancelled.
 async fn has_place(world: &World, session: &SessionId) -> anyhow::Result<()> {
-    loop {
+    let desk = world.desk();
+    for look in 0_u32.. {
         let journal = open(world, session).await?;
         let state = journal.state();
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else { anyhow::bail!("the session has no run") };
         let execution = ExecutionName { session: session.clone(), run: run.number };
         // What is to be cancelled needs no place to do so; what works already has it.
         let begun = run.cancel.is_some() || run.last_step_started > Seq(0);
-        if begun || world.desk().has_place(&fixed.owner, &execution, run.budget.limits().max_cost).await? {
-            return Ok(());
+        if begun || desk.has_place(&fixed.owner, &execution, run.budget.limits().max_cost).await? {
+            break;
+        }
+        if look % LOOKS_AFTER == 0 {
+            desk.look_after(&fixed.owner).await?;
         }
         world.store.wait(session, state.tail, QUEUE_POLL).await?;
     }
+    Ok(())
 }
+
+/// So often a run in line looks whether the ledger still fits what runs.
+const LOOKS_AFTER: u32 = 60;
 
 /// How often a run in line looks whether it has a place by now.
 const QUEUE_POLL: Duration = Duration::from_millis(500);

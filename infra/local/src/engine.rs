@@ -8,7 +8,7 @@ use agent::{Common, StepHandler, invoke};
 use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
-use domain::{ExecutionName, Step, StepInput, StepOutput, TaskToken, Unavailable};
+use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TaskToken, Unavailable};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -32,7 +32,8 @@ pub struct DefinitionRefused(String);
 pub struct Engine {
     store: Store,
     running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
-    due: watch::Sender<()>,
+    /// Sessions that this process has started and nobody drives yet.
+    due: watch::Sender<Vec<SessionId>>,
 }
 
 impl Engine {
@@ -60,9 +61,19 @@ impl Engine {
         Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
     }
 
-    /// Changes whenever an execution is due.
-    pub fn due(&self) -> watch::Receiver<()> {
+    /// Changes whenever a session is due.
+    pub(crate) fn watch_due(&self) -> watch::Receiver<Vec<SessionId>> {
         self.due.subscribe()
+    }
+
+    /// The sessions that became due since this was last asked.
+    pub(crate) fn take_due(&self) -> Vec<SessionId> {
+        let mut taken = Vec::new();
+        self.due.send_if_modified(|due| {
+            taken = std::mem::take(due);
+            false
+        });
+        taken
     }
 
     /// Runs an execution from where it stands to its end.
@@ -99,9 +110,11 @@ fn input(execution: &ExecutionName) -> Value {
 
 #[async_trait]
 impl Workflows for Engine {
-    async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
-        // The session's log says which run is due; its driver runs it.
-        self.due.send_replace(());
+    async fn start(&self, execution: &ExecutionName) -> Result<(), Unavailable> {
+        // The session's log says which run is due; its driver runs it. Where nobody drives but whoever started it, nobody looks.
+        if self.due.receiver_count() > 0 {
+            self.due.send_modify(|due| due.push(execution.session.clone()));
+        }
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::request::Parts;
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use crate::Api;
@@ -22,20 +22,36 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, ApiError> {
         let most = api.limits.body_bytes;
-        let body: Body = request.into_body();
-        let collected = tokio::time::timeout(PATIENCE, Limited::new(body, most).collect()).await;
-        let collected =
-            collected.map_err(|_| ApiError::invalid("the body took too long to arrive"))?.map_err(|error| {
-                if error.is::<LengthLimitError>() {
-                    ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {most} bytes"))
-                } else {
-                    ApiError::invalid("the body did not arrive whole")
-                }
-            })?;
-        let bytes = collected.to_bytes();
+        let read = tokio::time::timeout(PATIENCE, read(request.into_body(), most)).await;
+        let bytes = read.map_err(|_| ApiError::invalid("the body took too long to arrive"))??;
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
         serde_json::from_slice(text).map(Self).map_err(|error| ApiError::invalid(format!("the body: {error}")))
     }
+}
+
+/// The whole body, if it has no more than `most` bytes. What is longer is read on for a while and thrown away: a client that is
+/// still sending would otherwise never see the answer.
+async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
+    const MOST_THROWN_AWAY: usize = 64 * 1024 * 1024;
+    let mut kept = Vec::new();
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| ApiError::invalid("the body did not arrive whole"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        bytes += data.len();
+        if bytes <= most {
+            kept.extend_from_slice(&data);
+        } else {
+            kept = Vec::new();
+        }
+        if bytes > MOST_THROWN_AWAY {
+            break;
+        }
+    }
+    if bytes > most {
+        return Err(ApiError::new(Code::PayloadTooLarge, format!("the body is longer than {most} bytes")));
+    }
+    Ok(kept)
 }
 
 /// The parameters after `?`.

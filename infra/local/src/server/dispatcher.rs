@@ -6,15 +6,21 @@ use std::time::Duration;
 
 use asl::Interpreter;
 use domain::SessionId;
+use domain::ports::Clock as _;
+use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::connection::until;
+use crate::clock::WallClock;
 use crate::driver::{self, WhileWaiting};
 use crate::world::World;
 
 /// How often sessions are looked for that another process has left.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// A session that another process has written to this lately may be just about to be driven there.
+const LEFT: Duration = Duration::from_secs(5);
 
 /// How long a session rests whose driver failed.
 const REST: Duration = Duration::from_secs(10);
@@ -33,11 +39,16 @@ impl Dispatcher {
 
     /// Drives until `stop` says so; then what is driven stays where it is.
     pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut due = self.world.engine.due();
+        let mut due = self.world.engine.watch_due();
         let mut drivers = JoinSet::new();
+        // What an earlier server left is taken up at once.
+        let mut left = Duration::ZERO;
         loop {
             due.borrow_and_update();
-            match self.world.store.unfinished() {
+            self.world.engine.take_due().into_iter().for_each(|session| self.begin(session, &mut drivers));
+            let unwritten_since = WallClock.now() - SignedDuration::try_from(left).unwrap_or_default();
+            left = LEFT;
+            match self.world.store.unfinished(unwritten_since) {
                 Ok(sessions) => sessions.into_iter().for_each(|session| self.begin(session, &mut drivers)),
                 Err(error) => tracing::warn!(%error, "sessions cannot be looked for"),
             }

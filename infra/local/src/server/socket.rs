@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -39,7 +40,9 @@ impl Presence {
             Ok(()) | Err(_) => {}
         }
         let (path, _directory) = short(&self.home)?;
-        UnixListener::bind(path)
+        let listener = UnixListener::bind(path)?;
+        std::fs::set_permissions(self.home.join(NAME), std::fs::Permissions::from_mode(0o600))?;
+        Ok(listener)
     }
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use domain::ports::{SessionSummary, Sessions};
 use domain::{IdempotencyKey, KeyBinding, Principal, RunNumber, Session, SessionId, TaskToken, Unavailable};
+use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
 use super::{Store, unavailable, unreadable};
@@ -15,16 +16,18 @@ const LIST: &str = "
 
 const UNFINISHED: &str = "
     SELECT id FROM sessions
-    WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed')
+    WHERE updated_at <= ?1 AND json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed')
     ORDER BY id
 ";
 
 impl Store {
-    /// The sessions whose latest run is not over, oldest first.
-    pub fn unfinished(&self) -> Result<Vec<SessionId>, Unavailable> {
+    /// The sessions whose latest run is not over and of which nothing was heard since then, oldest first.
+    pub fn unfinished(&self, unheard_since: Timestamp) -> Result<Vec<SessionId>, Unavailable> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(UNFINISHED).map_err(unavailable)?;
-        let ids = statement.query_map([], |row| row.get::<_, String>(0)).map_err(unavailable)?;
+        let ids = statement
+            .query_map([unheard_since.as_microsecond()], |row| row.get::<_, String>(0))
+            .map_err(unavailable)?;
         ids.map(|id| id.map_err(unavailable)?.parse().map_err(unreadable)).collect()
     }
 

@@ -56,8 +56,8 @@ impl Desk {
         Ok(self.change(owner, extend).await??)
     }
 
-    /// Whether a run has its place. One that waits gets it if there is one by now; one that nobody ever admitted (its session
-    /// is older than admission, or its place was given away) is put in line.
+    /// Whether a run has its place. One that nobody ever admitted (its session is older than admission, or its place was given
+    /// away) is put in line.
     pub async fn has_place(
         &self,
         owner: &Principal,
@@ -67,10 +67,7 @@ impl Desk {
         let account = self.account(owner).await?;
         match account.ledger.standing(execution) {
             Some(Admitted::Now) => Ok(true),
-            Some(Admitted::Queued) => {
-                self.look_after(owner).await?;
-                Ok(self.account(owner).await?.ledger.standing(execution) == Some(Admitted::Now))
-            }
+            Some(Admitted::Queued) => Ok(false),
             None => Ok(self.admit(owner, execution, reserved).await? == Admitted::Now),
         }
     }
@@ -95,11 +92,12 @@ impl Desk {
         self.begin(begin).await
     }
 
-    /// Settles places of runs that are over without having said so, and gives them to those in line.
-    async fn look_after(&self, owner: &Principal) -> Result<(), CommandError> {
+    /// Settles places of runs that are over without having said so, and gives them to those in line. To be called now and then
+    /// where runs wait.
+    pub async fn look_after(&self, owner: &Principal) -> Result<(), CommandError> {
         let account = self.account(owner).await?;
         let mut over = Vec::new();
-        for slot in account.ledger.active().iter().chain(account.ledger.queued()) {
+        for slot in account.ledger.active() {
             let execution = slot.execution();
             match self.journal(&slot.session).await {
                 Ok(journal) if journal.state().run_number(execution.run).is_some() => {

@@ -43,8 +43,12 @@ pub async fn reconcile(
     match desk.workflows.state(&execution).await? {
         ExecutionState::Unknown => {
             let Some(session) = journal.state().session.clone() else { return Ok(Reconciled::InOrder) };
-            if !desk.has_place(&session.owner, &execution, run.budget.limits().max_cost).await? {
-                return Ok(Reconciled::Queued);
+            let reserved = run.budget.limits().max_cost;
+            if !desk.has_place(&session.owner, &execution, reserved).await? {
+                desk.look_after(&session.owner).await?;
+                if !desk.has_place(&session.owner, &execution, reserved).await? {
+                    return Ok(Reconciled::Queued);
+                }
             }
             desk.workflows.start(&execution).await?;
             Ok(Reconciled::Started)
