@@ -120,7 +120,7 @@ pub(super) async fn code(
         (StatusCode::ACCEPTED, Json(SessionView::of(journal.state()))).into_response()
     } else {
         let deltas = if query.deltas { Deltas::Shown } else { Deltas::Left };
-        stream::open(&api, &caller, &session, Wanted { session_after: Seq(0), format: query.format, deltas })?
+        stream::open(&api, &caller, &session, Wanted { after: Seq(0), format: query.format, deltas })?
     };
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&format!("/sessions/{session}")) {

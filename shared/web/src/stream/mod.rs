@@ -47,7 +47,7 @@ impl Shutdown {
 /// What a viewer wants to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    pub session_after: Seq,
+    pub after: Seq,
     pub format: Format,
     pub deltas: Deltas,
 }

@@ -68,7 +68,7 @@ impl Viewer {
             feed,
             session: session.clone(),
             view,
-            seen: wanted.session_after,
+            seen: wanted.after,
             pending: VecDeque::new(),
             deltas: wanted.deltas,
             shown: None,
