@@ -165,7 +165,7 @@ fn a_rejected_plan_is_not_carried_out_because_the_budget_was_extended_meanwhile(
         "turns": [bash("echo two >> a.txt"), ends()],
     });
     // Enough for one plan, not for another.
-    let waits = run(&home, &two, &["--approve-plan", "--max-cost", "0.323"]).expect_code(3);
+    let waits = run(&home, &two, &["--approve-plan", "--max-cost", "0.325"]).expect_code(3);
     let id = waits.session();
     let spent = say(&home, &["message", &id, "Never touch a.txt."]).expect_code(3);
     assert_eq!(spent.of_kind("wait.started").pop().unwrap()["reason"]["for"], "budget");

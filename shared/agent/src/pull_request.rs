@@ -53,9 +53,12 @@ pub(crate) fn body(
     let _ = write!(body, "\n## Verification\n\n{}\n", verification(run));
     if let Some(plan) = &state.plan {
         let plan = &plan.content;
-        if !plan.decisions.is_empty() {
+        let (confidence, reason) = (plan.confidence.in_words(), one_line(&plan.confidence.reason));
+        let _ = writeln!(body, "- The model's confidence in its plan, before the work: {confidence}. {reason}");
+        let mut decisions = plan.decisions.iter().chain(&state.decisions).peekable();
+        if decisions.peek().is_some() {
             body.push_str("\n## Decisions\n\n");
-            for decision in &plan.decisions {
+            for decision in decisions {
                 let _ = write!(body, "- {}: {}", one_line(&decision.decision), one_line(&decision.reason));
                 if !decision.alternatives.is_empty() {
                     let _ = write!(body, " (considered: {})", one_line(&decision.alternatives.join(", ")));
@@ -77,19 +80,15 @@ pub(crate) fn body(
         }
     }
     let totals = run.totals();
-    let confidence = state.plan.as_ref().map_or_else(String::new, |plan| {
-        let confidence = &plan.content.confidence;
-        format!(" · plan confidence {:.0} % (self-reported)", confidence.value.clamp(0.0, 1.0) * 100.0)
-    });
     let turns = totals.turns;
-    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}{confidence}\n", totals.cost);
+    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}\n", totals.cost);
     body
 }
 
 /// What is known of checks, in the words of their exit codes.
 fn verification(run: &RunState) -> String {
     let Some((check, at)) = &run.check else {
-        return "No check of the project was run.".to_owned();
+        return "- No check of the project was run.".to_owned();
     };
     let command = one_line(&check.command).replace('`', "'");
     let result = if check.passed { "passed" } else { "**failed**" };

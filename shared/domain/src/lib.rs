@@ -7,11 +7,12 @@ pub mod span;
 pub mod state;
 pub mod transcript;
 
-pub use budget::Budget;
+pub use budget::{Budget, Reached};
 pub use changeset::*;
 pub use error::*;
 pub use event::*;
 pub use frame::frame;
+pub use hidden::name_hidden;
 
 pub use ids::*;
 pub use journal::{Journal, JournalError, read_all};
@@ -35,6 +36,7 @@ mod changeset;
 mod error;
 mod event;
 mod frame;
+mod hidden;
 mod ids;
 mod journal;
 mod json;

@@ -42,6 +42,7 @@ pub(crate) fn session(id: &SessionId) -> Session {
             plan_system: "plan".to_owned(),
             plan_schema: RawJson::parse("{}").unwrap(),
             max_tokens: 1000,
+            context_tokens: domain::DEFAULT_CONTEXT_TOKENS,
         },
     }
 }

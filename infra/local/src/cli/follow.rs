@@ -70,6 +70,7 @@ fn line(event: &Event, message: &str) -> Option<String> {
         | EventBody::RepositorySurveyed(_)
         | EventBody::InstructionsRead(_)
         | EventBody::ModelRetrying(_)
+        | EventBody::BudgetNearing(_)
         | EventBody::BudgetExhausted(_)
         | EventBody::AgentStuck(_)
         | EventBody::ContextChanged(_)
@@ -139,7 +140,7 @@ fn waiting(reason: &WaitReason) -> String {
     match reason {
         WaitReason::PlanApproval { plan } => format!(" ? Approve the plan ({plan})?"),
         WaitReason::PlanQuestion { question } | WaitReason::Question { question, .. } => format!(" ? {question}"),
-        WaitReason::Budget { limit } => format!(" ? Budget: {limit}"),
+        WaitReason::Budget { limit, .. } => format!(" ? Budget: {limit}"),
         WaitReason::Stuck { reason } => format!(" ? Stuck: {reason}"),
     }
 }
