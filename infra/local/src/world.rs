@@ -120,7 +120,8 @@ impl World {
 
     /// What new sessions will have in common in their calls to the model.
     pub fn setup(&self) -> anyhow::Result<Setup> {
-        Ok(agent::setup(&self.tool_limits(), self.settings.max_tokens)?)
+        let setup = agent::setup(&self.tool_limits(), self.settings.max_tokens)?;
+        Ok(Setup { context_tokens: self.settings.context_tokens, ..setup })
     }
 
     fn tool_limits(&self) -> ToolLimits {
