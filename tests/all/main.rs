@@ -17,6 +17,8 @@ mod recovery;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+mod sense;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod survey;
