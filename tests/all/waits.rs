@@ -165,7 +165,8 @@ fn a_rejected_plan_is_not_carried_out_because_the_budget_was_extended_meanwhile(
         "turns": [bash("echo two >> a.txt"), ends()],
     });
     // Enough for one plan, not for another: what a reply may cost is set aside, and the first one cost something.
-    let figures = home.code(&repository(&home, "another", &[("a.txt", "one\n")]), "Add two.", &two, &["--approve-plan"]);
+    let figures =
+        home.code(&repository(&home, "another", &[("a.txt", "one\n")]), "Add two.", &two, &["--approve-plan"]);
     let reserved = figures.of_kind("budget.reserved")[0]["amount"].as_u64().unwrap();
     let settled = figures.of_kind("budget.settled")[0]["cost"].as_u64().unwrap();
     let most = format!("0.{:06}", reserved + settled / 2);

@@ -215,8 +215,8 @@ fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32
 /// Writes that a limit is reached, and waits for somebody to extend it.
 pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
     let Reached { limit, sentence } = reached;
-    context.journal.append(vec![BudgetExhausted { limit: sentence.clone(), kind: Some(limit) }.into()]).await?;
-    wait::begin(context, WaitReason::Budget { limit: sentence, kind: Some(limit) }).await
+    context.journal.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
+    wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
 }
 
 /// Seconds until the next try, when the last one was told to wait.

@@ -1,8 +1,8 @@
 //! What was sent to the model can be rebuilt from any later log, byte for byte.
 
 use domain::{
-    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson, RunNumber, Seq,
-    StopReason, ToolAnswered, ToolOutcome, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
+    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson,
+    RunNumber, Seq, StopReason, ToolAnswered, ToolOutcome, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
 };
 use proptest::prelude::*;
 use serde_json::json;

@@ -32,7 +32,10 @@ impl Played {
 
     /// The requests of the conversation that does the work: those with tools.
     pub(crate) fn main_requests(&self) -> Vec<&Value> {
-        self.requests.iter().filter(|request| request["tools"].as_array().is_some_and(|tools| !tools.is_empty())).collect()
+        self.requests
+            .iter()
+            .filter(|request| request["tools"].as_array().is_some_and(|tools| !tools.is_empty()))
+            .collect()
     }
 }
 
@@ -43,7 +46,13 @@ pub(crate) fn last_blocks(request: &Value) -> Vec<Value> {
 }
 
 /// Plays a session with a prompt on a repository.
-pub(crate) async fn play(home: &Home, repository: &Path, draft: Draft, more: &[(&str, &str)], script: &Value) -> Played {
+pub(crate) async fn play(
+    home: &Home,
+    repository: &Path,
+    draft: Draft,
+    more: &[(&str, &str)],
+    script: &Value,
+) -> Played {
     let data = home.beside("data").display().to_string();
     let settings = Settings::from(|name| {
         let given = more.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
@@ -53,8 +62,7 @@ pub(crate) async fn play(home: &Home, repository: &Path, draft: Draft, more: &[(
     let script = Script::parse(&script.to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
     let log = Arc::new(world.store.clone());
-    let interpreter =
-        world.interpreter_over(log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
+    let interpreter = world.interpreter_over(log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
     let draft = Draft { repo_url: repository.display().to_string(), ..draft };
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap() };

@@ -66,7 +66,7 @@ pub struct BudgetExhausted {
     pub limit: String,
     /// The limit by its name; logs from before there were names lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<BudgetLimit>,
+    pub which: Option<BudgetLimit>,
 }
 
 /// The run may use more.

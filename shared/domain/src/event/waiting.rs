@@ -42,7 +42,7 @@ pub enum WaitReason {
         limit: String,
         /// The limit by its name; logs from before there were names lack it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        kind: Option<BudgetLimit>,
+        which: Option<BudgetLimit>,
     },
     /// To help a run that goes in circles.
     Stuck {
