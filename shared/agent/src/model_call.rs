@@ -376,3 +376,32 @@ fn refusal(reply: &ModelReply) -> (Option<String>, Option<String>) {
         (details.category, explanation.map(|text| text.chars().take(500).collect()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_what_the_service_says_of_it() {
+        let message = |details: &str| {
+            let raw = RawJson::parse(format!(r#"{{"content":[],"stop_details":{details}}}"#)).unwrap();
+            let reply = ModelReply {
+                raw,
+                content: Vec::new(),
+                stop: StopReason::Refusal,
+                usage: Usage::default(),
+                cost: MicroDollars::default(),
+                request_id: None,
+                first_content_after: None,
+            };
+            unusable(&reply).unwrap().to_string()
+        };
+        assert_eq!(
+            message(r#"{"type":"refusal","category":"cyber","explanation":"It asks for an exploit."}"#),
+            "ModelRefusal: the model declined to go on (cyber): It asks for an exploit."
+        );
+        for nothing in ["null", r#"{"type":"refusal","category":null,"explanation":null}"#] {
+            assert_eq!(message(nothing), "ModelRefusal: the model declined to go on: it gave no reason");
+        }
+    }
+}

@@ -132,3 +132,132 @@ fn seen(recent: &[Done]) -> Option<String> {
     let failed = recent.get(..of)?.iter().filter(|done| done.failed).count();
     (failed >= most).then(|| format!("{failed} of the last {of} calls failed"))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{RunNumber, ToolAnswered, ToolCalled, TurnNumber};
+
+    use super::*;
+
+    /// A log of calls, one a turn: what was called, what came of it, whether it failed.
+    fn log(calls: &[(&str, &str, bool)]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (number, (command, output, failed)) in (1..).zip(calls) {
+            let (turn, call) = (TurnNumber(number), domain::CallId::try_from(format!("call-{number}")).unwrap());
+            let input = serde_json::json!({ "command": command });
+            add(&mut events, ToolCalled { turn, call: call.clone(), tool: "bash".to_owned(), input });
+            let outcome = if *failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
+            let answered = ToolAnswered {
+                turn,
+                call,
+                tool: "bash".to_owned(),
+                output: (*output).into(),
+                outcome,
+                duration_ms: 0,
+                exit_code: None,
+                view: serde_json::Value::Null,
+                check: None,
+            };
+            add(&mut events, answered);
+        }
+        events
+    }
+
+    fn add(events: &mut Vec<Event>, body: impl Into<EventBody>) {
+        events.push(Event {
+            seq: Seq(events.len() as u64 + 1),
+            at: "2026-11-22T10:00:00Z".parse().unwrap(),
+            run: RunNumber(1),
+            writer: None,
+            trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            span_id: "0123456789abcdef".parse().unwrap(),
+            body: body.into(),
+        });
+    }
+
+    fn reason(calls: &[(&str, &str, bool)]) -> Option<String> {
+        match circle(&log(calls))? {
+            Circle::Tell(reason) => Some(reason),
+            Circle::Ask(reason) => panic!("asked at once: {reason}"),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_circle_is_seen_at_its_length_and_not_before() {
+        let ok = |call: &'static str| (call, call, false);
+        let circles: [(Vec<(&str, &str, bool)>, &str); 4] = [
+            (vec![ok("ls"); 4], "the same call led to the same result 4 times in a row"),
+            (
+                vec![("make", "error 1", true), ("make", "error 2", true), ("make", "error 3", true)],
+                "the same call failed 3",
+            ),
+            (vec![ok("a"), ok("b"), ok("a"), ok("b"), ok("a"), ok("b")], "two calls take turns"),
+            (
+                vec![
+                    ("1", "x", true),
+                    ("2", "x", true),
+                    ("3", "x", false),
+                    ("4", "x", true),
+                    ("5", "x", true),
+                    ("6", "x", true),
+                ],
+                "5 of the last 6 calls failed",
+            ),
+        ];
+        for (calls, words) in circles {
+            assert!(reason(&calls).is_some_and(|reason| reason.starts_with(words)), "{words}");
+            assert_eq!(reason(&calls[1..]), None, "one call fewer is none: {words}");
+        }
+    }
+
+    #[test]
+    fn work_that_moves_on_is_no_circle() {
+        let edits_and_tests = [("edit 1", "ok", false), ("test", "1 failed", true)].repeat(1);
+        let mut calls = edits_and_tests;
+        for n in ["2", "3", "4", "5"] {
+            calls.extend([(n, "ok", false), ("test", n, true)]);
+        }
+        assert_eq!(reason(&calls), None, "editing and testing in turn");
+        let polls: Vec<(&str, &str, bool)> = ["1", "2", "3", "4", "5"].map(|seen| ("tail log", seen, false)).to_vec();
+        assert_eq!(reason(&polls), None, "the same call with ever new results");
+    }
+
+    #[test]
+    fn who_was_told_and_goes_on_is_for_a_person_and_who_recovered_is_told_again() {
+        let four = [("ls", "x", false); 4];
+        let mut events = log(&four);
+        for body in told("circles".to_owned()) {
+            add(&mut events, body);
+        }
+        assert!(circle(&events).is_none(), "what was told of is not seen twice");
+        for event in log(&four) {
+            add(&mut events, event.body);
+        }
+        assert!(matches!(circle(&events), Some(Circle::Ask(_))));
+
+        let message = |text: &str| UserMessage {
+            conversation: Conversation::Main,
+            author: Author::User,
+            text: text.to_owned(),
+            answers: None,
+        };
+        let mut helped = events.clone();
+        add(&mut helped, message("Try another way."));
+        assert!(circle(&helped).is_none());
+        for event in log(&four) {
+            add(&mut helped, event.body);
+        }
+        assert!(matches!(circle(&helped), Some(Circle::Tell(_))), "a person's word is a new beginning");
+
+        let mut recovered = log(&four);
+        for body in told("circles".to_owned()) {
+            add(&mut recovered, body);
+        }
+        let names: Vec<String> = (0..WINDOW).map(|n| n.to_string()).collect();
+        let work: Vec<(&str, &str, bool)> = names.iter().map(|name| (name.as_str(), "x", false)).collect();
+        for event in log(&work).into_iter().chain(log(&four)) {
+            add(&mut recovered, event.body);
+        }
+        assert!(matches!(circle(&recovered), Some(Circle::Tell(_))));
+    }
+}
