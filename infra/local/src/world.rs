@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use asl::{Interpreter, Time};
 use domain::commands::Desk;
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Masker, Model, Session, Setup};
+use domain::{Journals, Masker, Model, Session, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -150,6 +150,7 @@ impl World {
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
             log,
+            journals: Journals::default(),
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

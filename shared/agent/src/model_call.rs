@@ -1,5 +1,6 @@
 //! One call to the model: budget, intent, stream, reply. Shared by the plan and the turns.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -110,12 +111,11 @@ impl ModelCaller {
     }
 
     async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let mut events: Vec<Event> = context.journal.events().to_vec();
-        if let Some(last) = events.last().cloned() {
-            events.push(Event { seq: last.seq.next(), body: started.clone().into(), ..last });
+        let mut events = Cow::Borrowed(context.journal.events());
+        if events.iter().any(is_kept_elsewhere) {
+            fetch_texts(self.blobs.as_ref(), context.journal.session_id(), events.to_mut()).await?;
         }
-        fetch_texts(self.blobs.as_ref(), context.journal.session_id(), &mut events).await?;
-        transcript::messages(&events, started.call).map_err(internal)
+        transcript::messages_of_next(&events, started).map_err(internal)
     }
 
     async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<Called, StepError> {
@@ -217,6 +217,15 @@ pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result
     let Reached { limit, sentence } = reached;
     context.journal.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
     wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
+}
+
+/// Whether the transcript needs something of an event that does not stand in it.
+fn is_kept_elsewhere(event: &Event) -> bool {
+    match &event.body {
+        EventBody::ModelReplied(replied) => replied.reply.inline().is_none(),
+        EventBody::ToolAnswered(answered) => answered.output.inline().is_none(),
+        _ => false,
+    }
 }
 
 /// Seconds until the next try, when the last one was told to wait.

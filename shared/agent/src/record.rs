@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::{AiMessage, Event, EventBody, Payload, Seq, ToolAnswered, ToolOutcome};
+use domain::{AiMessage, Author, Event, EventBody, Payload, Seq, ToolAnswered, ToolOutcome};
 
 /// So many of the last calls are listed.
 const MOST_CALLS: usize = 40;
@@ -40,6 +40,12 @@ pub(crate) fn of(events: &[Event]) -> String {
         text.push_str("\n\nYour last messages:\n");
         for message in last(&messages, MOST_MESSAGES) {
             let _ = write!(text, "\n- {}", cut(inline(&message.text), LONGEST_TEXT));
+        }
+    }
+    for event in events {
+        let EventBody::UserMessage(message) = &event.body else { continue };
+        if message.author == Author::Conflict {
+            let _ = write!(text, "\n\nYou were told: {}", message.text);
         }
     }
     if !results.is_empty() {

@@ -16,6 +16,7 @@ pub use hidden::name_hidden;
 
 pub use ids::*;
 pub use journal::{Journal, JournalError, read_all};
+pub use journals::Journals;
 pub use json::RawJson;
 pub use masking::{MASK, Masker};
 
@@ -39,6 +40,7 @@ mod frame;
 mod hidden;
 mod ids;
 mod journal;
+mod journals;
 mod json;
 mod masking;
 mod money;

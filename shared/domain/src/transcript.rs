@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     Author, CallId, CallKey, ContentBlock, Conversation, Event, EventBody, RawJson, Seq, ToolOutcome, TurnNumber,
+    TurnStarted,
 };
 
 /// Why a conversation cannot be rebuilt.
@@ -52,28 +53,14 @@ pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error>
 ///
 /// Replies and results must stand in the events themselves (see [`crate::ports::fetch_texts`]).
 pub fn messages(events: &[Event], call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
-    let gathered = Gathered::from(events, call.conversation);
-    let mut messages = Vec::new();
-    let beginning = gathered.beginning(call)?;
-    let mut said_up_to = beginning.seen;
-    let mut last_reply: Option<(TurnNumber, &str)> = None;
-    let mut turn = beginning.turn;
-    loop {
-        let current = turn == call.turn;
-        let reply = gathered.replies.get(&turn).copied();
-        let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
-        let up_to = *gathered.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
-        messages.push(gathered.user_message(turn, last_reply, &beginning, said_up_to, up_to)?);
-        said_up_to = up_to;
-        if current {
-            return Ok(messages);
-        }
-        let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-        // A reply without content may not be sent back; consecutive user messages are one to the model.
-        messages.extend(assistant_message(turn, text)?);
-        last_reply = Some((turn, text));
-        turn = turn.next();
-    }
+    Gathered::from(events, call.conversation).messages(call)
+}
+
+/// The messages of a call whose `turn.started` is about to be written.
+pub fn messages_of_next(events: &[Event], started: &TurnStarted) -> Result<Vec<RawJson>, TranscriptError> {
+    let mut gathered = Gathered::from(events, started.call.conversation);
+    gathered.up_to.entry(started.call).or_insert(started.up_to);
+    gathered.messages(started.call)
 }
 
 #[derive(Default)]
@@ -122,6 +109,30 @@ impl<'a> Gathered<'a> {
             }
         }
         gathered
+    }
+
+    fn messages(&self, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
+        let mut messages = Vec::new();
+        let beginning = self.beginning(call)?;
+        let mut said_up_to = beginning.seen;
+        let mut last_reply: Option<(TurnNumber, &str)> = None;
+        let mut turn = beginning.turn;
+        loop {
+            let current = turn == call.turn;
+            let reply = self.replies.get(&turn).copied();
+            let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
+            let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
+            messages.push(self.user_message(turn, last_reply, &beginning, said_up_to, up_to)?);
+            said_up_to = up_to;
+            if current {
+                return Ok(messages);
+            }
+            let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
+            // A reply without content may not be sent back; consecutive user messages are one to the model.
+            messages.extend(assistant_message(turn, text)?);
+            last_reply = Some((turn, text));
+            turn = turn.next();
+        }
     }
 
     fn beginning(&self, call: CallKey) -> Result<Beginning, TranscriptError> {

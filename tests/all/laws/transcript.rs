@@ -138,8 +138,9 @@ proptest! {
             for number in 0..late {
                 log.say(&format!("late {number}"));
             }
+            let started = TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 };
+            sent.push((call, transcript::messages_of_next(&log.events, &started).unwrap()));
             log.begin(call, up_to);
-            sent.push((call, transcript::messages(&log.events, call).unwrap()));
             match happening {
                 Happening::Said(_) => {}
                 Happening::BrokenCall => attempt = attempt.next(),
