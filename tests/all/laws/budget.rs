@@ -2,8 +2,8 @@
 
 use domain::state::SessionState;
 use domain::{
-    Attempt, BudgetReserved, BudgetSettled, CallKey, Conversation, Event, EventBody, MicroDollars, StatusChanged, Step,
-    StepFinished, StepStarted, TurnNumber, Verdict, Writer,
+    Attempt, BudgetLimit, BudgetReserved, BudgetSettled, CallKey, Conversation, Event, EventBody, MicroDollars,
+    StatusChanged, Step, StepFinished, StepStarted, TurnNumber, Verdict, Writer,
 };
 use jiff::ToSpan as _;
 use proptest::prelude::*;
@@ -90,4 +90,27 @@ fn only_the_time_in_which_a_step_is_at_work_is_active() {
     }
     let active = SessionState::of(&events).run().unwrap().budget.active();
     assert_eq!(active.as_secs(), 6 * 60);
+}
+
+#[test]
+fn minutes_are_near_at_four_fifths_and_not_any_more_when_they_are_used() {
+    let near = |used: i64| {
+        let mut events = opening(&session_id(1));
+        let EventBody::RunStarted(started) = &mut events[1].body else { panic!("a run starts second") };
+        started.limits.max_minutes = 10;
+        let writer = Some(Writer { step: Step::GenerateTurn, attempt: Attempt(1) });
+        let begun = StepStarted { step: Step::GenerateTurn, attempt: Attempt(1) };
+        let begun = Event { writer, ..next(&events, begun.into()) };
+        let at = begun.at + used.minutes();
+        events.push(begun);
+        // The last thing that the step writes is when it was last at work.
+        let works = next(&events, StatusChanged { status: domain::Status::Working }.into());
+        events.push(Event { at, ..works });
+        let again = next(&events, StepStarted { step: Step::GenerateTurn, attempt: Attempt(2) }.into());
+        events.push(again);
+        SessionState::of(&events).run().unwrap().budget.nearing()
+    };
+    assert_eq!(near(7), []);
+    assert_eq!(near(8), [(BudgetLimit::Minutes, "2 of 10 active minutes are left".to_owned())]);
+    assert_eq!(near(10), []);
 }

@@ -1,12 +1,18 @@
 //! Conversations that become too long are handed over to new ones.
 
-use domain::{ErrorCode, EventBody, Status};
-use local::Stopped;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{AppendError, EventLog};
+use domain::{Author, ErrorCode, Event, EventBody, Seq, SessionId, Status, Unavailable};
+use local::{Stopped, Store};
 use serde_json::{Value, json};
 
-use super::{checkout, played};
+use super::{checkout, draft, played};
 use crate::recovery::{killed_at, published, resume};
-use crate::support::{Home, Played, bash, ends, last_blocks, plan, tools};
+use crate::support::{Home, Played, bash, ends, last_blocks, plan, play_over, tools};
 
 const SMALL: [(&str, &str); 1] = [("BACKSPACE_CONTEXT_TOKENS", "1000")];
 
@@ -207,4 +213,58 @@ fn the_events_of_a_handover_can_be_read_from_a_log() {
     }});
     let body: EventBody = serde_json::from_value(changed.clone()).unwrap();
     assert_eq!(serde_json::to_value(&body).unwrap(), changed);
+}
+
+/// A log that fails once, at the first batch with such an event, before or after it is written.
+struct FailsOnce {
+    store: Store,
+    at: fn(&EventBody) -> bool,
+    written: bool,
+    failed: AtomicBool,
+}
+
+#[async_trait]
+impl EventLog for FailsOnce {
+    async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
+        let is_due = batch.iter().any(|event| (self.at)(&event.body));
+        let fails = is_due && !self.failed.swap(true, Ordering::SeqCst);
+        if !fails || self.written {
+            self.store.append(session, after, batch).await?;
+        }
+        let failure = AppendError::Unavailable(Unavailable::new("the event log", "injected"));
+        if fails { Err(failure) } else { Ok(()) }
+    }
+
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        self.store.read(session, after, limit).await
+    }
+
+    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
+        self.store.wait(session, after, at_most).await
+    }
+}
+
+#[tokio::test]
+async fn a_handover_happens_once_whichever_of_its_writes_fails() {
+    type At = fn(&EventBody) -> bool;
+    let writes: [(&str, At); 3] = [
+        ("the request", |body| matches!(body, EventBody::UserMessage(said) if said.author == Author::Handover)),
+        ("the call", |body| matches!(body, EventBody::TurnStarted(started) if started.call.turn.0 == 6)),
+        ("the new beginning", |body| matches!(body, EventBody::ContextChanged(_))),
+    ];
+    for (name, at) in writes {
+        for written in [false, true] {
+            let home = Home::new();
+            let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
+            let fails = |store| Arc::new(FailsOnce { store, at, written, failed: AtomicBool::new(false) }) as _;
+            let played = play_over(&home, &checkout(&home), draft(), &SMALL, &script, fails).await;
+            let what = format!("{name} failed, written: {written}");
+            assert_eq!(played.stopped, Stopped::Ended(Status::Done), "{what}");
+            assert_eq!(played.of_kind("step.failed").len(), 1, "{what}");
+            assert_eq!(played.of_kind("context.changed").len(), 1, "{what}");
+            assert_eq!(lines(&played), "one\ntwo\nthree", "{what}");
+            let asked = played.of_kind("user.message").iter().filter(|said| said["author"] == "handover").count();
+            assert_eq!(asked, 1, "{what}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ mod played;
 mod program;
 mod script;
 
-pub(crate) use played::{Played, last_blocks, play};
+pub(crate) use played::{Played, last_blocks, play, play_over};
 pub(crate) use program::{Home, Ran, contents, fixture, git, program, repository};
 pub(crate) use script::{bash, ends, plan, script, tools};
 

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::commands::{Start, start};
+use domain::ports::EventLog;
 use domain::{Draft, Event, EventBody, Seq};
-use local::{KeepTree, Settings, Stopped, World, drive, variables};
+use local::{KeepTree, Settings, Stopped, Store, World, drive, variables};
 use serde_json::Value;
 use stand_ins::claude::{Script, Server, Settings as StandIn};
 
@@ -53,6 +54,18 @@ pub(crate) async fn play(
     more: &[(&str, &str)],
     script: &Value,
 ) -> Played {
+    play_over(home, repository, draft, more, script, |store| Arc::new(store)).await
+}
+
+/// The same, with another log before the store.
+pub(crate) async fn play_over(
+    home: &Home,
+    repository: &Path,
+    draft: Draft,
+    more: &[(&str, &str)],
+    script: &Value,
+    log: impl FnOnce(Store) -> Arc<dyn EventLog>,
+) -> Played {
     let data = home.beside("data").display().to_string();
     let settings = Settings::from(|name| {
         let given = more.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
@@ -61,7 +74,7 @@ pub(crate) async fn play(
     let world = World::with_program(settings.unwrap(), KeepTree::No, program()).unwrap();
     let script = Script::parse(&script.to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
-    let log = Arc::new(world.store.clone());
+    let log = log(world.store.clone());
     let interpreter = world.interpreter_over(log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
     let draft = Draft { repo_url: repository.display().to_string(), ..draft };
     let request = draft.check("claude-sonnet-5-5").unwrap();
