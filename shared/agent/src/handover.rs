@@ -80,10 +80,13 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
     let replies = main.replies_since_renewal() + usize::from(reply.is_some());
     let fewest = if main.renewals == 0 { 1 } else { FEWEST_REPLIES_WHEN_FULL };
     if replies < fewest || main.renewals >= MOST_RENEWALS {
-        let message = format!(
-            "the conversation fills the model's window again after {replies} replies; it was begun afresh {} times",
-            main.renewals
-        );
+        let message = match main.renewals {
+            0 => "the task and what is known of the repository do not fit the model's window".to_owned(),
+            times => format!(
+                "the conversation fills the model's window again after {replies} replies; it was begun afresh {times} \
+                 times before"
+            ),
+        };
         return Err(StepError::terminal(ErrorCode::ContextExhausted, message));
     }
     let last = main.last().map(|turn| (turn.turn, turn.up_to)).unwrap_or_default();

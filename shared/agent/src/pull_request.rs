@@ -8,6 +8,9 @@ use domain::{ContentBlock, transcript};
 /// The longest title, in characters.
 const LONGEST_TITLE: usize = 72;
 
+/// The longest closing words that are taken, in characters: forges limit the body of a pull request (GitHub: 65,536).
+const LONGEST_WORDS: usize = 20_000;
+
 /// Ends the body of our pull requests. It marks nothing that anybody relies on: ours is the one in the session's record.
 const FOOTER: &str = "Made by Tiny Backspace";
 
@@ -124,7 +127,12 @@ pub(crate) fn closing_words(reply: &str) -> Option<String> {
             | ContentBlock::Other => None,
         })
         .collect();
-    (!texts.is_empty()).then(|| texts.join("\n\n"))
+    let said = texts.join("\n\n");
+    if said.chars().count() <= LONGEST_WORDS {
+        return (!said.is_empty()).then_some(said);
+    }
+    let kept: String = said.chars().take(LONGEST_WORDS).collect();
+    Some(format!("{}\n\n(Cut here; the whole text is in the session's events.)", kept.trim_end()))
 }
 
 /// The branch of a session: stable, readable, unique.

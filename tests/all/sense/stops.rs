@@ -26,6 +26,23 @@ async fn after_a_reply_that_was_cut_a_longer_one_is_asked_for_and_the_cut_call_i
 }
 
 #[tokio::test]
+async fn a_very_long_reply_is_kept_outside_the_log_and_sent_back_whole() {
+    let long = "All work and no play. ".repeat(5000);
+    let mut turn = bash("echo two >> a.txt");
+    turn["text"] = json!(long);
+    let home = Home::new();
+    let played = played(&home, &script(&[turn, json!({ "text": long })]), &[]).await;
+    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    let kept = &played.of_kind("ai.message")[0];
+    assert_eq!(kept["text"]["bytes"].as_u64(), Some(long.len() as u64), "{kept}");
+    let sent = &played.main_requests()[1]["messages"][1]["content"][0]["text"];
+    assert!(*sent == json!(long), "what is sent back is not what was said");
+    let page = played.of_kind("run.finished")[0]["pr_url"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    let page = std::fs::read_to_string(page).unwrap();
+    assert!(page.len() < 65_536 && page.contains("(Cut here;"), "{} bytes", page.len());
+}
+
+#[tokio::test]
 async fn a_reply_that_pauses_is_asked_to_go_on() {
     let pause = json!({ "text": "One moment.", "stop": "pause_turn" });
     let home = Home::new();
