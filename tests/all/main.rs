@@ -19,6 +19,8 @@ mod recovery;
 #[cfg(test)]
 mod scripts;
 #[cfg(test)]
+mod sense;
+#[cfg(test)]
 mod start_faults;
 #[cfg(test)]
 mod support;

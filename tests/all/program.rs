@@ -37,7 +37,7 @@ fn the_demonstration_ends_in_a_pull_request_whose_branch_passes_its_tests() {
     let id = list[0]["id"].as_str().unwrap().to_owned();
     let events = home.run(&["--json", "sessions", "events", &id]).expect_code(0);
     unittest(&clone_branch(&home, &events, "clone"));
-    let checks = events.of_kind("score.recorded").into_iter().find(|score| score["name"] == "checks").unwrap();
+    let checks = events.of_kind("score.recorded").into_iter().find(|score| score["name"] == "checks_passed").unwrap();
     assert_eq!(checks["label"], "passed");
     assert!(events.of_kind("pr.opened")[0].get("draft").is_none(), "its checks passed, so it is no draft");
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{Home, bash, ends, git, repository, script};
 
 /// Starts a session and kills the process as soon as `last` shows an event that it wants to be the last one.
-fn killed_at(home: &Home, script: &Value, last: impl Fn(&Value) -> bool) -> String {
+pub(crate) fn killed_at(home: &Home, script: &Value, mut last: impl FnMut(&Value) -> bool) -> String {
     let checkout = repository(home, "project", &[("a.txt", "one\n")]);
     let script = home.write("script.json", &script.to_string());
     let mut command = home.command(&["--json", "code"]);
@@ -31,13 +31,13 @@ fn kill(child: &mut Child) {
     child.wait().unwrap();
 }
 
-fn resume(home: &Home, session: &str) -> crate::support::Ran {
+pub(crate) fn resume(home: &Home, session: &str) -> crate::support::Ran {
     let script = home.beside("script.json");
     home.run(&["--json", "sessions", "resume", session, "--script", script.to_str().unwrap()])
 }
 
 /// What the branch of a session holds in `a.txt`.
-fn published(home: &Home, session: &str) -> String {
+pub(crate) fn published(home: &Home, session: &str) -> String {
     let events = home.run(&["--json", "sessions", "events", session]);
     let published = events.of_kind("branch.published").pop().unwrap();
     let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();

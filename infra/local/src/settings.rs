@@ -24,6 +24,8 @@ pub mod variables {
     pub const MODAL_TOKEN_SECRET: &str = "MODAL_TOKEN_SECRET";
     /// The longest reply to ask the model for, in tokens.
     pub const MAX_TOKENS: &str = "MAX_TOKENS";
+    /// The length, in tokens, from which on a conversation is handed over to a new one.
+    pub const BACKSPACE_CONTEXT_TOKENS: &str = "BACKSPACE_CONTEXT_TOKENS";
     /// What is logged to stderr: `error`, `warn`, `info`, `debug`, or per module.
     pub const LOG_LEVEL: &str = "LOG_LEVEL";
     /// Where traces go, by OTLP over HTTP.
@@ -80,6 +82,8 @@ pub struct Settings {
     pub model: String,
     /// The longest reply to ask for.
     pub max_tokens: u32,
+    /// The length from which on a conversation is handed over to a new one.
+    pub context_tokens: u64,
     /// What is logged.
     pub log_level: String,
     /// Where traces go, and with which headers.
@@ -140,6 +144,9 @@ impl Settings {
         let number =
             |name, value: String| value.parse().map_err(|_| problem(name, &value, "a whole number is expected"));
         let max_tokens = get(names::MAX_TOKENS).map(|value| number(names::MAX_TOKENS, value)).transpose()?;
+        let context_tokens = get(names::BACKSPACE_CONTEXT_TOKENS)
+            .map(|value| number(names::BACKSPACE_CONTEXT_TOKENS, value))
+            .transpose()?;
         let seconds = get(names::BACKSPACE_COMMAND_SECONDS)
             .map(|value| number(names::BACKSPACE_COMMAND_SECONDS, value))
             .transpose()?;
@@ -165,6 +172,7 @@ impl Settings {
             max_tokens: max_tokens.map_or(agent::DEFAULT_MAX_TOKENS, |tokens: u64| {
                 u32::try_from(tokens).unwrap_or(u32::MAX).clamp(1024, 128_000)
             }),
+            context_tokens: context_tokens.unwrap_or(domain::DEFAULT_CONTEXT_TOKENS).max(1000),
             log_level: get(names::LOG_LEVEL).unwrap_or_else(|| "warn".to_owned()),
             collector: get(names::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| (endpoint, headers)),
             containment,

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use asl::{Interpreter, Time};
 use domain::commands::Desk;
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Masker, Model, Session, Setup};
+use domain::{Journals, Masker, Model, Session, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -121,7 +121,8 @@ impl World {
 
     /// What new sessions will have in common in their calls to the model.
     pub fn setup(&self) -> anyhow::Result<Setup> {
-        Ok(agent::setup(&self.tool_limits(), self.settings.max_tokens)?)
+        let setup = agent::setup(&self.tool_limits(), self.settings.max_tokens)?;
+        Ok(Setup { context_tokens: self.settings.context_tokens, ..setup })
     }
 
     fn tool_limits(&self) -> ToolLimits {
@@ -150,6 +151,7 @@ impl World {
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
             log,
+            journals: Journals::default(),
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

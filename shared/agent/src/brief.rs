@@ -3,11 +3,20 @@
 use std::fmt::Write as _;
 
 use domain::state::SessionState;
-use domain::{Author, Event, EventBody, ProjectType, RepositorySurveyed, StepError, Survey};
+use domain::{
+    Author, Event, EventBody, FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Survey, TodoStatus,
+    name_hidden,
+};
 
 use crate::context::internal;
 
 const MOST_SUBJECTS: usize = 15;
+
+/// So many changed files are named.
+const MOST_FILES: usize = 200;
+
+/// What people said is handed on to a new conversation up to this many characters, the latest first.
+const LONGEST_SAID: usize = 100_000;
 
 /// The guidance for a kind of project.
 fn guidance(project: ProjectType) -> &'static str {
@@ -30,20 +39,84 @@ pub(crate) fn plan(state: &SessionState, events: &[Event], tree: &str) -> Result
     }
     instructions(&mut text, events);
     if !tree.is_empty() {
-        section(&mut text, "Files", tree);
+        section(&mut text, "Files", &untrusted(tree));
     }
-    Ok(text)
+    Ok(name_hidden(&text).into_owned())
 }
 
 /// What opens the main conversation: the task, the survey, the instructions, the plan.
 pub(crate) fn main(state: &SessionState, events: &[Event]) -> Result<String, StepError> {
     let mut text = String::new();
     task(&mut text, state, events)?;
-    if let Some(surveyed) = &state.survey {
-        survey(&mut text, &surveyed.survey);
-        section(&mut text, "What matters in such a project", guidance(surveyed.survey.project_type).trim());
+    known(&mut text, state, events);
+    Ok(name_hidden(&text).into_owned())
+}
+
+/// What opens a conversation that goes on where another one ended: the same, what people said up to `covered`, and where
+/// the work stands.
+pub(crate) fn renewed(state: &SessionState, events: &[Event], covered: Seq, note: &str) -> Result<String, StepError> {
+    let mut text = String::new();
+    task(&mut text, state, events)?;
+    said_since(&mut text, events, covered);
+    known(&mut text, state, events);
+    section(&mut text, "Where the work stands", note.trim());
+    if !state.todo.is_empty() {
+        let mut lines = String::new();
+        for item in &state.todo {
+            let mark = match item.status {
+                TodoStatus::Pending => "open",
+                TodoStatus::InProgress => "in progress",
+                TodoStatus::Completed => "done",
+            };
+            let _ = writeln!(lines, "- {} ({mark})", item.content);
+        }
+        section(&mut text, "Your to-do list", lines.trim_end());
     }
-    instructions(&mut text, events);
+    section(&mut text, "Files changed so far", &changed_files(state));
+    Ok(name_hidden(&text).into_owned())
+}
+
+/// What people said up to `covered`, as they said it.
+fn said_since(text: &mut String, events: &[Event], covered: Seq) {
+    let mut left = LONGEST_SAID;
+    let mut said = Vec::new();
+    for event in events.iter().rev().filter(|event| event.seq <= covered) {
+        let EventBody::UserMessage(message) = &event.body else { continue };
+        let length = message.text.chars().count();
+        if message.author != Author::User || length > left {
+            continue;
+        }
+        left -= length;
+        said.push(message.text.trim());
+    }
+    for message in said.into_iter().rev() {
+        section(text, "The user said since", message);
+    }
+}
+
+fn changed_files(state: &SessionState) -> String {
+    if state.changed_files.is_empty() {
+        return "None.".to_owned();
+    }
+    let mut lines = String::new();
+    for (path, change) in state.changed_files.iter().take(MOST_FILES) {
+        let deleted = if *change == FileChangeKind::Deleted { " (deleted)" } else { "" };
+        let _ = writeln!(lines, "- {path}{deleted}");
+    }
+    let more = state.changed_files.len().saturating_sub(MOST_FILES);
+    if more > 0 {
+        let _ = writeln!(lines, "- and {more} more");
+    }
+    untrusted(lines.trim_end())
+}
+
+/// What is known of the repository and planned for it.
+fn known(text: &mut String, state: &SessionState, events: &[Event]) {
+    if let Some(surveyed) = &state.survey {
+        survey(text, &surveyed.survey);
+        section(text, "What matters in such a project", guidance(surveyed.survey.project_type).trim());
+    }
+    instructions(text, events);
     if let Some(plan) = &state.plan {
         let plan = &plan.content;
         let mut lines = format!("{}\n\n{}\n", plan.title, plan.summary);
@@ -55,9 +128,8 @@ pub(crate) fn main(state: &SessionState, events: &[Event]) -> Result<String, Ste
         }
         lines
             .push_str("\n\nThe plan was made before the code was read in full. Depart from it where the code says so.");
-        section(&mut text, "Plan", &lines);
+        section(text, "Plan", &lines);
     }
-    Ok(text)
 }
 
 fn task(text: &mut String, state: &SessionState, events: &[Event]) -> Result<(), StepError> {
@@ -93,7 +165,7 @@ fn survey(text: &mut String, survey: &Survey) {
             let _ = write!(lines, "\n{name}: {}", items.join("; "));
         }
     }
-    section(text, "Survey of the repository", &lines);
+    section(text, "Survey of the repository", &untrusted(&lines));
 }
 
 fn subjects(text: &mut String, surveyed: &RepositorySurveyed) {
@@ -101,7 +173,7 @@ fn subjects(text: &mut String, surveyed: &RepositorySurveyed) {
         return;
     }
     let subjects: Vec<&str> = surveyed.commit_subjects.iter().take(MOST_SUBJECTS).map(String::as_str).collect();
-    section(text, "Subjects of the latest commits", &subjects.join("\n"));
+    section(text, "Subjects of the latest commits", &untrusted(&subjects.join("\n")));
 }
 
 fn instructions(text: &mut String, events: &[Event]) {
@@ -111,6 +183,13 @@ fn instructions(text: &mut String, events: &[Event]) {
             section(text, &format!("Instructions of the repository ({})", read.path), read.text.trim());
         }
     }
+}
+
+/// Text that others wrote, marked as material.
+pub(crate) fn untrusted(text: &str) -> String {
+    // It must not end its own mark.
+    let text = text.replace("</untrusted", "< /untrusted").replace("<untrusted", "< untrusted");
+    format!("<untrusted>\n{text}\n</untrusted>")
 }
 
 fn section(text: &mut String, title: &str, body: &str) {

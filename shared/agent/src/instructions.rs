@@ -1,6 +1,6 @@
 //! Instructions of directories, handed on when something in them is touched.
 
-use domain::{Author, Conversation, EventBody, StepError, UserMessage};
+use domain::{Author, Conversation, EventBody, StepError, UserMessage, name_hidden};
 
 use crate::context::Context;
 use crate::workspace::{Lost, Workspace};
@@ -31,7 +31,9 @@ pub(crate) async fn of_touched(
     for read in workspace.instructions(context, due).await.map_err(StepError::from)? {
         let text = format!(
             "You touched {}. The repository's instructions for it ({}):\n\n{}",
-            read.directory, read.path, read.text
+            read.directory,
+            read.path,
+            name_hidden(&read.text)
         );
         bodies.push(read.into());
         let message =

@@ -1,21 +1,27 @@
 //! One call to the model: budget, intent, stream, reply. Shared by the plan and the turns.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
 use domain::span::attributes as key;
 use domain::span::names;
+use domain::state::ConversationState;
 use domain::{
-    BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars, Model, ModelError,
-    ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, ReplyPiece, RetryCause, SpanKind, SpanOutcome,
-    StepError, StopReason, TurnStarted, Usage, transcript,
+    BudgetExhausted, BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars,
+    Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, Reached, ReplyPiece, RetryCause,
+    SpanKind, SpanOutcome, StepError, StepOutput, StopReason, Terminal, TurnStarted, Usage, WaitReason, transcript,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
+use crate::wait;
 
 /// Below this a shorter reply is of no use.
 const FEWEST_TOKENS: u32 = 4096;
+
+/// The longest reply that is asked for after one that was cut: about what fits one invocation.
+const MOST_TOKENS: u32 = 64_000;
 
 /// Kept back of a deadline for what has to be written after the call.
 const RESERVE: Duration = Duration::from_secs(20);
@@ -57,7 +63,9 @@ pub(crate) enum Called {
     /// The next try can be made at once, in a new invocation.
     Again,
     /// A limit of the budget is reached.
-    Exhausted(String),
+    Exhausted(Reached),
+    /// The service refused the conversation as too long for the model.
+    TooLong(Terminal),
     /// The run is to be cancelled, or another invocation has taken over.
     Stopped,
 }
@@ -72,37 +80,42 @@ impl ModelCaller {
         let (turn, attempt) = conversation.next_call();
         let call = CallKey { conversation: frame.conversation, turn, attempt };
         let session = context.session()?;
-        let earlier = conversation.last().filter(|last| last.turn == turn);
-        let max_tokens = earlier.and_then(|turn| turn.next_max_tokens).unwrap_or(session.setup.max_tokens);
-        let started = TurnStarted { call, up_to: state.tail, model: session.request.model.clone(), max_tokens };
+        let model = session.request.model.clone();
+        let usual = session.setup.max_tokens.min(self.model.limits(&model).output_tokens);
+        let max_tokens = longest_reply(conversation, usual, self.model.limits(&model).output_tokens);
+        let mut started = TurnStarted { call, up_to: state.tail, model, max_tokens };
         let messages = self.messages(context, &started).await?;
         let deadline = context.time_left().saturating_sub(RESERVE);
-        let request = ModelRequest {
+        let mut request = ModelRequest {
             model: started.model.clone(),
-            max_tokens: max_tokens.min(self.model.limits(&started.model).output_tokens),
+            max_tokens,
             system: frame.system,
             tools: frame.tools,
             messages,
             output_schema: frame.output_schema,
             deadline,
         };
-        let amount = self.model.worst_case(&request);
-        if let Some(run) = state.run()
-            && let Err(limit) = run.budget.allows(amount)
-        {
-            return Ok(Called::Exhausted(limit));
+        let mut amount = self.model.worst_case(&request);
+        if let Some(run) = state.run() {
+            if run.budget.allows(amount).is_err() && max_tokens > usual {
+                // There is no money for a longer reply than usual; a usual one may do.
+                (request.max_tokens, started.max_tokens) = (usual, usual);
+                amount = self.model.worst_case(&request);
+            }
+            if let Err(reached) = run.budget.allows(amount) {
+                return Ok(Called::Exhausted(reached));
+            }
         }
         context.journal.append(vec![BudgetReserved { call, amount }.into(), started.into()]).await?;
         self.ask(context, call, request).await
     }
 
     async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let mut events: Vec<Event> = context.journal.events().to_vec();
-        if let Some(last) = events.last().cloned() {
-            events.push(Event { seq: last.seq.next(), body: started.clone().into(), ..last });
+        let mut events = Cow::Borrowed(context.journal.events());
+        if events.iter().any(is_kept_elsewhere) {
+            fetch_texts(self.blobs.as_ref(), context.journal.session_id(), events.to_mut()).await?;
         }
-        fetch_texts(self.blobs.as_ref(), context.journal.session_id(), &mut events).await?;
-        transcript::messages(&events, started.call).map_err(internal)
+        transcript::messages_of_next(&events, started).map_err(internal)
     }
 
     async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<Called, StepError> {
@@ -187,6 +200,34 @@ impl ModelCaller {
     }
 }
 
+/// How long the next reply may be: shorter after one that did not fit its invocation, longer after one that was cut.
+fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32 {
+    let Some(last) = conversation.last() else { return usual };
+    match &last.reply {
+        None => last.next_max_tokens.unwrap_or(last.max_tokens).min(most),
+        Some(reply) if reply.stop == StopReason::MaxTokens => {
+            usual.max(last.max_tokens.saturating_mul(2).min(MOST_TOKENS)).min(most)
+        }
+        Some(_) => usual,
+    }
+}
+
+/// Writes that a limit is reached, and waits for somebody to extend it.
+pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
+    let Reached { limit, sentence } = reached;
+    context.journal.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
+    wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
+}
+
+/// Whether the transcript needs something of an event that does not stand in it.
+fn is_kept_elsewhere(event: &Event) -> bool {
+    match &event.body {
+        EventBody::ModelReplied(replied) => replied.reply.inline().is_none(),
+        EventBody::ToolAnswered(answered) => answered.output.inline().is_none(),
+        _ => false,
+    }
+}
+
 /// Seconds until the next try, when the last one was told to wait.
 fn pause_left(context: &Context, conversation: Conversation) -> Option<u64> {
     let now = context.common.clock.now();
@@ -217,6 +258,10 @@ async fn failed(
         .map_or(0, |turn| turn.failures);
     let masked = |reason: &str| context.common.masker.mask(reason).into_owned();
     let (reason, cost, in_seconds, next_max_tokens, cause) = match error {
+        ModelError::Terminal(terminal) if terminal.code == ErrorCode::ContextExhausted => {
+            settle(context, call, MicroDollars::default()).await?;
+            return Ok(Called::TooLong(terminal));
+        }
         ModelError::Terminal(terminal) => {
             settle(context, call, MicroDollars::default()).await?;
             return Err(terminal.into());
@@ -306,8 +351,10 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
                 domain::ContentBlock::Text { text } => Some(text.chars().take(500).collect::<String>()),
                 _ => None,
             });
-            let said = said.unwrap_or_else(|| "it gave no reason".to_owned());
-            Some(StepError::terminal(ErrorCode::ModelRefusal, format!("the model declined to go on: {said}")))
+            let (category, explanation) = refusal(reply);
+            let category = category.map_or_else(String::new, |category| format!(" ({category})"));
+            let said = explanation.or(said).unwrap_or_else(|| "it gave no reason".to_owned());
+            Some(StepError::terminal(ErrorCode::ModelRefusal, format!("the model declined to go on{category}: {said}")))
         }
         StopReason::ModelContextWindowExceeded => {
             Some(StepError::terminal(ErrorCode::ContextExhausted, "the conversation fills the model's window"))
@@ -318,5 +365,52 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
         | StopReason::StopSequence
         | StopReason::PauseTurn
         | StopReason::Other(_) => None,
+    }
+}
+
+/// What the service says of a refusal: its category and an explanation.
+fn refusal(reply: &ModelReply) -> (Option<String>, Option<String>) {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        stop_details: Option<Details>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Details {
+        category: Option<String>,
+        explanation: Option<String>,
+    }
+    let details = reply.raw.read::<Message>().ok().and_then(|message| message.stop_details);
+    details.map_or((None, None), |details| {
+        let explanation = details.explanation.filter(|text| !text.trim().is_empty());
+        (details.category, explanation.map(|text| text.chars().take(500).collect()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_what_the_service_says_of_it() {
+        let message = |details: &str| {
+            let raw = RawJson::parse(format!(r#"{{"content":[],"stop_details":{details}}}"#)).unwrap();
+            let reply = ModelReply {
+                raw,
+                content: Vec::new(),
+                stop: StopReason::Refusal,
+                usage: Usage::default(),
+                cost: MicroDollars::default(),
+                request_id: None,
+                first_content_after: None,
+            };
+            unusable(&reply).unwrap().to_string()
+        };
+        assert_eq!(
+            message(r#"{"type":"refusal","category":"cyber","explanation":"It asks for an exploit."}"#),
+            "ModelRefusal: the model declined to go on (cyber): It asks for an exploit."
+        );
+        for nothing in ["null", r#"{"type":"refusal","category":null,"explanation":null}"#] {
+            assert_eq!(message(nothing), "ModelRefusal: the model declined to go on: it gave no reason");
+        }
     }
 }

@@ -8,6 +8,9 @@ use domain::{ContentBlock, transcript};
 /// The longest title, in characters.
 const LONGEST_TITLE: usize = 72;
 
+/// The longest closing words that are taken, in characters: forges limit the body of a pull request (GitHub: 65,536).
+const LONGEST_WORDS: usize = 20_000;
+
 /// Ends the body of our pull requests. It marks nothing that anybody relies on: ours is the one in the session's record.
 const FOOTER: &str = "Made by Tiny Backspace";
 
@@ -53,9 +56,12 @@ pub(crate) fn body(
     let _ = write!(body, "\n## Verification\n\n{}\n", verification(run));
     if let Some(plan) = &state.plan {
         let plan = &plan.content;
-        if !plan.decisions.is_empty() {
+        let (confidence, reason) = (plan.confidence.in_words(), one_line(&plan.confidence.reason));
+        let _ = writeln!(body, "- The model's confidence in its plan, before the work: {confidence}. {reason}");
+        let mut decisions = plan.decisions.iter().chain(&state.decisions).peekable();
+        if decisions.peek().is_some() {
             body.push_str("\n## Decisions\n\n");
-            for decision in &plan.decisions {
+            for decision in decisions {
                 let _ = write!(body, "- {}: {}", one_line(&decision.decision), one_line(&decision.reason));
                 if !decision.alternatives.is_empty() {
                     let _ = write!(body, " (considered: {})", one_line(&decision.alternatives.join(", ")));
@@ -77,19 +83,15 @@ pub(crate) fn body(
         }
     }
     let totals = run.totals();
-    let confidence = state.plan.as_ref().map_or_else(String::new, |plan| {
-        let confidence = &plan.content.confidence;
-        format!(" · plan confidence {:.0} % (self-reported)", confidence.value.clamp(0.0, 1.0) * 100.0)
-    });
     let turns = totals.turns;
-    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}{confidence}\n", totals.cost);
+    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}\n", totals.cost);
     body
 }
 
 /// What is known of checks, in the words of their exit codes.
 fn verification(run: &RunState) -> String {
     let Some((check, at)) = &run.check else {
-        return "No check of the project was run.".to_owned();
+        return "- No check of the project was run.".to_owned();
     };
     let command = one_line(&check.command).replace('`', "'");
     let result = if check.passed { "passed" } else { "**failed**" };
@@ -125,7 +127,12 @@ pub(crate) fn closing_words(reply: &str) -> Option<String> {
             | ContentBlock::Other => None,
         })
         .collect();
-    (!texts.is_empty()).then(|| texts.join("\n\n"))
+    let said = texts.join("\n\n");
+    if said.chars().count() <= LONGEST_WORDS {
+        return (!said.is_empty()).then_some(said);
+    }
+    let kept: String = said.chars().take(LONGEST_WORDS).collect();
+    Some(format!("{}\n\n(Cut here; the whole text is in the session's events.)", kept.trim_end()))
 }
 
 /// The branch of a session: stable, readable, unique.

@@ -12,7 +12,7 @@ use crate::context::{Context, internal};
 use crate::cut;
 use crate::steps::{CallProgress, OpenCall};
 use crate::survey;
-use crate::tools::{Answer, Bash, Pipes, Tool, ToolLimits};
+use crate::tools::{Answer, Bash, Pipes, Tool, ToolLimits, record_decision};
 use crate::workspace::{Lost, Ran, Workspace};
 
 /// Runs tool calls.
@@ -86,6 +86,7 @@ impl RunTool<'_> {
         let id = Self::exec_id(call)?;
         match tool {
             Tool::UpdateTodos(todos) => Ok(Some(todos.clone().answer())),
+            Tool::RecordDecision(decision) => Ok(Some(record_decision(decision))),
             // Asked by the step itself, after all others.
             Tool::AskUser(_) => Ok(None),
             Tool::Bash(bash) => self.bash(id, bash).await,
@@ -135,7 +136,7 @@ impl RunTool<'_> {
             }
             output.push_str(&verdict);
         }
-        Ok(Some(Answer { output, outcome, exit_code, todos: None }))
+        Ok(Some(Answer { output, outcome, exit_code, todos: None, decision: None }))
     }
 
     fn pipes(&self, bash: &Bash) -> Pipes {

@@ -1,11 +1,25 @@
 //! What a new session's calls to the model will have in common.
 
-use domain::{Digest256, RawJson, Setup};
+use domain::{DEFAULT_CONTEXT_TOKENS, Digest256, RawJson, Setup};
 
 use crate::tools::ToolLimits;
 
 /// The longest reply to ask for, so that a call fits one invocation.
 pub const DEFAULT_MAX_TOKENS: u32 = 32_000;
+
+/// Everything that is written for the model and fixed with the program, by its file.
+const PROMPTS: [(&str, &str); 10] = [
+    ("prompts/handover.md", include_str!("prompts/handover.md")),
+    ("prompts/plan.md", PLAN),
+    ("prompts/plan.schema.json", PLAN_SCHEMA),
+    ("prompts/projects/data-science.md", include_str!("prompts/projects/data-science.md")),
+    ("prompts/projects/devops.md", include_str!("prompts/projects/devops.md")),
+    ("prompts/projects/frontend.md", include_str!("prompts/projects/frontend.md")),
+    ("prompts/projects/general.md", include_str!("prompts/projects/general.md")),
+    ("prompts/projects/web.md", include_str!("prompts/projects/web.md")),
+    ("prompts/system.md", SYSTEM),
+    ("tools/schemas.json", TOOLS),
+];
 
 const SYSTEM: &str = include_str!("prompts/system.md");
 const PLAN: &str = include_str!("prompts/plan.md");
@@ -19,16 +33,51 @@ pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::
         RawJson::of(&value)
     };
     Ok(Setup {
-        prompts_version: version(&[SYSTEM, PLAN, PLAN_SCHEMA, TOOLS]),
+        prompts_version: version(&PROMPTS),
         system: SYSTEM.replace("{{command_seconds}}", &limits.command.as_secs().to_string()),
         tools: compact(TOOLS)?,
         plan_system: PLAN.to_owned(),
         plan_schema: compact(PLAN_SCHEMA)?,
         max_tokens,
+        context_tokens: DEFAULT_CONTEXT_TOKENS,
     })
 }
 
 /// Twelve hex digits that change with every change of a prompt.
-fn version(texts: &[&str]) -> String {
+fn version(prompts: &[(&str, &str)]) -> String {
+    let texts: Vec<String> = prompts.iter().map(|(name, text)| format!("{name}\0{text}")).collect();
     Digest256::of(texts.join("\0").as_bytes()).as_str()[..12].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    fn files(directory: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else {
+                let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+                found.insert(path.strip_prefix(source).unwrap().display().to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn every_prompt_counts_in_the_version() {
+        let mut there = BTreeSet::from(["tools/schemas.json".to_owned()]);
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prompts"), &mut there);
+        assert_eq!(there, PROMPTS.iter().map(|(name, _)| (*name).to_owned()).collect());
+        let now = version(&PROMPTS);
+        for changed in 0..PROMPTS.len() {
+            let mut prompts = PROMPTS;
+            prompts[changed].1 = "another text";
+            assert_ne!(version(&prompts), now, "{}", PROMPTS[changed].0);
+        }
+    }
 }

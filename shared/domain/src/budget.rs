@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::{BudgetExtended, CallKey, Limits, MicroDollars};
+use crate::{BudgetExtended, BudgetLimit, CallKey, Limits, MicroDollars};
 
 /// The budget of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -12,7 +12,17 @@ pub struct Budget {
     turns: u32,
     settled: MicroDollars,
     reserved: HashMap<CallKey, MicroDollars>,
+    last_reserved: MicroDollars,
     active: Duration,
+}
+
+/// A limit that stands in the way of a further turn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// Which.
+    pub limit: BudgetLimit,
+    /// The same in a sentence.
+    pub sentence: String,
 }
 
 impl Budget {
@@ -47,19 +57,46 @@ impl Budget {
     }
 
     /// Whether a further turn that may cost `worst_case` is within all limits; if not, which one is reached.
-    pub fn allows(&self, worst_case: MicroDollars) -> Result<(), String> {
+    pub fn allows(&self, worst_case: MicroDollars) -> Result<(), Reached> {
         let limits = self.limits;
+        let reached = |limit, sentence| Err(Reached { limit, sentence });
         if self.turns >= limits.max_turns {
-            return Err(format!("all {} turns are used", limits.max_turns));
+            return reached(BudgetLimit::Turns, format!("all {} turns are used", limits.max_turns));
         }
-        if self.active >= Duration::from_secs(u64::from(limits.max_minutes) * 60) {
-            return Err(format!("all {} active minutes are used", limits.max_minutes));
+        if self.active >= minutes(limits.max_minutes) {
+            return reached(BudgetLimit::Minutes, format!("all {} active minutes are used", limits.max_minutes));
         }
         if worst_case > self.left() {
             let (left, most) = (self.left(), limits.max_cost);
-            return Err(format!("{left} of {most} are left, and the next reply may cost {worst_case}"));
+            let sentence = format!("{left} of {most} are left, and the next reply may cost {worst_case}");
+            return reached(BudgetLimit::Cost, sentence);
         }
         Ok(())
+    }
+
+    /// The limits that are near, with what is left of each in a sentence: four fifths are used, or two more turns fit.
+    pub fn nearing(&self) -> Vec<(BudgetLimit, String)> {
+        let limits = self.limits;
+        let mut near = Vec::new();
+        if self.allows(self.last_reserved).is_err() {
+            // It is not near any more.
+            return near;
+        }
+        let turns = limits.max_turns.saturating_sub(self.turns);
+        if turns <= (limits.max_turns / 5).max(2) {
+            near.push((BudgetLimit::Turns, format!("{turns} of {} turns are left", limits.max_turns)));
+        }
+        // What a reply may cost has to be there before it is asked for, however little it costs in the end.
+        let (left, most) = (self.left(), limits.max_cost);
+        if left.0 <= most.0 / 5 || left.0 < self.last_reserved.0.saturating_mul(2) {
+            near.push((BudgetLimit::Cost, format!("{left} of {most} are left")));
+        }
+        let (used, most) = (self.active, minutes(limits.max_minutes));
+        if used >= most * 4 / 5 {
+            let left = most.saturating_sub(used).as_secs().div_ceil(60);
+            near.push((BudgetLimit::Minutes, format!("{left} of {} active minutes are left", limits.max_minutes)));
+        }
+        near
     }
 
     pub(crate) fn count_turn(&mut self) {
@@ -68,6 +105,7 @@ impl Budget {
 
     pub(crate) fn reserve(&mut self, call: CallKey, amount: MicroDollars) {
         self.reserved.insert(call, amount);
+        self.last_reserved = amount;
     }
 
     pub(crate) fn settle(&mut self, call: CallKey, cost: MicroDollars) {
@@ -86,4 +124,8 @@ impl Budget {
     pub(crate) fn work(&mut self, time: Duration) {
         self.active += time;
     }
+}
+
+fn minutes(minutes: u32) -> Duration {
+    Duration::from_secs(u64::from(minutes) * 60)
 }

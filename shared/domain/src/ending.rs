@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use crate::span::attributes as key;
-use crate::state::SessionState;
+use crate::state::{RunState, SessionState};
 use crate::{
-    Attributes, EventBody, RunFinished, RunNumber, SessionFailed, Span, SpanKind, SpanOutcome, Status, Terminal,
-    span::names,
+    Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, SessionFailed, Span, SpanKind,
+    SpanOutcome, Status, Terminal, span::names,
 };
 
 /// The events that end the latest run. Empty when it is over already.
@@ -19,6 +19,7 @@ pub fn ended_bodies(state: &SessionState, status: Status, failure: Option<&Termi
         let remedy = failure.code.remedy().to_owned();
         bodies.push(SessionFailed { code: failure.code, message: failure.message.clone(), remedy }.into());
     }
+    bodies.push(checks_score(run).into());
     let published = run.published.then_some(());
     let finished = RunFinished {
         status,
@@ -31,6 +32,29 @@ pub fn ended_bodies(state: &SessionState, status: Status, failure: Option<&Termi
     bodies
 }
 
+/// What the exit codes of the project's checks said. It stands beside the plan's confidence, which is the model's own word.
+fn checks_score(run: &RunState) -> ScoreRecorded {
+    let (value, label) = match &run.check {
+        None => (None, "not_run"),
+        Some((check, _)) if check.passed => (Some(1.0), "passed"),
+        Some(_) => (Some(0.0), "failed"),
+    };
+    ScoreRecorded {
+        name: "checks_passed".to_owned(),
+        value,
+        label: Some(label.to_owned()),
+        source: ScoreSource::Code,
+        explanation: checks(run),
+    }
+}
+
+fn checks(run: &RunState) -> String {
+    let Some((check, at)) = &run.check else { return "no check of the project was run".to_owned() };
+    let result = if check.passed { "passed" } else { "failed" };
+    let since = if run.last_write.is_some_and(|write| write > *at) { ", files were changed after it" } else { "" };
+    format!("the last check {result}{since}: {}", check.command)
+}
+
 fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> String {
     let run = state.run();
     let changed = run.and_then(|run| run.changeset.as_ref()).map(|changeset| {
@@ -40,7 +64,12 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
     });
     let plan = state.plan.as_ref().map(|plan| plan.content.title.clone()).unwrap_or_default();
     match status {
-        Status::Done => format!("{plan}: {}", changed.unwrap_or_default()),
+        Status::Done => {
+            let confidence = state.plan.as_ref().map_or_else(String::new, |plan| {
+                format!("; the plan's confidence was {}", plan.content.confidence.in_words())
+            });
+            format!("{plan}: {}; {}{confidence}", changed.unwrap_or_default(), run.map_or_else(String::new, checks))
+        }
         Status::Nothing => match run.and_then(|run| run.changeset.as_ref()).filter(|set| !set.skipped.is_empty()) {
             Some(changeset) => {
                 format!("Nothing could be published of what was changed. Left out: {}", changeset.skipped.join("; "))

@@ -3,9 +3,11 @@
 //! `kind` is the stable name. `type` is the name that clients of the first Tiny Backspace know; the tools' fields
 //! (`filepath`, `old_str`, `new_str`, `command`, `output`) stand on `tool.result` only, so that each tool shows once.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
-use crate::{Event, EventBody, Payload, SessionId, Status};
+use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status};
 
 /// The version of the frame's form.
 const VERSION: u32 = 1;
@@ -20,7 +22,7 @@ pub fn frame(session: &SessionId, event: &Event) -> Value {
     frame.insert("run".into(), event.run.0.into());
     frame.insert("kind".into(), event.body.kind().into());
     frame.insert("type".into(), type_of(&event.body).into());
-    frame.insert("message".into(), one_line(&message(&event.body)).into());
+    frame.insert("message".into(), one_line(&message(event)).into());
     frame.insert("traceId".into(), event.trace_id.as_str().into());
     frame.insert("spanId".into(), event.span_id.as_str().into());
     if let Some(writer) = event.writer {
@@ -52,7 +54,7 @@ fn type_of(body: &EventBody) -> &'static str {
         EventBody::SessionFailed(_) | EventBody::StepFailed(_) => "error",
         EventBody::RunFinished(finished) if finished.status == Status::Failed => "error",
         EventBody::RunFinished(_) => "completion",
-        EventBody::UserMessage(_) => "User Message",
+        EventBody::UserMessage(message) if message.author == Author::User => "User Message",
         _ => "status",
     }
 }
@@ -100,12 +102,12 @@ fn fields(body: &EventBody) -> Value {
 }
 
 /// What happened, in a line.
-fn message(body: &EventBody) -> String {
+fn message(event: &Event) -> String {
     let text = |payload: &Payload| match payload {
         Payload::Inline(text) => text.clone(),
         Payload::Stored(blob) => format!("({} bytes)", blob.bytes),
     };
-    match body {
+    match &event.body {
         EventBody::SessionCreated(created) => format!("Session for {}", created.session.request.repo_url),
         EventBody::RunStarted(started) => match &started.queued {
             None => "Run started".to_owned(),
@@ -141,12 +143,18 @@ fn message(body: &EventBody) -> String {
         EventBody::WaitEnded(_) => "Going on".to_owned(),
         EventBody::BudgetReserved(reserved) => format!("{} reserved", reserved.amount),
         EventBody::BudgetSettled(settled) => format!("{} spent", settled.cost),
+        EventBody::BudgetNearing(nearing) => format!("Budget: {}", nearing.left),
         EventBody::BudgetExhausted(exhausted) => format!("Budget: {}", exhausted.limit),
         EventBody::BudgetExtended(_) => "Budget extended".to_owned(),
         EventBody::TurnStarted(started) => format!("Turn {}", started.call.turn),
         EventBody::ModelReplied(replied) => format!("Reply of turn {}, {}", replied.call.turn, replied.cost),
         EventBody::ModelRetrying(retrying) => {
-            format!("{}; next try in {} s", retrying.reason, retrying.in_seconds)
+            let due = event.at + Duration::from_secs(retrying.in_seconds);
+            match retrying.cause {
+                RetryCause::Pause => format!("Rate limited ({}), next try at {due:.0}", retrying.reason),
+                RetryCause::Failure if retrying.in_seconds == 0 => format!("{}; asked again", retrying.reason),
+                RetryCause::Failure => format!("{}; next try at {due:.0}", retrying.reason),
+            }
         }
         EventBody::AiMessage(message) => text(&message.text),
         EventBody::AiThinking(thinking) => text(&thinking.text),
@@ -160,7 +168,10 @@ fn message(body: &EventBody) -> String {
         EventBody::FileChanged(changed) => format!("{} changed", changed.path),
         EventBody::WorkspaceCheckpoint(checkpoint) => format!("Checkpoint: {} files differ", checkpoint.files),
         EventBody::AgentStuck(stuck) => stuck.reason.clone(),
-        EventBody::ContextChanged(changed) => changed.reason.clone(),
+        EventBody::ContextChanged(changed) => {
+            let (before, after) = (changed.tokens_before, changed.tokens_after);
+            format!("New conversation, {before} tokens before, about {after} after: {}", changed.reason)
+        }
         EventBody::DecisionRecorded(recorded) => recorded.decision.decision.clone(),
         EventBody::UserMessage(message) => message.text.clone(),
         EventBody::CancelRequested(_) => "Cancel requested".to_owned(),

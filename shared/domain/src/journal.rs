@@ -53,6 +53,13 @@ pub struct Journal {
     state: SessionState,
 }
 
+/// What was read of a log, and what it says.
+#[derive(Default)]
+pub(crate) struct Read {
+    pub(crate) events: Vec<Event>,
+    pub(crate) state: SessionState,
+}
+
 /// How many events are fetched at once.
 const PAGE: usize = 1000;
 
@@ -63,8 +70,20 @@ impl Journal {
         clock: Arc<dyn Clock>,
         session: &SessionId,
     ) -> Result<Self, JournalError> {
-        let events = read_all(log.as_ref(), session, Seq(0)).await?;
-        let state = SessionState::of(&events);
+        Self::go_on(log, clock, session, Read::default()).await
+    }
+
+    /// The same, when the log was read up to some event before.
+    pub(crate) async fn go_on(
+        log: Arc<dyn EventLog>,
+        clock: Arc<dyn Clock>,
+        session: &SessionId,
+        Read { mut events, mut state }: Read,
+    ) -> Result<Self, JournalError> {
+        for event in read_all(log.as_ref(), session, state.tail).await? {
+            state.apply(&event);
+            events.push(event);
+        }
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else {
             return Err(JournalError::NotFound(session.clone()));
         };
@@ -133,6 +152,11 @@ impl Journal {
                 }
             }
         }
+    }
+
+    /// What was read.
+    pub(crate) fn into_read(self) -> (SessionId, Read) {
+        (self.session, Read { events: self.events, state: self.state })
     }
 
     /// The session's id.

@@ -94,6 +94,13 @@ pub struct Confidence {
     pub reason: String,
 }
 
+impl Confidence {
+    /// The figure as it may be shown: never without where it comes from.
+    pub fn in_words(&self) -> String {
+        format!("{:.0} % (self-reported, not calibrated)", self.value.clamp(0.0, 1.0) * 100.0)
+    }
+}
+
 /// A decision with what else was considered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, MicroDollars, Terminal};
+use crate::{ErrorCode, MicroDollars, Terminal, name_hidden};
 
 /// The longest prompt, in bytes.
 pub const LONGEST_PROMPT: usize = 256 * 1024;
@@ -155,7 +155,7 @@ impl Draft {
         }
         Ok(Request {
             repo_url: repo_url.to_owned(),
-            prompt: self.prompt,
+            prompt: name_hidden(&self.prompt).into_owned(),
             base_branch: self.base_branch,
             model,
             limits: self.limits.unwrap_or_default().check()?,

@@ -42,4 +42,14 @@ pub struct Setup {
     pub plan_schema: RawJson,
     /// The longest reply to ask for, in tokens.
     pub max_tokens: u32,
+    /// From this length on, in tokens, a conversation is handed over to a new one: what is re-sent with every turn costs.
+    #[serde(default = "default_context_tokens")]
+    pub context_tokens: u64,
+}
+
+/// What [`Setup::context_tokens`] is unless somebody says otherwise.
+pub const DEFAULT_CONTEXT_TOKENS: u64 = 200_000;
+
+fn default_context_tokens() -> u64 {
+    DEFAULT_CONTEXT_TOKENS
 }

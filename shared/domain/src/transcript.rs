@@ -2,14 +2,18 @@
 //!
 //! The law: what is rebuilt for a call from any later log equals, byte for byte, what was sent, whatever arrived
 //! meanwhile. It holds because a call's `turn.started` fixes up to where messages count, because the first result of a tool
-//! call is the only one, and because replies are sent back as they were received.
+//! call is the only one, and because replies are sent back as they were received. Where a conversation was begun afresh
+//! (`context.changed`), a call belongs to the new one when its `upTo` comes after that, and to the old one otherwise.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{CallId, CallKey, ContentBlock, Conversation, Event, EventBody, RawJson, Seq, ToolOutcome, TurnNumber};
+use crate::{
+    Author, CallId, CallKey, ContentBlock, Conversation, Event, EventBody, RawJson, Seq, ToolOutcome, TurnNumber,
+    TurnStarted,
+};
 
 /// Why a conversation cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,31 +49,18 @@ pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error>
     serde_json::from_str::<Reply>(reply).map(|reply| reply.content)
 }
 
-/// The messages of `call`: all earlier turns with their replies, and what is said to the model now.
+/// The messages of `call`: all earlier turns of its conversation with their replies, and what is said to the model now.
 ///
 /// Replies and results must stand in the events themselves (see [`crate::ports::fetch_texts`]).
 pub fn messages(events: &[Event], call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
-    let gathered = Gathered::from(events, call.conversation);
-    let mut messages = Vec::new();
-    let mut said_up_to = Seq(0);
-    let mut last_reply: Option<(TurnNumber, &str)> = None;
-    let mut turn = TurnNumber(1);
-    loop {
-        let current = turn == call.turn;
-        let reply = gathered.replies.get(&turn).copied();
-        let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
-        let up_to = *gathered.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
-        messages.push(gathered.user_message(turn, last_reply, said_up_to, up_to)?);
-        said_up_to = up_to;
-        if current {
-            return Ok(messages);
-        }
-        let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-        // A reply without content may not be sent back; consecutive user messages are one to the model.
-        messages.extend(assistant_message(turn, text)?);
-        last_reply = Some((turn, text));
-        turn = turn.next();
-    }
+    Gathered::from(events, call.conversation).messages(call)
+}
+
+/// The messages of a call whose `turn.started` is about to be written.
+pub fn messages_of_next(events: &[Event], started: &TurnStarted) -> Result<Vec<RawJson>, TranscriptError> {
+    let mut gathered = Gathered::from(events, started.call.conversation);
+    gathered.up_to.entry(started.call).or_insert(started.up_to);
+    gathered.messages(started.call)
 }
 
 #[derive(Default)]
@@ -77,7 +68,17 @@ struct Gathered<'a> {
     up_to: HashMap<CallKey, Seq>,
     replies: HashMap<TurnNumber, (CallKey, &'a str)>,
     results: HashMap<(TurnNumber, &'a CallId), (&'a str, ToolOutcome)>,
-    said: Vec<(Seq, &'a str)>,
+    said: Vec<(Seq, Author, &'a str)>,
+    begun: Vec<(Seq, TurnNumber)>,
+}
+
+/// Where the conversation of a call begins.
+struct Beginning {
+    /// What began it: nothing is before the first one.
+    at: Seq,
+    turn: TurnNumber,
+    /// Messages up to here were seen by the conversation before, and what is left of them is in the opening.
+    seen: Seq,
 }
 
 impl<'a> Gathered<'a> {
@@ -99,7 +100,10 @@ impl<'a> Gathered<'a> {
                 EventBody::UserMessage(message)
                     if message.conversation == conversation && message.answers.is_none() =>
                 {
-                    gathered.said.push((event.seq, &message.text));
+                    gathered.said.push((event.seq, message.author, &message.text));
+                }
+                EventBody::ContextChanged(changed) if conversation == Conversation::Main => {
+                    gathered.begun.push((event.seq, changed.begins));
                 }
                 _ => {}
             }
@@ -107,11 +111,46 @@ impl<'a> Gathered<'a> {
         gathered
     }
 
+    fn messages(&self, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
+        let mut messages = Vec::new();
+        let beginning = self.beginning(call)?;
+        let mut said_up_to = beginning.seen;
+        let mut last_reply: Option<(TurnNumber, &str)> = None;
+        let mut turn = beginning.turn;
+        loop {
+            let current = turn == call.turn;
+            let reply = self.replies.get(&turn).copied();
+            let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
+            let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
+            messages.push(self.user_message(turn, last_reply, &beginning, said_up_to, up_to)?);
+            said_up_to = up_to;
+            if current {
+                return Ok(messages);
+            }
+            let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
+            // A reply without content may not be sent back; consecutive user messages are one to the model.
+            messages.extend(assistant_message(turn, text)?);
+            last_reply = Some((turn, text));
+            turn = turn.next();
+        }
+    }
+
+    fn beginning(&self, call: CallKey) -> Result<Beginning, TranscriptError> {
+        let up_to = *self.up_to.get(&call).ok_or(TranscriptError::NotBegun(call.turn))?;
+        let Some((at, turn)) = self.begun.iter().rev().copied().find(|(at, _)| *at <= up_to) else {
+            return Ok(Beginning { at: Seq(0), turn: TurnNumber(1), seen: Seq(0) });
+        };
+        let before = TurnNumber(turn.0.saturating_sub(1));
+        let seen = self.replies.get(&before).and_then(|(call, _)| self.up_to.get(call));
+        Ok(Beginning { at, turn, seen: seen.copied().unwrap_or_default() })
+    }
+
     /// The results of the last reply's calls in their order, then what was said meanwhile.
     fn user_message(
         &self,
         turn: TurnNumber,
         last_reply: Option<(TurnNumber, &str)>,
+        beginning: &Beginning,
         after: Seq,
         up_to: Seq,
     ) -> Result<RawJson, TranscriptError> {
@@ -129,8 +168,15 @@ impl<'a> Gathered<'a> {
                 });
             }
         }
-        let said = self.said.iter().filter(|(seq, _)| *seq > after && *seq <= up_to);
-        blocks.extend(said.map(|(_, text)| UserBlock::Text { text }));
+        let said = self.said.iter().filter(|(seq, author, _)| {
+            // A note that was asked for in the conversation before is none of this one's business.
+            let asked_before = *author == Author::Handover && *seq < beginning.at;
+            *seq > after && *seq <= up_to && !asked_before
+        });
+        // What opens a new conversation comes first, though something may have been said before it was written.
+        let opens = |author: Author| author == Author::Brief && beginning.at > Seq(0);
+        let (opening, rest): (Vec<_>, Vec<_>) = said.partition(|(_, author, _)| opens(*author));
+        blocks.extend(opening.into_iter().chain(rest).map(|(_, _, text)| UserBlock::Text { text }));
         if blocks.is_empty() {
             return Err(TranscriptError::NothingToSay(turn));
         }

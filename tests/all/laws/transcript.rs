@@ -1,8 +1,8 @@
 //! What was sent to the model can be rebuilt from any later log, byte for byte.
 
 use domain::{
-    Attempt, Author, CallKey, Conversation, Event, EventBody, ModelReplied, Payload, RawJson, RunNumber, Seq,
-    StopReason, ToolAnswered, ToolOutcome, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
+    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson,
+    RunNumber, Seq, StopReason, ToolAnswered, ToolOutcome, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -16,6 +16,10 @@ enum Happening {
     BrokenCall,
     /// A call is made and answered with text and so many tool calls, whose results follow.
     Call { text: String, results: Vec<(String, ToolOutcome)> },
+    /// A note is asked for and written, something is said meanwhile, and a new conversation begins.
+    Handover(String),
+    /// A call is refused as too long, and a new conversation begins.
+    TooLong,
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -25,6 +29,8 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Happening::BrokenCall),
         ("\\PC{0,20}", proptest::collection::vec(("\\PC{0,20}", outcome), 0..4))
             .prop_map(|(text, results)| Happening::Call { text, results }),
+        "\\PC{0,20}".prop_map(Happening::Handover),
+        Just(Happening::TooLong),
     ]
 }
 
@@ -51,8 +57,18 @@ impl Log {
     }
 
     fn say(&mut self, text: &str) {
-        let (conversation, author) = (Conversation::Main, Author::User);
+        self.say_as(Author::User, text);
+    }
+
+    fn say_as(&mut self, author: Author, text: &str) {
+        let conversation = Conversation::Main;
         self.add(UserMessage { conversation, author, text: format!("<{text}>"), answers: None });
+    }
+
+    /// A new conversation begins with a turn.
+    fn begin_afresh(&mut self, begins: TurnNumber) {
+        self.add(ContextChanged { reason: String::new(), tokens_before: 2, tokens_after: 1, begins });
+        self.say_as(Author::Brief, "the opening");
     }
 
     fn begin(&mut self, call: CallKey, up_to: Seq) {
@@ -101,6 +117,9 @@ proptest! {
         let mut sent: Vec<(CallKey, Vec<RawJson>)> = Vec::new();
         let mut turn = TurnNumber(1);
         let mut attempt = Attempt(1);
+        // The first turn of the conversation that goes on.
+        let mut begins = TurnNumber(1);
+        let mut since = 0;
         log.say("the task");
         for happening in happenings {
             // A turn needs something to say: the last reply may have had no tool calls.
@@ -108,18 +127,36 @@ proptest! {
                 log.say(text);
                 continue;
             }
-            log.say("go on");
+            if matches!(happening, Happening::Handover(_)) {
+                log.say_as(Author::Handover, "write a note");
+            } else {
+                log.say("go on");
+            }
             let call = CallKey { conversation: Conversation::Main, turn, attempt };
             // The log may have grown between reading it and writing the intent: `upTo` is what was read.
             let up_to = log.tail();
             for number in 0..late {
                 log.say(&format!("late {number}"));
             }
+            let started = TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 };
+            sent.push((call, transcript::messages_of_next(&log.events, &started).unwrap()));
             log.begin(call, up_to);
-            sent.push((call, transcript::messages(&log.events, call).unwrap()));
             match happening {
                 Happening::Said(_) => {}
                 Happening::BrokenCall => attempt = attempt.next(),
+                Happening::Handover(text) => {
+                    log.answer(call, &text, 0);
+                    log.say("meanwhile");
+                    turn = turn.next();
+                    attempt = Attempt(1);
+                    log.begin_afresh(turn);
+                    (begins, since) = (turn, sent.len());
+                }
+                Happening::TooLong => {
+                    attempt = attempt.next();
+                    log.begin_afresh(turn);
+                    (begins, since) = (turn, sent.len());
+                }
                 Happening::Call { text, results } => {
                     log.answer(call, &text, results.len());
                     // Results may come in any order, and twice: the first counts.
@@ -136,9 +173,10 @@ proptest! {
                 prop_assert_eq!(&rebuilt, messages);
             }
         }
-        // And the conversation only ever grew: what was sent last begins with what was answered before.
+        // And a conversation only ever grew: what was sent last begins with what was answered before in it.
+        let sent = &sent[since..];
         if let Some((_, last)) = sent.last() {
-            for (call, messages) in sent.iter().filter(|(call, _)| call.turn < turn) {
+            for (call, messages) in sent.iter().filter(|(call, _)| call.turn < turn && call.turn >= begins) {
                 let accepted = log.events.iter().any(|event| matches!(&event.body, EventBody::ModelReplied(replied) if replied.call == *call));
                 if accepted && messages.len() < last.len() {
                     prop_assert_eq!(&last[..messages.len()], &messages[..]);
@@ -175,4 +213,46 @@ fn results_come_first_and_in_the_order_of_the_calls_and_a_missing_one_is_refused
     );
     let assistant = messages[1].as_str();
     assert!(assistant.contains(r#"{"type":"new_block","x":1.50}, "#), "{assistant}");
+}
+
+#[test]
+fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
+    let mut log = Log::default();
+    log.say("the task");
+    let first = CallKey { conversation: Conversation::Main, turn: TurnNumber(1), attempt: Attempt(1) };
+    log.begin(first, log.tail());
+    log.answer(first, "hello", 1);
+    log.result(TurnNumber(1), 0, "a result", ToolOutcome::Ok);
+    log.say_as(Author::Handover, "write a note");
+    let second = CallKey { turn: TurnNumber(2), ..first };
+    log.begin(second, log.tail());
+    log.say("meanwhile");
+    log.answer(second, "the note", 0);
+    let before = transcript::messages(&log.events, second).unwrap();
+    log.begin_afresh(TurnNumber(3));
+    let third = CallKey { turn: TurnNumber(3), ..first };
+    log.begin(third, log.tail());
+    let after = transcript::messages(&log.events, third).unwrap();
+    let after: Vec<serde_json::Value> = after.iter().map(|message| message.read().unwrap()).collect();
+    assert_eq!(
+        after,
+        [json!({ "role": "user", "content": [
+            { "type": "text", "text": "<the opening>" },
+            { "type": "text", "text": "<meanwhile>" },
+        ]})]
+    );
+    assert_eq!(transcript::messages(&log.events, second).unwrap(), before, "the old one stays as it was");
+
+    // A call that is refused as too long is made again in a new conversation, without what it asked for.
+    log.say_as(Author::Handover, "write another note");
+    let fourth = CallKey { turn: TurnNumber(4), ..first };
+    log.answer(third, "hello again", 0);
+    log.begin(fourth, log.tail());
+    log.begin_afresh(TurnNumber(4));
+    let again = CallKey { attempt: Attempt(2), ..fourth };
+    log.begin(again, log.tail());
+    let messages = transcript::messages(&log.events, again).unwrap();
+    let only: serde_json::Value = messages[0].read().unwrap();
+    assert_eq!(messages.len(), 1);
+    assert_eq!(only["content"], json!([{ "type": "text", "text": "<the opening>" }]));
 }

@@ -1,9 +1,11 @@
 //! What the scenarios share.
 
+mod played;
 mod program;
 mod script;
 mod serve;
 
+pub(crate) use played::{Played, last_blocks, play, play_over};
 pub(crate) use program::{Home, Ran, contents, fixture, git, program, repository};
 pub(crate) use script::{bash, ends, plan, script, tools};
 pub(crate) use serve::{Frames, Served, answer, asks, frames, ids};
@@ -44,6 +46,7 @@ pub(crate) fn session(id: &SessionId) -> Session {
             plan_system: "plan".to_owned(),
             plan_schema: RawJson::parse("{}").unwrap(),
             max_tokens: 1000,
+            context_tokens: domain::DEFAULT_CONTEXT_TOKENS,
         },
     }
 }

@@ -73,6 +73,7 @@ fn line(frame: &Value) -> Option<String> {
         | "repository.surveyed"
         | "instructions.read"
         | "model.retrying"
+        | "budget.nearing"
         | "budget.exhausted"
         | "agent.stuck"
         | "context.changed"
@@ -149,7 +150,7 @@ fn waiting(reason: &Value) -> Option<String> {
     Some(match serde_json::from_value(reason.clone()).ok()? {
         WaitReason::PlanApproval { plan } => format!(" ? Approve the plan ({plan})?"),
         WaitReason::PlanQuestion { question } | WaitReason::Question { question, .. } => format!(" ? {question}"),
-        WaitReason::Budget { limit } => format!(" ? Budget: {limit}"),
+        WaitReason::Budget { limit, .. } => format!(" ? Budget: {limit}"),
         WaitReason::Stuck { reason } => format!(" ? Stuck: {reason}"),
     })
 }

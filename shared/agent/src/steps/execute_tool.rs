@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
 use domain::{
-    CallId, ContentBlock, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated, ToolAnswered,
-    ToolOutcome, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
+    CallId, ContentBlock, DecisionRecorded, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated,
+    ToolAnswered, ToolOutcome, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
 };
 use serde_json::Value;
 
@@ -121,7 +121,7 @@ impl ExecuteTool {
             context.journal.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
-        context.closing.extend(stuck::nudge(context.journal.state(), context.journal.events()));
+        context.closing.extend(stuck::nudge(context.journal.events()));
         self.ask(context, questions).await.map_err(Lost::Step)
     }
 
@@ -133,10 +133,11 @@ impl ExecuteTool {
         reply: &ReplyState,
     ) -> Result<Vec<OpenCall>, StepError> {
         let stored = context.journal.events().iter().rev().find_map(|event| match &event.body {
-            EventBody::ModelReplied(replied) if replied.call == reply.call => Some(&replied.reply),
+            EventBody::ModelReplied(replied) if replied.call == reply.call => Some((event.run, &replied.reply)),
             _ => None,
         });
-        let stored = stored.ok_or_else(|| internal("the reply is not in the log"))?;
+        let (run, stored) = stored.ok_or_else(|| internal("the reply is not in the log"))?;
+        let over = run != context.input.run;
         let text = text_of(self.blobs.as_ref(), context.journal.session_id(), stored).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
@@ -146,6 +147,10 @@ impl ExecuteTool {
             let Some(state) = reply.calls.iter().find(|call| call.id == id && call.outcome.is_none()) else { continue };
             let tool = if reply.stop == StopReason::MaxTokens && place == last {
                 Err("The call was cut off because the reply became too long, and was not run. Write it in smaller pieces."
+                    .to_owned())
+            } else if over && state.started_in.is_none() {
+                // It was meant for a run that is over, and what was said since may have made it wrong.
+                Err("This call was not run: the run it belonged to ended before. Decide anew whether it is needed."
                     .to_owned())
             } else {
                 Tool::parse(&name, &input).map_err(|failure| failure.0)
@@ -212,6 +217,11 @@ impl ExecuteTool {
             let output = keep_text(self.blobs.as_ref(), context.journal.session_id(), answer.output).await?;
             if let Some(items) = answer.todos {
                 bodies.push(TodoUpdated { items }.into());
+            }
+            if let Some(decision) = answer.decision {
+                let stated = serde_json::to_value(decision).map_err(internal)?;
+                let decision = serde_json::from_value(masker.mask_json(&stated)).map_err(internal)?;
+                bodies.push(DecisionRecorded { decision }.into());
             }
             bodies.push(
                 ToolAnswered {

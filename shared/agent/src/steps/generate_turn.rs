@@ -5,19 +5,20 @@ use domain::commands::after_cancel;
 use domain::ports::keep_text;
 use domain::state::SessionState;
 use domain::{
-    AiMessage, AiThinking, Author, BudgetExhausted, CallKey, ContentBlock, Conversation, EventBody, ModelReply, Step,
-    StepError, StepOutput, StopReason, ToolCalled, UsageUpdated, UserMessage, Verdict, WaitReason,
+    AgentStuck, AiMessage, AiThinking, Author, CallId, CallKey, ContentBlock, Conversation, EventBody, ModelReply,
+    Step, StepError, StepOutput, StopReason, ToolAnswered, ToolCalled, ToolOutcome, TurnNumber, UsageUpdated,
+    UserMessage, Verdict, WaitReason,
 };
 use serde_json::Value;
 
 use super::StepHandler;
 use crate::brief;
 use crate::context::Context;
-use crate::model_call::{Called, Frame, ModelCaller, unusable};
-use crate::stuck;
-use crate::wait;
+use crate::model_call::{Called, Frame, ModelCaller, exhausted, unusable};
+use crate::stuck::{self, Circle};
+use crate::{handover, wait, wrap_up};
 
-/// So many replies in a row may come to no end.
+/// So many replies in a row may come to no end and call no tool before that counts as going in circles.
 const MOST_CUT: usize = 3;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
@@ -42,10 +43,18 @@ impl StepHandler for GenerateTurn {
         if let Some(verdict) = settled(context.journal.state()) {
             return Ok(StepOutput::go(verdict));
         }
-        if let Some(reason) = stuck::helpless(context.journal.state(), context.journal.events()) {
-            return wait::begin(context, WaitReason::Stuck { reason }).await;
+        if let Some(Circle::Ask(reason)) = stuck::circle(context.journal.events()) {
+            return helpless(context, reason).await;
         }
         self.open_conversation(context).await?;
+        let limits = self.caller.model.limits(&context.session()?.request.model);
+        let hands_over = handover::is_due(context.journal.state(), context.journal.events(), limits);
+        if hands_over {
+            handover::request(context).await?;
+        } else {
+            let hints = wrap_up::hints(context.journal.state());
+            context.journal.append(hints).await?;
+        }
         let setup = &context.session()?.setup;
         let frame = Frame {
             conversation: Conversation::Main,
@@ -56,11 +65,19 @@ impl StepHandler for GenerateTurn {
         match self.caller.call(context, frame).await? {
             Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
             Called::Again => Ok(StepOutput::go(Verdict::Turn)),
-            Called::Exhausted(limit) => {
-                context.journal.append(vec![BudgetExhausted { limit: limit.clone() }.into()]).await?;
-                wait::begin(context, WaitReason::Budget { limit }).await
+            Called::Exhausted(reached) => exhausted(context, reached).await,
+            Called::TooLong(_) => {
+                let bodies = handover::when_full(context, None)?;
+                context.journal.append(bodies).await?;
+                Ok(StepOutput::go(Verdict::Turn))
             }
             Called::Stopped => stopped(context).await,
+            Called::Replied { reply, mut events, .. } if hands_over => {
+                events.extend(handover::after_note(context, &reply)?);
+                context.journal.append(events).await?;
+                context.closing.extend(usage(context.journal.state()).map(EventBody::from));
+                Ok(StepOutput::go(Verdict::Turn))
+            }
             Called::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
         }
     }
@@ -111,6 +128,8 @@ impl GenerateTurn {
         let masker = context.common.masker.clone();
         let session = context.journal.session_id().clone();
         let blobs = self.caller.blobs.as_ref();
+        let full = reply.stop == StopReason::ModelContextWindowExceeded;
+        let refused = unusable(reply).filter(|_| !full);
         let mut calls = 0;
         for block in &reply.content {
             match block {
@@ -122,39 +141,73 @@ impl GenerateTurn {
                     let text = keep_text(blobs, &session, masker.mask(thinking).into_owned()).await?;
                     events.push(AiThinking { turn: call.turn, text }.into());
                 }
+                // The new conversation knows nothing of calls of the old one.
+                ContentBlock::ToolUse { .. } if full => {}
                 ContentBlock::ToolUse { id, name, input } => {
                     calls += 1;
                     let input = masker.mask_json(&shorten(input));
                     events.push(ToolCalled { turn: call.turn, call: id.clone(), tool: name.clone(), input }.into());
+                    if refused.is_some() {
+                        // Otherwise it would run when somebody speaks to the session again.
+                        events.push(not_run(call.turn, id, name).into());
+                    }
                 }
                 ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
             }
         }
-        let goes_on = calls == 0 && !reply.stop.ends_work() && unusable(reply).is_none();
-        if goes_on {
+        let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
+        let cut = context.journal.state().main.cut_in_a_row() + usize::from(goes_on);
+        if goes_on && cut == MOST_CUT {
+            events.extend(stuck::told(no_end(cut)));
+        } else if goes_on {
             // In the same batch: without it the next turn would have nothing to say.
             events.push(nudge(&reply.stop).into());
         }
+        let begun = if full { handover::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
+        events.extend(begun.as_ref().ok().into_iter().flatten().cloned());
         context.journal.append(events).await?;
-        if let Some(error) = unusable(reply) {
+        if let Some(error) = refused.or(begun.err()) {
             return Err(error);
         }
         context.closing.extend(usage(context.journal.state()).map(EventBody::from));
         if calls > 0 {
             return Ok(StepOutput::go(Verdict::Tools));
         }
-        if goes_on {
-            let cut = context.journal.state().main.cut_in_a_row();
-            if cut > MOST_CUT {
-                let reason = format!("{cut} replies in a row came to no end and called no tool");
-                return wait::begin(context, WaitReason::Stuck { reason }).await;
-            }
+        if goes_on && cut > MOST_CUT {
+            return helpless(context, no_end(cut)).await;
+        }
+        if goes_on || full {
             return Ok(StepOutput::go(Verdict::Turn));
         }
         context.journal.refresh().await?;
         let seen = context.journal.state().main.last().map(|turn| turn.up_to);
         let unseen = context.journal.state().last_user_message > seen;
         Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
+    }
+}
+
+/// Asks a person, since the model does not get out of it by itself.
+async fn helpless(context: &mut Context, reason: String) -> Result<StepOutput, StepError> {
+    context.closing.push(AgentStuck { reason: reason.clone() }.into());
+    wait::begin(context, WaitReason::Stuck { reason }).await
+}
+
+fn no_end(cut: usize) -> String {
+    format!("{cut} replies in a row came to no end and called no tool")
+}
+
+/// The answer to a call in a reply that the model did not stand by.
+fn not_run(turn: TurnNumber, call: &CallId, tool: &str) -> ToolAnswered {
+    ToolAnswered {
+        turn,
+        call: call.clone(),
+        tool: tool.to_owned(),
+        output: "This call was not run: the reply it stood in ended in a refusal.".into(),
+        outcome: ToolOutcome::Failed,
+        duration_ms: 0,
+        exit_code: None,
+        view: Value::Null,
+        check: None,
     }
 }
 

@@ -17,8 +17,8 @@ use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, Journal, JournalError, Keep, Masker, RunNumber, Span, SpanKind, SpanOutcome, Status, Step,
-    StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
+    ErrorCode, EventBody, Journal, JournalError, Journals, Keep, Masker, RunNumber, Span, SpanKind, SpanOutcome,
+    Status, Step, StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
 };
 use jiff::Timestamp;
 
@@ -39,6 +39,8 @@ use domain::summary_of;
 pub struct Common {
     /// The logs.
     pub log: Arc<dyn EventLog>,
+    /// What was read of them.
+    pub journals: Journals,
     /// The records.
     pub sessions: Arc<dyn Sessions>,
     /// Time.
@@ -82,11 +84,13 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
-    let mut journal = Journal::open(Arc::clone(&common.log), Arc::clone(&common.clock), &input.session_id).await?;
+    let (log, clock) = (Arc::clone(&common.log), Arc::clone(&common.clock));
+    let mut journal = common.journals.open(log, clock, &input.session_id).await?;
     if let Some(answer) = settled_answer(&journal, &input, step, started) {
         if answer.verdict.ends() && step == Step::Finish {
             handler.after_end(common, &mut journal, input.run).await?;
         }
+        common.journals.keep(journal);
         return Ok(answer);
     }
     let span = common.ids.span();
@@ -110,6 +114,7 @@ pub async fn invoke(
     }
     emit_span(&context, step, &result, started, ended);
     tracing::debug!(session_id = %context.journal.session_id(), step = %step, outcome = ?result, "step ended");
+    common.journals.keep(context.journal);
     result
 }
 

@@ -15,8 +15,8 @@ use domain::ports::{
 use domain::state::{Base, RunState};
 use domain::{
     BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitOperated, GitOperation,
-    PublishStarted, PullRequestOpened, PullRequestUpdated, ScoreRecorded, ScoreSource, Step, StepError, StepOutput,
-    Verdict, WaitEnded, WaitOutcome, WorkspacePath,
+    PublishStarted, PullRequestOpened, PullRequestUpdated, Step, StepError, StepOutput, Verdict, WaitEnded,
+    WaitOutcome, WorkspacePath,
 };
 
 use super::StepHandler;
@@ -115,7 +115,6 @@ impl OpenPr {
     async fn deliver(&self, context: &mut Context, moved: bool, expired: bool) -> Result<StepOutput, StepError> {
         let run = current_run(context)?;
         let delivery = context.session()?.request.delivery;
-        context.closing.push(checks_score(&run).into());
         if run.cancel.is_some() {
             return Ok(StepOutput::go(Verdict::Cancelled));
         }
@@ -373,21 +372,6 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
         return Some("a draft was asked for".to_owned());
     }
     words::draft_reason(run)
-}
-
-fn checks_score(run: &RunState) -> ScoreRecorded {
-    let (value, label, explanation) = match &run.check {
-        None => (None, "not_run", "no check of the project was run".to_owned()),
-        Some((check, _)) if check.passed => (Some(1.0), "passed", check.command.clone()),
-        Some((check, _)) => (Some(0.0), "failed", check.command.clone()),
-    };
-    ScoreRecorded {
-        name: "checks".to_owned(),
-        value,
-        label: Some(label.to_owned()),
-        source: ScoreSource::Code,
-        explanation,
-    }
 }
 
 /// A pause that the forge asks for is a `wait`, not an error.

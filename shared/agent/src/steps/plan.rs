@@ -5,16 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::ports::Sandboxes;
 use domain::{
-    Approver, Author, BudgetExhausted, ContentBlock, Conversation, DecisionRecorded, ErrorCode, EventBody, ModelReply,
-    PlanApproval, PlanApproved, PlanCreated, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource, Step, StepError,
-    StepOutput, UserMessage, Verdict, WaitReason,
+    Approver, Author, ContentBlock, Conversation, DecisionRecorded, ErrorCode, EventBody, ModelReply, PlanApproval,
+    PlanApproved, PlanCreated, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource, Step, StepError, StepOutput,
+    UserMessage, Verdict, WaitReason,
 };
 
 use super::StepHandler;
 use super::generate_turn::stopped;
 use crate::brief;
 use crate::context::Context;
-use crate::model_call::{Called, Frame, ModelCaller, unusable};
+use crate::model_call::{Called, Frame, ModelCaller, exhausted, unusable};
 use crate::survey;
 use crate::wait;
 use crate::workspace::{Lost, Workspace};
@@ -67,10 +67,8 @@ impl StepHandler for Plan {
         match self.caller.call(context, frame).await? {
             Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
             Called::Again => Ok(StepOutput::go(Verdict::Plan)),
-            Called::Exhausted(limit) => {
-                context.journal.append(vec![BudgetExhausted { limit: limit.clone() }.into()]).await?;
-                wait::begin(context, WaitReason::Budget { limit }).await
-            }
+            Called::Exhausted(reached) => exhausted(context, reached).await,
+            Called::TooLong(terminal) => Err(terminal.into()),
             Called::Stopped => stopped(context).await,
             Called::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
         }
@@ -213,6 +211,6 @@ fn confidence_score(plan: &domain::Plan) -> ScoreRecorded {
         value: Some(value),
         label: Some(label.to_owned()),
         source: ScoreSource::Model,
-        explanation: plan.confidence.reason.clone(),
+        explanation: format!("self-reported by the model, not calibrated: {}", plan.confidence.reason),
     }
 }

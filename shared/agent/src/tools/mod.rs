@@ -5,11 +5,12 @@ mod bash;
 mod edit;
 mod glob;
 mod grep;
+mod record_decision;
 mod update_todos;
 
 use std::time::Duration;
 
-use domain::{Todo, ToolFailure, ToolOutcome};
+use domain::{Decision, Todo, ToolFailure, ToolOutcome};
 use serde_json::Value;
 
 pub(crate) use ask_user::{AskUser, LONGEST_QUESTION};
@@ -17,6 +18,7 @@ pub(crate) use bash::{Bash, Pipes};
 pub(crate) use edit::Edit;
 pub(crate) use glob::Glob;
 pub(crate) use grep::Grep;
+pub(crate) use record_decision::answer as record_decision;
 pub(crate) use update_todos::UpdateTodos;
 
 /// Limits on time and output of tools.
@@ -52,6 +54,7 @@ pub(crate) enum Tool {
     Grep(Grep),
     UpdateTodos(UpdateTodos),
     AskUser(AskUser),
+    RecordDecision(Decision),
 }
 
 impl Tool {
@@ -68,8 +71,10 @@ impl Tool {
             "grep" => read(name, input).map(Self::Grep),
             "update_todos" => read(name, input).map(Self::UpdateTodos),
             "ask_user" => read(name, input).map(Self::AskUser),
+            "record_decision" => read(name, input).map(Self::RecordDecision),
             other => Err(ToolFailure(format!(
-                "there is no tool {other:?}; there are bash, str_replace_based_edit_tool, glob, grep, update_todos and ask_user"
+                "there is no tool {other:?}; there are bash, str_replace_based_edit_tool, glob, grep, update_todos, \
+                 record_decision and ask_user"
             ))),
         }
     }
@@ -79,7 +84,7 @@ impl Tool {
         match self {
             Self::Bash(_) => true,
             Self::Edit(edit) => edit.writes(),
-            Self::Glob(_) | Self::Grep(_) | Self::UpdateTodos(_) | Self::AskUser(_) => false,
+            Self::Glob(_) | Self::Grep(_) | Self::UpdateTodos(_) | Self::AskUser(_) | Self::RecordDecision(_) => false,
         }
     }
 
@@ -87,7 +92,12 @@ impl Tool {
     pub(crate) fn path(&self) -> Option<&str> {
         match self {
             Self::Edit(edit) => Some(edit.path()),
-            Self::Bash(_) | Self::Glob(_) | Self::Grep(_) | Self::UpdateTodos(_) | Self::AskUser(_) => None,
+            Self::Bash(_)
+            | Self::Glob(_)
+            | Self::Grep(_)
+            | Self::UpdateTodos(_)
+            | Self::AskUser(_)
+            | Self::RecordDecision(_) => None,
         }
     }
 
@@ -98,7 +108,7 @@ impl Tool {
             Self::Edit(edit) => edit.view(),
             Self::Glob(glob) => serde_json::json!({ "pattern": glob.pattern, "filepath": glob.path }),
             Self::Grep(grep) => serde_json::json!({ "pattern": grep.pattern, "filepath": grep.path }),
-            Self::UpdateTodos(_) => Value::Null,
+            Self::UpdateTodos(_) | Self::RecordDecision(_) => Value::Null,
             Self::AskUser(ask) => serde_json::json!({ "question": ask.question }),
         }
     }
@@ -112,11 +122,12 @@ pub(crate) struct Answer {
     pub outcome: ToolOutcome,
     pub exit_code: Option<i32>,
     pub todos: Option<Vec<Todo>>,
+    pub decision: Option<Decision>,
 }
 
 impl Answer {
     pub(crate) fn ok(output: impl Into<String>) -> Self {
-        Self { output: output.into(), outcome: ToolOutcome::Ok, exit_code: None, todos: None }
+        Self { output: output.into(), outcome: ToolOutcome::Ok, exit_code: None, todos: None, decision: None }
     }
 
     pub(crate) fn failed(output: impl Into<String>) -> Self {

@@ -147,7 +147,7 @@ fn check_text(desk: &Desk, text: &str) -> Result<String, CommandError> {
             "a message has at most {LONGEST_PROMPT} bytes and no NUL character"
         )));
     }
-    Ok(desk.masker.mask(text).into_owned())
+    Ok(desk.masker.mask(&crate::name_hidden(text)).into_owned())
 }
 
 /// Approves the plan that waits. `plan` names the plan that was seen.

@@ -111,6 +111,7 @@ bodies! {
     WaitEnded = "wait.ended",
     BudgetReserved = "budget.reserved",
     BudgetSettled = "budget.settled",
+    BudgetNearing = "budget.nearing",
     BudgetExhausted = "budget.exhausted",
     BudgetExtended = "budget.extended",
     TurnStarted = "turn.started",

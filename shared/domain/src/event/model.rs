@@ -36,12 +36,37 @@ pub struct BudgetSettled {
     pub cost: MicroDollars,
 }
 
+/// A limit of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BudgetLimit {
+    /// Replies of the model.
+    Turns,
+    /// Money.
+    Cost,
+    /// Minutes in which a step was at work.
+    Minutes,
+}
+
+/// A limit is near, and the model was told so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetNearing {
+    /// Which.
+    pub limit: BudgetLimit,
+    /// What is left of it, in a sentence.
+    pub left: String,
+}
+
 /// A limit is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetExhausted {
     /// Which, in a sentence.
     pub limit: String,
+    /// The limit by its name; logs from before there were names lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub which: Option<BudgetLimit>,
 }
 
 /// The run may use more.

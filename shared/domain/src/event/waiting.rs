@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, PlanId};
+use crate::{BudgetLimit, CallId, PlanId, TurnNumber};
 
 /// The run goes on when a person answers, or ends at the deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,9 @@ pub enum WaitReason {
     Budget {
         /// Which limit is reached, in a sentence.
         limit: String,
+        /// The limit by its name; logs from before there were names lack it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        which: Option<BudgetLimit>,
     },
     /// To help a run that goes in circles.
     Stuck {
@@ -115,6 +118,8 @@ pub enum Author {
     Instructions,
     /// We, telling it of a conflict with the base branch.
     Conflict,
+    /// We, asking for the note with which a new conversation goes on.
+    Handover,
 }
 
 /// Somebody asked for the run to end.
@@ -143,14 +148,16 @@ pub struct AgentStuck {
     pub reason: String,
 }
 
-/// What the model sees of the conversation was changed.
+/// What the model sees of the conversation was changed: a new one begins, which opens with what is needed of the old.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContextChanged {
     /// How and why.
     pub reason: String,
-    /// Tokens before.
+    /// Tokens before, as counted by the model's service.
     pub tokens_before: u64,
-    /// Tokens after.
+    /// Tokens after, estimated: the next reply brings the count.
     pub tokens_after: u64,
+    /// The turn with which the new conversation begins. Calls that were made before this event belong to the old one.
+    pub begins: TurnNumber,
 }

@@ -1,8 +1,8 @@
 //! One conversation with the model, as its events tell it.
 
 use crate::{
-    Attempt, CallId, CallKey, Conversation, Event, EventBody, RetryCause, SandboxId, Seq, StopReason, ToolOutcome,
-    TurnNumber,
+    Attempt, Author, CallId, CallKey, Conversation, Event, EventBody, RetryCause, SandboxId, Seq, StopReason,
+    ToolOutcome, TurnNumber,
 };
 
 /// One conversation with the model.
@@ -12,6 +12,14 @@ pub struct ConversationState {
     pub turns: Vec<TurnState>,
     /// The last message that was put to it.
     pub last_message: Seq,
+    /// Its length after the last reply, in tokens; estimated after it was begun afresh.
+    pub context_tokens: u64,
+    /// The turn with which it was last begun afresh.
+    pub begins: TurnNumber,
+    /// How often it was begun afresh.
+    pub renewals: u32,
+    /// The last request for a handover note.
+    handover: Seq,
 }
 
 /// One turn.
@@ -23,6 +31,8 @@ pub struct TurnState {
     pub attempts: u32,
     /// Up to which event messages were part of the last try.
     pub up_to: Seq,
+    /// The longest reply that the last try asked for, in tokens.
+    pub max_tokens: u32,
     /// The limit that the next try should have, when a call was too long.
     pub next_max_tokens: Option<u32>,
     /// How many tries in a row broke off.
@@ -83,7 +93,23 @@ impl ConversationState {
 
     /// Whether there are messages that no reply has seen.
     pub fn has_unseen_messages(&self) -> bool {
-        self.last_message > self.last_reply().map_or(Seq(0), |reply| reply.up_to)
+        self.last_message > self.seen()
+    }
+
+    /// Up to which event messages were seen by a reply.
+    pub fn seen(&self) -> Seq {
+        self.last_reply().map_or(Seq(0), |reply| reply.up_to)
+    }
+
+    /// Whether the next reply is to be a handover note.
+    pub fn hands_over(&self) -> bool {
+        self.handover > self.seen()
+    }
+
+    /// How many replies there are since the conversation was last begun afresh.
+    pub fn replies_since_renewal(&self) -> usize {
+        let turns = self.turns.iter().rev().take_while(|turn| turn.turn >= self.begins);
+        turns.filter(|turn| turn.reply.is_some()).count()
     }
 
     /// The turn to ask for next and which try at it that is.
@@ -99,17 +125,28 @@ impl ConversationState {
         match &event.body {
             EventBody::UserMessage(message) if message.conversation == which && message.answers.is_none() => {
                 self.last_message = event.seq;
+                if message.author == Author::Handover {
+                    self.handover = event.seq;
+                }
+            }
+            EventBody::ContextChanged(changed) if which == Conversation::Main => {
+                self.context_tokens = changed.tokens_after;
+                self.begins = changed.begins;
+                self.renewals += 1;
+                self.handover = Seq(0);
             }
             EventBody::TurnStarted(started) if started.call.conversation == which => {
                 match self.turn(started.call.turn) {
                     Some(turn) => {
                         turn.attempts = turn.attempts.max(started.call.attempt.0);
                         turn.up_to = started.up_to;
+                        turn.max_tokens = started.max_tokens;
                     }
                     None => self.turns.push(TurnState {
                         turn: started.call.turn,
                         attempts: started.call.attempt.0,
                         up_to: started.up_to,
+                        max_tokens: started.max_tokens,
                         next_max_tokens: None,
                         failures: 0,
                         reply: None,
@@ -126,6 +163,7 @@ impl ConversationState {
                 }
             }
             EventBody::ModelReplied(replied) if replied.call.conversation == which => {
+                self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
                 if let Some(turn) = self.turn(replied.call.turn)
                     && turn.reply.is_none()
                 {

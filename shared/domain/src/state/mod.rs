@@ -6,13 +6,13 @@ mod run;
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
 pub use run::{OpenStep, RunState};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ports::Layout;
 use crate::{
-    Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Event, EventBody, GitOperation, Plan, PlanId,
-    PullRequestOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Todo, WaitStarted,
-    WorkspaceCheckpoint,
+    Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
+    GitOperation, Plan, PlanId, PullRequestOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status,
+    Step, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow what the log already says.
@@ -89,6 +89,10 @@ pub struct SessionState {
     pub main: ConversationState,
     /// The model's to-do list.
     pub todo: Vec<Todo>,
+    /// Decisions that the model stated while it worked.
+    pub decisions: Vec<Decision>,
+    /// Files that differ from the base, as far as checkpoints told.
+    pub changed_files: BTreeMap<String, FileChangeKind>,
     /// What a person is asked at the moment.
     pub wait: Option<WaitStarted>,
     /// The branch with the change.
@@ -231,6 +235,17 @@ impl SessionState {
             },
             EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
             EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
+            EventBody::DecisionRecorded(recorded) if event.writer.is_some_and(|by| by.step == Step::ExecuteTool) => {
+                self.decisions.push(recorded.decision.clone());
+            }
+            EventBody::FileChanged(changed) if changed.change == FileChangeKind::Restored => {
+                self.changed_files.remove(&changed.path);
+            }
+            EventBody::FileChanged(changed) => {
+                self.changed_files.insert(changed.path.clone(), changed.change);
+            }
+            // Only what opens the new conversation has been handed on in it.
+            EventBody::ContextChanged(_) => self.instructions.retain(|directory| directory == "."),
             EventBody::WaitStarted(started) => self.wait = Some(started.clone()),
             EventBody::WaitEnded(_) | EventBody::RunFinished(_) => self.wait = None,
             EventBody::UserMessage(message) if message.author == Author::User => {
@@ -243,6 +258,7 @@ impl SessionState {
                 if self.published_from.is_none() {
                     self.published_from = Some(self.base.as_ref().and_then(|base| base.commit.clone()));
                 }
+                self.changed_files.clear();
             }
             EventBody::PullRequestOpened(opened) => self.pull_request = Some(opened.clone()),
             _ => {}

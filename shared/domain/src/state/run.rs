@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
-    Attempt, CancelRequested, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody, GitOperation,
-    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SpanId, Status, Step, Totals, TurnNumber, Usage,
+    Attempt, BudgetLimit, CancelRequested, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody,
+    GitOperation, Limits, PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SpanId, Status, Step, Totals,
+    TurnNumber, Usage,
 };
 
 /// A step at work.
@@ -69,8 +70,8 @@ pub struct RunState {
     pub publishing: Option<(PublishStarted, Timestamp)>,
     /// How often the base branch had moved in a conflicting way.
     pub base_moves: u32,
-    /// How often the run was found going in circles.
-    pub stuck: u32,
+    /// Limits that the model was told are near, as they were then.
+    pub nearing: Vec<(BudgetLimit, Limits)>,
     /// Whether its branch is published.
     pub published: bool,
     /// The last turn begun.
@@ -103,7 +104,7 @@ impl RunState {
             changeset: None,
             publishing: None,
             base_moves: 0,
-            stuck: 0,
+            nearing: Vec::new(),
             published: false,
             last_turn: TurnNumber(0),
             finished: None,
@@ -173,7 +174,7 @@ impl RunState {
             EventBody::FileChanged(_) => self.last_write = Some(event.seq),
             EventBody::CancelRequested(cancel) => self.cancel = Some(cancel.clone()),
             EventBody::PlanRejected(rejected) => self.rejected = rejected.message.is_none(),
-            EventBody::AgentStuck(_) => self.stuck += 1,
+            EventBody::BudgetNearing(nearing) => self.nearing.push((nearing.limit, self.budget.limits())),
             EventBody::ChangesetCollected(collected) => self.changeset = Some(collected.clone()),
             EventBody::PublishStarted(started) => self.publishing = Some((started.clone(), event.at)),
             EventBody::GitOperated(operated) if operated.operation == GitOperation::BaseMoved => {

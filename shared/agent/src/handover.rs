@@ -1,0 +1,167 @@
+//! Handing a conversation over to a new one, before it no longer fits the model's window or costs too much.
+//!
+//! What was sent is never changed: the model signs its thinking over all that came before. So the old conversation is left
+//! as it is and a new one begins. In the last call of the old one the model writes a note for it; where that cannot be,
+//! because the window is full already or the note is none, what the log says takes its place.
+
+use domain::ports::ModelLimits;
+use domain::state::SessionState;
+use domain::{
+    Author, ContentBlock, ContextChanged, Conversation, ErrorCode, Event, EventBody, ModelReply, Payload, Seq,
+    StepError, StopReason, TurnNumber, UserMessage,
+};
+
+use crate::brief;
+use crate::context::Context;
+use crate::record;
+
+const REQUEST: &str = include_str!("prompts/handover.md");
+
+/// So much of the model's window may be used, in percent: the rest is for one more turn and for the note.
+const MOST_OF_WINDOW: u64 = 60;
+
+/// So many replies a conversation has before it is handed over for its length: less is no progress, however long the
+/// opening is.
+const FEWEST_REPLIES: usize = 5;
+
+/// So many replies a conversation has before it may be begun afresh because it no longer fits.
+const FEWEST_REPLIES_WHEN_FULL: usize = 3;
+
+/// So often a session's conversation is begun afresh.
+const MOST_RENEWALS: u32 = 20;
+
+/// The longest note that is handed on, in characters.
+const LONGEST_NOTE: usize = 30_000;
+
+/// Why a conversation ends before the work does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It is as long as a conversation should be.
+    Length,
+    /// It does not fit the model's window any more.
+    WindowFull,
+}
+
+/// Whether the next call is to be the last one of its conversation.
+pub(crate) fn is_due(state: &SessionState, events: &[Event], limits: ModelLimits) -> bool {
+    let main = &state.main;
+    if main.hands_over() {
+        return true;
+    }
+    let Some(session) = &state.session else { return false };
+    let most = session.setup.context_tokens.min(limits.context_tokens / 100 * MOST_OF_WINDOW);
+    main.renewals < MOST_RENEWALS
+        && main.replies_since_renewal() >= FEWEST_REPLIES
+        && main.context_tokens + unsent_tokens(events) > most
+}
+
+/// Asks for the note, unless that was done.
+pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
+    if context.journal.state().main.hands_over() {
+        return Ok(());
+    }
+    let text = REQUEST.trim().to_owned();
+    let request = UserMessage { conversation: Conversation::Main, author: Author::Handover, text, answers: None };
+    Ok(context.journal.append(vec![request.into()]).await?)
+}
+
+/// The events that begin the new conversation after the reply that should be the note.
+pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
+    let state = context.journal.state();
+    let turn = state.main.last().map(|turn| (turn.turn.next(), turn.up_to)).unwrap_or_default();
+    let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
+    begin(context, Cause::Length, turn, tokens, note(reply))
+}
+
+/// The events that begin a new conversation because the old one is full: after `reply`, which filled the window, or in
+/// place of the call that was refused as too long. Fails when that has just been tried.
+pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result<Vec<EventBody>, StepError> {
+    let main = &context.journal.state().main;
+    let replies = main.replies_since_renewal() + usize::from(reply.is_some());
+    let fewest = if main.renewals == 0 { 1 } else { FEWEST_REPLIES_WHEN_FULL };
+    if replies < fewest || main.renewals >= MOST_RENEWALS {
+        let message = match main.renewals {
+            0 => "the task and what is known of the repository do not fit the model's window".to_owned(),
+            times => format!(
+                "the conversation fills the model's window again after {replies} replies; it was begun afresh {times} \
+                 times before"
+            ),
+        };
+        return Err(StepError::terminal(ErrorCode::ContextExhausted, message));
+    }
+    let last = main.last().map(|turn| (turn.turn, turn.up_to)).unwrap_or_default();
+    match reply {
+        Some(reply) => {
+            let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
+            begin(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
+        }
+        None => {
+            let tokens = main.context_tokens + unsent_tokens(context.journal.events());
+            begin(context, Cause::WindowFull, (last.0, main.seen()), tokens, None)
+        }
+    }
+}
+
+fn begin(
+    context: &Context,
+    cause: Cause,
+    (begins, covered): (TurnNumber, Seq),
+    tokens_before: u64,
+    note: Option<String>,
+) -> Result<Vec<EventBody>, StepError> {
+    let (state, events) = (context.journal.state(), context.journal.events());
+    let why = match cause {
+        Cause::Length => "it had become long",
+        Cause::WindowFull => "it no longer fitted the model's window",
+    };
+    let (note, from) = match note {
+        Some(note) => (note, "with a note by the model"),
+        None => (record::of(events), "with what the log says of it, since there is no note by the model"),
+    };
+    let text = brief::renewed(state, events, covered, &note)?;
+    let text = context.common.masker.mask(&text).into_owned();
+    let setup = &context.session()?.setup;
+    let bytes = text.len() + setup.system.len() + setup.tools.as_str().len();
+    let changed = ContextChanged {
+        reason: format!("{why}; the new one opens {from}"),
+        tokens_before,
+        tokens_after: tokens_of(bytes),
+        begins,
+    };
+    let opening = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
+    Ok(vec![changed.into(), opening.into()])
+}
+
+/// The note in a reply, if it holds one.
+fn note(reply: &ModelReply) -> Option<String> {
+    if reply.stop == StopReason::Refusal {
+        return None;
+    }
+    let texts = reply.content.iter().filter_map(|block| match block {
+        ContentBlock::Text { text } => Some(text.trim()),
+        ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
+    });
+    let text = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
+    (!text.is_empty()).then(|| text.chars().take(LONGEST_NOTE).collect())
+}
+
+/// The length of what the next call adds to the conversation, estimated.
+fn unsent_tokens(events: &[Event]) -> u64 {
+    let since = events.iter().rev().take_while(|event| {
+        !matches!(&event.body, EventBody::ModelReplied(replied) if replied.call.conversation == Conversation::Main)
+    });
+    let bytes = since.map(|event| match &event.body {
+        EventBody::ToolAnswered(answered) => match &answered.output {
+            Payload::Inline(text) => text.len(),
+            Payload::Stored(blob) => usize::try_from(blob.bytes).unwrap_or(usize::MAX),
+        },
+        EventBody::UserMessage(message) if message.conversation == Conversation::Main => message.text.len(),
+        _ => 0,
+    });
+    tokens_of(bytes.fold(0, usize::saturating_add))
+}
+
+/// Tokens of so many bytes, rather too many than too few: code has about three bytes to a token.
+fn tokens_of(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(3)
+}

@@ -1,0 +1,270 @@
+//! Conversations that become too long are handed over to new ones.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::ports::{AppendError, EventLog};
+use domain::{Author, ErrorCode, Event, EventBody, Seq, SessionId, Status, Unavailable};
+use local::{Stopped, Store};
+use serde_json::{Value, json};
+
+use super::{checkout, draft, played};
+use crate::recovery::{killed_at, published, resume};
+use crate::support::{Home, Played, bash, ends, last_blocks, plan, play_over, tools};
+
+const SMALL: [(&str, &str); 1] = [("BACKSPACE_CONTEXT_TOKENS", "1000")];
+
+/// A turn that thinks, so that the stand-in signs all that came before.
+fn thinking(mut turn: Value) -> Value {
+    turn["thinking"] = json!("I think about it.");
+    turn
+}
+
+fn note() -> Value {
+    thinking(json!({ "text": "Line two is in a.txt; line three is missing." }))
+}
+
+/// Five turns and the note; then whatever the new conversation is to do.
+fn two_conversations(last: &Value, after: &[Value]) -> Value {
+    let todo = json!({ "todos": [{ "content": "Add three", "status": "pending" }] });
+    let mut first = vec![
+        thinking(bash("echo two >> a.txt")),
+        thinking(tools(&[("update_todos", todo), ("bash", json!({ "command": "cat a.txt" }))])),
+        thinking(bash("ls")),
+        thinking(bash("pwd")),
+        thinking(bash("wc -l a.txt")),
+    ];
+    first.push(last.clone());
+    json!({ "scripts": [
+        { "match": "# Where the work stands", "turns": after },
+        { "plan": plan("Add two and three"), "turns": first },
+    ]})
+}
+
+/// The messages of a request, without the marks that say up to where they are cached.
+fn messages(request: &Value) -> Vec<Value> {
+    let mut messages = request["messages"].as_array().unwrap().clone();
+    for block in messages.iter_mut().filter_map(|message| message["content"].as_array_mut()).flatten() {
+        block.as_object_mut().unwrap().remove("cache_control");
+    }
+    messages
+}
+
+fn text(block: &Value) -> &str {
+    block["text"].as_str().unwrap_or_default()
+}
+
+/// The lines of `a.txt` as they are published.
+fn lines(played: &Played) -> String {
+    let published = played.of_kind("branch.published").pop().unwrap();
+    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    let branch = published["branch"].as_str().unwrap();
+    crate::support::git(std::path::Path::new(&url), &["show", &format!("{branch}:a.txt")])
+}
+
+#[tokio::test]
+async fn a_long_conversation_goes_on_in_a_new_one_with_a_note_by_the_model() {
+    let home = Home::new();
+    let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
+    let played = played(&home, &script, &SMALL).await;
+    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(lines(&played), "one\ntwo\nthree");
+
+    let requests = played.main_requests();
+    assert_eq!(requests.len(), 8, "five turns, the note, two turns");
+    // The note is asked for at the end of the old conversation, after the results: what was sent stays as it was.
+    let asked = last_blocks(requests[5]);
+    assert_eq!(asked[0]["type"], "tool_result");
+    assert!(text(&asked[1]).starts_with("This conversation has become long"), "{asked:?}");
+    for (earlier, later) in requests[..6].iter().zip(&requests[1..6]) {
+        let (earlier, later) = (messages(earlier), messages(later));
+        assert_eq!(later[..earlier.len()], earlier);
+    }
+    // The new one opens with what is needed.
+    let opening = last_blocks(requests[6]);
+    assert_eq!((requests[6]["messages"].as_array().unwrap().len(), opening.len()), (1, 1), "{opening:?}");
+    for part in [
+        "# Task\n\nAdd two and three to a.txt.",
+        "# Instructions of the repository (AGENTS.md)\n\nBe brief.",
+        "# Plan\n\nAdd two and three",
+        "# Where the work stands\n\nLine two is in a.txt; line three is missing.",
+        "# Your to-do list\n\n- Add three (open)",
+        "# Files changed so far\n\n<untrusted>\n- a.txt\n</untrusted>",
+    ] {
+        assert!(text(&opening[0]).contains(part), "{part} is not in {}", text(&opening[0]));
+    }
+    for fixed in ["system", "tools", "model"] {
+        assert_eq!(requests[6][fixed], requests[5][fixed], "{fixed}");
+    }
+
+    let changed = played.of_kind("context.changed").remove(0);
+    assert_eq!(changed["begins"], 7);
+    let before = played.of_kind("model.replied").into_iter().find(|replied| replied["call"]["turn"] == 6).unwrap();
+    let usage = &before["usage"];
+    let tokens: u64 = ["inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens"]
+        .iter()
+        .map(|name| usage[name].as_u64().unwrap())
+        .sum();
+    assert_eq!(changed["tokensBefore"].as_u64(), Some(tokens), "as counted by the service");
+    assert!(changed["message"].as_str().unwrap().contains(&format!("{tokens} tokens before")), "{changed}");
+}
+
+#[tokio::test]
+async fn without_a_note_the_log_speaks_and_calls_in_its_place_are_not_run() {
+    let home = Home::new();
+    let no_note = tools(&[("bash", json!({ "command": "echo wrong >> a.txt" }))]);
+    let no_note = json!({ "tools": no_note["tools"] });
+    let script = two_conversations(&no_note, &[bash("echo three >> a.txt"), ends()]);
+    let played = played(&home, &script, &SMALL).await;
+    assert_eq!(lines(&played), "one\ntwo\nthree");
+    let opening = text(&last_blocks(played.main_requests()[6])[0]).to_owned();
+    for part in ["This is what the log holds of it", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
+    {
+        assert!(opening.contains(part), "{part} is not in {opening}");
+    }
+    assert!(!opening.contains("echo wrong"), "{opening}");
+}
+
+#[tokio::test]
+async fn a_conversation_that_no_longer_fits_is_begun_afresh_and_the_second_time_in_a_row_is_the_end() {
+    let refused = json!({ "kind": "status", "status": 400, "times": 9, "message": "prompt is too long: 208656 tokens > 200000 maximum" });
+    let fault = json!({ "text": "Never said.", "fault": refused });
+    let first = json!({ "plan": plan("Add"), "turns": [bash("echo two >> a.txt"), fault] });
+    let home = Home::new();
+    let second = json!({ "match": "# Where the work stands", "turns": [bash("echo three >> a.txt"), ends()] });
+    let once = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
+    assert_eq!(once.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(lines(&once), "one\ntwo\nthree");
+    assert_eq!(once.of_kind("context.changed")[0]["begins"], 2, "the turn that was refused is the new one's first");
+
+    let home = Home::new();
+    let second = json!({ "match": "# Where the work stands", "turns": [fault] });
+    let twice = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
+    assert_eq!(twice.stopped, Stopped::Ended(Status::Failed));
+    let failed = twice.of_kind("session.error").remove(0);
+    assert_eq!(failed["code"], ErrorCode::ContextExhausted.name());
+    assert!(failed["message"].as_str().unwrap().contains("again after 0 replies"), "{failed}");
+    assert_eq!(twice.of_kind("context.changed").len(), 1);
+}
+
+#[tokio::test]
+async fn a_reply_that_fills_the_window_is_kept_and_its_calls_are_not_run() {
+    let mut full = bash("echo wrong >> a.txt");
+    full["stop"] = json!("model_context_window_exceeded");
+    let home = Home::new();
+    let script = json!({ "scripts": [
+        { "match": "# Where the work stands", "turns": [bash("echo three >> a.txt"), ends()] },
+        { "plan": plan("Add"), "turns": [bash("echo two >> a.txt"), full] },
+    ]});
+    let played = played(&home, &script, &[]).await;
+    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(lines(&played), "one\ntwo\nthree");
+    assert_eq!(played.of_kind("context.changed").len(), 1);
+    let spent: u64 = played.of_kind("budget.settled").iter().map(|settled| settled["cost"].as_u64().unwrap()).sum();
+    assert_eq!(played.of_kind("run.finished")[0]["totals"]["cost"].as_u64(), Some(spent));
+}
+
+#[test]
+fn a_process_that_dies_in_the_middle_of_a_handover_goes_on_with_it() {
+    for (kind, author) in [("user.message", "handover"), ("context.changed", ""), ("user.message", "brief")] {
+        let home = Home::new().with(SMALL[0].0, SMALL[0].1);
+        let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
+        let mut briefs = 0;
+        let session = killed_at(&home, &script, |frame| {
+            let is = frame["kind"] == kind && (author.is_empty() || frame["author"] == author);
+            briefs += u32::from(is);
+            // The plan's opening, the first conversation's, the new one's.
+            is && (author != "brief" || briefs == 3)
+        });
+        resume(&home, &session).expect_code(0);
+        let events = home.run(&["--json", "sessions", "events", &session]);
+        assert_eq!(events.of_kind("context.changed").len(), 1, "killed at {kind} {author}");
+        assert_eq!(published(&home, &session), "one\ntwo\nthree", "killed at {kind} {author}");
+    }
+}
+
+#[test]
+fn what_people_said_is_handed_over_word_for_word() {
+    let home = Home::new().with(SMALL[0].0, SMALL[0].1);
+    let asks = tools(&[("ask_user", json!({ "question": "Which colour?" }))]);
+    let script = json!({ "scripts": [
+        {
+            "match": "# The user said since\n\nDark green, please.",
+            "turns": [bash("echo three >> a.txt"), json!({ "text": "Dark green it is." })],
+        },
+        { "plan": plan("Add"), "turns": [
+            asks, bash("echo two >> a.txt"), bash("ls"), bash("pwd"), bash("true"), note(), json!({ "text": "Lost." }),
+        ]},
+    ]});
+    let repository = checkout(&home);
+    let waits = home.code(&repository, "Add two.", &script, &[]).expect_code(3);
+    let file = home.beside("script.json");
+    let arguments = ["--json", "sessions", "message", &waits.session(), "Dark green, please.", "--script"];
+    let done = home.run(&[&arguments[..], &[file.to_str().unwrap()]].concat()).expect_code(0);
+    assert_eq!(done.of_kind("ai.message").pop().unwrap()["message"], "Dark green it is.");
+}
+
+#[test]
+fn the_events_of_a_handover_can_be_read_from_a_log() {
+    let changed = json!({ "kind": "context.changed", "data": {
+        "reason": "it had become long", "tokensBefore": 10, "tokensAfter": 2, "begins": 7,
+    }});
+    let body: EventBody = serde_json::from_value(changed.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&body).unwrap(), changed);
+}
+
+/// A log that fails once, at the first batch with such an event, before or after it is written.
+struct FailsOnce {
+    store: Store,
+    at: fn(&EventBody) -> bool,
+    written: bool,
+    failed: AtomicBool,
+}
+
+#[async_trait]
+impl EventLog for FailsOnce {
+    async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
+        let is_due = batch.iter().any(|event| (self.at)(&event.body));
+        let fails = is_due && !self.failed.swap(true, Ordering::SeqCst);
+        if !fails || self.written {
+            self.store.append(session, after, batch).await?;
+        }
+        let failure = AppendError::Unavailable(Unavailable::new("the event log", "injected"));
+        if fails { Err(failure) } else { Ok(()) }
+    }
+
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+        self.store.read(session, after, limit).await
+    }
+
+    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
+        self.store.wait(session, after, at_most).await
+    }
+}
+
+#[tokio::test]
+async fn a_handover_happens_once_whichever_of_its_writes_fails() {
+    type At = fn(&EventBody) -> bool;
+    let writes: [(&str, At); 3] = [
+        ("the request", |body| matches!(body, EventBody::UserMessage(said) if said.author == Author::Handover)),
+        ("the call", |body| matches!(body, EventBody::TurnStarted(started) if started.call.turn.0 == 6)),
+        ("the new beginning", |body| matches!(body, EventBody::ContextChanged(_))),
+    ];
+    for (name, at) in writes {
+        for written in [false, true] {
+            let home = Home::new();
+            let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
+            let fails = |store| Arc::new(FailsOnce { store, at, written, failed: AtomicBool::new(false) }) as _;
+            let played = play_over(&home, &checkout(&home), draft(), &SMALL, &script, fails).await;
+            let what = format!("{name} failed, written: {written}");
+            assert_eq!(played.stopped, Stopped::Ended(Status::Done), "{what}");
+            assert_eq!(played.of_kind("step.failed").len(), 1, "{what}");
+            assert_eq!(played.of_kind("context.changed").len(), 1, "{what}");
+            assert_eq!(lines(&played), "one\ntwo\nthree", "{what}");
+            let asked = played.of_kind("user.message").iter().filter(|said| said["author"] == "handover").count();
+            assert_eq!(asked, 1, "{what}");
+        }
+    }
+}
