@@ -7,6 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use http::header::CONTENT_TYPE;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::Api;
@@ -45,16 +46,7 @@ fn request_id(api: &Api, request: &Request) -> String {
 /// Gives an error its body. What the router refuses by itself (no such address, no such method) is told like the rest.
 fn write_error(response: &mut Response, method: &Method, id: &str) {
     let known = response.extensions_mut().remove::<ApiError>();
-    let error = known.or_else(|| match response.status() {
-        StatusCode::NOT_FOUND if is_empty(response) => {
-            Some(ApiError::new(Code::NotFound, "there is nothing at this address; /docs lists what there is"))
-        }
-        StatusCode::METHOD_NOT_ALLOWED => Some(ApiError::new(
-            Code::MethodNotAllowed,
-            format!("{method} is not possible here; the header Allow says what is"),
-        )),
-        _ => None,
-    });
+    let error = known.or_else(|| unworded(response, method));
     let Some(error) = error else { return };
     let (mut parts, _) = std::mem::take(response).into_parts();
     let content = ErrorContent { code: error.code, message: error.message, request_id: id.to_owned() };
@@ -64,9 +56,24 @@ fn write_error(response: &mut Response, method: &Method, id: &str) {
     *response = Response::from_parts(parts, body);
 }
 
-fn is_empty(response: &Response) -> bool {
-    use axum::body::HttpBody as _;
-    response.body().size_hint().exact() == Some(0)
+/// What the router, or a part of it that is not ours, refuses in words of its own or in none.
+fn unworded(response: &Response, method: &Method) -> Option<ApiError> {
+    let status = response.status();
+    let json = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if json || !(status.is_client_error() || status.is_server_error()) {
+        return None;
+    }
+    Some(match status {
+        StatusCode::NOT_FOUND => {
+            ApiError::new(Code::NotFound, "there is nothing at this address; /docs lists what there is")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            let message = format!("{method} is not possible here; the header Allow says what is");
+            ApiError::new(Code::MethodNotAllowed, message)
+        }
+        status if status.is_client_error() => ApiError::new(Code::InvalidRequest, "the request cannot be read"),
+        _ => ApiError::new(Code::Internal, "something went wrong inside; the log says more"),
+    })
 }
 
 pub(super) async fn catch_panics(request: Request, next: Next) -> Response {

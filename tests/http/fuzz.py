@@ -1,0 +1,174 @@
+"""A hundred thousand malformed requests: none is answered with a fault, every refusal has the one shape, and nothing is left behind."""
+
+import asyncio
+import collections
+import json
+import random
+import sys
+
+from served import bash, script, serve
+
+REQUESTS = 100_000
+CONNECTIONS = 16
+MOST_GROWTH = 150  # MB, of a debug build
+
+ROUTES = [
+    "/code", "/sessions", "/sessions/{id}", "/sessions/{id}/events", "/sessions/{id}/diff", "/sessions/{id}/messages",
+    "/sessions/{id}/approve", "/sessions/{id}/reject", "/sessions/{id}/extend", "/sessions/{id}/cancel", "/tokens",
+    "/tokens/{id}", "/health", "/openapi.json", "/docs/", "/", "/pulls/{id}/1", "/pulls/x/{id}/diff", "/nothing",
+]
+METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS", "HEAD", "TRACE", "BREW", "get", "P\x00ST"]
+IDS = [
+    "01K00000000000000000000001", "0", "", "..", "%2e%2e", "%00", "a" * 300, "01k00000000000000000000001", "%ff%fe", "'--",
+    "{}", "null", "-1", "9" * 40, "%F0%9F%A6%80", "<script>", "..%2f..%2fetc%2fpasswd", "con", "token-1",
+]
+QUERIES = [
+    "", "?", "?after=-1", "?after=99999999999999999999", "?after=1&after=2", "?limit=0", "?limit=abc", "?limit=1e9", "?%zz",
+    "?format=xml", "?deltas=maybe", "?cursor=%00", "?a=" + "b" * 5000, "?after=%31", "?&&&===", "?cursor=01K0000000000000000000000I",
+]
+VALUES = [
+    "", " ", "*/*", "text/html;q=abc", "application/json;q=9", ";;;,,,", "q=", "\x80\xff", "a" * 9000, "bytes", "respond-async;;",
+    "Bearer", "Bearer x", "Bearer bsp_" + "0" * 64, "Basic Og==", "null", "http://evil.example", "http://localhost:5173", "evil.example",
+    "localhost:99999", "[::1", "application/x-www-form-urlencoded", "application/json; charset=\x01", "1\t2", "-5", "18446744073709551616",
+]
+NAMES = [
+    "Accept", "Prefer", "Authorization", "Host", "Origin", "Content-Type", "Last-Event-ID", "Idempotency-Key", "X-Request-Id",
+    "Content-Length", "Transfer-Encoding", "Expect", "Connection", "Range", "Cookie", "If-None-Match", "Upgrade", "X-\x7f", "",
+]
+ATOMS = [
+    "null", "true", "0", "-1", "1e999", "1" * 400, "\"\"", "\"\\u0000\"", "\"\\ud800\"", "[]", "{}", "\"x\"", "\"http://a:b@c/\"", "\"-x\"",
+    "\"" + "y" * 3000 + "\"", "[" * 200, "{\"a\":" * 200, "NaN", "\"file:///etc/passwd\"", "\"/nowhere\"", "[[[]]]", "1.5", "\"\xff\"",
+]
+FIELDS = [
+    "repoUrl", "prompt", "baseBranch", "model", "limits", "requirePlanApproval", "autoCreatePr", "draft", "text", "plan", "message",
+    "turns", "costUsd", "minutes", "keepBranch", "principal", "label", "expiresInDays", "admin", "repositories", "surprise", "",
+]
+
+
+def body(chance: random.Random) -> bytes:
+    """Something that is nearly JSON, or not at all."""
+    kind = chance.randrange(6)
+    if kind == 0:
+        return bytes(chance.randrange(256) for _ in range(chance.randrange(60)))
+    if kind == 1:
+        return chance.choice(ATOMS).encode("latin-1")
+    fields = ",".join(f"\"{chance.choice(FIELDS)}\":{chance.choice(ATOMS)}" for _ in range(chance.randrange(6)))
+    text = "{" + fields + "}"
+    if kind == 2:
+        text = text[: chance.randrange(len(text) + 1)]
+    return text.encode("latin-1")
+
+
+def request(chance: random.Random) -> tuple[bytes, bool]:
+    """A request, and whether its connection is of no further use."""
+    path = chance.choice(ROUTES).replace("{id}", chance.choice(IDS)) + chance.choice(QUERIES)
+    method = chance.choice(METHODS[:6] if chance.random() < 0.8 else METHODS)
+    headers = [("Host", "localhost")] if chance.random() < 0.9 else []
+    headers += [(chance.choice(NAMES), chance.choice(VALUES)) for _ in range(chance.randrange(4))]
+    if chance.random() < 0.01:
+        headers += [(f"X-{n}", "x") for n in range(chance.choice([70, 120, 200]))]
+    sent = b""
+    if method in ("POST", "PUT", "PATCH") or chance.random() < 0.1:
+        sent = body(chance)
+        if chance.random() < 0.8:
+            headers.append(("Content-Type", "application/json"))
+        framing = chance.random()
+        if framing < 0.85:
+            headers.append(("Content-Length", str(len(sent))))
+        elif framing < 0.95:
+            headers.append(("Transfer-Encoding", "chunked"))
+            sent = b"%x\r\n%b\r\n0\r\n\r\n" % (len(sent) if chance.random() < 0.7 else chance.randrange(5), sent)
+        else:
+            headers.append(("Content-Length", chance.choice(["-1", "abc", "1", "99999"])))
+    head = f"{method} {path} {chance.choice(['HTTP/1.1'] * 20 + ['HTTP/1.0', 'HTTP/9.9', ''])}\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in headers) + "\r\n"
+    return head.encode("latin-1") + sent, False
+
+
+async def answer(reader: asyncio.StreamReader, method: bytes) -> tuple[int, dict, bytes]:
+    """Reads an answer: its status, headers, and as much of its body as says how long it is."""
+    line = await reader.readline()
+    if not line:
+        raise ConnectionError
+    status = int(line.split()[1])
+    headers = {}
+    while line := (await reader.readline()).strip():
+        name, _, value = line.partition(b":")
+        headers[name.lower()] = value.strip()
+    content = b""
+    if method == b"HEAD" or status in (204, 304):
+        return status, headers, content
+    if b"content-length" in headers:
+        content = await reader.readexactly(int(headers[b"content-length"]))
+    elif headers.get(b"transfer-encoding") == b"chunked":
+        if headers.get(b"content-type") == b"text/event-stream":
+            raise AssertionError("a malformed request opened a stream")
+        while size := int(await reader.readline(), 16):
+            content += await reader.readexactly(size)
+            await reader.readline()
+        await reader.readline()
+    return status, headers, content
+
+
+def judge(status: int, headers: dict, content: bytes, sent: bytes) -> None:
+    """An answer is no fault, and a refusal says why in the one shape (what is no HTTP at all is refused without a word)."""
+    assert status < 500, (status, sent, content)
+    if status >= 400 and content:
+        error = json.loads(content)["error"]
+        assert set(error) == {"code", "message", "requestId"} and all(error.values()), (sent, content)
+        assert headers[b"x-request-id"].decode() == error["requestId"]
+
+
+async def work(port: int, seed: int, count: int, statuses: collections.Counter) -> None:
+    """Sends requests, some on one connection, some each on its own."""
+    chance = random.Random(seed)
+    reader = writer = None
+    for _ in range(count):
+        sent, _ = request(chance)
+        if writer is None:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(sent)
+            # A body that promises more than comes would be waited for; that is what closing is for.
+            got = await asyncio.wait_for(answer(reader, sent.split(b" ", 1)[0]), 2)
+            judge(*got, sent)
+            statuses[got[0]] += 1
+            keep = got[1].get(b"connection") != b"close" and chance.random() < 0.9
+        except (ConnectionError, asyncio.IncompleteReadError, BrokenPipeError):
+            statuses["closed"] += 1
+            keep = False
+        except TimeoutError:
+            statuses["waiting"] += 1
+            keep = False
+        if not keep:
+            writer.close()
+            reader = writer = None
+    if writer:
+        writer.close()
+
+
+async def main() -> None:
+    seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    with serve(script(bash("echo two >> a.txt"))) as served:
+        session = served.begin()
+        served.wait(session)
+        before, sessions = served.memory(), served.request("GET", "/sessions")[1]["sessions"]
+        statuses: collections.Counter = collections.Counter()
+        share = REQUESTS // CONNECTIONS
+        await asyncio.gather(*(work(served.port, seed * 1000 + n, share, statuses) for n in range(CONNECTIONS)))
+        after = served.memory()
+        assert served.request("GET", "/health")[0] == 200
+        left = served.request("GET", "/sessions?limit=100")[1]["sessions"]
+        # A request that happens to be right starts a session on what is no repository, and that fails.
+        for other in left:
+            served.wait(other["id"])
+        assert sessions[0] in left
+        shown = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items(), key=str))
+        print(f"fuzz: {sum(statuses.values())} requests, none a fault ({shown}); "
+              f"{len(left) - len(sessions)} were right and started; {before:.0f} MB before, {after:.0f} MB after")
+        assert statuses[400] and statuses[404] and statuses[415], statuses
+        assert after - before < MOST_GROWTH, f"{after - before} MB"
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
