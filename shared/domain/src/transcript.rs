@@ -115,22 +115,23 @@ impl<'a> Gathered<'a> {
         let mut messages = Vec::new();
         let beginning = self.beginning(call)?;
         let mut said_up_to = beginning.seen;
-        let mut last_reply: Option<(TurnNumber, &str)> = None;
+        let mut last_reply: Option<StoredReply<'_>> = None;
         let mut turn = beginning.turn;
         loop {
             let current = turn == call.turn;
             let reply = self.replies.get(&turn).copied();
             let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
             let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
-            messages.push(self.user_message(turn, last_reply, &beginning, said_up_to, up_to)?);
+            messages.push(self.user_message(turn, last_reply.as_ref(), &beginning, said_up_to, up_to)?);
             said_up_to = up_to;
             if current {
                 return Ok(messages);
             }
             let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-            // A reply without content may not be sent back; consecutive user messages are one to the model.
-            messages.extend(assistant_message(turn, text)?);
-            last_reply = Some((turn, text));
+            let reply = StoredReply::read(turn, text)?;
+            // Without one there are consecutive user messages, which are one to the model.
+            messages.extend(reply.message()?);
+            last_reply = Some(reply);
             turn = turn.next();
         }
     }
@@ -149,20 +150,19 @@ impl<'a> Gathered<'a> {
     fn user_message(
         &self,
         turn: TurnNumber,
-        last_reply: Option<(TurnNumber, &str)>,
+        last_reply: Option<&StoredReply<'_>>,
         beginning: &Beginning,
         after: Seq,
         up_to: Seq,
     ) -> Result<RawJson, TranscriptError> {
         let mut blocks = Vec::new();
-        if let Some((earlier, reply)) = last_reply {
-            for block in reply_blocks(reply).map_err(|error| unreadable(earlier, &error))? {
-                let ContentBlock::ToolUse { id, .. } = block else { continue };
+        if let Some(reply) = last_reply {
+            for id in &reply.calls {
                 let (output, outcome) =
-                    self.results.get(&(earlier, &id)).ok_or_else(|| TranscriptError::NoResult(id.clone()))?;
+                    self.results.get(&(reply.turn, id)).ok_or_else(|| TranscriptError::NoResult(id.clone()))?;
                 let failed = *outcome != ToolOutcome::Ok;
                 blocks.push(UserBlock::ToolResult {
-                    tool_use_id: id.to_string(),
+                    tool_use_id: id.as_str(),
                     content: if output.is_empty() { "(no output)" } else { output },
                     is_error: failed,
                 });
@@ -194,7 +194,7 @@ struct UserMessageJson<'a> {
 #[serde(tag = "type", rename_all = "snake_case")]
 enum UserBlock<'a> {
     ToolResult {
-        tool_use_id: String,
+        tool_use_id: &'a str,
         content: &'a str,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         is_error: bool,
@@ -204,25 +204,52 @@ enum UserBlock<'a> {
     },
 }
 
-fn assistant_message(turn: TurnNumber, reply: &str) -> Result<Option<RawJson>, TranscriptError> {
-    #[derive(Deserialize)]
-    struct Reply<'a> {
-        #[serde(borrow)]
-        content: &'a RawValue,
+/// A stored reply, as far as it has to be read to be sent back and answered.
+struct StoredReply<'a> {
+    turn: TurnNumber,
+    content: &'a RawValue,
+    blocks: usize,
+    /// Its tool calls, in order.
+    calls: Vec<CallId>,
+}
+
+impl<'a> StoredReply<'a> {
+    fn read(turn: TurnNumber, reply: &'a str) -> Result<Self, TranscriptError> {
+        #[derive(Deserialize)]
+        struct Message<'a> {
+            #[serde(borrow)]
+            content: &'a RawValue,
+        }
+        // Of each block only what tells a call: inputs may be long, and a conversation is rebuilt for every turn.
+        #[derive(Deserialize)]
+        struct Block {
+            #[serde(rename = "type")]
+            kind: String,
+            id: Option<String>,
+        }
+        let unreadable = |error| unreadable(turn, &error);
+        let Message { content } = serde_json::from_str(reply).map_err(unreadable)?;
+        let blocks: Vec<Block> = serde_json::from_str(content.get()).map_err(unreadable)?;
+        let ids = blocks.iter().filter(|block| block.kind == "tool_use").map(|block| block.id.clone());
+        let calls = ids.map(|id| CallId::try_from(id.unwrap_or_default()));
+        let calls = calls.collect::<Result<Vec<_>, _>>();
+        let calls = calls.map_err(|error| TranscriptError::Unreadable { turn, reason: error.to_string() })?;
+        Ok(Self { turn, content, blocks: blocks.len(), calls })
     }
-    #[derive(Serialize)]
-    struct Message<'a> {
-        role: &'static str,
-        content: &'a RawValue,
+
+    /// The message that is sent back; a reply without content may not be.
+    fn message(&self) -> Result<Option<RawJson>, TranscriptError> {
+        #[derive(Serialize)]
+        struct Message<'a> {
+            role: &'static str,
+            content: &'a RawValue,
+        }
+        if self.blocks == 0 {
+            return Ok(None);
+        }
+        let message = RawJson::of(&Message { role: "assistant", content: self.content });
+        message.map(Some).map_err(|error| unreadable(self.turn, &error))
     }
-    let reply: Reply<'_> = serde_json::from_str(reply).map_err(|error| unreadable(turn, &error))?;
-    let blocks: Vec<serde::de::IgnoredAny> =
-        serde_json::from_str(reply.content.get()).map_err(|error| unreadable(turn, &error))?;
-    if blocks.is_empty() {
-        return Ok(None);
-    }
-    let message = RawJson::of(&Message { role: "assistant", content: reply.content });
-    message.map(Some).map_err(|error| unreadable(turn, &error))
 }
 
 fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {

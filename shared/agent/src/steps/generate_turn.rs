@@ -125,36 +125,10 @@ impl GenerateTurn {
         reply: &ModelReply,
         mut events: Vec<EventBody>,
     ) -> Result<StepOutput, StepError> {
-        let masker = context.common.masker.clone();
-        let session = context.journal.session_id().clone();
-        let blobs = self.caller.blobs.as_ref();
         let full = reply.stop == StopReason::ModelContextWindowExceeded;
         let refused = unusable(reply).filter(|_| !full);
-        let mut calls = 0;
-        for block in &reply.content {
-            match block {
-                ContentBlock::Text { text } if !text.trim().is_empty() => {
-                    let text = keep_text(blobs, &session, masker.mask(text).into_owned()).await?;
-                    events.push(AiMessage { turn: call.turn, text }.into());
-                }
-                ContentBlock::Thinking { thinking } if !thinking.trim().is_empty() => {
-                    let text = keep_text(blobs, &session, masker.mask(thinking).into_owned()).await?;
-                    events.push(AiThinking { turn: call.turn, text }.into());
-                }
-                // The new conversation knows nothing of calls of the old one.
-                ContentBlock::ToolUse { .. } if full => {}
-                ContentBlock::ToolUse { id, name, input } => {
-                    calls += 1;
-                    let input = masker.mask_json(&shorten(input));
-                    events.push(ToolCalled { turn: call.turn, call: id.clone(), tool: name.clone(), input }.into());
-                    if refused.is_some() {
-                        // Otherwise it would run when somebody speaks to the session again.
-                        events.push(not_run(call.turn, id, name).into());
-                    }
-                }
-                ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
-            }
-        }
+        events.extend(self.said(context, call.turn, reply).await?);
+        let calls = if full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
         let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
         let cut = context.journal.state().main.cut_in_a_row() + usize::from(goes_on);
         if goes_on && cut == MOST_CUT {
@@ -184,6 +158,41 @@ impl GenerateTurn {
         let unseen = context.journal.state().last_user_message > seen;
         Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
+
+    /// What viewers and the next steps read of a reply.
+    async fn said(&self, context: &Context, turn: TurnNumber, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
+        let masker = &context.common.masker;
+        let (session, blobs) = (context.journal.session_id(), self.caller.blobs.as_ref());
+        let mut events: Vec<EventBody> = Vec::new();
+        for block in &reply.content {
+            match block {
+                ContentBlock::Text { text } if !text.trim().is_empty() => {
+                    let text = keep_text(blobs, session, masker.mask(text).into_owned()).await?;
+                    events.push(AiMessage { turn, text }.into());
+                }
+                ContentBlock::Thinking { thinking } if !thinking.trim().is_empty() => {
+                    let text = keep_text(blobs, session, masker.mask(thinking).into_owned()).await?;
+                    events.push(AiThinking { turn, text }.into());
+                }
+                // The window is full: the new conversation knows nothing of calls of the old one.
+                ContentBlock::ToolUse { .. } if reply.stop == StopReason::ModelContextWindowExceeded => {}
+                ContentBlock::ToolUse { id, name, input } => {
+                    let input = masker.mask_json(&shorten(input));
+                    events.push(ToolCalled { turn, call: id.clone(), tool: name.clone(), input }.into());
+                    if reply.stop == StopReason::Refusal {
+                        // Otherwise it would run when somebody speaks to the session again.
+                        events.push(not_run(turn, id, name).into());
+                    }
+                }
+                ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn is_call(block: &ContentBlock) -> bool {
+    matches!(block, ContentBlock::ToolUse { .. })
 }
 
 /// Asks a person, since the model does not get out of it by itself.
