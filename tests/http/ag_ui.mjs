@@ -1,0 +1,42 @@
+// The view `ag-ui`, judged by AG-UI's own client: its parser, its check of every event's form, and its check of their order.
+// Called with addresses of streams; prints how many events each had.
+
+import { readFileSync } from 'node:fs';
+import { enforceEvents, isRecognizedEvent, runHttpRequest, transformHttpEventStream, verifyEvents } from '@ag-ui/client';
+import { EventSchemas } from '@ag-ui/core/schemas';
+
+let failed = false;
+for (const address of process.argv.slice(2)) {
+  const events = [];
+  const stream = transformHttpEventStream(runHttpRequest(() => fetch(address))).pipe(enforceEvents(), verifyEvents());
+  await new Promise((resolve) => {
+    stream.subscribe({
+      next: (event) => events.push(event),
+      error: (error) => {
+        failed = true;
+        console.error(`ag-ui: refused after ${events.length} events: ${error.message}`);
+        resolve();
+      },
+      complete: resolve,
+    });
+  });
+  // What the wire says, without what a lenient reader forgives.
+  const text = await (await fetch(address)).text();
+  const sent = text.split('\n').filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)));
+  for (const event of sent) {
+    const judged = EventSchemas.safeParse(event);
+    if (!judged.success || !isRecognizedEvent(event)) {
+      failed = true;
+      console.error(`ag-ui: not an event: ${JSON.stringify(event).slice(0, 300)} ${JSON.stringify(judged.error?.issues).slice(0, 300)}`);
+    }
+  }
+  const kinds = new Set(events.map((event) => event.type));
+  if (events.length !== sent.length || events.at(-1)?.type !== 'RUN_FINISHED' || events[0]?.type !== 'RUN_STARTED') {
+    failed = true;
+    console.error(`ag-ui: ${events.length} of ${sent.length} events came through, the last is ${events.at(-1)?.type}`);
+  }
+  console.log(`ag-ui: ${events.length} events of ${kinds.size} types accepted`);
+}
+const version = JSON.parse(readFileSync(new URL('./package.json', import.meta.url))).dependencies['@ag-ui/client'];
+console.log(`ag-ui: judged by @ag-ui/client ${version}`);
+process.exit(failed ? 1 : 0);

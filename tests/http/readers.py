@@ -1,0 +1,48 @@
+"""The classic command, word for word, and its answer read by older clients: each tool shows once, and the pull request is found."""
+
+import json
+import subprocess
+
+from served import TOP, bash, script, serve
+
+READERS = TOP / "tests/fixtures/readers"
+
+
+def editor(**arguments: object) -> dict:
+    """A turn with one call of the editor."""
+    return {"text": "Editing.", "tools": [{"name": "str_replace_based_edit_tool", "input": arguments}]}
+
+
+TURNS = [
+    bash("cat a.txt"),
+    editor(command="view", path="b.txt"),
+    editor(command="str_replace", path="b.txt", old_str="two", new_str="three"),
+    editor(command="create", path="c.txt", file_text="new\n"),
+]
+
+
+def main() -> None:
+    with serve(script(*TURNS)) as served:
+        for form in ("", "?format=classic"):
+            body = json.dumps({"repoUrl": str(served.repository), "prompt": "Change it."})
+            words = f"curl -X POST http://localhost:{served.port}/code{form} -H \"Content-Type: application/json\" -d '{body}'"
+            ran = subprocess.run(["bash", "-c", words], capture_output=True, check=True, timeout=120)
+            read = {}
+            for name, command in (("challenge_example.py", "python3"), ("first_front_end.mjs", "node")):
+                reader = subprocess.run([command, READERS / name], input=ran.stdout, capture_output=True, check=True)
+                read[name] = json.loads(reader.stdout)
+            challenge, front_end = read["challenge_example.py"], read["first_front_end.mjs"]
+            tools = [tool[0] for tool in challenge["tools"]]
+            assert tools == ["Bash", "Read", "Edit", "Write"], tools
+            assert challenge["tools"][0][1:] == ["cat a.txt", "one\n"], challenge["tools"][0]
+            assert challenge["tools"][2][2:] == ["two", "three"], challenge["tools"][2]
+            assert "Working on it." in challenge["said"] and "Editing." in challenge["said"]
+            assert front_end["status"] == "success", front_end["status"]
+            assert challenge["url"] == front_end["prUrl"] and "/pulls/" in front_end["prUrl"], front_end["prUrl"]
+            assert not [entry for entry in front_end["log"] if not entry["message"]]
+            print(f"readers{form}: two older clients saw {len(tools)} tools once each, "
+                  f"{len(front_end['log'])} messages, and {front_end['prUrl'].rsplit('/pulls/', 1)[0]}/pulls/…")
+
+
+if __name__ == "__main__":
+    main()

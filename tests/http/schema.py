@@ -1,0 +1,67 @@
+"""schemathesis over the OpenAPI document: no fault, no answer that the document does not know, every body as it says."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+from served import TOP, bash, script, serve
+
+EXAMPLES = 40
+
+# Answers are asked for whole, as JSON, and one valid request in some finds a repository and a session that are there.
+HOOKS = """
+import os
+import random
+
+import schemathesis
+
+REPOSITORY, SESSION = os.environ["JUDGED_REPOSITORY"], os.environ["JUDGED_SESSION"]
+
+
+@schemathesis.hook
+def before_call(context, case, **kwargs):
+    case.headers = {**(case.headers or {}), "Accept": "application/json"}
+    if case.path_parameters and "sessions" in case.path and random.random() < 0.5:
+        case.path_parameters["id"] = SESSION
+    if isinstance(case.body, dict) and isinstance(case.body.get("repoUrl"), str) and random.random() < 0.3:
+        case.body["repoUrl"] = REPOSITORY
+"""
+
+CHECKS = ",".join([
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+    "unsupported_method", "allow_header_conformance",
+])
+
+
+def main() -> None:
+    with serve(script(bash("echo two >> a.txt"))) as served, tempfile.TemporaryDirectory() as directory:
+        session = served.begin()
+        served.wait(session)
+        hooks = pathlib.Path(directory) / "hooks.py"
+        hooks.write_text(HOOKS)
+        environment = {
+            **os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": directory, "NO_COLOR": "1",
+            "JUDGED_REPOSITORY": str(served.repository), "JUDGED_SESSION": session,
+        }
+        command = [
+            TOP / "target/tools/http/venv/bin/schemathesis", "run", f"{served.address}/openapi.json", "--checks", CHECKS,
+            "--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing", "--continue-on-failure",
+            "--suppress-health-check", "all", "--warnings", "off",
+        ]
+        ran = subprocess.run(command, env=environment, cwd=directory)
+        # What was started by requests that happened to be right comes to its end.
+        cursor = ""
+        while cursor is not None:
+            _, page = served.request("GET", f"/sessions?limit=100{cursor}")
+            for started in page["sessions"]:
+                served.request("POST", f"/sessions/{started['id']}/cancel", {})
+            for started in page["sessions"]:
+                served.wait(started["id"])
+            cursor = f"&cursor={page['nextCursor']}" if page["nextCursor"] else None
+        sys.exit(ran.returncode)
+
+
+if __name__ == "__main__":
+    main()
