@@ -14,7 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 
 def program() -> pathlib.Path:
     """The program: BACKSPACE_PROGRAM, or the debug build."""
-    path = pathlib.Path(os.environ.get("BACKSPACE_PROGRAM", TOP / "target/debug/backspace"))
+    path = pathlib.Path(os.environ.get("BACKSPACE_PROGRAM", TOP / "target/debug/backspace")).absolute()
     if not path.exists():
         raise SystemExit(f"{path} is not built: cargo build --bin backspace")
     return path

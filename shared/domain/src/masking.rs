@@ -15,35 +15,44 @@ const SHORTEST_VALUE: usize = 8;
 /// The longest secret of a known form that live text waits for.
 const LONGEST_TOKEN: usize = 512;
 
-static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
-    [
+/// A form that secrets have.
+struct Pattern {
+    /// What a text holds, one of these, that has such a secret in it. Looking for them is much faster than the pattern is.
+    marks: &'static [&'static str],
+    pattern: Regex,
+    with: &'static str,
+}
+
+static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
+    const FORMS: &[(&[&str], &str, &str)] = &[
         // Our own access tokens.
-        r"bsp_[0-9a-f]{32,}",
+        (&["bsp_"], r"bsp_[0-9a-f]{32,}", MASK),
         // Keys of Anthropic.
-        r"sk-ant-[A-Za-z0-9_-]{8,}",
+        (&["sk-ant-"], r"sk-ant-[A-Za-z0-9_-]{8,}", MASK),
         // Tokens of GitHub, old and new forms; the new installation tokens hold dots.
-        r"gh[pousr]_[A-Za-z0-9_.-]{16,}",
-        r"github_pat_[A-Za-z0-9_]{16,}",
+        (&["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"gh[pousr]_[A-Za-z0-9_.-]{16,}", MASK),
+        (&["github_pat_"], r"github_pat_[A-Za-z0-9_]{16,}", MASK),
         // Token ids and secrets of Modal.
-        r"\ba[ks]-[A-Za-z0-9]{20,}",
+        (&["ak-", "as-"], r"\ba[ks]-[A-Za-z0-9]{20,}", MASK),
         // Access keys of AWS.
-        r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+        (&["AKIA", "ASIA"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", MASK),
         // Slack, Google, npm, PyPI, Stripe.
-        r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
-        r"AIza[A-Za-z0-9_-]{30,}",
-        r"npm_[A-Za-z0-9]{30,}",
-        r"pypi-[A-Za-z0-9_-]{16,}",
-        r"\b[rs]k_live_[A-Za-z0-9]{16,}",
+        (&["xox"], r"xox[abeoprs]-[A-Za-z0-9-]{10,}", MASK),
+        (&["AIza"], r"AIza[A-Za-z0-9_-]{30,}", MASK),
+        (&["npm_"], r"npm_[A-Za-z0-9]{30,}", MASK),
+        (&["pypi-"], r"pypi-[A-Za-z0-9_-]{16,}", MASK),
+        (&["k_live_"], r"\b[rs]k_live_[A-Za-z0-9]{16,}", MASK),
         // Private keys.
-        r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+        (&["-----BEGIN "], r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", MASK),
         // JSON web tokens.
-        r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+        (&["eyJ"], r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", MASK),
         // Credentials in an address: the part between `//` and `@`.
-        r"//[^/\s:@]+:[^/\s@]+@",
-    ]
-    .iter()
-    .filter_map(|pattern| Regex::new(pattern).ok())
-    .collect()
+        (&["//"], r"//[^/\s:@]+:[^/\s@]+@", "//[REDACTED]@"),
+    ];
+    let form = |(marks, pattern, with): &(&'static [&'static str], &str, &'static str)| {
+        Some(Pattern { marks, pattern: Regex::new(pattern).ok()?, with })
+    };
+    FORMS.iter().filter_map(form).collect()
 });
 
 /// Masks known secret values and whatever looks like a secret.
@@ -76,10 +85,9 @@ impl Masker {
                 masked = Cow::Owned(masked.replace(value.expose_secret(), MASK));
             }
         }
-        for pattern in PATTERNS.iter() {
-            if pattern.is_match(&masked) {
-                let with = if pattern.as_str().starts_with("//") { "//[REDACTED]@" } else { MASK };
-                masked = Cow::Owned(pattern.replace_all(&masked, with).into_owned());
+        for Pattern { marks, pattern, with } in PATTERNS.iter() {
+            if marks.iter().any(|mark| masked.contains(mark)) && pattern.is_match(&masked) {
+                masked = Cow::Owned(pattern.replace_all(&masked, *with).into_owned());
             }
         }
         masked
@@ -146,6 +154,31 @@ mod tests {
         check("clone https://user:pass@host/x.git", "clone https://[REDACTED]@host/x.git");
         check("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----\nrest", "[REDACTED]\nrest");
         check("ask-me about the task-list and ghp_short", "ask-me about the task-list and ghp_short");
+    }
+
+    #[test]
+    fn every_form_is_among_those_that_can_be_known_and_every_secret_has_its_mark() {
+        assert_eq!(PATTERNS.len(), 14);
+        let masker = Masker::default();
+        let long = "Ab3".repeat(20);
+        for secret in [
+            &format!("bsp_{}", "0a".repeat(32)),
+            &format!("gho_{long}"),
+            &format!("github_pat_{long}"),
+            &format!("ak-{long}"),
+            &format!("as-{long}"),
+            "AKIAABCDEFGHIJKLMNOP",
+            "ASIAABCDEFGHIJKLMNOP",
+            &format!("xoxb-{long}"),
+            &format!("AIza{long}"),
+            &format!("npm_{long}"),
+            &format!("pypi-{long}"),
+            &format!("sk_live_{long}"),
+            &format!("rk_live_{long}"),
+            &format!("eyJ{long}.{long}.{long}"),
+        ] {
+            assert_eq!(masker.mask(&format!("it is {secret} so")), "it is [REDACTED] so", "{secret}");
+        }
     }
 
     #[test]

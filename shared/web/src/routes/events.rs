@@ -132,8 +132,7 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
     let mut events = Vec::new();
     let mut reached: Option<&Event> = None;
     for event in found.iter().take(limit) {
-        let mut shown = frame(session, event);
-        stream::mask(&api.desk.masker, &mut shown);
+        let shown = api.desk.masker.mask_json(&frame(session, event));
         bytes += shown.to_string().len();
         events.push(shown);
         reached = Some(event);

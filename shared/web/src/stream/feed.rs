@@ -107,8 +107,7 @@ impl Feeds {
     }
 
     fn entry(&self, session: &SessionId, event: &Event) -> Entry {
-        let mut frame = frame(session, event);
-        native::mask(&self.masker, &mut frame);
+        let frame = self.masker.mask_json(&frame(session, event));
         let mut rendered = String::new();
         native::stored(event.seq, &frame, &mut rendered);
         Entry { seq: event.seq, frame, rendered }

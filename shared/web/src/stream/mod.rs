@@ -20,7 +20,6 @@ use http::{HeaderValue, header};
 use tokio::sync::watch;
 
 pub(crate) use feed::Feeds;
-pub(crate) use native::mask;
 pub(crate) use slots::StreamSlots;
 pub(crate) use view::Format;
 

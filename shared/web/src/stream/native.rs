@@ -1,24 +1,10 @@
 //! The frames as they are, and the words of Server-Sent Events.
 
 use domain::ports::LiveReply;
-use domain::{Masker, Seq, SessionId};
+use domain::{Seq, SessionId};
 use serde_json::{Value, json};
 
 use crate::view::events_url;
-
-/// Masks every text of a frame.
-pub(crate) fn mask(masker: &Masker, value: &mut Value) {
-    match value {
-        Value::String(text) => {
-            if let std::borrow::Cow::Owned(masked) = masker.mask(text) {
-                *text = masked;
-            }
-        }
-        Value::Array(values) => values.iter_mut().for_each(|value| mask(masker, value)),
-        Value::Object(fields) => fields.values_mut().for_each(|value| mask(masker, value)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
 
 /// A stored frame. JSON on one line has no line breaks of its own.
 pub(super) fn stored(seq: Seq, frame: &Value, out: &mut String) {
