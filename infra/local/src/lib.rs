@@ -10,7 +10,7 @@ pub use engine::Engine;
 pub use forge::{LocalForge, PullRecord};
 pub use lock::{Locks, SessionLock};
 pub use sandboxes::LocalSandboxes;
-pub use server::{Options, Server};
+pub use server::{Options, Server, Tokens};
 pub use settings::{Containment, Settings, variables};
 pub use store::Store;
 pub use world::{KeepTree, World};

@@ -7,6 +7,7 @@ use axum::Router;
 use domain::commands::Desk;
 use domain::ports::{Blobs, Forge, LiveText};
 use domain::{MicroDollars, Setup};
+use tokio::sync::Semaphore;
 
 use crate::door::{self, Door};
 use crate::routes;
@@ -22,8 +23,13 @@ pub struct Api {
     pub(crate) limits: Limits,
     pub(crate) feeds: Arc<Feeds>,
     pub(crate) slots: Arc<StreamSlots>,
+    /// Changes that are compared at a time: each may hold many files in memory.
+    pub(crate) comparing: Arc<Semaphore>,
     pub(crate) shutdown: Shutdown,
 }
+
+/// So many changes are compared at a time.
+const MOST_COMPARED: usize = 4;
 
 /// What new sessions are made with.
 pub(crate) struct Admission {
@@ -79,6 +85,7 @@ impl Api {
             limits: Limits::default(),
             feeds: Arc::new(feeds),
             slots: Arc::default(),
+            comparing: Arc::new(Semaphore::new(MOST_COMPARED)),
             shutdown: Shutdown::default(),
         }
     }

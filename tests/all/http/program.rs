@@ -51,6 +51,16 @@ async fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_others_use_the_machine_a_token_is_needed_on_the_loopback_and_commands_need_none() {
+    let home = Home::new();
+    let (served, token) = Served::start_with_tokens(&home);
+    assert_eq!(served.get("/sessions").await.0, 401);
+    let known = served.request(reqwest::Method::GET, "/sessions").bearer_auth(&token).send().await.unwrap();
+    assert_eq!(known.status().as_u16(), 200);
+    home.run(&["sessions", "list"]).expect_code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_takes_up_what_was_left_and_says_when_it_has_no_model() {
     let home = Home::new();
     let project = repository(&home, "project", &[("a.txt", "one\n")]);

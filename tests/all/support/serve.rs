@@ -28,14 +28,24 @@ impl Served {
         Self::with(home, &[])
     }
 
+    /// Serves a home to whoever has a token. Returns the first one.
+    pub(crate) fn start_with_tokens(home: &Home) -> (Self, String) {
+        let (served, said) = Self::said(home, &["--require-token"]);
+        (served, said["token"].as_str().unwrap().to_owned())
+    }
+
     fn with(home: &Home, more: &[&str]) -> Self {
+        Self::said(home, more).0
+    }
+
+    fn said(home: &Home, more: &[&str]) -> (Self, Value) {
         let arguments = [&["--json", "serve", "--listen", "127.0.0.1:0"], more].concat();
         let mut child = home.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server said {line:?}"));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, address: said["listening"].as_str().unwrap().to_owned(), http }
+        (Self { child, address: said["listening"].as_str().unwrap().to_owned(), http }, said)
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -19,7 +19,7 @@ use super::output::Output;
 use super::parts::Model;
 use crate::clock::WallClock;
 use crate::driver;
-use crate::server::{OWNER, Options, Server};
+use crate::server::{OWNER, Options, Server, Tokens};
 use crate::settings::Settings;
 use crate::world::{KeepTree, World};
 
@@ -31,6 +31,9 @@ pub(super) struct Serve {
     /// A name under which the service is reached, besides localhost; can be given several times.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// Every request needs a token on the loopback, too: for machines that others use as well.
+    #[arg(long)]
+    require_token: bool,
     /// Plays this script instead of asking a model.
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
@@ -53,7 +56,7 @@ impl Serve {
             Arc::clone(&world),
             interpreter,
             listener,
-            Options { hosts: self.allow_host.clone(), limits },
+            Options { hosts: self.allow_host.clone(), tokens: self.tokens(), limits },
         )
         .await?;
         model.introduce(&world, output);
@@ -74,9 +77,14 @@ impl Serve {
         Ok(ExitCode::Done)
     }
 
-    /// Beyond the loopback a token is needed; the first one is made here.
+    fn tokens(&self) -> Tokens {
+        let needed = self.require_token || !self.listen.ip().is_loopback();
+        if needed { Tokens::Needed } else { Tokens::NotNeeded }
+    }
+
+    /// Where a token is needed, the first one is made here.
     async fn first_token(&self, world: &World, output: &Output) -> anyhow::Result<Option<String>> {
-        if self.listen.ip().is_loopback() {
+        if self.tokens() == Tokens::NotNeeded {
             return Ok(None);
         }
         let now = WallClock.now();
@@ -86,7 +94,7 @@ impl Serve {
         }
         let new = NewToken {
             principal: OWNER.parse()?,
-            label: "made at the first start beyond the loopback".to_owned(),
+            label: "made at the first start".to_owned(),
             days: None,
             role: Some(Role::Admin),
             repositories: None,

@@ -31,8 +31,19 @@ const CONSOLE: &str = "http://localhost:5173";
 pub struct Options {
     /// Names besides those of the loopback under which it is reached.
     pub hosts: Vec<String>,
+    /// Whether requests need a token.
+    pub tokens: Tokens,
     /// Bounds of the service.
     pub limits: Limits,
+}
+
+/// Whether requests need a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tokens {
+    /// They do. Beyond the loopback they always do.
+    Needed,
+    /// Whoever reaches the loopback of this machine is its owner.
+    NotNeeded,
 }
 
 /// A server that runs.
@@ -81,9 +92,9 @@ impl Server {
         let address = listener.local_addr()?;
         let api = api(&world, &interpreter, options.limits)?;
         let presence = Presence::take(&world.settings.home)?;
-        let strangers = match address.ip().is_loopback() {
-            true => Strangers::Are(OWNER.parse::<Principal>()?),
-            false => Strangers::AreRefused,
+        let strangers = match options.tokens {
+            Tokens::NotNeeded if address.ip().is_loopback() => Strangers::Are(OWNER.parse::<Principal>()?),
+            Tokens::NotNeeded | Tokens::Needed => Strangers::AreRefused,
         };
         let mut hosts = options.hosts;
         if !address.ip().is_unspecified() {

@@ -83,6 +83,8 @@ pub(super) async fn diff(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let journal = own_journal(&api, &caller, &session).await?;
+    // The place is given back when this is over; nobody closes the semaphore.
+    let _place = api.comparing.acquire().await.ok();
     let view = view(&api, &session, journal.state()).await?;
     if !prefers_text(&headers, "text/x-diff") {
         return Ok(Json(view).into_response());
