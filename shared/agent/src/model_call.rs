@@ -7,9 +7,9 @@ use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars, Model, ModelError,
-    ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, ReplyPiece, RetryCause, SpanKind, SpanOutcome,
-    StepError, StopReason, TurnStarted, Usage, transcript,
+    BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode, Event, EventBody,
+    MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, PlanApproval, RawJson,
+    ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StopReason, TurnStarted, Usage, transcript,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
@@ -64,6 +64,7 @@ pub(crate) enum Called {
 
 impl ModelCaller {
     pub(crate) async fn call(&self, context: &mut Context, frame: Frame) -> Result<Called, StepError> {
+        self.model.learn_limits().await;
         if let Some(seconds) = pause_left(context, frame.conversation) {
             return Ok(Called::Wait(seconds));
         }
@@ -85,6 +86,7 @@ impl ModelCaller {
             messages,
             output_schema: frame.output_schema,
             deadline,
+            options: options(context, frame.conversation)?,
         };
         let amount = self.model.worst_case(&request);
         if let Some(run) = state.run()
@@ -149,12 +151,8 @@ impl ModelCaller {
 
     /// Streams the reply, showing it as it comes.
     async fn stream(&self, context: &Context, call: CallKey, request: &ModelRequest) -> Result<ModelReply, ModelError> {
-        let said = Mutex::new(String::new());
-        let live = |piece: ReplyPiece<'_>| {
-            if let ReplyPiece::Text(text) = piece {
-                said.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
-            }
-        };
+        let said = Mutex::new(Said::default());
+        let live = |piece: ReplyPiece<'_>| said.lock().unwrap_or_else(PoisonError::into_inner).add(piece);
         let reply = self.model.reply(request, &live);
         futures_util::pin_mut!(reply);
         let mut shown = 0;
@@ -164,7 +162,7 @@ impl ModelCaller {
                 futures_util::future::Either::Left((result, _)) => return result,
                 futures_util::future::Either::Right(((), _)) => {}
             }
-            let text = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let text = said.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
             if text.len() == shown || call.conversation != Conversation::Main {
                 continue;
             }
@@ -185,6 +183,53 @@ impl ModelCaller {
             BudgetSettled { call, cost: reply.cost }.into(),
         ])
     }
+}
+
+/// What viewers see of a reply while it is written: also the summary of the thinking, in which current models report what
+/// they do between tool calls.
+#[derive(Default)]
+struct Said {
+    text: String,
+    thinks: bool,
+}
+
+impl Said {
+    fn add(&mut self, piece: ReplyPiece<'_>) {
+        let (text, thinks) = match piece {
+            ReplyPiece::Text(text) => (text, false),
+            ReplyPiece::Thinking(text) => (text, true),
+        };
+        if thinks != self.thinks && !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.thinks = thinks;
+        self.text.push_str(text);
+    }
+}
+
+/// What is said of a call beside its conversation.
+fn options(context: &Context, conversation: Conversation) -> Result<CallOptions, StepError> {
+    let asked_next =
+        conversation == Conversation::Plan && context.session()?.request.plan_approval == PlanApproval::Required;
+    Ok(CallOptions {
+        // A plan that is to be approved comes back when somebody has read it.
+        cache: if asked_next { CacheLifetime::Hour } else { CacheLifetime::FiveMinutes },
+        previous_message: previous_message(context.journal.events(), conversation),
+        ..CallOptions::default()
+    })
+}
+
+/// The id of a conversation's last reply; a reply that is kept elsewhere for its length is passed over.
+fn previous_message(events: &[Event], conversation: Conversation) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        id: String,
+    }
+    let reply = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::ModelReplied(replied) if replied.call.conversation == conversation => Some(&replied.reply),
+        _ => None,
+    })?;
+    serde_json::from_str::<Message>(reply.inline()?).ok().map(|message| message.id)
 }
 
 /// Seconds until the next try, when the last one was told to wait.

@@ -22,7 +22,8 @@ pub use money::{InvalidAmount, MicroDollars};
 pub use payload::*;
 pub use plan::*;
 pub use ports::{
-    ContentBlock, Model, ModelError, ModelLimits, ModelReply, ModelRequest, ReplyPiece, StopReason, Usage,
+    CacheLifetime, CacheMiss, CallOptions, ContentBlock, Effort, Model, ModelError, ModelLimits, ModelReply,
+    ModelRequest, Purpose, ReplyPiece, StopDetails, StopReason, Usage,
 };
 pub use request::*;
 pub use session::*;
