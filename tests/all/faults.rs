@@ -58,7 +58,7 @@ impl EventLog for FaultyLog {
 
 /// Time in which the workflow's pauses take none.
 #[derive(Default)]
-struct Hurried {
+pub(crate) struct Hurried {
     ahead: std::sync::Mutex<Duration>,
 }
 

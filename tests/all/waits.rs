@@ -164,8 +164,14 @@ fn a_rejected_plan_is_not_carried_out_because_the_budget_was_extended_meanwhile(
         "plans": [plan("The second plan")],
         "turns": [bash("echo two >> a.txt"), ends()],
     });
-    // Enough for one plan, not for another.
-    let waits = run(&home, &two, &["--approve-plan", "--max-cost", "0.323"]).expect_code(3);
+    // Enough for one plan, not for another: what a reply may cost is set aside, and the first one cost something.
+    let figures =
+        home.code(&repository(&home, "another", &[("a.txt", "one\n")]), "Add two.", &two, &["--approve-plan"]);
+    let reserved = figures.of_kind("budget.reserved")[0]["amount"].as_u64().unwrap();
+    let settled = figures.of_kind("budget.settled")[0]["cost"].as_u64().unwrap();
+    let most = format!("0.{:06}", reserved + settled / 2);
+    home.run(&["--json", "sessions", "cancel", &figures.session()]).expect_code(0);
+    let waits = run(&home, &two, &["--approve-plan", "--max-cost", &most]).expect_code(3);
     let id = waits.session();
     let spent = say(&home, &["message", &id, "Never touch a.txt."]).expect_code(3);
     assert_eq!(spent.of_kind("wait.started").pop().unwrap()["reason"]["for"], "budget");
