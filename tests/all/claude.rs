@@ -3,6 +3,8 @@
 mod faults;
 mod refusals;
 mod replies;
+mod service;
+mod sessions;
 
 use std::sync::Mutex;
 use std::time::Duration;

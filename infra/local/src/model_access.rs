@@ -1,6 +1,7 @@
 //! How the model's service is talked to, beside its address and the key.
 
 use std::fmt;
+use std::time::Duration;
 
 use claude::{Credential, Proxies, extra_headers};
 use domain::Effort;
@@ -16,9 +17,17 @@ pub struct ModelAccess {
     headers: HeaderMap,
     effort: Option<Effort>,
     proxies: Proxies,
+    /// Other patience than the usual: the first pause before a retry, and the longest silence within a reply.
+    patience: Option<(Duration, Duration)>,
 }
 
 impl ModelAccess {
+    /// The same with another first pause before a retry and another longest silence within a reply.
+    #[must_use]
+    pub fn with_patience(self, first_pause: Duration, silence: Duration) -> Self {
+        Self { patience: Some((first_pause, silence)), ..self }
+    }
+
     pub(crate) fn read(get: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let credential = match get(names::BACKSPACE_MODEL_AUTH).as_deref() {
             None | Some("bearer") => Credential::Bearer,
@@ -45,6 +54,7 @@ impl ModelAccess {
                 http: proxy(names::HTTP_PROXY, "http_proxy"),
                 except: get(names::NO_PROXY).or_else(|| get("no_proxy")),
             },
+            patience: None,
         })
     }
 
@@ -54,6 +64,10 @@ impl ModelAccess {
         configuration.extra_headers = self.headers.clone();
         configuration.effort = self.effort;
         configuration.proxies = self.proxies.clone();
+        if let Some((first_pause, silence)) = self.patience {
+            configuration.first_pause = first_pause;
+            configuration.idle_timeout = silence;
+        }
     }
 }
 

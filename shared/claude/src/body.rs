@@ -93,7 +93,9 @@ pub(crate) fn write(
 ) -> Result<Vec<u8>, Terminal> {
     let tools: Vec<&RawValue> =
         request.tools.read().map_err(|error| refusal::ours(&format!("the tools are not an array: {error}")))?;
-    let schema = request.output_schema.as_ref().filter(|_| catalogue.has_structured_output(&request.model));
+    // A summary has a form of its own, and the service refuses another.
+    let has_form = request.options.purpose == Purpose::Turn && catalogue.has_structured_output(&request.model);
+    let schema = request.output_schema.as_ref().filter(|_| has_form);
     let effort = request.options.effort.or(usual_effort).filter(|_| catalogue.has_effort(&request.model));
     let is_reply = sent_for == For::Reply;
     let compaction = match &request.options.purpose {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use domain::ports::Clock;
 use domain::{
     CacheMiss, Effort, MicroDollars, Model, ModelError, ModelLimits, ModelReply, ModelRequest, Purpose, ReplyPiece,
+    Terminal,
 };
 use http::{HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Url};
@@ -82,6 +83,11 @@ impl Client {
         })
     }
 
+    /// The body that is sent for a request.
+    pub fn body(&self, request: &ModelRequest) -> Result<Vec<u8>, Terminal> {
+        body::write(request, &self.catalogue, self.effort, For::Reply)
+    }
+
     /// A request for a reply.
     pub(crate) fn post(&self, body: Bytes, betas: &[&'static str]) -> RequestBuilder {
         let mut headers = self.headers.clone();
@@ -152,7 +158,7 @@ impl Model for Client {
         request: &ModelRequest,
         live: &(dyn for<'a> Fn(ReplyPiece<'a>) + Send + Sync),
     ) -> Result<ModelReply, ModelError> {
-        let body = body::write(request, &self.catalogue, self.effort, For::Reply)?.into();
+        let body = self.body(request)?.into();
         let betas: &[&str] = match &request.options.purpose {
             Purpose::Turn => &[],
             Purpose::Summary { .. } => &[COMPACTION],

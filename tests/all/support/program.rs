@@ -163,7 +163,10 @@ impl Drop for Home {
 }
 
 /// Where stand-ins are to keep what our client sends, when this is a run for judges.
-#[expect(clippy::disallowed_methods, reason = "the program runs in an environment of its own and is told only this of ours")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program runs in an environment of its own and is told only this of ours"
+)]
 fn recorded() -> Option<(&'static str, std::ffi::OsString)> {
     const NAME: &str = "BACKSPACE_STAND_IN_RECORD";
     std::env::var_os(NAME).map(|directory| (NAME, directory))

@@ -90,12 +90,7 @@ struct Part {
     after_id: Option<String>,
 }
 
-async fn models(
-    Shared(state): Shared<Arc<State>>,
-    Query(part): Query<Part>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn models(Shared(state): Shared<Arc<State>>, Query(part): Query<Part>, uri: Uri, headers: HeaderMap) -> Response {
     let id = request_id(&state);
     let list = looked_up(&state, &uri, &headers).map(|()| {
         let all = Model::all();

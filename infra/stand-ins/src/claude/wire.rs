@@ -59,7 +59,8 @@ pub(crate) fn tokens_of(events: &[String]) -> u64 {
     let written = |event: &String| {
         let data = event.lines().find_map(|line| line.strip_prefix("data: "));
         let data: Value = data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
-        let parts = ["text", "thinking", "partial_json", "content"].map(|name| data["delta"][name].as_str().map_or(0, str::len));
+        let parts = ["text", "thinking", "partial_json", "content"]
+            .map(|name| data["delta"][name].as_str().map_or(0, str::len));
         parts.into_iter().sum::<usize>() as u64
     };
     // The first event alone, the message's beginning, counts for a token.
