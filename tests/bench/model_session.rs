@@ -46,7 +46,7 @@ async fn main() {
         again += sent_before;
         read += reply.usage.cache_read_tokens.min(sent_before);
         sent_before = reply.usage.context_tokens();
-        request.options.previous_message.clone_from(&reply.message_id);
+        request.options.previous_message.clone_from(&reply.details.message_id);
         if number + 1 < TURNS {
             extend(&mut request, &reply);
         }

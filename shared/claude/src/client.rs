@@ -129,7 +129,7 @@ impl Client {
             self.interrupted(request, tokens, reason)
         };
         let (raw, reading) = read.map_err(unreadable)?;
-        if let Some(miss) = &reading.cache_miss {
+        if let Some(miss) = &reading.details.cache_miss {
             report(miss, request_id.as_deref());
         }
         Ok(ModelReply {
@@ -138,9 +138,7 @@ impl Client {
             stop: reading.stop,
             usage: tokens.into(),
             cost: self.cost(request, tokens),
-            stop_details: reading.stop_details,
-            message_id: reading.message_id,
-            cache_miss: reading.cache_miss,
+            details: Box::new(reading.details),
             request_id,
             first_content_after,
         })

@@ -1,6 +1,6 @@
 //! From the assembled message to the reply.
 
-use domain::{CacheMiss, ContentBlock, RawJson, StopDetails, StopReason};
+use domain::{CacheMiss, ContentBlock, RawJson, ReplyDetails, StopReason};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -8,9 +8,7 @@ use serde_json::value::RawValue;
 pub(crate) struct Reading {
     pub(crate) content: Vec<ContentBlock>,
     pub(crate) stop: StopReason,
-    pub(crate) stop_details: Option<StopDetails>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) cache_miss: Option<CacheMiss>,
+    pub(crate) details: ReplyDetails,
 }
 
 #[derive(Deserialize)]
@@ -40,15 +38,15 @@ struct Reason {
 pub(crate) fn read(raw: &RawJson) -> serde_json::Result<Reading> {
     let message: Message<'_> = raw.read()?;
     let content = message.content.iter().map(|block| serde_json::from_str(block.get())).collect::<Result<_, _>>()?;
+    let diagnostics: Option<Diagnostics> = message.diagnostics.and_then(lenient);
     Ok(Reading {
         content,
         stop: message.stop_reason,
-        stop_details: message.stop_details.and_then(lenient),
-        message_id: message.id,
-        cache_miss: message
-            .diagnostics
-            .and_then(lenient)
-            .and_then(|diagnostics: Diagnostics| diagnostics.cache_miss_reason.map(|reason| reason.r#type)),
+        details: ReplyDetails {
+            stop: message.stop_details.and_then(lenient),
+            message_id: message.id,
+            cache_miss: diagnostics.and_then(|diagnostics| diagnostics.cache_miss_reason).map(|reason| reason.r#type),
+        },
     })
 }
 
@@ -99,14 +97,14 @@ mod tests {
         let with =
             |more: &str| reading(&format!(r#"{{"id":"msg_1","content":[],"stop_reason":"refusal",{more}}}"#)).unwrap();
         let refused = with(r#""stop_details":{"type":"refusal","category":"cyber","explanation":"No.","more":1}"#);
-        let details = refused.stop_details.unwrap();
+        let details = refused.details.stop.unwrap();
         assert_eq!((details.category.as_deref(), details.explanation.as_deref()), (Some("cyber"), Some("No.")));
         let reason = |kind: &str| {
             with(&format!(r#""diagnostics":{{"cache_miss_reason":{{"type":"{kind}","cache_missed_input_tokens":5}}}}"#))
         };
-        assert_eq!(reason("tools_changed").cache_miss, Some(CacheMiss::ToolsChanged));
-        assert_eq!(reason("moon_changed").cache_miss, Some(CacheMiss::Other("moon_changed".to_owned())));
+        assert_eq!(reason("tools_changed").details.cache_miss, Some(CacheMiss::ToolsChanged));
+        assert_eq!(reason("moon_changed").details.cache_miss, Some(CacheMiss::Other("moon_changed".to_owned())));
         let odd = with(r#""diagnostics":{"cache_miss_reason":null},"stop_details":"odd""#);
-        assert_eq!((odd.cache_miss, odd.stop_details, odd.message_id.as_deref()), (None, None, Some("msg_1")));
+        assert_eq!(odd.details, ReplyDetails { message_id: Some("msg_1".to_owned()), ..ReplyDetails::default() });
     }
 }

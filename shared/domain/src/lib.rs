@@ -23,7 +23,7 @@ pub use payload::*;
 pub use plan::*;
 pub use ports::{
     CacheLifetime, CacheMiss, CallOptions, ContentBlock, Effort, Model, ModelError, ModelLimits, ModelReply,
-    ModelRequest, Purpose, ReplyPiece, StopDetails, StopReason, Usage,
+    ModelRequest, Purpose, ReplyDetails, ReplyPiece, StopDetails, StopReason, Usage,
 };
 pub use request::*;
 pub use session::*;

@@ -124,10 +124,10 @@ async fn what_was_edited_in_a_conversation_is_told() {
     let client = client(&server);
     let mut question = request(&[user("go")]);
     let first = ask(&client, &question).await.unwrap();
-    assert_eq!(first.cache_miss, None);
-    question.options.previous_message = first.message_id.clone();
+    assert_eq!(first.details.cache_miss, None);
+    question.options.previous_message = first.details.message_id.clone();
     question.messages.extend([sent_back(&first), RawJson::of(&user("on")).unwrap()]);
-    assert_eq!(ask(&client, &question).await.unwrap().cache_miss, None, "what is only longer is not edited");
+    assert_eq!(ask(&client, &question).await.unwrap().details.cache_miss, None, "what is only longer is not edited");
 
     type Edit = fn(&mut ModelRequest);
     let edits: [(CacheMiss, Edit); 5] = [
@@ -140,7 +140,7 @@ async fn what_was_edited_in_a_conversation_is_told() {
     for (miss, edit) in edits {
         let mut edited = question.clone();
         edit(&mut edited);
-        assert_eq!(ask(&client, &edited).await.unwrap().cache_miss, Some(miss));
+        assert_eq!(ask(&client, &edited).await.unwrap().details.cache_miss, Some(miss));
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_refusal_says_why() {
     let turn = json!({ "text": "I cannot", "stop": "refusal", "category": "bio", "explanation": "It may do harm." });
     let server = serve(&json!({ "turns": [turn] })).await;
     let reply = ask(&client(&server), &request(&[user("go")])).await.unwrap();
-    let details = reply.stop_details.unwrap();
+    let details = reply.details.stop.unwrap();
     assert_eq!(reply.stop, StopReason::Refusal);
     assert_eq!((details.category.as_deref(), details.explanation.as_deref()), (Some("bio"), Some("It may do harm.")));
 }

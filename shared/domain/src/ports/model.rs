@@ -39,8 +39,8 @@ pub struct CallOptions {
     pub effort: Option<Effort>,
     /// How long the service is to keep the conversation in its prompt cache.
     pub cache: CacheLifetime,
-    /// The id of this conversation's last reply ([`ModelReply::message_id`]): the service then says why its prompt cache did
-    /// not hold what was sent before ([`ModelReply::cache_miss`]).
+    /// The id of this conversation's last reply ([`ReplyDetails::message_id`]): the service then says why its prompt cache did
+    /// not hold what was sent before ([`ReplyDetails::cache_miss`]).
     pub previous_message: Option<String>,
 }
 
@@ -98,16 +98,23 @@ pub struct ModelReply {
     pub usage: Usage,
     /// What the reply cost.
     pub cost: MicroDollars,
-    /// More about the end, when the model declined.
-    pub stop_details: Option<StopDetails>,
-    /// The service's id of the message, for [`CallOptions::previous_message`].
-    pub message_id: Option<String>,
-    /// Why the prompt cache did not hold what was sent before, when the service says so.
-    pub cache_miss: Option<CacheMiss>,
+    /// What else the service says; boxed, because replies are handed around and this is seldom read.
+    pub details: Box<ReplyDetails>,
     /// The service's id of the request, for questions to its operator.
     pub request_id: Option<String>,
     /// From sending the request to the first piece of content.
     pub first_content_after: Option<Duration>,
+}
+
+/// What the service says of a reply beside its content.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReplyDetails {
+    /// More about the end, when the model declined.
+    pub stop: Option<StopDetails>,
+    /// The service's id of the message, for [`CallOptions::previous_message`].
+    pub message_id: Option<String>,
+    /// Why the prompt cache did not hold what was sent before, when the service says so.
+    pub cache_miss: Option<CacheMiss>,
 }
 
 /// A block of a reply, as far as we read it. Blocks of other types stay in [`ModelReply::raw`].
