@@ -3,12 +3,14 @@
 mod faults;
 mod refusals;
 mod replies;
+mod service;
+mod sessions;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use claude::{Client, Configuration};
-use domain::{Model, ModelError, ModelReply, ModelRequest, RawJson, ReplyPiece};
+use domain::{CallOptions, Model, ModelError, ModelReply, ModelRequest, RawJson, ReplyPiece};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use stand_ins::claude::{Script, Server, Settings};
@@ -44,6 +46,7 @@ fn request(messages: &[Value]) -> ModelRequest {
         messages: messages.iter().map(|message| RawJson::of(message).unwrap()).collect(),
         output_schema: None,
         deadline: Duration::from_secs(60),
+        options: CallOptions::default(),
     }
 }
 

@@ -164,12 +164,13 @@ fn a_rejected_plan_is_not_carried_out_because_the_budget_was_extended_meanwhile(
         "plans": [plan("The second plan")],
         "turns": [bash("echo two >> a.txt"), ends()],
     });
-    // Enough for one plan, not for another: what a reply may cost is set aside, and the first one cost something.
+    // Enough for one plan, not for another: what a reply may cost is set aside, and the first one cost something. A later run
+    // has as much again, and a longer conversation.
     let figures =
         home.code(&repository(&home, "another", &[("a.txt", "one\n")]), "Add two.", &two, &["--approve-plan"]);
     let reserved = figures.of_kind("budget.reserved")[0]["amount"].as_u64().unwrap();
     let settled = figures.of_kind("budget.settled")[0]["cost"].as_u64().unwrap();
-    let most = format!("0.{:06}", reserved + settled / 2);
+    let most = format!("0.{:06}", reserved + settled * 9 / 10);
     home.run(&["--json", "sessions", "cancel", &figures.session()]).expect_code(0);
     let waits = run(&home, &two, &["--approve-plan", "--max-cost", &most]).expect_code(3);
     let id = waits.session();

@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{SecretName, Secrets};
 use domain::{MicroDollars, Unavailable};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::model_access::ModelAccess;
 
 /// Every variable that is read, under the name that each system's users know; ours under `BACKSPACE_`.
 pub mod variables {
@@ -16,6 +18,18 @@ pub mod variables {
     pub const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
     /// Address of the Claude API.
     pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
+    /// Headers for every request to the Claude API, one `Name: value` a line (`\n` in a file). Secret.
+    pub const ANTHROPIC_CUSTOM_HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+    /// How the key is sent: `bearer` (default) or `x-api-key`.
+    pub const BACKSPACE_MODEL_AUTH: &str = "BACKSPACE_MODEL_AUTH";
+    /// How much the model is to think: `low`, `medium`, `high`, `xhigh` or `max`.
+    pub const BACKSPACE_EFFORT: &str = "BACKSPACE_EFFORT";
+    /// Proxy for `https` addresses. May hold a password.
+    pub const HTTPS_PROXY: &str = "HTTPS_PROXY";
+    /// Proxy for `http` addresses. May hold a password.
+    pub const HTTP_PROXY: &str = "HTTP_PROXY";
+    /// Hosts that are reached without a proxy, separated by commas.
+    pub const NO_PROXY: &str = "NO_PROXY";
     /// Token of GitHub. Secret.
     pub const GITHUB_TOKEN: &str = "GITHUB_TOKEN";
     /// Id of the Modal token.
@@ -80,6 +94,8 @@ pub struct Settings {
     pub model_url: String,
     /// The model, when the request names none.
     pub model: String,
+    /// How the model's service is talked to.
+    pub model_access: ModelAccess,
     /// The longest reply to ask for.
     pub max_tokens: u32,
     /// The length from which on a conversation is handed over to a new one.
@@ -169,6 +185,7 @@ impl Settings {
             home: home(&get, &variable)?,
             model_url: get(names::ANTHROPIC_BASE_URL).unwrap_or_else(|| CLAUDE_URL.to_owned()),
             model: get(names::BACKSPACE_MODEL).unwrap_or_else(|| DEFAULT_MODEL.to_owned()),
+            model_access: ModelAccess::read(&get)?,
             max_tokens: max_tokens.map_or(agent::DEFAULT_MAX_TOKENS, |tokens: u64| {
                 u32::try_from(tokens).unwrap_or(u32::MAX).clamp(1024, 128_000)
             }),
@@ -187,6 +204,7 @@ impl Settings {
             max_cost,
             secrets: EnvironmentSecrets {
                 model_key: secret(names::ANTHROPIC_API_KEY),
+                model_headers: secret(names::ANTHROPIC_CUSTOM_HEADERS),
                 forge_token: secret(names::GITHUB_TOKEN),
                 sandbox_token_id: secret(names::MODAL_TOKEN_ID),
                 sandbox_token_secret: secret(names::MODAL_TOKEN_SECRET),
@@ -195,7 +213,7 @@ impl Settings {
     }
 }
 
-fn problem(name: &'static str, value: &str, problem: &str) -> SettingsError {
+pub(crate) fn problem(name: &'static str, value: &str, problem: &str) -> SettingsError {
     SettingsError { name, value: value.to_owned(), problem: problem.to_owned() }
 }
 
@@ -235,6 +253,7 @@ fn parse_env_file(text: &str) -> HashMap<String, String> {
 #[derive(Debug, Clone, Default)]
 pub struct EnvironmentSecrets {
     model_key: Option<SecretString>,
+    model_headers: Option<SecretString>,
     forge_token: Option<SecretString>,
     sandbox_token_id: Option<SecretString>,
     sandbox_token_secret: Option<SecretString>,
@@ -259,7 +278,11 @@ impl EnvironmentSecrets {
 
     /// All of them, for the masker.
     pub fn all(&self) -> impl Iterator<Item = SecretString> {
-        SecretName::ALL.into_iter().filter_map(|name| self.of(name))
+        let headers = self.model_headers.as_ref().map(ExposeSecret::expose_secret).unwrap_or_default();
+        // Short values are no secrets and would be found everywhere.
+        let words = headers.split([' ', ':', ',', '\n']).filter(|word| word.len() >= 16);
+        let words: Vec<SecretString> = words.map(SecretString::from).collect();
+        SecretName::ALL.into_iter().filter_map(|name| self.of(name)).chain(words)
     }
 }
 

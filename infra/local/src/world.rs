@@ -148,6 +148,8 @@ impl World {
     ) -> anyhow::Result<Arc<Interpreter>> {
         let mut configuration = claude::Configuration::new(key)?;
         configuration.base_url = url.to_owned();
+        configuration.clock = Some(Arc::new(WallClock));
+        self.settings.model_access.apply(&mut configuration);
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
             log,

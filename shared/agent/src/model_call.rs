@@ -9,9 +9,10 @@ use domain::span::attributes as key;
 use domain::span::names;
 use domain::state::ConversationState;
 use domain::{
-    BudgetExhausted, BudgetReserved, BudgetSettled, CallKey, Conversation, ErrorCode, Event, EventBody, MicroDollars,
-    Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, RawJson, Reached, ReplyPiece, RetryCause,
-    SpanKind, SpanOutcome, StepError, StepOutput, StopReason, Terminal, TurnStarted, Usage, WaitReason, transcript,
+    BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode,
+    Event, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
+    PlanApproval, RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StepOutput, StopReason,
+    Terminal, TurnStarted, Usage, WaitReason, transcript,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
@@ -72,6 +73,7 @@ pub(crate) enum Called {
 
 impl ModelCaller {
     pub(crate) async fn call(&self, context: &mut Context, frame: Frame) -> Result<Called, StepError> {
+        self.model.learn_limits().await;
         if let Some(seconds) = pause_left(context, frame.conversation) {
             return Ok(Called::Wait(seconds));
         }
@@ -94,6 +96,7 @@ impl ModelCaller {
             messages,
             output_schema: frame.output_schema,
             deadline,
+            options: options(context, frame.conversation)?,
         };
         let mut amount = self.model.worst_case(&request);
         if let Some(run) = state.run() {
@@ -162,12 +165,8 @@ impl ModelCaller {
 
     /// Streams the reply, showing it as it comes.
     async fn stream(&self, context: &Context, call: CallKey, request: &ModelRequest) -> Result<ModelReply, ModelError> {
-        let said = Mutex::new(String::new());
-        let live = |piece: ReplyPiece<'_>| {
-            if let ReplyPiece::Text(text) = piece {
-                said.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
-            }
-        };
+        let said = Mutex::new(Said::default());
+        let live = |piece: ReplyPiece<'_>| said.lock().unwrap_or_else(PoisonError::into_inner).add(piece);
         let reply = self.model.reply(request, &live);
         futures_util::pin_mut!(reply);
         let mut shown = 0;
@@ -177,7 +176,7 @@ impl ModelCaller {
                 futures_util::future::Either::Left((result, _)) => return result,
                 futures_util::future::Either::Right(((), _)) => {}
             }
-            let text = said.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let text = said.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
             if text.len() == shown || call.conversation != Conversation::Main {
                 continue;
             }
@@ -226,6 +225,59 @@ fn is_kept_elsewhere(event: &Event) -> bool {
         EventBody::ToolAnswered(answered) => answered.output.inline().is_none(),
         _ => false,
     }
+}
+
+/// What viewers see of a reply while it is written: also the summary of the thinking, in which current models report what
+/// they do between tool calls.
+#[derive(Default)]
+struct Said {
+    text: String,
+    thinks: bool,
+}
+
+impl Said {
+    fn add(&mut self, piece: ReplyPiece<'_>) {
+        let (text, thinks) = match piece {
+            ReplyPiece::Text(text) => (text, false),
+            ReplyPiece::Thinking(text) => (text, true),
+        };
+        if thinks != self.thinks && !self.text.is_empty() {
+            self.text.push_str("\n\n");
+        }
+        self.thinks = thinks;
+        self.text.push_str(text);
+    }
+}
+
+/// What is said of a call beside its conversation.
+fn options(context: &Context, conversation: Conversation) -> Result<CallOptions, StepError> {
+    let asked_next =
+        conversation == Conversation::Plan && context.session()?.request.plan_approval == PlanApproval::Required;
+    Ok(CallOptions {
+        // A plan that is to be approved comes back when somebody has read it.
+        cache: if asked_next { CacheLifetime::Hour } else { CacheLifetime::FiveMinutes },
+        previous_message: previous_message(context.journal.events(), conversation),
+        ..CallOptions::default()
+    })
+}
+
+/// The id of a conversation's last reply; a reply that is kept elsewhere for its length is passed over. A conversation that
+/// took the place of a longer one has none before it.
+fn previous_message(events: &[Event], conversation: Conversation) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Message {
+        id: String,
+    }
+    let begun = events.iter().rposition(|event| matches!(event.body, EventBody::ContextChanged(_)));
+    let events = match conversation {
+        Conversation::Main => &events[begun.unwrap_or(0)..],
+        Conversation::Plan => events,
+    };
+    let reply = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::ModelReplied(replied) if replied.call.conversation == conversation => Some(&replied.reply),
+        _ => None,
+    })?;
+    serde_json::from_str::<Message>(reply.inline()?).ok().map(|message| message.id)
 }
 
 /// Seconds until the next try, when the last one was told to wait.
@@ -370,20 +422,9 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
 
 /// What the service says of a refusal: its category and an explanation.
 fn refusal(reply: &ModelReply) -> (Option<String>, Option<String>) {
-    #[derive(serde::Deserialize)]
-    struct Message {
-        stop_details: Option<Details>,
-    }
-    #[derive(serde::Deserialize)]
-    struct Details {
-        category: Option<String>,
-        explanation: Option<String>,
-    }
-    let details = reply.raw.read::<Message>().ok().and_then(|message| message.stop_details);
-    details.map_or((None, None), |details| {
-        let explanation = details.explanation.filter(|text| !text.trim().is_empty());
-        (details.category, explanation.map(|text| text.chars().take(500).collect()))
-    })
+    let Some(details) = reply.details.stop.clone() else { return (None, None) };
+    let explanation = details.explanation.filter(|text| !text.trim().is_empty());
+    (details.category, explanation.map(|text| text.chars().take(500).collect()))
 }
 
 #[cfg(test)]
@@ -393,7 +434,8 @@ mod tests {
     #[test]
     fn a_refusal_is_told_with_what_the_service_says_of_it() {
         let message = |details: &str| {
-            let raw = RawJson::parse(format!(r#"{{"content":[],"stop_details":{details}}}"#)).unwrap();
+            let raw = RawJson::parse(r#"{"content":[]}"#).unwrap();
+            let stop = serde_json::from_str(details).unwrap();
             let reply = ModelReply {
                 raw,
                 content: Vec::new(),
@@ -402,6 +444,7 @@ mod tests {
                 cost: MicroDollars::default(),
                 request_id: None,
                 first_content_after: None,
+                details: Box::new(domain::ReplyDetails { stop, ..domain::ReplyDetails::default() }),
             };
             unusable(&reply).unwrap().to_string()
         };

@@ -259,6 +259,27 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_of_the_conversation_is_kept_whole_with_its_signature_and_its_price() {
+        let events = concat!(
+            r#"{"type":"message_start","message":{"id":"m","content":[],"stop_reason":null,"usage":{"input_tokens":0,"output_tokens":0}}}"#,
+            "\n",
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"compaction","content":null,"encrypted_content":null,"signature":"sig"}}"#,
+            "\n",
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"compaction_delta","content":"They wrote a.rs.","encrypted_content":"xyz"}}"#,
+            "\n",
+            r#"{"type":"content_block_stop","index":0}"#,
+            "\n",
+            r#"{"type":"message_delta","delta":{"stop_reason":"compaction"},"usage":{"output_tokens":0,"iterations":[{"type":"compaction","input_tokens":9,"output_tokens":4}]}}"#,
+            "\n",
+            r#"{"type":"message_stop"}"#,
+        );
+        let (message, tokens, _) = assemble(events).unwrap();
+        let block = r#""content":[{"type":"compaction","content":"They wrote a.rs.","encrypted_content":"xyz","signature":"sig"}]"#;
+        assert!(message.contains(block), "{message}");
+        assert_eq!((tokens.input, tokens.output), (9, 4));
+    }
+
+    #[test]
     fn what_is_out_of_order_is_no_reply() {
         let start = r#"{"type":"message_start","message":{"content":[],"stop_reason":null}}"#;
         let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;

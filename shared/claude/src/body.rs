@@ -1,48 +1,60 @@
 //! The body of a request.
 
-use domain::{ModelRequest, RawJson, Terminal};
+use std::borrow::Cow;
+
+use domain::{CacheLifetime, Effort, ModelRequest, Purpose, RawJson, Terminal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::catalogue::Catalogue;
+use crate::marks::{self, Mark};
 use crate::refusal;
 
 /// What is sent. It can say nothing that version 2026-10-21 refuses: no sampling parameters, no forced tool choice.
 ///
-/// Tools, messages and schema are written to the byte as they were given. Two places are marked for the prompt cache:
-/// the end of tools and system prompt, which further sessions share, and, by the service, the end of the conversation.
+/// Tools, messages and schema are written to the byte as they were given, but for the marks of the prompt cache ([`marks`]).
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<[SystemBlock<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a RawJson>,
-    messages: &'a [RawJson],
-    stream: bool,
-    cache_control: CacheControl,
+    messages: Vec<Cow<'a, RawJson>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    cache_control: Mark,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "OutputConfig::is_empty")]
+    output_config: OutputConfig<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output_config: Option<OutputConfig<'a>>,
+    diagnostics: Option<Diagnostics<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compaction: Option<Compaction<'a>>,
 }
 
 #[derive(Serialize)]
 struct SystemBlock<'a> {
     r#type: &'static str,
     text: &'a str,
-    cache_control: CacheControl,
-}
-
-#[derive(Serialize)]
-struct CacheControl {
-    r#type: &'static str,
+    cache_control: Mark,
 }
 
 #[derive(Serialize)]
 struct OutputConfig<'a> {
-    format: Format<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effort: Option<Effort>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<Format<'a>>,
+}
+
+impl OutputConfig<'_> {
+    fn is_empty(&self) -> bool {
+        self.effort.is_none() && self.format.is_none()
+    }
 }
 
 #[derive(Serialize)]
@@ -51,27 +63,64 @@ struct Format<'a> {
     schema: &'a RawJson,
 }
 
-const EPHEMERAL: CacheControl = CacheControl { r#type: "ephemeral" };
+/// Null asks for diagnostics of the next request.
+#[derive(Serialize)]
+struct Diagnostics<'a> {
+    previous_message_id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Compaction<'a> {
+    r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions: Option<&'a str>,
+}
+
+/// What a body is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    Reply,
+    /// Only the length of the prompt is asked for.
+    Count,
+}
 
 /// Writes the body of a request.
-pub(crate) fn write(request: &ModelRequest, catalogue: &Catalogue) -> Result<Vec<u8>, Terminal> {
+pub(crate) fn write(
+    request: &ModelRequest,
+    catalogue: &Catalogue,
+    usual_effort: Option<Effort>,
+    sent_for: For,
+) -> Result<Vec<u8>, Terminal> {
     let tools: Vec<&RawValue> =
         request.tools.read().map_err(|error| refusal::ours(&format!("the tools are not an array: {error}")))?;
-    let schema = request.output_schema.as_ref().filter(|_| catalogue.has_structured_output(&request.model));
+    // A summary has a form of its own, and the service refuses another.
+    let has_form = request.options.purpose == Purpose::Turn && catalogue.has_structured_output(&request.model);
+    let schema = request.output_schema.as_ref().filter(|_| has_form);
+    let effort = request.options.effort.or(usual_effort).filter(|_| catalogue.has_effort(&request.model));
+    let is_reply = sent_for == For::Reply;
+    let compaction = match &request.options.purpose {
+        Purpose::Summary { instructions } if is_reply => {
+            Some(Compaction { r#type: "summarize", instructions: instructions.as_deref() })
+        }
+        Purpose::Summary { .. } | Purpose::Turn => None,
+    };
     let body = Body {
         model: &request.model,
-        max_tokens: request.max_tokens,
+        max_tokens: is_reply.then_some(request.max_tokens),
         system: (!request.system.trim().is_empty()).then_some([SystemBlock {
             r#type: "text",
             text: &request.system,
-            cache_control: EPHEMERAL,
+            cache_control: Mark::HOUR,
         }]),
         tools: (!tools.is_empty()).then_some(&request.tools),
-        messages: &request.messages,
-        stream: true,
-        cache_control: EPHEMERAL,
+        messages: marks::marked(&request.messages, request.options.cache),
+        stream: is_reply.then_some(true),
+        cache_control: Mark::of(request.options.cache),
         thinking: catalogue.thinking(&request.model),
-        output_config: schema.map(|schema| OutputConfig { format: Format { r#type: "json_schema", schema } }),
+        output_config: OutputConfig { effort, format: schema.map(|schema| Format { r#type: "json_schema", schema }) },
+        diagnostics: is_reply
+            .then_some(Diagnostics { previous_message_id: request.options.previous_message.as_deref() }),
+        compaction,
     };
     serde_json::to_vec(&body).map_err(|error| refusal::ours(&format!("the request cannot be written: {error}")))
 }
@@ -81,4 +130,68 @@ pub(crate) fn prompt_bytes(request: &ModelRequest) -> usize {
     let messages: usize = request.messages.iter().map(|message| message.as_str().len()).sum();
     let schema = request.output_schema.as_ref().map_or(0, |schema| schema.as_str().len());
     request.system.len() + request.tools.as_str().len() + messages + schema
+}
+
+/// How much of a prompt is kept for an hour, at the higher price, in bytes.
+pub(crate) fn hour_bytes(request: &ModelRequest) -> usize {
+    match request.options.cache {
+        CacheLifetime::Hour => prompt_bytes(request),
+        CacheLifetime::FiveMinutes => request.system.len() + request.tools.as_str().len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::CallOptions;
+
+    use super::*;
+
+    fn body(options: CallOptions, sent_for: For) -> serde_json::Value {
+        let message =
+            |role: &str| RawJson::parse(format!(r#"{{"role":"{role}","content":[{{"type":"text","text":"x"}}]}}"#));
+        let request = ModelRequest {
+            model: "claude-sonnet-5-5".to_owned(),
+            max_tokens: 1_000,
+            system: "s".to_owned(),
+            tools: RawJson::parse("[]").unwrap(),
+            messages: ["user", "assistant", "user"].map(|role| message(role).unwrap()).to_vec(),
+            output_schema: None,
+            deadline: Duration::from_secs(1),
+            options,
+        };
+        let catalogue = Catalogue::built_in().unwrap();
+        serde_json::from_slice(&write(&request, &catalogue, Some(Effort::High), sent_for).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_cache_keeps_everything_for_an_hour_when_a_person_is_asked_next() {
+        let usual = body(CallOptions::default(), For::Reply);
+        assert_eq!(usual["system"][0]["cache_control"]["ttl"], "1h");
+        assert!(usual["cache_control"].get("ttl").is_none());
+        assert!(usual["messages"][0]["content"][0]["cache_control"].get("ttl").is_none());
+        let before_a_wait = body(CallOptions { cache: CacheLifetime::Hour, ..CallOptions::default() }, For::Reply);
+        assert_eq!(before_a_wait["cache_control"]["ttl"], "1h");
+        assert_eq!(before_a_wait["messages"][0]["content"][0]["cache_control"]["ttl"], "1h");
+    }
+
+    #[test]
+    fn effort_is_as_asked_and_otherwise_as_configured() {
+        assert_eq!(body(CallOptions::default(), For::Reply)["output_config"]["effort"], "high");
+        let less = CallOptions { effort: Some(Effort::XHigh), ..CallOptions::default() };
+        assert_eq!(body(less, For::Reply)["output_config"]["effort"], "xhigh");
+    }
+
+    #[test]
+    fn a_count_asks_for_no_reply() {
+        let summary = Purpose::Summary { instructions: Some("Keep names.".to_owned()) };
+        let options = CallOptions { purpose: summary, ..CallOptions::default() };
+        let count = body(options.clone(), For::Count);
+        for absent in ["max_tokens", "stream", "diagnostics", "compaction"] {
+            assert!(count.get(absent).is_none(), "{absent}");
+        }
+        let compaction = &body(options, For::Reply)["compaction"];
+        assert_eq!(*compaction, serde_json::json!({ "type": "summarize", "instructions": "Keep names." }));
+    }
 }

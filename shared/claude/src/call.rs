@@ -38,13 +38,14 @@ pub(crate) struct Progress {
 pub(crate) struct Call<'a> {
     pub(crate) client: &'a Client,
     pub(crate) body: bytes::Bytes,
+    pub(crate) betas: &'a [&'static str],
     pub(crate) deadline: Instant,
     pub(crate) live: &'a (dyn for<'b> Fn(ReplyPiece<'b>) + Send + Sync),
 }
 
 /// One attempt that brought no stream.
-struct Setback {
-    failure: Failure,
+pub(crate) struct Setback {
+    pub(crate) failure: Failure,
     advice: Advice,
     worth_retrying: bool,
 }
@@ -60,7 +61,7 @@ impl Call<'_> {
                 Ok(response) => return self.read(response, sent, progress).await,
                 Err(setback) => setback,
             };
-            let pause = setback.advice.pause(retry);
+            let pause = setback.advice.pause(retry, self.client.first_pause);
             let fits = pause <= LONGEST_PAUSE && Instant::now() + pause < self.deadline;
             if !setback.worth_retrying || !fits || retry >= RETRIES {
                 return Err(setback.failure);
@@ -72,11 +73,12 @@ impl Call<'_> {
     }
 
     async fn attempt(&self, progress: &mut Progress) -> Result<Response, Setback> {
-        let response = match timeout(self.client.idle_timeout, self.client.post(self.body.clone()).send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(Setback::unsent(&error)),
-            Err(_) => return Err(Setback::silent()),
-        };
+        let response =
+            match timeout(self.client.idle_timeout, self.client.post(self.body.clone(), self.betas).send()).await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => return Err(Setback::unsent(&error)),
+                Err(_) => return Err(Setback::silent()),
+            };
         progress.request_id = header(response.headers(), "request-id").map(|id| self.client.scrubber.clean(id));
         let headers = response.headers();
         tracing::debug!(
@@ -130,14 +132,15 @@ impl Call<'_> {
 }
 
 impl Setback {
-    /// No answer came. Only when there was no connection is it certain that nothing was asked, and nothing billed.
-    fn unsent(error: &reqwest::Error) -> Self {
+    /// No answer came. When there was a connection it is not certain that nothing was asked; but nothing of an answer was
+    /// seen, so nothing is known to be billed, and asking again is what the vendor's own libraries do.
+    pub(crate) fn unsent(error: &reqwest::Error) -> Self {
         let reason = if error.is_connect() {
             "the Claude API could not be reached"
         } else {
             "the connection was cut before the Claude API answered"
         };
-        Self { failure: interrupted(reason), advice: Advice::default(), worth_retrying: error.is_connect() }
+        Self { failure: interrupted(reason), advice: Advice::default(), worth_retrying: true }
     }
 
     fn silent() -> Self {
@@ -149,7 +152,7 @@ impl Setback {
         Self { failure: Failure::Terminal(terminal), advice: Advice::default(), worth_retrying: false }
     }
 
-    fn refused(refusal: Refusal, advice: Advice) -> Self {
+    pub(crate) fn refused(refusal: Refusal, advice: Advice) -> Self {
         let passing = refusal.is_passing();
         let asked_to_wait = advice.after.is_some_and(|after| after > LONGEST_PAUSE);
         let failure = if !passing {

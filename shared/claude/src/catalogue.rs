@@ -4,7 +4,7 @@ use domain::{MicroDollars, ModelLimits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::prices::{Prices, Tier, Tokens};
+use crate::prices::{Day, Prices, Tier, Tokens};
 
 const FILE: &str = include_str!("../data/models.json");
 
@@ -25,9 +25,11 @@ pub enum CatalogueError {
     /// It is not of the form.
     #[error("the catalogue of models cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// A model's price tiers do not rise, or the last one has a limit.
-    #[error("the catalogue's price tiers of {0} do not rise, or the last one has a limit")]
-    Tiers(String),
+    /// A model's prices make no sense.
+    #[error(
+        "the catalogue's prices of {0} are not in the order of their days, or their tiers do not rise to one without a limit"
+    )]
+    Prices(String),
     /// There is nothing in it.
     #[error("the catalogue of models is empty")]
     Empty,
@@ -50,6 +52,8 @@ struct Model {
     /// What is sent as `thinking`; null when the model is not asked to think.
     thinking: Option<Box<RawValue>>,
     structured_output: bool,
+    /// Whether it can be told how much to think.
+    effort: bool,
     prices: Prices,
 }
 
@@ -63,10 +67,10 @@ impl Catalogue {
     pub fn parse(text: &str) -> Result<Self, CatalogueError> {
         let File { models, .. } = serde_json::from_str(text)?;
         if let Some(model) = models.iter().find(|model| !model.prices.are_sound()) {
-            return Err(CatalogueError::Tiers(model.id.clone()));
+            return Err(CatalogueError::Prices(model.id.clone()));
         }
-        let last_tiers = models.iter().map(|model| model.prices.tier(u64::MAX));
-        let dearest = last_tiers.reduce(Tier::dearest).ok_or(CatalogueError::Empty)?;
+        let dearest = models.iter().map(|model| model.prices.dearest());
+        let dearest = dearest.reduce(Tier::dearest).ok_or(CatalogueError::Empty)?;
         let smallest = ModelLimits {
             context_tokens: models.iter().map(|model| model.context_tokens).min().unwrap_or_default(),
             output_tokens: models.iter().map(|model| model.output_tokens).min().unwrap_or_default(),
@@ -94,13 +98,17 @@ impl Catalogue {
         self.find(model).is_none_or(|model| model.structured_output)
     }
 
-    pub(crate) fn cost(&self, model: &str, tokens: Tokens) -> MicroDollars {
-        self.find(model).map_or_else(|| self.dearest.cost(tokens), |model| model.prices.cost(tokens))
+    pub(crate) fn has_effort(&self, model: &str) -> bool {
+        self.find(model).is_none_or(|model| model.effort)
     }
 
-    pub(crate) fn worst_case(&self, model: &str, prompt_tokens: u64, output_tokens: u64) -> MicroDollars {
-        let tier = self.find(model).map_or(self.dearest, |model| model.prices.tier(prompt_tokens));
-        tier.worst_case(prompt_tokens, output_tokens)
+    pub(crate) fn cost(&self, model: &str, day: &Day, tokens: Tokens) -> MicroDollars {
+        self.find(model).map_or_else(|| self.dearest.cost(tokens), |model| model.prices.cost(day, tokens))
+    }
+
+    /// The prices that hold for a prompt.
+    pub(crate) fn tier(&self, model: &str, day: &Day, prompt_tokens: u64) -> Tier {
+        self.find(model).map_or(self.dearest, |model| model.prices.tier(day, prompt_tokens))
     }
 
     /// By its name, with or without the date that older names end in.
@@ -117,8 +125,12 @@ impl Catalogue {
 mod tests {
     use super::*;
 
+    fn on(day: &str) -> Day {
+        Day(day.to_owned())
+    }
+
     fn micros(model: &str, tokens: Tokens) -> u64 {
-        Catalogue::built_in().unwrap().cost(model, tokens).0
+        Catalogue::built_in().unwrap().cost(model, &on("2026-11-25"), tokens).0
     }
 
     #[test]
@@ -149,10 +161,45 @@ mod tests {
         let catalogue = Catalogue::built_in().unwrap();
         let tokens = Tokens { input: 11, cache_read: 1_000, cache_write_5m: 200, cache_write_1h: 30, output: 400 };
         for model in &catalogue.models {
-            assert!(catalogue.cost("claude-next-9", tokens) >= catalogue.cost(&model.id, tokens), "{}", model.id);
-            assert!(catalogue.worst_case("claude-next-9", 9, 9) >= catalogue.worst_case(&model.id, 9, 9));
+            let cost = |model| catalogue.cost(model, &Day::last(), tokens);
+            assert!(cost("claude-next-9") >= cost(&model.id), "{}", model.id);
+            let worst = |model| catalogue.tier(model, &Day::last(), 9).worst_case(9, 3, 9);
+            assert!(worst("claude-next-9") >= worst(&model.id));
         }
         assert_eq!(catalogue.limits("claude-next-9").context_tokens, 200_000);
         assert_eq!(catalogue.limits("claude-haiku-4-5-20251001").output_tokens, 64_000);
+    }
+
+    #[test]
+    fn the_day_decides_which_prices_hold() {
+        let catalogue = Catalogue::built_in().unwrap();
+        let million_read = Tokens { cache_read: 1_000_000, ..Tokens::default() };
+        let read = |day| catalogue.cost("claude-sonnet-5-5", &on(day), million_read).0;
+        assert_eq!((read("2026-10-06"), read("2026-10-07"), read("2027-01-01")), (200_000, 100_000, 100_000));
+        assert_eq!(read("2020-01-01"), 200_000, "before all known prices the first ones hold");
+    }
+
+    #[test]
+    fn prices_out_of_order_are_refused() {
+        let row = |day: &str, tiers: &str| format!(r#"{{"effectiveFrom":"{day}","source":"","tiers":[{tiers}]}}"#);
+        let tier =
+            |limit: &str| format!(r#"{{{limit}"input":1,"output":1,"cacheWrite5m":1,"cacheWrite1h":1,"cacheRead":1}}"#);
+        let open = tier("");
+        let file = |rows: String| {
+            format!(
+                r#"{{"note":"","models":[{{"id":"m","contextTokens":1,"outputTokens":1,"thinking":null,
+                "structuredOutput":true,"effort":true,"prices":[{rows}]}}]}}"#
+            )
+        };
+        assert!(Catalogue::parse(&file(row("2026-01-01", &open))).is_ok());
+        for rows in [
+            String::new(),
+            row("soon", &open),
+            format!("{},{}", row("2026-02-01", &open), row("2026-01-01", &open)),
+            row("2026-01-01", &tier(r#""upToPromptTokens":5,"#)),
+            row("2026-01-01", &format!("{open},{open}")),
+        ] {
+            assert!(matches!(Catalogue::parse(&file(rows.clone())), Err(CatalogueError::Prices(_))), "{rows}");
+        }
     }
 }

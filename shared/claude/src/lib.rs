@@ -3,7 +3,7 @@
 pub use assembly::INCOMPLETE_INPUT;
 pub use catalogue::{Catalogue, CatalogueError};
 pub use client::Client;
-pub use configuration::{API_VERSION, Configuration, ConfigurationError};
+pub use configuration::{API_VERSION, Configuration, ConfigurationError, Credential, Proxies, extra_headers};
 
 mod assembly;
 mod block;
@@ -12,6 +12,9 @@ mod call;
 mod catalogue;
 mod client;
 mod configuration;
+mod lookup;
+mod marks;
+mod models;
 mod object;
 mod prices;
 mod refusal;

@@ -32,6 +32,25 @@ impl Tokens {
             cache_write_1h,
             output: number("output_tokens"),
         }
+        .with(Self::of_summaries(usage))
+    }
+
+    /// What summaries took: it is billed, and stands under `iterations` only.
+    fn of_summaries(usage: &Object) -> Self {
+        let iterations = usage.get("iterations").and_then(|raw| serde_json::from_str::<Vec<Object>>(raw.get()).ok());
+        let summaries = iterations.unwrap_or_default().into_iter();
+        let summaries = summaries.filter(|iteration| iteration.text("type").as_deref() == Some("compaction"));
+        summaries.map(|summary| Self::read(&summary)).fold(Self::default(), Self::with)
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
+            output: self.output.saturating_add(other.output),
+        }
     }
 
     fn prompt(&self) -> u64 {
@@ -50,13 +69,38 @@ impl From<Tokens> for Usage {
     }
 }
 
-/// The prices of a model.
+/// A day as `2026-10-07`, in UTC. In this form days sort as they follow.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Day(pub(crate) String);
+
+impl Day {
+    /// Later than any: the last prices that are known.
+    pub(crate) fn last() -> Self {
+        Self("9999-12-31".to_owned())
+    }
+
+    fn is_sound(&self) -> bool {
+        let is_digit = |byte: u8| byte.is_ascii_digit();
+        self.0.len() == 10
+            && self
+                .0
+                .bytes()
+                .enumerate()
+                .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { is_digit(byte) })
+    }
+}
+
+/// The prices of a model, oldest first.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Prices(Vec<Row>);
+
+/// The prices from a day on.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Prices {
-    /// The day from which they hold. For the reader of the file.
-    #[expect(dead_code, reason = "part of the file's format, checked to be there")]
-    effective_from: String,
+struct Row {
+    effective_from: Day,
     /// Where they were read. For the reader of the file.
     #[expect(dead_code, reason = "part of the file's format, checked to be there")]
     source: String,
@@ -79,19 +123,41 @@ pub(crate) struct Tier {
 }
 
 impl Prices {
-    /// Whether the tiers rise and the last one is open.
+    /// Whether there are any, the days follow each other, the tiers rise and the last one is open.
     pub(crate) fn are_sound(&self) -> bool {
+        let days = self.0.iter().map(|row| &row.effective_from);
+        !self.0.is_empty()
+            && days.clone().all(Day::is_sound)
+            && days.is_sorted_by(|earlier, later| earlier < later)
+            && self.0.iter().all(Row::is_sound)
+    }
+
+    /// What holds on a day for a prompt of this length; on a day before all of them, the first.
+    pub(crate) fn tier(&self, day: &Day, prompt_tokens: u64) -> Tier {
+        let holds = |row: &&Row| row.effective_from <= *day;
+        let row = self.0.iter().rev().find(holds).or(self.0.first());
+        row.map(|row| row.tier(prompt_tokens)).unwrap_or_default()
+    }
+
+    /// The highest of each price that ever held.
+    pub(crate) fn dearest(&self) -> Tier {
+        self.0.iter().flat_map(|row| &row.tiers).copied().reduce(Tier::dearest).unwrap_or_default()
+    }
+
+    pub(crate) fn cost(&self, day: &Day, tokens: Tokens) -> MicroDollars {
+        self.tier(day, tokens.prompt()).cost(tokens)
+    }
+}
+
+impl Row {
+    fn is_sound(&self) -> bool {
         let limits: Vec<u64> = self.tiers.iter().map(|tier| tier.up_to_prompt_tokens.unwrap_or(u64::MAX)).collect();
         limits.is_sorted_by(|shorter, longer| shorter < longer) && limits.last() == Some(&u64::MAX)
     }
 
-    pub(crate) fn tier(&self, prompt_tokens: u64) -> Tier {
+    fn tier(&self, prompt_tokens: u64) -> Tier {
         let fits = |tier: &&Tier| tier.up_to_prompt_tokens.is_none_or(|limit| prompt_tokens <= limit);
         self.tiers.iter().find(fits).or(self.tiers.last()).copied().unwrap_or_default()
-    }
-
-    pub(crate) fn cost(&self, tokens: Tokens) -> MicroDollars {
-        self.tier(tokens.prompt()).cost(tokens)
     }
 }
 
@@ -119,9 +185,16 @@ impl Tier {
         ])
     }
 
-    /// The most that a prompt and a reply of these lengths can cost, however the cache was used.
-    pub(crate) fn worst_case(self, prompt_tokens: u64, output_tokens: u64) -> MicroDollars {
-        sum([(prompt_tokens, self.input.max(self.cache_write_5m)), (output_tokens, self.output)])
+    /// The most that a prompt and a reply of these lengths can cost, however the cache was used. `hour_tokens` of the
+    /// prompt may be written to it for an hour.
+    pub(crate) fn worst_case(self, prompt_tokens: u64, hour_tokens: u64, output_tokens: u64) -> MicroDollars {
+        let short = self.input.max(self.cache_write_5m);
+        let hour_tokens = hour_tokens.min(prompt_tokens);
+        sum([
+            (prompt_tokens - hour_tokens, short),
+            (hour_tokens, short.max(self.cache_write_1h)),
+            (output_tokens, self.output),
+        ])
     }
 }
 
@@ -131,4 +204,19 @@ fn sum<const N: usize>(parts: [(u64, f64); N]) -> MicroDollars {
     let scaled: u128 =
         parts.iter().map(|(tokens, price)| u128::from(*tokens) * u128::from((price * SCALE).round() as u64)).sum();
     MicroDollars(u64::try_from(scaled.div_ceil(SCALE as u128)).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_billed_beside_the_reply() {
+        let usage = r#"{"input_tokens":1,"output_tokens":2,"iterations":[
+            {"type":"compaction","input_tokens":30,"cache_read_input_tokens":500,"cache_creation_input_tokens":7,
+             "cache_creation":{"ephemeral_1h_input_tokens":7},"output_tokens":40},
+            {"type":"message","input_tokens":1,"output_tokens":2}]}"#;
+        let tokens = Tokens::read(&serde_json::from_str(usage).unwrap());
+        assert_eq!(tokens, Tokens { input: 31, cache_read: 500, cache_write_5m: 0, cache_write_1h: 7, output: 42 });
+    }
 }

@@ -17,8 +17,6 @@ pub(crate) const USUAL_WAIT: Duration = Duration::from_secs(30);
 /// A service that asks for more than a day is not believed.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-
 /// What the headers of an answer say about asking again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Advice {
@@ -43,11 +41,11 @@ impl Advice {
         Self { after: after.map(|after| after.min(LONGEST_WAIT)), should_retry }
     }
 
-    /// The pause before retry number `retry`, from 0: what the service asked for, and otherwise half a second doubled
+    /// The pause before retry number `retry`, from 0: what the service asked for, and otherwise the first pause doubled
     /// each time, less up to a quarter, so that many callers do not come back at once.
-    pub(crate) fn pause(&self, retry: u32) -> Duration {
+    pub(crate) fn pause(&self, retry: u32, first: Duration) -> Duration {
         self.after.unwrap_or_else(|| {
-            let full = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST_PAUSE);
+            let full = first.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST_PAUSE);
             full.mul_f64(1.0 - random_fraction() / 4.0)
         })
     }
@@ -62,6 +60,8 @@ fn random_fraction() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const FIRST: Duration = Duration::from_millis(500);
 
     fn advice(headers: &[(&'static str, &'static str)]) -> Advice {
         let headers = headers
@@ -85,10 +85,10 @@ mod tests {
     fn pauses_grow_and_differ() {
         let advice = Advice::default();
         for (retry, full) in [(0, 500), (1, 1000), (9, 8000)] {
-            let pause = advice.pause(retry).as_millis();
+            let pause = advice.pause(retry, FIRST).as_millis();
             assert!((full * 3 / 4..=full).contains(&pause), "{retry}: {pause} ms");
         }
-        let pauses: std::collections::HashSet<_> = (0..20).map(|_| advice.pause(0)).collect();
+        let pauses: std::collections::HashSet<_> = (0..20).map(|_| advice.pause(0, FIRST)).collect();
         assert!(pauses.len() > 1);
     }
 }

@@ -27,7 +27,8 @@ pub use money::{InvalidAmount, MicroDollars};
 pub use payload::*;
 pub use plan::*;
 pub use ports::{
-    ContentBlock, KeyBinding, Model, ModelError, ModelLimits, ModelReply, ModelRequest, ReplyPiece, StopReason, Usage,
+    CacheLifetime, CacheMiss, CallOptions, ContentBlock, Effort, KeyBinding, Model, ModelError, ModelLimits,
+    ModelReply, ModelRequest, Purpose, ReplyDetails, ReplyPiece, StopDetails, StopReason, Usage,
 };
 pub use request::*;
 pub use session::*;

@@ -99,6 +99,7 @@ impl Home {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.beside("home"))
             .env("BACKSPACE_HOME", self.beside("data"))
+            .envs(recorded())
             .envs(self.variables.iter().cloned())
             .stdin(Stdio::null());
         command
@@ -159,6 +160,16 @@ impl Drop for Home {
             assert_eq!(self.sandboxes(), Vec::<String>::new(), "sandboxes were left behind");
         }
     }
+}
+
+/// Where stand-ins are to keep what our client sends, when this is a run for judges.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program runs in an environment of its own and is told only this of ours"
+)]
+fn recorded() -> Option<(&'static str, std::ffi::OsString)> {
+    const NAME: &str = "BACKSPACE_STAND_IN_RECORD";
+    std::env::var_os(NAME).map(|directory| (NAME, directory))
 }
 
 /// git, with an identity and nothing of the machine's configuration.

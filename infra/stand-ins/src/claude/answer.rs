@@ -17,6 +17,8 @@ pub(crate) struct Answer {
     pub(crate) stop: Stop,
     pub(crate) prompt: Prompt,
     pub(crate) output_tokens: u64,
+    pub(crate) diagnostics: Value,
+    refusal: Value,
 }
 
 /// A block of a reply.
@@ -53,6 +55,11 @@ impl Answer {
             stop,
             prompt,
             output_tokens: (bytes as u64).div_ceil(4).max(1).min(request.max_tokens),
+            diagnostics: Value::Null,
+            refusal: match due {
+                Due::Turn(turn) => turn.refusal(),
+                Due::Plan(_) | Due::Over => Value::Null,
+            },
         }
     }
 
@@ -77,13 +84,14 @@ impl Answer {
             "stop_reason": null,
             "stop_sequence": null,
             "stop_details": null,
+            "diagnostics": self.diagnostics,
             "usage": self.prompt.usage(1.min(self.output_tokens)),
         })
     }
 
     pub(crate) fn stop_details(&self) -> Value {
         match self.stop {
-            Stop::Refusal => json!({ "type": "refusal", "category": null, "explanation": null }),
+            Stop::Refusal => self.refusal.clone(),
             Stop::EndTurn
             | Stop::MaxTokens
             | Stop::StopSequence

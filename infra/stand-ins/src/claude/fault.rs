@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     SplitUtf8,
     /// Events of a type nobody knows come between.
     UnknownEvent,
+    /// The connection is cut before there is any answer.
+    HangUp,
 }
 
 fn once() -> u32 {

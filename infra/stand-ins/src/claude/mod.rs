@@ -1,5 +1,6 @@
 //! The Claude Messages API on this machine, played from a script.
 
+pub use bill::Charge;
 pub use gate::Gate;
 pub use recorded::Recorded;
 pub use script::{Script, ScriptError};
@@ -7,11 +8,15 @@ pub use server::{Server, Settings};
 
 mod answer;
 mod api_error;
+mod bill;
 mod cache;
 mod check;
+mod connection;
+mod diagnostics;
 mod digest;
 mod fault;
 mod gate;
+mod kept;
 mod models;
 mod play;
 mod recorded;

@@ -63,6 +63,38 @@ impl Model {
             "max_input_tokens": self.context_tokens,
             "max_tokens": self.output_tokens,
             "lifecycle": "active",
+            "capabilities": self.capabilities(),
+        })
+    }
+
+    fn capabilities(&self) -> Value {
+        let supported = |supported: bool| json!({ "supported": supported });
+        let (yes, no) = (supported(true), supported(false));
+        let (adaptive, between_tools, disabled, enabled) = match self.thinking {
+            Thinking::Always => (true, false, false, false),
+            Thinking::AlwaysOrBetweenTools => (true, true, false, false),
+            Thinking::Optional => (true, false, true, true),
+            Thinking::Budget => (false, false, true, true),
+        };
+        let efforts = supported(adaptive);
+        json!({
+            "batch": yes,
+            "citations": yes,
+            "code_execution": no,
+            "context_management": { "supported": false },
+            "effort": {
+                "supported": adaptive, "low": efforts, "medium": efforts, "high": efforts, "xhigh": efforts, "max": efforts,
+            },
+            "image_input": yes,
+            "pdf_input": yes,
+            "server_tools": { "supported": false, "code_execution": no, "web_search": no },
+            "structured_outputs": yes,
+            "thinking": { "supported": true, "types": {
+                "adaptive": supported(adaptive),
+                "between_tools": supported(between_tools),
+                "disabled": supported(disabled),
+                "enabled": supported(enabled),
+            } },
         })
     }
 }

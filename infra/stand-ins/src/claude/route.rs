@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, Request as HttpRequest, State as Shared};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Query, Request as HttpRequest, State as Shared};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
 use super::api_error::ApiError;
+use super::bill::Charge;
+use super::connection::Cut;
 use super::digest::Digest;
 use super::fault::{Fault, Kind};
 use super::gate::Hold;
+use super::kept;
 use super::models::Model;
 use super::play::{self, Due};
 use super::recorded::Recorded;
@@ -41,13 +45,32 @@ pub(crate) fn router(state: Arc<State>) -> Router {
 
 type Body = Result<Bytes, BytesRejection>;
 
-async fn messages(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
+async fn messages(
+    Shared(state): Shared<Arc<State>>,
+    ConnectInfo(connection): ConnectInfo<Cut>,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
     let id = request_id(&state);
+    let bytes = body.as_ref().cloned().unwrap_or_default();
     let answer = match read(&state, &uri, &headers, body, Purpose::Reply) {
-        Ok(request) => reply(&state, &request, &id).await,
+        Ok(request) => reply(&state, &request, &id, &connection).await,
         Err(error) => Err(error),
     };
+    if answer.is_ok() && text(&headers, "user-agent") == Some("tiny-backspace") {
+        keep(&state, &bytes);
+    }
     finish(answer, &id)
+}
+
+/// Keeps what our client sent.
+fn keep(state: &State, body: &[u8]) {
+    if let Some(directory) = &state.settings.keep_bodies
+        && let Err(error) = kept::keep(directory, body)
+    {
+        tracing::error!(%error, "a body was not kept");
+    }
 }
 
 async fn count_tokens(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
@@ -60,13 +83,24 @@ async fn count_tokens(Shared(state): Shared<Arc<State>>, uri: Uri, headers: Head
     finish(counted, &id)
 }
 
-async fn models(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap) -> Response {
+/// Which part of a list is wanted.
+#[derive(Deserialize)]
+struct Part {
+    limit: Option<usize>,
+    after_id: Option<String>,
+}
+
+async fn models(Shared(state): Shared<Arc<State>>, Query(part): Query<Part>, uri: Uri, headers: HeaderMap) -> Response {
     let id = request_id(&state);
     let list = looked_up(&state, &uri, &headers).map(|()| {
-        let views: Vec<Value> = Model::all().iter().map(Model::view).collect();
+        let all = Model::all();
+        let after = part.after_id.as_ref().and_then(|after| all.iter().position(|model| model.id == *after));
+        let rest = &all[after.map_or(0, |after| after + 1)..];
+        let shown = &rest[..part.limit.unwrap_or(20).clamp(1, 1000).min(rest.len())];
+        let views: Vec<Value> = shown.iter().map(Model::view).collect();
         let end = |view: Option<&Value>| view.map_or(Value::Null, |view| view["id"].clone());
-        let (first, last) = (end(views.first()), end(views.last()));
-        Json(json!({ "data": views, "has_more": false, "first_id": first, "last_id": last })).into_response()
+        let (first, last, has_more) = (end(views.first()), end(views.last()), shown.len() < rest.len());
+        Json(json!({ "data": views, "has_more": has_more, "first_id": first, "last_id": last })).into_response()
     });
     finish(list, &id)
 }
@@ -132,7 +166,7 @@ fn version(headers: &HeaderMap) -> Result<Version, ApiError> {
     }
 }
 
-async fn reply(state: &State, request: &Request, id: &str) -> Result<Response, ApiError> {
+async fn reply(state: &State, request: &Request, id: &str, connection: &Cut) -> Result<Response, ApiError> {
     let place = signature::check(request)?;
     let due = play::due(&state.script, request)?;
     let mut so_far = Digest::of_frame(request);
@@ -146,6 +180,10 @@ async fn reply(state: &State, request: &Request, id: &str) -> Result<Response, A
     };
     match fault {
         Some(fault) if fault.kind == Kind::Status => return Ok(status_fault(fault, id)),
+        Some(fault) if fault.kind == Kind::HangUp => {
+            connection.cut();
+            return Ok(StatusCode::OK.into_response());
+        }
         Some(fault) if fault.kind == Kind::SlowFirstByte => {
             let late = Duration::from_secs_f64(fault.seconds.unwrap_or(SLOW));
             let mut shutdown = state.shutdown.clone();
@@ -157,18 +195,31 @@ async fn reply(state: &State, request: &Request, id: &str) -> Result<Response, A
         Some(_) | None => {}
     }
     let (prompt, hold) = charge(state, request);
-    let answer = Answer::write(&due, request, &place, &so_far, prompt);
+    let mut answer = Answer::write(&due, request, &place, &so_far, prompt);
+    answer.diagnostics = state.changing().known.compare(request, &answer.id);
     if !request.stream {
+        bill(state, &answer, answer.output_tokens, true);
         if let Some(hold) = hold {
             hold.wait().await;
         }
         return Ok(Json(answer.message()).into_response());
     }
     let events = wire::events(&answer, state.settings.piece_size);
+    match fault.and_then(|fault| stream::sent(events.len(), fault)) {
+        None => bill(state, &answer, answer.output_tokens, true),
+        // Of what was never begun nobody knows; it is not billed.
+        Some(0) => {}
+        Some(sent) => bill(state, &answer, wire::tokens_of(&events[..sent]), false),
+    }
     let body = stream::body(events, fault, id, hold, state.settings.pace, state.shutdown.clone());
     let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
     let cache = HeaderValue::from_static("no-cache");
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], body).into_response())
+}
+
+fn bill(state: &State, answer: &Answer, output: u64, whole: bool) {
+    let charge = Charge::of(&answer.model, answer.prompt, output, whole);
+    state.changing().bill.push(charge);
 }
 
 fn charge(state: &State, request: &Request) -> (super::cache::Prompt, Option<Hold>) {

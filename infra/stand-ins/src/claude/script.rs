@@ -1,7 +1,7 @@
 //! The script: what the model is to say.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 
@@ -64,6 +64,10 @@ pub(crate) struct Turn {
     pub(crate) tools: Vec<ToolCall>,
     /// Why the reply stops; `tool_use` with tools and `end_turn` without, unless said.
     pub(crate) stop: Option<Stop>,
+    /// What a refusal is said to be about, such as `cyber`.
+    pub(crate) category: Option<String>,
+    /// Why it is one.
+    pub(crate) explanation: Option<String>,
     pub(crate) fault: Option<Fault>,
     /// Played in this turn's place when their condition holds; the first that does.
     #[serde(default)]
@@ -107,6 +111,13 @@ pub(crate) enum Stop {
     PauseTurn,
     Refusal,
     ModelContextWindowExceeded,
+}
+
+impl Turn {
+    /// The details of a refusal.
+    pub(crate) fn refusal(&self) -> Value {
+        json!({ "type": "refusal", "category": self.category, "explanation": self.explanation })
+    }
 }
 
 impl Stop {

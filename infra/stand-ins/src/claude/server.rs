@@ -4,18 +4,22 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::bill::Charge;
 use super::cache::Cache;
+use super::connection::{Connections, Cut};
+use super::diagnostics::Known;
 use super::fault::Struck;
 use super::gate::{Gate, Hold};
+use super::kept;
 use super::recorded::{Record, Recorded};
 use super::route;
 use super::script::Script;
@@ -32,6 +36,8 @@ pub struct Settings {
     pub keep_requests: usize,
     /// The time since some moment, by which the prompt cache ages.
     pub clock: Arc<dyn Fn() -> Duration + Send + Sync>,
+    /// Where the bodies that our own client sent and the server accepted are kept, each once; the directory has to be there.
+    pub keep_bodies: Option<PathBuf>,
 }
 
 impl Default for Settings {
@@ -43,6 +49,7 @@ impl Default for Settings {
             pace: Duration::ZERO,
             keep_requests: 256,
             clock: Arc::new(move || start.elapsed()),
+            keep_bodies: kept::directory(),
         }
     }
 }
@@ -76,6 +83,8 @@ pub(crate) struct Changing {
     pub(crate) record: Record,
     pub(crate) holds: VecDeque<Hold>,
     pub(crate) answered: u64,
+    pub(crate) known: Known,
+    pub(crate) bill: Vec<Charge>,
 }
 
 impl State {
@@ -102,22 +111,19 @@ impl Server {
             record: Record::new(settings.keep_requests),
             holds: VecDeque::new(),
             answered: 0,
+            known: Known::default(),
+            bill: Vec::new(),
         };
         let changing = Mutex::new(changing);
         let state = Arc::new(State { script, settings, shutdown: is_shut_down.clone(), changing });
         let router = route::router(Arc::clone(&state));
-        // Pieces go out as they are made; waiting for the client's acknowledgement costs 40 ms a reply.
-        let listener = listener.tap_io(|connection| {
-            if let Err(error) = connection.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY was not set");
-            }
-        });
+        let service = router.into_make_service_with_connect_info::<Cut>();
         let task = tokio::spawn(async move {
             let until = async move {
                 // A dropped sender is a shutdown too.
                 let _ = is_shut_down.wait_for(|down| *down).await;
             };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+            if let Err(error) = axum::serve(Connections(listener), service).with_graceful_shutdown(until).await {
                 tracing::warn!(%error, "the Claude stand-in ended");
             }
         });
@@ -142,6 +148,11 @@ impl Server {
     /// The latest requests, oldest first, refused ones included.
     pub fn requests(&self) -> Vec<Recorded> {
         self.state.changing().record.all()
+    }
+
+    /// What the service would bill, a charge for each reply that was begun. A caller that goes away pays for the whole reply.
+    pub fn bill(&self) -> Vec<Charge> {
+        self.state.changing().bill.clone()
     }
 
     /// Holds the next reply after so many pieces of its stream. Several gates hold the next several replies.

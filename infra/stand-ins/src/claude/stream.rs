@@ -89,14 +89,24 @@ impl Reply {
     }
 }
 
+/// How many events are sent of a reply that is not sent to its end.
+pub(crate) fn sent(events: usize, fault: &Fault) -> Option<usize> {
+    match fault.kind {
+        Kind::ErrorEvent | Kind::Cut | Kind::Stall => {
+            Some(fault.after_pieces.unwrap_or(events / 2).min(events.saturating_sub(1)))
+        }
+        Kind::Status | Kind::SlowFirstByte | Kind::SplitUtf8 | Kind::UnknownEvent | Kind::HangUp => None,
+    }
+}
+
 fn spoil(mut events: Vec<String>, fault: Option<&Fault>, request_id: &str) -> (Vec<Bytes>, End) {
     let whole = |events: Vec<String>| events.into_iter().map(Bytes::from).collect();
     let Some(fault) = fault else {
         return (whole(events), End::Whole);
     };
-    let middle = fault.after_pieces.unwrap_or(events.len() / 2).min(events.len() - 1);
+    let middle = sent(events.len(), fault).unwrap_or(events.len());
     match fault.kind {
-        Kind::Status | Kind::SlowFirstByte => (whole(events), End::Whole),
+        Kind::Status | Kind::SlowFirstByte | Kind::HangUp => (whole(events), End::Whole),
         Kind::ErrorEvent => {
             let message = fault.message.as_deref().unwrap_or("Overloaded");
             events.truncate(middle);

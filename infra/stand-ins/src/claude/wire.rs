@@ -54,6 +54,19 @@ fn opening(block: &Block) -> (Value, &'static str, &'static str) {
     }
 }
 
+/// The tokens of what the model wrote in these events, at four bytes each.
+pub(crate) fn tokens_of(events: &[String]) -> u64 {
+    let written = |event: &String| {
+        let data = event.lines().find_map(|line| line.strip_prefix("data: "));
+        let data: Value = data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
+        let parts = ["text", "thinking", "partial_json", "content"]
+            .map(|name| data["delta"][name].as_str().map_or(0, str::len));
+        parts.into_iter().sum::<usize>() as u64
+    };
+    // The first event alone, the message's beginning, counts for a token.
+    events.iter().map(written).sum::<u64>().div_ceil(4).max(u64::from(!events.is_empty()))
+}
+
 /// One event. Like the real ones some lines end in spaces.
 pub(crate) fn event(data: &Value) -> String {
     let name = data["type"].as_str().unwrap_or("message");

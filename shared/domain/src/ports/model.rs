@@ -25,6 +25,64 @@ pub struct ModelRequest {
     pub output_schema: Option<RawJson>,
     /// How long the call may take; then it is given up.
     pub deadline: Duration,
+    /// What may be said beside that.
+    pub options: CallOptions,
+}
+
+/// What may be said of a request beside what it asks. None of it is part of the conversation, so it may differ from call to
+/// call; the default suits a turn in the middle of the work.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CallOptions {
+    /// What the reply is to be.
+    pub purpose: Purpose,
+    /// How much the model is to think; as configured, or its own default, when it is not said.
+    pub effort: Option<Effort>,
+    /// How long the service is to keep the conversation in its prompt cache.
+    pub cache: CacheLifetime,
+    /// The id of this conversation's last reply ([`ReplyDetails::message_id`]): the service then says why its prompt cache did
+    /// not hold what was sent before ([`ReplyDetails::cache_miss`]).
+    pub previous_message: Option<String>,
+}
+
+/// What a reply is to be.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// The next turn.
+    #[default]
+    Turn,
+    /// A summary of the conversation, signed by the service: one block of type `compaction`. A message of the assistant with
+    /// that block stands first in the next request, in place of everything that was summarized. What is to be said to the model
+    /// next follows it.
+    Summary {
+        /// What the summary has to keep; the service's own words when it is not said.
+        instructions: Option<String>,
+    },
+}
+
+/// How much a model is to think.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// As little as it can.
+    Low,
+    /// Some.
+    Medium,
+    /// A good deal.
+    High,
+    /// Very much.
+    XHigh,
+    /// Without regard for time and price.
+    Max,
+}
+
+/// How long the service keeps a conversation in its prompt cache after it was last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheLifetime {
+    /// Five minutes: the next call follows at once.
+    #[default]
+    FiveMinutes,
+    /// An hour, at a higher price: a person is asked first.
+    Hour,
 }
 
 /// One reply, assembled once from the stream.
@@ -40,10 +98,23 @@ pub struct ModelReply {
     pub usage: Usage,
     /// What the reply cost.
     pub cost: MicroDollars,
+    /// What else the service says; boxed, because replies are handed around and this is seldom read.
+    pub details: Box<ReplyDetails>,
     /// The service's id of the request, for questions to its operator.
     pub request_id: Option<String>,
     /// From sending the request to the first piece of content.
     pub first_content_after: Option<Duration>,
+}
+
+/// What the service says of a reply beside its content.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReplyDetails {
+    /// More about the end, when the model declined.
+    pub stop: Option<StopDetails>,
+    /// The service's id of the message, for [`CallOptions::previous_message`].
+    pub message_id: Option<String>,
+    /// Why the prompt cache did not hold what was sent before, when the service says so.
+    pub cache_miss: Option<CacheMiss>,
 }
 
 /// A block of a reply, as far as we read it. Blocks of other types stay in [`ModelReply::raw`].
@@ -72,6 +143,47 @@ pub enum ContentBlock {
     /// Some other block.
     #[serde(other)]
     Other,
+}
+
+/// Why a model declined, in the service's words. Either may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopDetails {
+    /// The field that the request was taken to be of, such as `cyber`.
+    pub category: Option<String>,
+    /// A sentence.
+    pub explanation: Option<String>,
+}
+
+/// Why the prompt cache did not hold what was sent before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CacheMiss {
+    /// Another model was asked.
+    ModelChanged,
+    /// The system prompt is another.
+    SystemChanged,
+    /// The tools are others.
+    ToolsChanged,
+    /// An earlier message is another.
+    MessagesChanged,
+    /// The service does not know the earlier reply (any more).
+    PreviousMessageNotFound,
+    /// The service cannot tell.
+    Unavailable,
+    /// A reason we do not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl CacheMiss {
+    /// Whether what is sent is not what was sent before with something added: our defect, where it was not meant.
+    pub fn is_an_edit(&self) -> bool {
+        match self {
+            Self::ModelChanged | Self::SystemChanged | Self::ToolsChanged | Self::MessagesChanged => true,
+            Self::PreviousMessageNotFound | Self::Unavailable | Self::Other(_) => false,
+        }
+    }
 }
 
 /// Why a reply ended.
@@ -184,6 +296,13 @@ pub trait Model: Send + Sync {
 
     /// The window and the longest reply of a model, in tokens.
     fn limits(&self, model: &str) -> ModelLimits;
+
+    /// The length of what would be sent, in tokens, as the service counts it. Costs nothing.
+    async fn count_tokens(&self, request: &ModelRequest) -> Result<u64, ModelError>;
+
+    /// Asks the service which models it has and what they can take, so that [`Model::limits`] knows better than the list that
+    /// was built in. Does nothing when it was asked lately, and leaves all as it is when it has no answer.
+    async fn learn_limits(&self) {}
 }
 
 /// What a model can take.
