@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{CacheLifetime, Effort, ModelRequest, Purpose, RawJson, Terminal};
+use domain::{CacheLifetime, Effort, ModelRequest, RawJson, Terminal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -32,8 +32,6 @@ struct Body<'a> {
     output_config: OutputConfig<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     diagnostics: Option<Diagnostics<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    compaction: Option<Compaction<'a>>,
 }
 
 #[derive(Serialize)]
@@ -69,13 +67,6 @@ struct Diagnostics<'a> {
     previous_message_id: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Compaction<'a> {
-    r#type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    instructions: Option<&'a str>,
-}
-
 /// What a body is sent for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum For {
@@ -93,17 +84,9 @@ pub(crate) fn write(
 ) -> Result<Vec<u8>, Terminal> {
     let tools: Vec<&RawValue> =
         request.tools.read().map_err(|error| refusal::ours(&format!("the tools are not an array: {error}")))?;
-    // A summary has a form of its own, and the service refuses another.
-    let has_form = request.options.purpose == Purpose::Turn && catalogue.has_structured_output(&request.model);
-    let schema = request.output_schema.as_ref().filter(|_| has_form);
+    let schema = request.output_schema.as_ref().filter(|_| catalogue.has_structured_output(&request.model));
     let effort = request.options.effort.or(usual_effort).filter(|_| catalogue.has_effort(&request.model));
     let is_reply = sent_for == For::Reply;
-    let compaction = match &request.options.purpose {
-        Purpose::Summary { instructions } if is_reply => {
-            Some(Compaction { r#type: "summarize", instructions: instructions.as_deref() })
-        }
-        Purpose::Summary { .. } | Purpose::Turn => None,
-    };
     let body = Body {
         model: &request.model,
         max_tokens: is_reply.then_some(request.max_tokens),
@@ -120,7 +103,6 @@ pub(crate) fn write(
         output_config: OutputConfig { effort, format: schema.map(|schema| Format { r#type: "json_schema", schema }) },
         diagnostics: is_reply
             .then_some(Diagnostics { previous_message_id: request.options.previous_message.as_deref() }),
-        compaction,
     };
     serde_json::to_vec(&body).map_err(|error| refusal::ours(&format!("the request cannot be written: {error}")))
 }
@@ -185,13 +167,10 @@ mod tests {
 
     #[test]
     fn a_count_asks_for_no_reply() {
-        let summary = Purpose::Summary { instructions: Some("Keep names.".to_owned()) };
-        let options = CallOptions { purpose: summary, ..CallOptions::default() };
-        let count = body(options.clone(), For::Count);
-        for absent in ["max_tokens", "stream", "diagnostics", "compaction"] {
+        let count = body(CallOptions::default(), For::Count);
+        for absent in ["max_tokens", "stream", "diagnostics"] {
             assert!(count.get(absent).is_none(), "{absent}");
+            assert!(body(CallOptions::default(), For::Reply).get(absent).is_some(), "{absent}");
         }
-        let compaction = &body(options, For::Reply)["compaction"];
-        assert_eq!(*compaction, serde_json::json!({ "type": "summarize", "instructions": "Keep names." }));
     }
 }

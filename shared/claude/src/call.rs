@@ -38,7 +38,6 @@ pub(crate) struct Progress {
 pub(crate) struct Call<'a> {
     pub(crate) client: &'a Client,
     pub(crate) body: bytes::Bytes,
-    pub(crate) betas: &'a [&'static str],
     pub(crate) deadline: Instant,
     pub(crate) live: &'a (dyn for<'b> Fn(ReplyPiece<'b>) + Send + Sync),
 }
@@ -73,12 +72,11 @@ impl Call<'_> {
     }
 
     async fn attempt(&self, progress: &mut Progress) -> Result<Response, Setback> {
-        let response =
-            match timeout(self.client.idle_timeout, self.client.post(self.body.clone(), self.betas).send()).await {
-                Ok(Ok(response)) => response,
-                Ok(Err(error)) => return Err(Setback::unsent(&error)),
-                Err(_) => return Err(Setback::silent()),
-            };
+        let response = match timeout(self.client.idle_timeout, self.client.post(self.body.clone()).send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(Setback::unsent(&error)),
+            Err(_) => return Err(Setback::silent()),
+        };
         progress.request_id = header(response.headers(), "request-id").map(|id| self.client.scrubber.clean(id));
         let headers = response.headers();
         tracing::debug!(

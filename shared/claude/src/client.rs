@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::ports::Clock;
 use domain::{
-    CacheMiss, Effort, MicroDollars, Model, ModelError, ModelLimits, ModelReply, ModelRequest, Purpose, ReplyPiece,
-    Terminal,
+    CacheMiss, Effort, MicroDollars, Model, ModelError, ModelLimits, ModelReply, ModelRequest, ReplyPiece, Terminal,
 };
 use http::{HeaderMap, HeaderValue};
 use reqwest::{RequestBuilder, Url};
@@ -24,9 +23,6 @@ use crate::models::Learned;
 use crate::prices::{Day, Tokens};
 use crate::reply;
 use crate::scrubber::Scrubber;
-
-/// The feature that writes summaries.
-const COMPACTION: &str = "compact-2026-09-04";
 
 /// A client of the Messages API.
 pub struct Client {
@@ -89,12 +85,9 @@ impl Client {
     }
 
     /// A request for a reply.
-    pub(crate) fn post(&self, body: Bytes, betas: &[&'static str]) -> RequestBuilder {
+    pub(crate) fn post(&self, body: Bytes) -> RequestBuilder {
         let mut headers = self.headers.clone();
         headers.entry("accept").or_insert(HeaderValue::from_static("text/event-stream"));
-        for beta in betas {
-            headers.append("anthropic-beta", HeaderValue::from_static(beta));
-        }
         self.send(self.http.post(self.messages.clone()), headers, body)
     }
 
@@ -157,15 +150,9 @@ impl Model for Client {
         live: &(dyn for<'a> Fn(ReplyPiece<'a>) + Send + Sync),
     ) -> Result<ModelReply, ModelError> {
         let body = self.body(request)?.into();
-        let betas: &[&str] = match &request.options.purpose {
-            Purpose::Turn => &[],
-            Purpose::Summary { .. } => &[COMPACTION],
-        };
-        // A summary that was made before is part of what is sent from then on.
-        let betas = if holds_summary(request) { &[COMPACTION] } else { betas };
         let deadline = Instant::now() + request.deadline;
         let mut progress = Progress::default();
-        let call = Call { client: self, body, betas, deadline, live };
+        let call = Call { client: self, body, deadline, live };
         let outcome = timeout_at(deadline, call.run(&mut progress)).await.unwrap_or_else(|_| {
             let seconds = request.deadline.as_secs_f64();
             Err(Failure::Interrupted(format!("the reply was not finished within {seconds} s")))
@@ -192,11 +179,7 @@ impl Model for Client {
 
     async fn count_tokens(&self, request: &ModelRequest) -> Result<u64, ModelError> {
         let body = body::write(request, &self.catalogue, self.effort, For::Count)?;
-        let mut headers = self.headers.clone();
-        if holds_summary(request) {
-            headers.append("anthropic-beta", HeaderValue::from_static(COMPACTION));
-        }
-        let request = self.send(self.http.post(self.count.clone()), headers, body.into());
+        let request = self.send(self.http.post(self.count.clone()), self.headers.clone(), body.into());
         lookup::count(self, request).await
     }
 
@@ -223,11 +206,6 @@ fn report(miss: &CacheMiss, request_id: Option<&str>) {
     } else {
         tracing::debug!(?miss, request_id, "the prompt cache did not hold the conversation");
     }
-}
-
-/// Whether the conversation begins with a summary in place of what was said before.
-fn holds_summary(request: &ModelRequest) -> bool {
-    request.messages.first().is_some_and(|first| first.as_str().contains(r#""compaction""#))
 }
 
 /// A proxy is no way to the machine itself.

@@ -32,25 +32,6 @@ impl Tokens {
             cache_write_1h,
             output: number("output_tokens"),
         }
-        .with(Self::of_summaries(usage))
-    }
-
-    /// What summaries took: it is billed, and stands under `iterations` only.
-    fn of_summaries(usage: &Object) -> Self {
-        let iterations = usage.get("iterations").and_then(|raw| serde_json::from_str::<Vec<Object>>(raw.get()).ok());
-        let summaries = iterations.unwrap_or_default().into_iter();
-        let summaries = summaries.filter(|iteration| iteration.text("type").as_deref() == Some("compaction"));
-        summaries.map(|summary| Self::read(&summary)).fold(Self::default(), Self::with)
-    }
-
-    fn with(self, other: Self) -> Self {
-        Self {
-            input: self.input.saturating_add(other.input),
-            cache_read: self.cache_read.saturating_add(other.cache_read),
-            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
-            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
-            output: self.output.saturating_add(other.output),
-        }
     }
 
     fn prompt(&self) -> u64 {
@@ -204,19 +185,4 @@ fn sum<const N: usize>(parts: [(u64, f64); N]) -> MicroDollars {
     let scaled: u128 =
         parts.iter().map(|(tokens, price)| u128::from(*tokens) * u128::from((price * SCALE).round() as u64)).sum();
     MicroDollars(u64::try_from(scaled.div_ceil(SCALE as u128)).unwrap_or(u64::MAX))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_summary_is_billed_beside_the_reply() {
-        let usage = r#"{"input_tokens":1,"output_tokens":2,"iterations":[
-            {"type":"compaction","input_tokens":30,"cache_read_input_tokens":500,"cache_creation_input_tokens":7,
-             "cache_creation":{"ephemeral_1h_input_tokens":7},"output_tokens":40},
-            {"type":"message","input_tokens":1,"output_tokens":2}]}"#;
-        let tokens = Tokens::read(&serde_json::from_str(usage).unwrap());
-        assert_eq!(tokens, Tokens { input: 31, cache_read: 500, cache_write_5m: 0, cache_write_1h: 7, output: 42 });
-    }
 }

@@ -28,7 +28,7 @@ pub use payload::*;
 pub use plan::*;
 pub use ports::{
     CacheLifetime, CacheMiss, CallOptions, ContentBlock, Effort, KeyBinding, Model, ModelError, ModelLimits,
-    ModelReply, ModelRequest, Purpose, ReplyDetails, ReplyPiece, StopDetails, StopReason, Usage,
+    ModelReply, ModelRequest, ReplyDetails, ReplyPiece, StopDetails, StopReason, Usage,
 };
 pub use request::*;
 pub use session::*;

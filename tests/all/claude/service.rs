@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claude::{Credential, Proxies};
-use domain::{CacheLifetime, CacheMiss, CallOptions, Model, ModelError, ModelLimits, Purpose, StopReason};
+use domain::{CacheLifetime, CacheMiss, CallOptions, Model, ModelError, ModelLimits, StopReason};
 use serde_json::{Value, json};
 use stand_ins::claude::{Charge, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -297,5 +297,4 @@ async fn every_reply_costs_what_the_service_bills() {
         question.messages.extend([sent_back(&reply), RawJson::of(&user("on")).unwrap()]);
     }
     assert_eq!(costs, server.bill().iter().map(sonnet).collect::<Vec<_>>());
-    assert_eq!(question.options.purpose, Purpose::Turn);
 }

@@ -33,8 +33,6 @@ pub struct ModelRequest {
 /// call; the default suits a turn in the middle of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallOptions {
-    /// What the reply is to be.
-    pub purpose: Purpose,
     /// How much the model is to think; as configured, or its own default, when it is not said.
     pub effort: Option<Effort>,
     /// How long the service is to keep the conversation in its prompt cache.
@@ -42,21 +40,6 @@ pub struct CallOptions {
     /// The id of this conversation's last reply ([`ReplyDetails::message_id`]): the service then says why its prompt cache did
     /// not hold what was sent before ([`ReplyDetails::cache_miss`]).
     pub previous_message: Option<String>,
-}
-
-/// What a reply is to be.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Purpose {
-    /// The next turn.
-    #[default]
-    Turn,
-    /// A summary of the conversation, signed by the service: one block of type `compaction`. A message of the assistant with
-    /// that block stands first in the next request, in place of everything that was summarized. What is to be said to the model
-    /// next follows it.
-    Summary {
-        /// What the summary has to keep; the service's own words when it is not said.
-        instructions: Option<String>,
-    },
 }
 
 /// How much a model is to think.
