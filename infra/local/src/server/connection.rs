@@ -117,3 +117,47 @@ async fn converse(
         tracing::debug!(%error, "a connection broke off");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::Body;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+
+    /// A connection to a service that never stops talking, with room for a kilobyte that nobody has read.
+    fn connect() -> (DuplexStream, tokio::task::JoinHandle<()>, watch::Sender<bool>) {
+        let endless = || async {
+            let piece = Ok::<_, Infallible>(bytes::Bytes::from_static(&[b'x'; 1024]));
+            Body::from_stream(futures_util::stream::repeat(piece))
+        };
+        let router = Router::new().route("/", get(endless));
+        let (near, far) = tokio::io::duplex(1024);
+        let (stop, stopped) = watch::channel(false);
+        (near, tokio::spawn(converse(far, router, stopped)), stop)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_reads_nothing_is_cut_off_and_a_slow_one_is_not() {
+        let (mut near, conversation, _stop) = connect();
+        near.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let begun = Instant::now();
+        for _ in 0..5 {
+            tokio::time::sleep(SLOWEST / 2).await;
+            assert_eq!(near.read(&mut [0; 1024]).await.unwrap(), 1024);
+        }
+        assert!(begun.elapsed() > SLOWEST && !conversation.is_finished(), "it took something all the time");
+        timeout(SLOWEST * 2, conversation).await.expect("it is cut off").unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_comes_to_its_end_is_not_waited_for() {
+        let (mut near, conversation, _stop) = connect();
+        near.write_all(b"GET / HTTP/1.1\r\nHo").await.unwrap();
+        timeout(HEAD * 2, conversation).await.expect("it is given up").unwrap();
+    }
+}
