@@ -60,7 +60,7 @@ def watch(port: int, path: str, viewers: int) -> list[float]:
         connection = socket.create_connection(("127.0.0.1", port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         connection.setblocking(False)
-        selector.register(connection, selectors.EVENT_READ)
+        selector.register(connection, selectors.EVENT_READ, bytearray())
     everybody = time.time() + 0.5
     came: list[tuple[float, bytes]] = []
     while selector.get_map():
@@ -70,7 +70,11 @@ def watch(port: int, path: str, viewers: int) -> list[float]:
             if not piece:
                 selector.unregister(key.fileobj)
                 key.fileobj.close()
-            came.extend((now, at) for at in AT.findall(piece))
+            # A frame may come in two pieces.
+            key.data.extend(piece)
+            whole, _, rest = bytes(key.data).rpartition(b"\n")
+            key.data[:] = rest
+            came.extend((now, at) for at in AT.findall(whole))
     times = {at: moment(at) for at in {at for _, at in came}}
     return [now - times[at] for now, at in came if times[at] > everybody]
 

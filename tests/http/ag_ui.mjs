@@ -6,6 +6,8 @@ import { enforceEvents, isRecognizedEvent, runHttpRequest, transformHttpEventStr
 import { EventSchemas } from '@ag-ui/core/schemas';
 
 let failed = false;
+let accepted = 0;
+const all = new Set();
 for (const address of process.argv.slice(2)) {
   const events = [];
   const stream = transformHttpEventStream(runHttpRequest(() => fetch(address))).pipe(enforceEvents(), verifyEvents());
@@ -35,8 +37,9 @@ for (const address of process.argv.slice(2)) {
     failed = true;
     console.error(`ag-ui: ${events.length} of ${sent.length} events came through, the last is ${events.at(-1)?.type}`);
   }
-  console.log(`ag-ui: ${events.length} events of ${kinds.size} types accepted`);
+  accepted += events.length;
+  kinds.forEach((kind) => all.add(kind));
 }
 const version = JSON.parse(readFileSync(new URL('./package.json', import.meta.url))).dependencies['@ag-ui/client'];
-console.log(`ag-ui: judged by @ag-ui/client ${version}`);
+console.log(`ag-ui: ${process.argv.length - 2} streams with ${accepted} events of ${all.size} types, judged by @ag-ui/client ${version}`);
 process.exit(failed ? 1 : 0);

@@ -1,4 +1,4 @@
-"""The view `ag-ui`, whole and gone on in the middle, judged by AG-UI's own client."""
+"""The view `ag-ui`, whole and gone on in many places, judged by AG-UI's own client."""
 
 import os
 import subprocess
@@ -12,13 +12,14 @@ def main() -> None:
     turns = [{"thinking": "First I look.", **bash("cat a.txt")}, todo, bash("echo two >> a.txt; false")]
     with serve(script(*turns)) as served:
         session = served.begin()
-        served.wait(session)
+        last = served.wait(session)["id"]
         address = f"{served.address}/sessions/{session}/events?format=ag-ui"
         modules = TOP / "target/tools/http/node"
         # Modules are looked for from where the script is.
         judge = modules / "ag_ui.mjs"
         judge.write_bytes((TOP / "tests/http/ag_ui.mjs").read_bytes())
-        ran = subprocess.run(["node", judge, address, f"{address}&after=40"], env={**os.environ, "NO_COLOR": "1"})
+        addresses = [address, *(f"{address}&after={after}" for after in range(1, last))]
+        ran = subprocess.run(["node", judge, *addresses], env={**os.environ, "NO_COLOR": "1"})
         sys.exit(ran.returncode)
 
 

@@ -27,11 +27,16 @@ const watch = ([url, most]) => new Promise((resolve) => {
   setTimeout(() => resolve({ seen, opened, stopped: false }), most);
 });
 
-const post = (url) => fetch(url, {
-  method: 'POST',
-  headers: { 'content-type': 'application/json' },
-  body: '{"repoUrl":"/nowhere","prompt":"Do it."}',
-}).then((answer) => `answered ${answer.status}`, () => 'refused');
+// In a stranger's page: a request as a client of ours sends it, one that needs no leave, and a form.
+const post = async (url) => {
+  const body = '{"repoUrl":"/nowhere","prompt":"Do it."}';
+  const asked = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+    .then((answer) => `answered ${answer.status}`, () => 'refused');
+  await fetch(url, { method: 'POST', mode: 'no-cors', headers: { 'content-type': 'text/plain' }, body }).catch(() => {});
+  await fetch(url, { method: 'POST', mode: 'no-cors', body: new URLSearchParams({ repoUrl: '/nowhere' }) }).catch(() => {});
+  navigator.sendBeacon(url, new Blob([body], { type: 'text/plain' }));
+  return asked;
+};
 
 const fail = (words) => { console.error(`browser: ${words}`); process.exitCode = 1; };
 
@@ -51,12 +56,21 @@ try {
     await tab.close();
   }
   const tab = await browser.newPage();
-  await tab.goto(`http://127.0.0.1:${stranger.address().port}/`);
-  const { seen, stopped } = await tab.evaluate(watch, [url, 10_000]);
-  if (seen.length || !stopped) fail(`a stranger's page saw ${seen.length} events`);
-  const answer = await tab.evaluate(post, `${address}/code`);
-  if (answer !== 'refused') fail(`a stranger's page was ${answer}`);
-  console.log('browser: a page of a stranger saw nothing and started nothing');
+  const sessions = async () => JSON.stringify((await (await fetch(`${address}/sessions`)).json()).sessions);
+  const before = await sessions();
+  for (const host of ['127.0.0.1', 'evil.localhost']) {
+    await tab.goto(`http://${host}:${stranger.address().port}/`);
+    const { seen, stopped } = await tab.evaluate(watch, [url, 10_000]);
+    if (seen.length || !stopped) fail(`a stranger's page saw ${seen.length} events`);
+    const answer = await tab.evaluate(post, `${address}/code`);
+    if (answer !== 'refused') fail(`a stranger's page was ${answer}`);
+    // The stranger's name for this machine.
+    const named = address.replace('127.0.0.1', 'evil.localhost');
+    const shown = await tab.goto(`${named}/sessions`).then((response) => response.status(), () => 0);
+    if (shown !== 403) fail(`under a stranger's name the server answered ${shown}`);
+  }
+  if (await sessions() !== before) fail('a stranger started something');
+  console.log('browser: pages of strangers saw nothing and started nothing');
   if (pictures) {
     mkdirSync(pictures, { recursive: true });
     const failures = [];

@@ -50,7 +50,9 @@ class Served:
         (home / "script.json").write_text(json.dumps(played))
         variables = {"PATH": os.environ["PATH"], "HOME": str(home), "BACKSPACE_HOME": str(home / "data"), **(environment or {})}
         command = [program(), "--json", "serve", "--listen", "127.0.0.1:0", "--script", home / "script.json"]
-        self.process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True, cwd=home)
+        self.errors = home / "errors"
+        with self.errors.open("wb") as errors:
+            self.process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=home)
         said = json.loads(self.process.stdout.readline())
         self.address = said["listening"]
         self.port = int(self.address.rsplit(":", 1)[1])
@@ -95,8 +97,15 @@ class Served:
     def stop(self) -> None:
         """Asks the server to end; it has to end well."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(timeout=30)
-        assert code == 0, f"the server ended with {code}"
+        try:
+            code = self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+        said = self.errors.read_text(errors="replace")
+        assert code == 0, f"the server ended with {code}: {said}"
+        assert "panicked" not in said, said
 
 
 def make_repository(path: pathlib.Path, files: dict[str, str]) -> None:
