@@ -32,7 +32,7 @@ def before_call(context, case, **kwargs):
 
 CHECKS = ",".join([
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
-    "unsupported_method", "allow_header_conformance",
+    "unsupported_method", "allow_header_conformance", "negative_data_rejection",
 ])
 
 

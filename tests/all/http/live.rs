@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use domain::commands::{Start, start};
-use domain::ports::{LiveReply, LiveText as _};
+use domain::ports::{LiveReply, LiveText as _, Sessions as _};
 use domain::{Attempt, Conversation, Draft, SessionId, TurnNumber};
 use http_body_util::BodyExt as _;
 use local::{KeepTree, Settings, World, variables};
@@ -39,6 +39,12 @@ async fn watching(home: &Home, heartbeat: Duration) -> Watching {
     let second = open(&router, &session).await;
     assert_eq!(second.status().as_u16(), 429, "one stream is as many as there may be");
     assert!(second.headers().contains_key("retry-after"));
+    let asked = http::Request::post("/code").header("content-type", "application/json").header("content-length", "35");
+    let asked = asked.body(Body::from(r#"{"repoUrl": "/x", "prompt": "Again"}"#)).unwrap();
+    let service = hyper_util::service::TowerToHyperService::new(router.clone());
+    let refused = hyper::service::Service::call(&service, asked).await.unwrap();
+    let sessions = world.store.list(None, None, 10).await.unwrap();
+    assert_eq!((refused.status().as_u16(), sessions.len()), (429, 1), "who is refused a stream has started nothing");
     Watching { world, session, body: response.into_body() }
 }
 

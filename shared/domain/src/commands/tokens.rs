@@ -12,6 +12,9 @@ const LONGEST_LABEL: usize = 200;
 /// The longest time that a token may count, in days.
 const MOST_DAYS: u32 = 3650;
 
+/// The most sessions at a time that can be said.
+const MOST_SESSIONS: u32 = 1000;
+
 /// The most repositories that a principal's list may name.
 const MOST_REPOSITORIES: usize = 1000;
 
@@ -44,8 +47,8 @@ pub async fn create_token(desk: &Desk, new: NewToken) -> Result<(AccessToken, To
     if new.days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
         return invalid(format!("a token counts for 1 to {MOST_DAYS} days, or for ever"));
     }
-    if new.max_concurrent_sessions == Some(0) {
-        return invalid("a principal has to be allowed at least one session at a time".to_owned());
+    if new.max_concurrent_sessions.is_some_and(|most| !(1..=MOST_SESSIONS).contains(&most)) {
+        return invalid(format!("a principal has 1 to {MOST_SESSIONS} sessions at a time, or any number"));
     }
     if new.repositories.as_ref().is_some_and(|patterns| patterns.len() > MOST_REPOSITORIES) {
         return invalid(format!("at most {MOST_REPOSITORIES} repositories can be named"));

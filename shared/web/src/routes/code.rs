@@ -112,15 +112,21 @@ pub(super) async fn code(
     let key = idempotency_key(&headers)?;
     let request = draft(body, api.admission.max_cost).check(&api.admission.model)?;
     let setup = api.admission.setup.clone().map_err(|reason| ApiError::new(Code::Unavailable, reason))?;
+    let streams = !prefers_json(&headers) && !wants_no_wait(&headers);
+    // Where there is no place for the stream nothing is started either: who is refused may ask again.
+    let slot = if streams { Some(stream::place(&api, &caller)?) } else { None };
     let owner = caller.principal.clone();
     let started = start(&api.desk, Start { owner, request, setup, key }).await?;
     let session = started.session.id;
-    let mut response = if prefers_json(&headers) || wants_no_wait(&headers) {
-        let journal = Journal::open(Arc::clone(&api.desk.log), Arc::clone(&api.desk.clock), &session).await?;
-        (StatusCode::ACCEPTED, Json(SessionView::of(journal.state()))).into_response()
-    } else {
-        let deltas = if query.deltas { Deltas::Shown } else { Deltas::Left };
-        stream::open(&api, &caller, &session, Wanted { after: Seq(0), format: query.format, deltas })?
+    let mut response = match slot {
+        Some(slot) => {
+            let deltas = if query.deltas { Deltas::Shown } else { Deltas::Left };
+            stream::open(&api, slot, &session, Wanted { after: Seq(0), format: query.format, deltas })
+        }
+        None => {
+            let journal = Journal::open(Arc::clone(&api.desk.log), Arc::clone(&api.desk.clock), &session).await?;
+            (StatusCode::ACCEPTED, Json(SessionView::of(journal.state()))).into_response()
+        }
     };
     let headers = response.headers_mut();
     if let Ok(location) = HeaderValue::from_str(&format!("/sessions/{session}")) {

@@ -97,7 +97,8 @@ pub(super) async fn events(
         }
     }
     let deltas = if query.deltas.unwrap_or(true) { Deltas::Shown } else { Deltas::Left };
-    stream::open(&api, &caller, &session, Wanted { after, format: query.format, deltas })
+    let slot = stream::place(&api, &caller)?;
+    Ok(stream::open(&api, slot, &session, Wanted { after, format: query.format, deltas }))
 }
 
 /// After which event a client wants to go on. A browser that reconnects repeats the address and adds where it was.

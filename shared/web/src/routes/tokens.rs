@@ -37,7 +37,7 @@ pub(crate) struct TokenRequest {
     #[schema(example = json!(["https://github.com/owner/*"]))]
     repositories: Option<Vec<String>>,
     /// The most sessions at work at a time; further ones are queued.
-    #[schema(minimum = 1, example = 2)]
+    #[schema(minimum = 1, maximum = 1000, example = 2)]
     max_concurrent_sessions: Option<u32>,
     /// The most dollars that may be spent in a day (UTC).
     #[schema(minimum = 0, maximum = 1000000, example = 20.0)]

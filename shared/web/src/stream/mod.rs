@@ -20,7 +20,7 @@ use http::{HeaderValue, header};
 use tokio::sync::watch;
 
 pub(crate) use feed::Feeds;
-pub(crate) use slots::StreamSlots;
+pub(crate) use slots::{StreamSlot, StreamSlots};
 pub(crate) use view::Format;
 
 use crate::Api;
@@ -58,9 +58,13 @@ pub(crate) enum Deltas {
     Left,
 }
 
-/// Opens a stream of a session.
-pub(crate) fn open(api: &Api, caller: &Caller, session: &SessionId, wanted: Wanted) -> Result<Response, ApiError> {
-    let slot = api.slots.take(&caller.principal, api.limits.streams)?;
+/// Takes a place among the caller's streams: before anything is done for which a stream is the answer.
+pub(crate) fn place(api: &Api, caller: &Caller) -> Result<StreamSlot, ApiError> {
+    api.slots.take(&caller.principal, api.limits.streams)
+}
+
+/// Opens a stream of a session, in a place that was taken.
+pub(crate) fn open(api: &Api, slot: StreamSlot, session: &SessionId, wanted: Wanted) -> Response {
     let viewer = Viewer::new(api, session, View::new(wanted.format, session), wanted, slot);
     let mut response = Response::new(Body::from_stream(viewer.into_stream()));
     let headers = response.headers_mut();
@@ -68,5 +72,5 @@ pub(crate) fn open(api: &Api, caller: &Caller, session: &SessionId, wanted: Want
     // Proxies must neither keep nor hold back nor compress it.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
