@@ -63,6 +63,7 @@ fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
         "publish.started",
         "branch.published",
         "pr.opened",
+        "run.finished",
     ];
     for kind in kinds {
         let home = Home::new();
@@ -75,6 +76,8 @@ fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
         let events = home.run(&["--json", "sessions", "events", &session]);
         assert_eq!(events.of_kind("run.finished").len(), 1, "killed at {kind}");
         assert_eq!(events.of_kind("pr.opened").len(), 1, "killed at {kind}");
+        let listed = home.run(&["--json", "sessions", "list"]).values();
+        assert_eq!(listed[0]["status"], "done", "killed at {kind}");
         // A command whose end was not seen is told to the model as cut off and is not run again.
         let cut_off = events.of_kind("tool.result").iter().filter(|result| result["outcome"] == "cut_off").count();
         let lines = published(&home, &session);

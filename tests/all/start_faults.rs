@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::commands::{CommandError, Desk, Start, start};
-use domain::ports::{Accounts, AppendError, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows};
+use domain::ports::{
+    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows,
+};
 use domain::{
     Account, Digest256, Draft, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
     StepOutput, TaskToken, TokenId, TokenRecord, Unavailable,
 };
 use jiff::Timestamp;
-use local::{KeepTree, Settings, Store, World, variables};
+use local::{KeepTree, Settings, Store, WallClock, World, variables};
 
 use crate::support::{Home, program};
 
@@ -156,7 +158,7 @@ impl Workflows for Faulty {
 }
 
 /// Starts a session with the n-th call failing; false when there were fewer calls.
-async fn start_with_a_failure(fails_at: usize, after: bool) -> bool {
+async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> bool {
     let home = Home::new();
     let data = home.beside("data").display().to_string();
     let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
@@ -167,23 +169,29 @@ async fn start_with_a_failure(fails_at: usize, after: bool) -> bool {
         sessions: Arc::clone(&faulty) as _,
         accounts: Arc::clone(&faulty) as _,
         workflows: Arc::clone(&faulty) as _,
+        clock: Arc::new(AnHourAgo),
         ..world.desk()
     };
     let owner: Principal = "local".parse().unwrap();
-    let send = async || {
+    let send = async |key: Option<&str>| {
         let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
         let request = draft.check("claude-sonnet-5-5").unwrap();
-        let key = Some("key-1".parse().unwrap());
+        let key = key.map(|key| key.parse().unwrap());
         start(&desk, Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key }).await
     };
-    let first = send().await;
+    let key = with_key.then_some("key-1");
+    let first = send(key).await;
     let failed = faulty.calls.load(Ordering::SeqCst) >= fails_at;
     let what = format!("call {fails_at} failed, after: {after}");
     assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{what}");
     if !failed {
         return false;
     }
-    let session = send().await.unwrap().session;
+    if !with_key {
+        assert_nothing_is_held_for_nobody(&world, &owner, &what).await;
+        return true;
+    }
+    let session = send(key).await.unwrap().session;
     let listed = world.store.list(Some(&owner), None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{what}");
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
@@ -198,9 +206,43 @@ async fn start_with_a_failure(fails_at: usize, after: bool) -> bool {
 async fn a_request_that_broke_off_anywhere_makes_one_session_when_it_is_sent_again_with_its_key() {
     for after in [false, true] {
         let mut failed = 0;
-        while start_with_a_failure(failed + 1, after).await {
+        while start_with_a_failure(failed + 1, after, true).await {
             failed += 1;
         }
         assert!(failed >= 7, "only {failed} calls were made to fail");
     }
+}
+
+#[tokio::test]
+async fn a_start_that_broke_off_anywhere_holds_no_place_for_a_session_that_nobody_finds() {
+    for after in [false, true] {
+        let mut failed = 0;
+        while start_with_a_failure(failed + 1, after, false).await {
+            failed += 1;
+        }
+        assert!(failed >= 6, "only {failed} calls were made to fail");
+    }
+}
+
+/// Once the ledger was looked after, each place is that of a session with a record, by which it is found and driven.
+async fn assert_nothing_is_held_for_nobody(world: &World, owner: &Principal, what: &str) {
+    world.desk().look_after(owner).await.unwrap();
+    let Some(account) = world.store.account(owner).await.unwrap() else { return };
+    for slot in account.ledger.active() {
+        assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{what}: {slot:?}");
+        let found = world.store.unfinished(WallClock.now()).unwrap();
+        assert_eq!(found, std::slice::from_ref(&slot.session), "{what}");
+    }
+}
+
+/// So long ago that what is not whole by now never will be.
+struct AnHourAgo;
+
+#[async_trait]
+impl Clock for AnHourAgo {
+    fn now(&self) -> Timestamp {
+        WallClock.now() - jiff::SignedDuration::from_hours(1)
+    }
+
+    async fn sleep(&self, _duration: Duration) {}
 }

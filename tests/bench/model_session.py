@@ -93,7 +93,8 @@ def session(place):
                                 stdout=subprocess.PIPE, text=True)
     try:
         url = json.loads(stand_in.stdout.readline())["url"]
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), "BACKSPACE_HOME": str(place / "home"),
+        # Not handed over to a new conversation: a long one is what is measured.
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), "BACKSPACE_HOME": str(place / "home"), "BACKSPACE_CONTEXT_TOKENS": "900000",
                        "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "key"}
         command_line = [RELEASE / "backspace", "--json", "code", repository, "Count.", "--max-turns", str(TURNS + 50), "--max-cost", "50"]
         said, seconds, memory, code = peak(command_line, environment)

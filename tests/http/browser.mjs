@@ -1,11 +1,11 @@
 // Chromium's own EventSource on a session whose streams end early again and again: from the server's own pages, from the console's
-// origin, and from a stranger's. Called with the server's address, a session, and how many events that has; prints a line for each.
+// origin, and from a stranger's. Called with the server's address, a repository and a pull request; prints a line for each.
 
 import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
-const [address, session, total, pull, pictures] = process.argv.slice(2);
+const [address, repository, pull, pictures] = process.argv.slice(2);
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage'];
 
@@ -14,17 +14,23 @@ const blank = (port) => new Promise((resolve) => {
   server.listen(port, '127.0.0.1', () => resolve(server));
 });
 
-// In the page: everything EventSource hands over, until it stops for good.
-const watch = ([url, most]) => new Promise((resolve) => {
+// In the page: everything EventSource hands over, until it stops for good. With the first live text, `cancel` is asked for.
+const watch = ([url, most, cancel]) => new Promise((resolve) => {
   const seen = [];
+  const texts = [];
   let opened = 0;
   const source = new EventSource(url);
   source.onopen = () => { opened += 1; };
   source.onmessage = (event) => { if (event.data.includes('"id":')) seen.push(Number(event.lastEventId)); };
+  source.addEventListener('delta', (event) => {
+    if (texts.push({ ...JSON.parse(event.data), lastEventId: event.lastEventId }) === 1 && cancel) {
+      fetch(cancel, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{}' });
+    }
+  });
   source.onerror = () => {
-    if (source.readyState === EventSource.CLOSED) resolve({ seen, opened, stopped: true });
+    if (source.readyState === EventSource.CLOSED) resolve({ seen, texts, opened, stopped: true });
   };
-  setTimeout(() => resolve({ seen, opened, stopped: false }), most);
+  setTimeout(() => resolve({ seen, texts, opened, stopped: false }), most);
 });
 
 // In a stranger's page: a request as a client of ours sends it, one that needs no leave, and a form.
@@ -38,21 +44,41 @@ const post = async (url) => {
   return asked;
 };
 
+const request = async (path, body) => {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' };
+  const answer = await fetch(address + path, { headers, ...(body && { method: 'POST', body: JSON.stringify(body) }) });
+  return answer.json();
+};
+
+// Begun when its page is there, so that it is watched from its beginning and cut while it works.
+const watched = async (tab, prompt, cancelled) => {
+  const { id } = await request('/code', { repoUrl: repository, prompt });
+  const session = `${address}/sessions/${id}`;
+  const result = await tab.evaluate(watch, [`${session}/events`, 120_000, cancelled && `${session}/cancel`]);
+  const { nextAfter: total, done } = await request(`/sessions/${id}/events?limit=1000`);
+  const whole = result.seen.length === total && result.seen.every((number, place) => number === place + 1);
+  if (!whole || !result.stopped || !done) fail(`${result.seen.length} of ${total} events, stopped: ${result.stopped}, over: ${done}`);
+  return { ...result, url: `${session}/events` };
+};
+
 const fail = (words) => { console.error(`browser: ${words}`); process.exitCode = 1; };
 
 const console5173 = await blank(5173);
 const stranger = await blank(0);
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: flags });
 try {
-  const url = `${address}/sessions/${session}/events`;
-  const expected = Array.from({ length: Number(total) }, (_, n) => n + 1);
+  let url;
   for (const [name, page] of [['its own page', `${address}/health`], ['the console', 'http://localhost:5173/']]) {
     const tab = await browser.newPage();
     await tab.goto(page);
-    const { seen, opened, stopped } = await tab.evaluate(watch, [url, 90_000]);
-    const right = JSON.stringify(seen) === JSON.stringify(expected);
-    if (!right || !stopped) fail(`from ${name}: ${seen.length} of ${total} events, stopped: ${stopped}`);
-    console.log(`browser: EventSource from ${name} saw ${seen.length} events exactly once and in order over ${opened} connections, and stopped`);
+    const result = await watched(tab, 'Do it.');
+    url = result.url;
+    if (result.opened < 3) fail(`from ${name}: ${result.opened} connections only, so hardly anything was cut`);
+    console.log(`browser: EventSource from ${name} saw ${result.seen.length} events exactly once and in order over ${result.opened} connections, and stopped`);
+    const { texts } = await watched(tab, `Stall for ${name}.`, 'cancelled');
+    const right = ({ offset, text, turn, lastEventId }) => offset === 0 && turn === 1 && lastEventId !== '' && /^(Word )+/.test(text);
+    if (!texts.length || !texts.every(right)) fail(`from ${name}: live text is ${JSON.stringify(texts).slice(0, 300)}`);
+    console.log(`browser: EventSource from ${name} saw a reply while it was written, ${texts.length} times`);
     await tab.close();
   }
   const tab = await browser.newPage();
@@ -73,6 +99,8 @@ try {
   console.log('browser: pages of strangers saw nothing and started nothing');
   if (pictures) {
     mkdirSync(pictures, { recursive: true });
+    // A tab of its own: what a refused page still asks for is no complaint of these.
+    const tab = await browser.newPage();
     const failures = [];
     tab.on('console', (message) => { if (message.type() === 'error') failures.push(message.text()); });
     tab.on('requestfailed', (request) => failures.push(request.url()));

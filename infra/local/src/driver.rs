@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::Reconciled;
-use domain::ports::{Clock as _, EventLog as _, LiveText as _, Sandboxes as _, Sessions as _};
+use domain::ports::{
+    Clock as _, EventLog as _, ExecutionState, LiveText as _, Sandboxes as _, Sessions as _, Workflows as _,
+};
 use domain::{ExecutionName, Journal, SandboxId, Seq, SessionId, Status};
 
 use crate::clock::WallClock;
@@ -57,10 +59,20 @@ pub async fn drive(
     loop {
         let journal = open(world, session).await?;
         let run = journal.state().run().context("the session has no run")?;
-        if run.status.is_terminal() {
-            return Ok(Stopped::Ended(run.status));
-        }
         let execution = ExecutionName { session: session.clone(), run: run.number };
+        if run.status.is_terminal() {
+            // A crash may have come between the last event and what follows it.
+            if world.engine.state(&execution).await? == ExecutionState::Running {
+                world.engine.drive(Arc::clone(interpreter), &execution).await.context("the workflow cannot end")?;
+            }
+            let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
+            domain::commands::reconcile(&desk, sandboxes, traces, session).await?;
+            let status = run.status;
+            if open(world, session).await?.state().run().is_some_and(|latest| latest.number > execution.run) {
+                continue;
+            }
+            return Ok(Stopped::Ended(status));
+        }
         let running = async {
             has_place(world, session).await?;
             let ended = world.engine.drive(Arc::clone(interpreter), &execution).await;
@@ -99,14 +111,15 @@ pub async fn drive(
 /// Returns when the session's run has its place among those of its owner, or is to be cancelled.
 async fn has_place(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let desk = world.desk();
+    let mut journal = open(world, session).await?;
     for look in 0_u32.. {
-        let journal = open(world, session).await?;
+        journal.refresh().await?;
         let state = journal.state();
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else { anyhow::bail!("the session has no run") };
         let execution = ExecutionName { session: session.clone(), run: run.number };
         // What is to be cancelled needs no place to do so; what works already has it.
         let begun = run.cancel.is_some() || run.last_step_started > Seq(0);
-        if begun || desk.has_place(&fixed.owner, &execution, run.budget.limits().max_cost).await? {
+        if begun || desk.has_place(fixed, &execution, run.budget.limits().max_cost).await? {
             break;
         }
         if look % LOOKS_AFTER == 0 {

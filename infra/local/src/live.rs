@@ -36,15 +36,22 @@ impl LiveText for LiveChannel {
         seen: Option<&LiveReply>,
         at_most: Duration,
     ) -> Result<Option<LiveReply>, Unavailable> {
-        let mut shown = self.follow(session);
-        let other = shown.wait_for(|reply| reply.as_ref() != seen);
-        // Time is up, or nothing is shown any more: then there is what there is.
-        let found = tokio::time::timeout(at_most, other).await;
-        Ok(match found {
-            Ok(Ok(reply)) => reply.clone(),
-            Ok(Err(_)) => None,
-            Err(_) => seen.cloned(),
-        })
+        let found = {
+            let mut shown = self.follow(session);
+            let other = shown.wait_for(|reply| reply.as_ref() != seen);
+            // Time is up, or nothing is shown any more: then there is what there is.
+            match tokio::time::timeout(at_most, other).await {
+                Ok(Ok(reply)) => reply.clone(),
+                Ok(Err(_)) => None,
+                Err(_) => seen.cloned(),
+            }
+        };
+        // Nothing is kept for sessions of which nothing is shown and that nobody watches.
+        let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        if replies.get(session).is_some_and(|sender| sender.receiver_count() == 0 && sender.borrow().is_none()) {
+            replies.remove(session);
+        }
+        Ok(found)
     }
 
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {

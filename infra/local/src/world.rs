@@ -119,6 +119,11 @@ impl World {
         }
     }
 
+    /// A text without secrets.
+    pub(crate) fn mask(&self, text: &str) -> String {
+        self.masker.mask(text).into_owned()
+    }
+
     /// What new sessions will have in common in their calls to the model.
     pub fn setup(&self) -> anyhow::Result<Setup> {
         let setup = agent::setup(&self.tool_limits(), self.settings.max_tokens)?;

@@ -80,17 +80,21 @@ pub(crate) fn renewed(state: &SessionState, events: &[Event], covered: Seq, note
 fn said_since(text: &mut String, events: &[Event], covered: Seq) {
     let mut left = LONGEST_SAID;
     let mut said = Vec::new();
-    for event in events.iter().rev().filter(|event| event.seq <= covered) {
+    for event in events.iter().rev() {
         let EventBody::UserMessage(message) = &event.body else { continue };
-        let length = message.text.chars().count();
-        if message.author != Author::User || length > left {
+        // What answers a question came as the result of its call, which the new conversation does not have.
+        let known = event.seq <= covered || message.answers.is_some();
+        if message.author != Author::User || !known || left == 0 {
             continue;
         }
-        left -= length;
-        said.push(message.text.trim());
+        let trimmed = message.text.trim();
+        let kept: String = trimmed.chars().take(left).collect();
+        let whole = kept.len() == trimmed.len();
+        left -= kept.chars().count();
+        said.push(if whole { kept } else { format!("{kept}\n(cut here for its length)") });
     }
     for message in said.into_iter().rev() {
-        section(text, "The user said since", message);
+        section(text, "The user said since", &message);
     }
 }
 

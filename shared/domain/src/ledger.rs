@@ -133,6 +133,13 @@ impl Ledger {
         Ok(Admitted::Queued)
     }
 
+    /// Puts a run in line whose admission is not asked for.
+    pub fn join(&mut self, slot: Slot) {
+        if self.standing(&slot.execution()).is_none() {
+            self.queued.push(slot);
+        }
+    }
+
     /// Lets a run cost more.
     pub fn extend(
         &mut self,
@@ -147,6 +154,13 @@ impl Ledger {
             slot.reserved += more;
         }
         Ok(())
+    }
+
+    /// Takes back what a run was let to cost more.
+    pub fn shrink(&mut self, execution: &ExecutionName, less: MicroDollars) {
+        if let Some(slot) = self.active.iter_mut().chain(&mut self.queued).find(|slot| slot.is(execution)) {
+            slot.reserved = slot.reserved.saturating_sub(less);
+        }
     }
 
     /// Takes a run out that is over and cost `cost`. A run that is not there any more changes nothing.

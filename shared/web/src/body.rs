@@ -25,7 +25,9 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
         let read = tokio::time::timeout(PATIENCE, read(request.into_body(), most)).await;
         let bytes = read.map_err(|_| ApiError::invalid("the body took too long to arrive"))??;
         let text: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
-        serde_json::from_slice(text).map(Self).map_err(|error| ApiError::invalid(format!("the body: {error}")))
+        serde_json::from_slice(text)
+            .map(Self)
+            .map_err(|error| ApiError::invalid(format!("the body: {}", short(&error))))
     }
 }
 
@@ -54,6 +56,16 @@ async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
     Ok(kept)
 }
 
+/// What is wrong, without the whole of what was sent.
+fn short(error: &dyn std::fmt::Display) -> String {
+    const LONGEST: usize = 300;
+    let text = error.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// The parameters after `?`.
 pub(crate) struct Query<T>(pub T);
 
@@ -64,7 +76,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
         let query = parts.uri.query().unwrap_or_default();
         serde_urlencoded::from_str(query)
             .map(Self)
-            .map_err(|error| ApiError::invalid(format!("the parameters after '?': {error}")))
+            .map_err(|error| ApiError::invalid(format!("the parameters after '?': {}", short(&error))))
     }
 }
 

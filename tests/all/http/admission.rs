@@ -116,6 +116,14 @@ async fn what_a_principal_may_not_pay_or_work_on_is_refused_before_anything_is_m
     let watched = served.request(Method::GET, path).bearer_auth(&alice).send().await.unwrap();
     let frames = crate::support::frames(watched).await;
     assert!(!ids(&frames).is_empty());
+    // What is taken from a principal is taken from its sessions, too: a finished one goes on only where a new one could begin.
+    let narrowed = served.post("/tokens", &json!({ "principal": "alice", "repositories": ["/nowhere"] })).await;
+    assert_eq!(narrowed.0, 201);
+    let path_of_first = first.1["id"].as_str().unwrap();
+    let more = served.request(Method::POST, &format!("/sessions/{path_of_first}/messages")).bearer_auth(&alice);
+    let more = answer(more.json(&json!({ "text": "Go on." })).send().await.unwrap()).await;
+    assert_eq!((more.0, &more.1["error"]["code"]), (403, &Value::from("Forbidden")));
+    served.post("/tokens", &json!({ "principal": "alice", "repositories": [project] })).await;
     // What the first did not use is there again.
     let second = code(&served, &alice, &with_cost(2.5)).await;
     assert_eq!(second.0, 202, "{}", second.1);

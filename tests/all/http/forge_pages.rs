@@ -43,6 +43,21 @@ async fn a_pull_request_is_shown_and_nothing_of_it_acts_on_who_looks() {
     let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "bob" })).await;
     let strange = served.request(Method::GET, path).bearer_auth(made["token"].as_str().unwrap()).send().await.unwrap();
     assert_eq!(strange.status().as_u16(), 404, "somebody else's pull request");
+    let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "alice" })).await;
+    let alice = made["token"].as_str().unwrap();
+    let hers = served.request(Method::POST, "/code").bearer_auth(alice).header("prefer", "respond-async");
+    let hers = hers.json(&asks(&home.beside("pro<ject>"), "Make a page.")).send().await.unwrap();
+    let hers: serde_json::Value = hers.json().await.unwrap();
+    let watched =
+        served.request(Method::GET, hers["eventsUrl"].as_str().unwrap()).bearer_auth(alice).send().await.unwrap();
+    let url = crate::support::frames(watched).await.last().unwrap().data["pr_url"].as_str().unwrap().to_owned();
+    let hers = url.strip_prefix(&served.address).unwrap();
+    let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "local", "admin": false })).await;
+    let member = made["token"].as_str().unwrap();
+    for (token, expected) in [(alice, 200), (member, 404)] {
+        let shown = served.request(Method::GET, hers).bearer_auth(token).send().await.unwrap();
+        assert_eq!(shown.status().as_u16(), expected, "a name alone opens nothing");
+    }
     for wrong in ["/pulls/..%2f..%2fx/1", "/pulls/none/1", &format!("{path}0"), "/pulls/.git/1"] {
         assert_eq!(answer(served.request(Method::GET, wrong).send().await.unwrap()).await.0, 404, "{wrong}");
     }

@@ -75,6 +75,32 @@ async fn a_run_that_is_cancelled_ends_within_moments_and_one_without_money_goes_
 }
 
 #[tokio::test]
+async fn a_file_with_very_many_lines_is_named_and_the_server_lives() {
+    let home = Home::new();
+    let many = |seed: u32| -> String {
+        let mut state = seed;
+        let letter = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("{}\n", char::from(b'a' + (state >> 24) as u8 % 26))
+        };
+        (0..500_000).map(letter).collect()
+    };
+    let (one, other) = (many(1), many(2));
+    let project = repository(&home, "project", &[("a.txt", &one), ("b.txt", &other), ("c.txt", "one\n")]);
+    let served = Served::start(&home, &script(&[bash("cp b.txt a.txt; echo two >> c.txt"), ends()]));
+    let session = served.begin(&asks(&project, "Copy it.")).await;
+    served.watch(&session, 0).await;
+    let (status, change) = served.get(&format!("/sessions/{session}/diff")).await;
+    assert_eq!(status, 200);
+    assert_eq!(change["files"][0]["leftOut"], "the file has too many lines to be compared");
+    assert_eq!((&change["files"][1]["path"], &change["files"][1]["additions"]), (&json!("c.txt"), &json!(1)));
+    let text =
+        served.request(reqwest::Method::GET, &format!("/sessions/{session}/diff")).header("accept", "text/x-diff");
+    let text = text.send().await.unwrap().text().await.unwrap();
+    assert!(text.starts_with("# left out: a.txt (") && text.contains("+two"), "{text}");
+}
+
+#[tokio::test]
 async fn a_finished_session_goes_on_with_a_message_and_its_change_is_shown_whole() {
     let home = Home::new();
     let files = [("a.txt", "one\n"), ("gone.txt", "gone\n"), ("run.sh", "true\n"), ("odd \"name\".txt", "x\n")];

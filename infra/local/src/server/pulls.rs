@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
+use domain::Role;
 use domain::ports::{Readiness, Sessions as _};
 use http::{HeaderMap, HeaderValue, header};
 use pulldown_cmark::{Options, Parser};
@@ -38,12 +39,20 @@ async fn find(world: &World, caller: &Caller, repository: &str, number: &str) ->
     if !world.forge.is_known(repository) || !is_own(world, caller, repository, number).await? {
         return Err(nothing());
     }
-    world.forge.pull_request(repository, number)?.ok_or_else(nothing)
+    let record = world.forge.pull_request(repository, number)?.ok_or_else(nothing)?;
+    let masked = |text: &str| world.mask(text);
+    Ok(PullRecord {
+        title: masked(&record.title),
+        body: masked(&record.body),
+        stat: masked(&record.stat),
+        diff: masked(&record.diff),
+        ..record
+    })
 }
 
 async fn is_own(world: &World, caller: &Caller, repository: &str, number: u64) -> Result<bool, ApiError> {
     // Who may use the program's directory may read it all anyway.
-    if caller.principal.as_str() == OWNER {
+    if caller.principal.as_str() == OWNER && caller.role == Role::Admin {
         return Ok(true);
     }
     let mut before = None;
@@ -67,7 +76,10 @@ async fn pull(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let record = find(&world, &caller, &repository, &number).await?;
-    let commits = world.forge.commits(&repository, &record).await?;
+    let mut commits = world.forge.commits(&repository, &record).await?;
+    for commit in &mut commits {
+        commit.subject = world.mask(&commit.subject);
+    }
     if !web::prefers_html(&headers) {
         let mut view = serde_json::to_value(&record).unwrap_or_default();
         view["number"] = number.parse::<u64>().unwrap_or_default().into();

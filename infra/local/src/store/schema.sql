@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS sessions (
     token BLOB
 ) WITHOUT ROWID;
 
+CREATE INDEX IF NOT EXISTS owned ON sessions (owner, id);
+
 -- Sessions that are not over are looked for all the time, and are few among many.
 CREATE INDEX IF NOT EXISTS unfinished ON sessions (id)
     WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed');

@@ -2,7 +2,8 @@
 
 use crate::ports::elapsed;
 use crate::{
-    Account, Admitted, Allowance, ExecutionName, Journal, Ledger, MicroDollars, Principal, Role, Slot, Unavailable,
+    Account, Admitted, Allowance, ExecutionName, Journal, Ledger, MicroDollars, NotAdmitted, Principal, Request, Role,
+    Session, Slot, Unavailable, summary_of,
 };
 
 use super::{CommandError, Desk};
@@ -25,8 +26,12 @@ impl Desk {
         &self,
         owner: &Principal,
         execution: &ExecutionName,
+        request: &Request,
         reserved: MicroDollars,
     ) -> Result<Admitted, CommandError> {
+        if !self.account(owner).await?.allowance.covers(&request.repo_url) {
+            return Err(NotAdmitted::Repository(request.repo_url.clone()).into());
+        }
         let slot = Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
         let admit = |account: &mut Account| {
             let now = self.clock.now();
@@ -56,19 +61,40 @@ impl Desk {
         Ok(self.change(owner, extend).await??)
     }
 
+    /// Takes back what a run was let to cost more, when it came to nothing.
+    pub(super) async fn admit_less(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+        less: MicroDollars,
+    ) -> Result<(), Unavailable> {
+        self.change(owner, |account| account.ledger.shrink(execution, less)).await
+    }
+
     /// Whether a run has its place. One that nobody ever admitted (its session is older than admission, or its place was given
     /// away) is put in line.
     pub async fn has_place(
         &self,
-        owner: &Principal,
+        session: &Session,
         execution: &ExecutionName,
         reserved: MicroDollars,
     ) -> Result<bool, CommandError> {
+        let owner = &session.owner;
         let account = self.account(owner).await?;
         match account.ledger.standing(execution) {
             Some(Admitted::Now) => Ok(true),
             Some(Admitted::Queued) => Ok(false),
-            None => Ok(self.admit(owner, execution, reserved).await? == Admitted::Now),
+            None => {
+                // It was admitted once, or is older than admission: it stands in line, whatever its day has cost.
+                let slot =
+                    Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
+                let join = |account: &mut Account| {
+                    account.ledger.join(slot.clone());
+                    account.ledger.promote(&account.allowance);
+                    account.ledger.standing(execution)
+                };
+                Ok(self.change(owner, join).await? == Some(Admitted::Now))
+            }
         }
     }
 
@@ -92,19 +118,42 @@ impl Desk {
         self.begin(begin).await
     }
 
+    /// Starts the workflow of a run that is in its log by now, if it has a place by now.
+    pub(super) async fn begin_if_placed(
+        &self,
+        owner: &Principal,
+        execution: &ExecutionName,
+    ) -> Result<(), Unavailable> {
+        match self.account(owner).await?.ledger.standing(execution) {
+            Some(Admitted::Now) => self.workflows.start(execution).await,
+            Some(Admitted::Queued) | None => Ok(()),
+        }
+    }
+
+    /// Gives back the place of a run that never came to be.
+    pub(super) async fn give_back(&self, owner: &Principal, execution: &ExecutionName) -> Result<(), Unavailable> {
+        self.release(owner, execution, MicroDollars(0)).await
+    }
+
     /// Settles places of runs that are over without having said so, and gives them to those in line. To be called now and then
     /// where runs wait.
     pub async fn look_after(&self, owner: &Principal) -> Result<(), CommandError> {
         let account = self.account(owner).await?;
+        let now = self.clock.now();
+        let old = |slot: &&Slot| elapsed(slot.at, now) > ORPHANED;
         let mut over = Vec::new();
-        for slot in account.ledger.active() {
+        for slot in account.ledger.active().iter().chain(account.ledger.queued().iter().filter(|slot| old(slot))) {
             let execution = slot.execution();
             match self.journal(&slot.session).await {
                 Ok(journal) if journal.state().run_number(execution.run).is_some() => {
-                    over.extend(cost_when_over(&journal, &execution).map(|cost| (execution, cost)));
+                    let cost = cost_when_over(&journal, &execution);
+                    if cost.is_none() && old(&slot) {
+                        self.complete_record(&journal).await?;
+                    }
+                    over.extend(cost.map(|cost| (execution, cost)));
                 }
                 Ok(_) | Err(CommandError::NotFound(_)) => {
-                    if elapsed(slot.at, self.clock.now()) > ORPHANED {
+                    if old(&slot) {
                         over.push((execution, MicroDollars(0)));
                     }
                 }
@@ -122,9 +171,27 @@ impl Desk {
         Ok(self.begin(begin).await?)
     }
 
+    /// Makes the record of a session whose start broke off between its log and that; with a record it is found and driven.
+    async fn complete_record(&self, journal: &Journal) -> Result<(), Unavailable> {
+        let state = journal.state();
+        if let (Some(session), Some(summary)) = (&state.session, summary_of(state, self.clock.now()))
+            && self.sessions.get(&session.id).await?.is_none()
+        {
+            self.sessions.create(session, &summary).await?;
+        }
+        Ok(())
+    }
+
     async fn begin(&self, executions: Vec<ExecutionName>) -> Result<(), Unavailable> {
         for execution in executions {
-            self.workflows.start(&execution).await?;
+            match self.journal(&execution.session).await {
+                Ok(journal) if journal.state().run_number(execution.run).is_some() => {
+                    self.workflows.start(&execution).await?;
+                }
+                // It has its place before its log; whoever writes that starts it.
+                Ok(_) | Err(CommandError::NotFound(_)) => {}
+                Err(error) => return Err(Unavailable::new("a session's log", error)),
+            }
         }
         Ok(())
     }
@@ -155,5 +222,7 @@ fn cost_when_over(journal: &Journal, execution: &ExecutionName) -> Option<MicroD
 
 /// The words for why a run waits.
 pub(super) fn queue_reason(owner: &Principal, ledger: &Ledger) -> String {
-    format!("{} other sessions of {owner} are at work, which is as many as it may have", ledger.active().len())
+    let holders: Vec<&str> = ledger.active().iter().map(|slot| slot.session.as_str()).collect();
+    let count = holders.len();
+    format!("{owner} may have {count} sessions at work or waiting for somebody, and has: {}", holders.join(", "))
 }

@@ -1,10 +1,11 @@
 //! What people say to a session.
 
+use crate::ports::SessionSummary;
 use crate::state::SessionState;
 use crate::{
-    Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal,
+    Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal, JournalError,
     LONGEST_PROMPT, MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted,
-    SessionId, ToolAnswered, ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
+    SessionId, Status, ToolAnswered, ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
 };
 
 use super::admission::queue_reason;
@@ -20,7 +21,7 @@ pub async fn message(desk: &Desk, session: &SessionId, text: &str) -> Result<Run
     let mut tries = 0;
     loop {
         let journal = desk.journal(session).await?;
-        let over = journal.state().status().is_some_and(crate::Status::is_terminal);
+        let over = journal.state().status().is_some_and(Status::is_terminal);
         let said = if over { start_with(desk, journal, &text).await } else { say(desk, journal, &text).await };
         tries += 1;
         match said {
@@ -62,23 +63,42 @@ async fn start_next(desk: &Desk, mut journal: Journal, bodies: Vec<EventBody>) -
     let Some(session) = state.session.clone() else {
         return Err(CommandError::NotFound(journal.session_id().clone()));
     };
+    if !state.status().is_some_and(Status::is_terminal) {
+        return Err(CommandError::Conflict("a run is at work already".to_owned()));
+    }
     let limits = session.request.limits;
     let next = state.run().map_or(RunNumber(1), |run| run.number.next());
-    let execution = ExecutionName { session: session.id, run: next };
-    let admitted = desk.admit(&session.owner, &execution, limits.max_cost).await?;
+    let execution = ExecutionName { session: session.id.clone(), run: next };
+    let admitted = desk.admit(&session.owner, &execution, &session.request, limits.max_cost).await?;
     let queued = match admitted {
         Admitted::Now => None,
         Admitted::Queued => Some(queue_reason(&session.owner, &desk.account(&session.owner).await?.ledger)),
     };
     let started = RunStarted { root_span_id: desk.ids.span(), limits, queued };
-    let run = journal.start_run(started, bodies).await?;
+    // Lists come first: by them a session that is not over is found and driven, also after a crash right here.
     if let Some(summary) = summary_of(journal.state(), desk.clock.now()) {
-        desk.sessions.update(&summary).await?;
+        desk.sessions.update(&SessionSummary { run: next, status: Status::Queued, ..summary }).await?;
     }
-    if admitted == Admitted::Now {
-        desk.workflows.start(&ExecutionName { run, ..execution }).await?;
+    match journal.start_run(started, bodies).await {
+        Ok(run) => {
+            let started = ExecutionName { run, ..execution.clone() };
+            if started != execution {
+                // Others had a run in between; the place is for the one that came to be.
+                desk.give_back(&session.owner, &execution).await?;
+                desk.has_place(&session, &started, limits.max_cost).await?;
+            }
+            desk.begin_if_placed(&session.owner, &started).await?;
+            Ok(run)
+        }
+        Err(error @ JournalError::Illegal(_)) => {
+            // Somebody else has started this very run, or it is not there and will not be.
+            if desk.journal(&execution.session).await?.state().run_number(next).is_none() {
+                desk.give_back(&session.owner, &execution).await?;
+            }
+            Err(error.into())
+        }
+        Err(error) => Err(error.into()),
     }
-    Ok(run)
 }
 
 async fn say(desk: &Desk, mut journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
@@ -194,14 +214,14 @@ pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> R
         )));
     }
     let mut journal = desk.journal(session).await?;
-    if let (Some(owner), Some(execution)) = (owner(journal.state()), execution(journal.state()))
-        && more.cost > MicroDollars(0)
-        && !journal.state().status().is_some_and(crate::Status::is_terminal)
-    {
-        desk.admit_more(&owner, &execution, more.cost).await?;
+    let goes_on = !journal.state().status().is_some_and(Status::is_terminal);
+    let set_aside = owner(journal.state()).zip(execution(journal.state()));
+    let set_aside = set_aside.filter(|_| goes_on && more.cost > MicroDollars(0));
+    if let Some((owner, execution)) = &set_aside {
+        desk.admit_more(owner, execution, more.cost).await?;
     }
     let mut ended = false;
-    journal
+    let decided = journal
         .decide(|state| {
             let mut bodies: Vec<EventBody> = vec![more.into()];
             ended = matches!(state.wait.as_ref().map(|wait| &wait.reason), Some(WaitReason::Budget { .. }));
@@ -210,7 +230,11 @@ pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> R
             }
             Ok::<_, CommandError>(bodies)
         })
-        .await?;
+        .await;
+    if let (Err(_), Some((owner, execution))) = (&decided, &set_aside) {
+        desk.admit_less(owner, execution, more.cost).await?;
+    }
+    decided?;
     if ended {
         desk.complete(journal.state(), WaitOutcome::Extended).await?;
     }

@@ -1,6 +1,6 @@
 //! Ends a run before its time.
 
-use crate::{CancelRequested, EventBody, Keep, SessionId, WaitEnded, WaitOutcome};
+use crate::{CancelRequested, EventBody, ExecutionName, Keep, Seq, SessionId, WaitEnded, WaitOutcome};
 
 use super::{CommandError, Desk};
 
@@ -21,6 +21,11 @@ pub async fn cancel(desk: &Desk, session: &SessionId, keep: Keep) -> Result<(), 
         .await?;
     if waited {
         desk.complete(journal.state(), WaitOutcome::Cancelled).await?;
+    }
+    // A run in line needs no place to come to its end.
+    let state = journal.state();
+    if let Some(run) = state.run().filter(|run| run.last_step_started == Seq(0)) {
+        desk.workflows.start(&ExecutionName { session: session.clone(), run: run.number }).await?;
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 use crate::ending::{ended_bodies, root_span};
 use crate::ports::{ExecutionState, Sandboxes, Traces};
 use crate::state::SessionState;
-use crate::{ErrorCode, ExecutionName, RunNumber, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome};
+use crate::{
+    ErrorCode, ExecutionName, RunNumber, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome, summary_of,
+};
 
 use super::{CommandError, Desk, execution};
 
@@ -38,15 +40,18 @@ pub async fn reconcile(
     if run.status.is_terminal() {
         // A crash may have come between the last event and this.
         release(desk, journal.state(), run.number).await?;
+        if let Some(summary) = summary_of(journal.state(), desk.clock.now()) {
+            desk.sessions.update(&summary).await?;
+        }
         return Ok(Reconciled::InOrder);
     }
     match desk.workflows.state(&execution).await? {
         ExecutionState::Unknown => {
             let Some(session) = journal.state().session.clone() else { return Ok(Reconciled::InOrder) };
             let reserved = run.budget.limits().max_cost;
-            if !desk.has_place(&session.owner, &execution, reserved).await? {
+            if run.cancel.is_none() && !desk.has_place(&session, &execution, reserved).await? {
                 desk.look_after(&session.owner).await?;
-                if !desk.has_place(&session.owner, &execution, reserved).await? {
+                if !desk.has_place(&session, &execution, reserved).await? {
                     return Ok(Reconciled::Queued);
                 }
             }

@@ -47,8 +47,8 @@ pub enum Origin {
 /// that admission gives away later; a crash before the record leaves a log that nobody was told of (or that the same key finds
 /// again); after it, `reconcile` finishes starting.
 pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
-    let account = desk.account(&start.owner).await?;
-    if !account.allowance.covers(&start.request.repo_url) {
+    // Before a key is bound to it: what is refused for good leaves nothing.
+    if !desk.account(&start.owner).await?.allowance.covers(&start.request.repo_url) {
         return Err(NotAdmitted::Repository(start.request.repo_url).into());
     }
     let id = match &start.key {
@@ -59,7 +59,7 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
         },
     };
     let execution = ExecutionName { session: id.clone(), run: RunNumber(1) };
-    let admitted = desk.admit(&start.owner, &execution, start.request.limits.max_cost).await?;
+    let admitted = desk.admit(&start.owner, &execution, &start.request, start.request.limits.max_cost).await?;
     let queued = match admitted {
         Admitted::Now => None,
         Admitted::Queued => Some(queue_reason(&start.owner, &desk.account(&start.owner).await?.ledger)),
@@ -80,7 +80,7 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
         Ok(()) => {}
         // The same key at the same moment: the other request made it.
         Err(AppendError::Conflict) if start.key.is_some() => {
-            let session = fixed(&desk.log.read(&session.id, Seq(0), 1).await?);
+            let session = fixed(&desk.log.read(&session.id, Seq(0), OPENING).await?);
             let session = session.ok_or_else(|| CommandError::Conflict("the session's log is not one".to_owned()))?;
             return Ok(Started { session, origin: Origin::Replayed });
         }
@@ -90,9 +90,7 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
         Err(AppendError::Unavailable(unavailable)) => return Err(unavailable.into()),
     }
     record(desk, &session, &batch).await?;
-    if admitted == Admitted::Now {
-        desk.workflows.start(&execution).await?;
-    }
+    desk.begin_if_placed(&session.owner, &execution).await?;
     Ok(Started { session, origin: Origin::New })
 }
 
@@ -111,7 +109,7 @@ async fn claim(desk: &Desk, start: &Start, key: &IdempotencyKey) -> Result<Claim
     if bound.request != wanted.request {
         return Err(CommandError::KeyReused);
     }
-    let opening = desk.log.read(&bound.session, Seq(0), 1).await?;
+    let opening = desk.log.read(&bound.session, Seq(0), OPENING).await?;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
     // A crash may have left a log without a record.
     record(desk, &session, &opening).await?;
@@ -133,6 +131,9 @@ async fn record(desk: &Desk, session: &Session, opening: &[Event]) -> Result<(),
     }
     Ok(())
 }
+
+/// How many events a session begins with.
+const OPENING: usize = 2;
 
 /// The first events of a session.
 fn opening(session: &Session, queued: Option<String>) -> Vec<Event> {

@@ -12,6 +12,8 @@ pub struct ConversationState {
     pub turns: Vec<TurnState>,
     /// The last message that was put to it.
     pub last_message: Seq,
+    /// What a person said last, or the beginning of the latest run.
+    pub fresh: Seq,
     /// Its length after the last reply, in tokens; estimated after it was begun afresh.
     pub context_tokens: u64,
     /// The turn with which it was last begun afresh.
@@ -85,10 +87,12 @@ impl ConversationState {
         self.last_reply().into_iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
     }
 
-    /// How many of the last replies, in a row, had no tool call and did not end the work either.
+    /// How many of the last replies, in a row, had no tool call and did not end the work either. What a person says, and a new
+    /// run, is a new beginning.
     pub fn cut_in_a_row(&self) -> usize {
         let replies = self.turns.iter().rev().filter_map(|turn| turn.reply.as_ref());
-        replies.take_while(|reply| reply.calls.is_empty() && !reply.stop.ends_work()).count()
+        let cut = |reply: &&ReplyState| reply.up_to >= self.fresh && reply.calls.is_empty() && !reply.stop.ends_work();
+        replies.take_while(cut).count()
     }
 
     /// Whether there are messages that no reply has seen.
@@ -123,6 +127,13 @@ impl ConversationState {
 
     pub(super) fn apply(&mut self, which: Conversation, event: &Event) {
         match &event.body {
+            EventBody::RunStarted(_) => self.fresh = event.seq,
+            EventBody::UserMessage(message) if message.conversation == which && message.author == Author::User => {
+                self.fresh = event.seq;
+                if message.answers.is_none() {
+                    self.last_message = event.seq;
+                }
+            }
             EventBody::UserMessage(message) if message.conversation == which && message.answers.is_none() => {
                 self.last_message = event.seq;
                 if message.author == Author::Handover {

@@ -1,6 +1,8 @@
 //! `GET /sessions/{id}/diff`: what a session has changed so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Extension;
 use axum::Json;
@@ -23,6 +25,15 @@ use crate::negotiation::prefers_text;
 
 /// Longer files are named, not shown, in bytes.
 const LONGEST_FILE: usize = 1024 * 1024;
+
+/// Files with more lines are named, not shown: comparing them takes long, and deep.
+const MOST_LINES: usize = 20_000;
+
+/// How long one file is compared; then the rest of it counts as changed.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long all files are compared; the others are named, not shown.
+const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
 
 /// About so many bytes are shown in all.
 const LONGEST_DIFF: usize = 8 * 1024 * 1024;
@@ -83,13 +94,15 @@ pub(super) async fn diff(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let journal = own_journal(&api, &caller, &session).await?;
-    // The place is given back when this is over; nobody closes the semaphore.
-    let _place = api.comparing.acquire().await.ok();
     let view = view(&api, &session, journal.state()).await?;
     if !prefers_text(&headers, "text/x-diff") {
         return Ok(Json(view).into_response());
     }
-    let patch: String = view.files.into_iter().map(|file| file.patch).collect();
+    // What cannot be shown as a patch is named in front, where git passes over it.
+    let left_out =
+        view.files.iter().filter_map(|file| Some(format!("# left out: {} ({})\n", file.path, file.left_out.as_ref()?)));
+    let mut patch: String = left_out.collect();
+    patch.extend(view.files.iter().filter(|file| file.left_out.is_none()).map(|file| file.patch.as_str()));
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("text/x-diff; charset=utf-8"));
     Ok(([content_type], patch).into_response())
 }
@@ -104,6 +117,8 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
     // A further run starts from what the earlier ones published; the whole change is measured against where the first began.
     let first_base = state.published_from.clone().unwrap_or_else(|| last_base.clone());
     let repository = base.repository.as_str();
+    // The place is given back when the comparison is over, also when its client has gone away; nobody closes the semaphore.
+    let place = Arc::clone(&api.comparing).acquire_owned().await;
     let mut paths: BTreeSet<WorkspacePath> = changes.iter().map(|(path, _)| path.clone()).collect();
     if let (Some(first), Some(last)) = (&first_base, &last_base)
         && first != last
@@ -124,7 +139,11 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
     }
     // Comparing long files takes a while, and other requests go on meanwhile.
     let masker = api.desk.masker.clone();
-    let files = tokio::task::spawn_blocking(move || files(&paths, &before, &after, &masker)).await;
+    let compare = move || {
+        let _place = place;
+        files(&paths, &before, &after, &masker)
+    };
+    let files = tokio::task::spawn_blocking(compare).await;
     let files = files.map_err(|_| ApiError::new(Code::Internal, "the change cannot be compared"))?;
     Ok(DiffView { base_commit: first_base.map(|commit| commit.to_string()), files })
 }
@@ -165,8 +184,10 @@ fn files(
 ) -> Vec<FileDiff> {
     let mut shown = 0;
     let mut files = Vec::new();
+    let end = Instant::now() + PATIENCE_FOR_ALL;
     for path in paths {
-        let Some(mut file) = file(path, before.get(path), after.get(path), shown >= LONGEST_DIFF) else { continue };
+        let full = shown >= LONGEST_DIFF || Instant::now() >= end;
+        let Some(mut file) = file(path, before.get(path), after.get(path), full) else { continue };
         if let std::borrow::Cow::Owned(masked) = masker.mask(&file.patch) {
             file.patch = masked;
         }
@@ -209,8 +230,11 @@ fn file(
         _ if old.len().max(new.len()) > LONGEST_FILE => {
             file.left_out = Some("the file is too long to be shown".to_owned())
         }
+        (Ok(old), Ok(new)) if old.lines().count().max(new.lines().count()) > MOST_LINES => {
+            file.left_out = Some("the file has too many lines to be compared".to_owned());
+        }
         (Ok(old), Ok(new)) if !old.contains('\0') && !new.contains('\0') => {
-            let compared = TextDiff::from_lines(old, new);
+            let compared = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
             for change in compared.iter_all_changes() {
                 match change.tag() {
                     ChangeTag::Insert => file.additions += 1,

@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use domain::{Event, EventBody, Seq, SessionId, frame};
+use domain::{EventBody, Seq, SessionId, frame};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -22,6 +22,9 @@ const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The most events on a page.
 const LONGEST_PAGE: usize = 1000;
+
+/// So many are read at once.
+const PORTION: usize = 100;
 
 /// About so many bytes are put on a page.
 const LARGEST_PAGE: usize = 4 * 1024 * 1024;
@@ -128,24 +131,29 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
     if !(1..=LONGEST_PAGE).contains(&limit) {
         return Err(ApiError::invalid(format!("limit has to be 1 to {LONGEST_PAGE}")));
     }
-    let found = api.desk.log.read(session, after, limit + 1).await?;
-    let mut bytes = 0;
-    let mut events = Vec::new();
-    let mut reached: Option<&Event> = None;
-    for event in found.iter().take(limit) {
-        let shown = api.desk.masker.mask_json(&frame(session, event));
-        bytes += shown.to_string().len();
-        events.push(shown);
-        reached = Some(event);
-        if bytes >= LARGEST_PAGE {
-            break;
+    let (mut bytes, mut events, mut next_after, mut over) = (0, Vec::new(), after, false);
+    let mut more = true;
+    while more && events.len() < limit && bytes < LARGEST_PAGE {
+        let found = api.desk.log.read(session, next_after, PORTION).await?;
+        more = !found.is_empty();
+        for event in found {
+            if events.len() == limit || bytes >= LARGEST_PAGE {
+                break;
+            }
+            let shown = api.desk.masker.mask_json(&frame(session, &event));
+            bytes += shown.to_string().len();
+            events.push(shown);
+            next_after = event.seq;
+            over = is_over(&event.body);
         }
     }
-    let over = |body: &EventBody| matches!(body, EventBody::RunFinished(_));
-    let done = events.len() == found.len()
-        && match reached {
-            Some(event) => over(&event.body),
-            None => after > Seq(0) && last(api, session, after).await?.is_some_and(|body| over(&body)),
-        };
-    Ok(EventPage { events, next_after: reached.map_or(after, |event| event.seq).0, done })
+    if events.is_empty() && after > Seq(0) {
+        over = last(api, session, after).await?.is_some_and(|body| is_over(&body));
+    }
+    let done = over && api.desk.log.read(session, next_after, 1).await?.is_empty();
+    Ok(EventPage { events, next_after: next_after.0, done })
+}
+
+fn is_over(body: &EventBody) -> bool {
+    matches!(body, EventBody::RunFinished(_))
 }

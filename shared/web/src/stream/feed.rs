@@ -20,6 +20,12 @@ const MOST_BYTES: usize = 4 * 1024 * 1024;
 /// How many events are read from the log at once.
 pub(super) const PAGE: usize = 200;
 
+/// How many events are read at once for a viewer that is further behind than the feed reaches.
+const PAGE_OF_ONE: usize = 50;
+
+/// About so many bytes of them are held for it.
+const BYTES_OF_ONE: usize = 256 * 1024;
+
 /// How long a feed waits for the log to grow before it looks whether anybody watches.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -102,8 +108,17 @@ impl Feeds {
 
     /// Some frames of the log, for who is further behind than a feed reaches.
     pub(super) async fn page(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
-        let events = self.log.read(session, after, PAGE).await?;
-        Ok(events.iter().map(|event| Arc::new(self.entry(session, event))).collect())
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for event in self.log.read(session, after, PAGE_OF_ONE).await? {
+            let entry = self.entry(session, &event);
+            bytes += entry.rendered.len();
+            entries.push(Arc::new(entry));
+            if bytes >= BYTES_OF_ONE {
+                break;
+            }
+        }
+        Ok(entries)
     }
 
     fn entry(&self, session: &SessionId, event: &Event) -> Entry {
@@ -180,7 +195,8 @@ impl Feed {
             return Next::Entries(window.entries.iter().skip(skipped).take(PAGE).cloned().collect());
         }
         match window.read {
-            true if window.over => Next::Over,
+            // Who has read further than this feed waits for it.
+            true if window.over && seen == window.tail => Next::Over,
             _ if window.failures >= MOST_FAILURES => Next::Failed,
             _ => Next::Nothing,
         }

@@ -174,7 +174,11 @@ impl Viewer {
             (shown.conversation, shown.turn, shown.attempt) == (reply.conversation, reply.turn, reply.attempt)
         };
         let before = self.shown.as_ref().filter(same).map_or("", |shown| shown.text.as_str());
-        let (offset, bytes) = common(before, &reply.text);
+        let (offset, bytes) = match reply.text.starts_with(before) {
+            true => (before.chars().count(), before.len()),
+            // What was shown is masked by now.
+            false => common(before, &reply.text),
+        };
         if bytes < reply.text.len() || bytes < before.len() {
             self.view.delta(&self.session, &reply, offset, &reply.text[bytes..], out);
         }
