@@ -235,6 +235,48 @@ async fn assert_nothing_is_held_for_nobody(world: &World, owner: &Principal, wha
     }
 }
 
+#[tokio::test]
+async fn a_run_that_waits_a_day_for_a_place_expires_and_its_reservation_is_given_back() {
+    let home = Home::new();
+    let data = home.beside("data").display().to_string();
+    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
+    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let owner: Principal = "alice".parse().unwrap();
+    let allowance = domain::Allowance { max_concurrent_sessions: Some(1), ..domain::Allowance::default() };
+    let account = Account::new(owner.clone(), domain::Role::Member, allowance);
+    assert!(world.store.put_account(&account).await.unwrap());
+    let mut sessions = Vec::new();
+    for _ in 0..2 {
+        let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+        let request = draft.check("claude-sonnet-5-5").unwrap();
+        let begin = Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key: None };
+        sessions.push(start(&world.desk(), begin).await.unwrap().session.id);
+    }
+    let reconciled = async |desk: &Desk| {
+        domain::commands::reconcile(desk, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1]).await.unwrap()
+    };
+    assert_eq!(reconciled(&world.desk()).await, domain::commands::Reconciled::Queued);
+    let later = Desk { clock: Arc::new(InTwoDays), ..world.desk() };
+    assert_eq!(reconciled(&later).await, domain::commands::Reconciled::Ended);
+    let account = world.store.account(&owner).await.unwrap().unwrap();
+    assert!(account.ledger.queued().is_empty(), "{account:?}");
+    let events = domain::read_all(&world.store, &sessions[1], Seq(0)).await.unwrap();
+    let state = domain::state::SessionState::of(&events);
+    assert_eq!(state.status(), Some(domain::Status::Expired));
+}
+
+/// When nothing waits any more.
+struct InTwoDays;
+
+#[async_trait]
+impl Clock for InTwoDays {
+    fn now(&self) -> Timestamp {
+        WallClock.now() + jiff::SignedDuration::from_hours(48)
+    }
+
+    async fn sleep(&self, _duration: Duration) {}
+}
+
 /// So long ago that what is not whole by now never will be.
 struct AnHourAgo;
 

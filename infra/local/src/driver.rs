@@ -123,7 +123,11 @@ async fn has_place(world: &World, session: &SessionId) -> anyhow::Result<()> {
             break;
         }
         if look % LOOKS_AFTER == 0 {
-            desk.look_after(&fixed.owner).await?;
+            // It sees whether the ledger still fits what runs, and ends what has waited too long.
+            let (sandboxes, traces) = (world.sandboxes.as_ref(), world.traces.as_ref());
+            if domain::commands::reconcile(&desk, sandboxes, traces, session).await? == Reconciled::Ended {
+                break;
+            }
         }
         world.store.wait(session, state.tail, QUEUE_POLL).await?;
     }

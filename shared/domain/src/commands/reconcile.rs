@@ -1,10 +1,13 @@
 //! Ends or restarts what nothing else ended or restarted.
 
+use std::time::Duration;
+
 use crate::ending::{ended_bodies, root_span};
-use crate::ports::{ExecutionState, Sandboxes, Traces};
+use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
 use crate::state::SessionState;
 use crate::{
-    ErrorCode, ExecutionName, RunNumber, SandboxTerminated, SessionId, Status, Step, Terminal, WaitOutcome, summary_of,
+    ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Step, Terminal, WaitOutcome,
+    summary_of,
 };
 
 use super::{CommandError, Desk, execution};
@@ -48,6 +51,12 @@ pub async fn reconcile(
     match desk.workflows.state(&execution).await? {
         ExecutionState::Unknown => {
             let Some(session) = journal.state().session.clone() else { return Ok(Reconciled::InOrder) };
+            if run.last_step_started == Seq(0) && elapsed(run.started, desk.clock.now()) > LONGEST_IN_LINE {
+                let ends = |state: &SessionState| Ok::<_, CommandError>(ended_bodies(state, Status::Expired, None));
+                journal.decide(ends).await?;
+                release(desk, journal.state(), run.number).await?;
+                return Ok(Reconciled::Ended);
+            }
             let reserved = run.budget.limits().max_cost;
             if run.cancel.is_none() && !desk.has_place(&session, &execution, reserved).await? {
                 desk.look_after(&session.owner).await?;
@@ -91,6 +100,9 @@ pub async fn reconcile(
         }
     }
 }
+
+/// So long a run waits for a place at the most.
+const LONGEST_IN_LINE: Duration = Duration::from_secs(24 * 3600);
 
 /// Gives the place of a run that is over to the next in line.
 pub async fn release(desk: &Desk, state: &SessionState, run: RunNumber) -> Result<(), crate::Unavailable> {
