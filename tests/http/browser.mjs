@@ -82,7 +82,7 @@ try {
     await tab.close();
   }
   const tab = await browser.newPage();
-  const sessions = async () => JSON.stringify((await (await fetch(`${address}/sessions`)).json()).sessions);
+  const sessions = async () => JSON.stringify((await (await fetch(`${address}/sessions`)).json()).sessions.map((one) => one.id));
   const before = await sessions();
   for (const host of ['127.0.0.1', 'evil.localhost']) {
     await tab.goto(`http://${host}:${stranger.address().port}/`);

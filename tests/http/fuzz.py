@@ -178,7 +178,8 @@ async def main() -> None:
         # A request that happens to be right starts a session on what is no repository, and that fails.
         for other in left:
             served.wait(other["id"])
-        assert sessions[0] in left
+        # Lists may be a moment behind, so only who is in them counts.
+        assert sessions[0]["id"] in [other["id"] for other in left]
         shown = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items(), key=str))
         print(f"fuzz: {sum(statuses.values())} requests, none a fault ({shown}); "
               f"{len(left) - len(sessions)} were right and started; {before:.0f} MB before, {after:.0f} MB after")

@@ -78,9 +78,11 @@ async fn beyond_its_number_of_sessions_a_principal_waits_in_line_and_a_cancelled
         found.data["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
     };
     assert!(at(2, "step.started") >= at(0, "run.finished"), "the third begins when the first is over");
-    let (_, listed) = served.get("/tokens").await;
-    let account = listed["principals"].as_array().unwrap().iter().find(|account| account["principal"] == "alice");
-    assert_eq!((&account.unwrap()["active"], &account.unwrap()["queued"]), (&json!(0), &json!(0)));
+    // Nobody holds a place any more.
+    let (_, fourth) = code(&served, &alice, &body).await;
+    assert_eq!(fourth["queued"], Value::Null, "{fourth}");
+    let request = served.request(Method::GET, fourth["eventsUrl"].as_str().unwrap()).bearer_auth(&alice);
+    crate::support::frames(request.send().await.unwrap()).await;
 }
 
 #[tokio::test]
