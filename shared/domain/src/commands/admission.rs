@@ -90,10 +90,13 @@ impl Desk {
                     Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
                 let join = |account: &mut Account| {
                     account.ledger.join(slot.clone());
-                    account.ledger.promote(&account.allowance);
-                    account.ledger.standing(execution)
+                    let begin = account.ledger.promote(&account.allowance);
+                    (account.ledger.standing(execution), begin)
                 };
-                Ok(self.change(owner, join).await? == Some(Admitted::Now))
+                let (standing, begin) = self.change(owner, join).await?;
+                // Others may have been in line before it.
+                self.begin(begin).await?;
+                Ok(standing == Some(Admitted::Now))
             }
         }
     }
