@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::commands::{Start, start};
 use domain::ports::{AppendError, EventLog, elapsed};
-use domain::{Draft, Event, EventBody, Seq, SessionId, Status, Unavailable};
+use domain::{Event, EventBody, Seq, SessionId, Status, Unavailable, UncheckedRequest};
 use jiff::Timestamp;
 use local::{KeepTree, Settings, Stopped, Store, WallClock, WhileWaiting, World, drive, variables};
 use stand_ins::claude::{Script, Server, Settings as StandIn};
@@ -92,15 +92,18 @@ async fn session_with_a_failure(home: &Home, fails_at: usize, fails: Fails) -> b
     ]);
     let script = script(&[two, bash("cat a.txt"), ends()]).to_string();
     let server = Server::bind("127.0.0.1:0", Script::parse(&script).unwrap(), StandIn::default()).await.unwrap();
-    let log = Arc::new(FaultyLog { store: world.store.clone(), appends: AtomicUsize::new(0), fails_at, fails });
+    let event_log = Arc::new(FaultyLog { store: world.store.clone(), appends: AtomicUsize::new(0), fails_at, fails });
     let interpreter = world
-        .interpreter_over(Arc::clone(&log) as _, Arc::new(Hurried::default()), &server.url(), "key".into())
+        .interpreter_over(Arc::clone(&event_log) as _, Arc::new(Hurried::default()), &server.url(), "key".into())
         .unwrap();
-    let draft =
-        Draft { repo_url: checkout.display().to_string(), prompt: "Add two and three.".to_owned(), ..Draft::default() };
+    let draft = UncheckedRequest {
+        repo_url: checkout.display().to_string(),
+        prompt: "Add two and three.".to_owned(),
+        ..UncheckedRequest::default()
+    };
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
-    let session = start(&world.desk(), begin).await.unwrap().session;
+    let session = start(&world.services(), begin).await.unwrap().session;
     let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
     let what = format!("write {fails_at} failed {fails:?}");
     assert_eq!(stopped, Stopped::Ended(Status::Done), "{what}");
@@ -125,7 +128,7 @@ async fn session_with_a_failure(home: &Home, fails_at: usize, fails: Fails) -> b
     let log_of_branch = git(std::path::Path::new(repository), &["rev-list", "--count", published.branch.as_str()]);
     assert_eq!(log_of_branch, "2", "one commit, {what}");
     server.shutdown().await;
-    log.has_failed()
+    event_log.has_failed()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::commands::{CommandError, Desk, Start, start};
+use domain::commands::{CommandError, Services, Start, start};
 use domain::ports::{
     Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows,
 };
 use domain::{
-    Account, Digest256, Draft, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
-    StepOutput, TaskToken, TokenId, TokenRecord, Unavailable,
+    Account, Digest256, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
+    StepOutput, TaskToken, TokenId, TokenRecord, Unavailable, UncheckedRequest,
 };
 use jiff::Timestamp;
 use local::{KeepTree, Settings, Store, WallClock, World, variables};
@@ -164,20 +164,21 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
     let world = World::with_program(settings, KeepTree::No, program()).unwrap();
     let faulty = Arc::new(Faulty { store: world.store.clone(), calls: AtomicUsize::new(0), fails_at, after });
-    let desk = Desk {
-        log: Arc::clone(&faulty) as _,
+    let services = Services {
+        event_log: Arc::clone(&faulty) as _,
         sessions: Arc::clone(&faulty) as _,
         accounts: Arc::clone(&faulty) as _,
         workflows: Arc::clone(&faulty) as _,
         clock: Arc::new(AnHourAgo),
-        ..world.desk()
+        ..world.services()
     };
     let owner: Principal = "local".parse().unwrap();
     let send = async |key: Option<&str>| {
-        let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+        let draft =
+            UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
         let request = draft.check("claude-sonnet-5-5").unwrap();
         let key = key.map(|key| key.parse().unwrap());
-        start(&desk, Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key }).await
+        start(&services, Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key }).await
     };
     let key = with_key.then_some("key-1");
     let first = send(key).await;
@@ -197,7 +198,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     assert_eq!(events.len(), 2, "{what}");
     let account = world.store.account(&owner).await.unwrap().unwrap();
-    let places: Vec<ExecutionName> = account.ledger.active().iter().map(domain::Slot::execution).collect();
+    let places: Vec<ExecutionName> = account.queue.active().iter().map(domain::Reservation::execution).collect();
     assert_eq!(places, [ExecutionName { session: session.id, run: RunNumber(1) }], "{what}");
     true
 }
@@ -226,9 +227,9 @@ async fn a_start_that_broke_off_anywhere_holds_no_place_for_a_session_that_nobod
 
 /// Once the ledger was looked after, each place is that of a session with a record, by which it is found and driven.
 async fn assert_nothing_is_held_for_nobody(world: &World, owner: &Principal, what: &str) {
-    world.desk().look_after(owner).await.unwrap();
+    world.services().sweep(owner).await.unwrap();
     let Some(account) = world.store.account(owner).await.unwrap() else { return };
-    for slot in account.ledger.active() {
+    for slot in account.queue.active() {
         assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{what}: {slot:?}");
         let found = world.store.unfinished(WallClock.now()).unwrap();
         assert_eq!(found, std::slice::from_ref(&slot.session), "{what}");
@@ -242,24 +243,27 @@ async fn a_run_that_waits_a_day_for_a_place_expires_and_its_reservation_is_given
     let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
     let world = World::with_program(settings, KeepTree::No, program()).unwrap();
     let owner: Principal = "alice".parse().unwrap();
-    let allowance = domain::Allowance { max_concurrent_sessions: Some(1), ..domain::Allowance::default() };
-    let account = Account::new(owner.clone(), domain::Role::Member, allowance);
+    let quota = domain::Quota { max_concurrent_sessions: Some(1), ..domain::Quota::default() };
+    let account = Account::new(owner.clone(), domain::Role::Member, quota);
     assert!(world.store.put_account(&account).await.unwrap());
     let mut sessions = Vec::new();
     for _ in 0..2 {
-        let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+        let draft =
+            UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
         let request = draft.check("claude-sonnet-5-5").unwrap();
         let begin = Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key: None };
-        sessions.push(start(&world.desk(), begin).await.unwrap().session.id);
+        sessions.push(start(&world.services(), begin).await.unwrap().session.id);
     }
-    let reconciled = async |desk: &Desk| {
-        domain::commands::reconcile(desk, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1]).await.unwrap()
+    let reconciled = async |services: &Services| {
+        domain::commands::reconcile(services, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1])
+            .await
+            .unwrap()
     };
-    assert_eq!(reconciled(&world.desk()).await, domain::commands::Reconciled::Queued);
-    let later = Desk { clock: Arc::new(InTwoDays), ..world.desk() };
+    assert_eq!(reconciled(&world.services()).await, domain::commands::Reconciled::Queued);
+    let later = Services { clock: Arc::new(InTwoDays), ..world.services() };
     assert_eq!(reconciled(&later).await, domain::commands::Reconciled::Ended);
     let account = world.store.account(&owner).await.unwrap().unwrap();
-    assert!(account.ledger.queued().is_empty(), "{account:?}");
+    assert!(account.queue.queued().is_empty(), "{account:?}");
     let events = domain::read_all(&world.store, &sessions[1], Seq(0)).await.unwrap();
     let state = domain::state::SessionState::of(&events);
     assert_eq!(state.status(), Some(domain::Status::Expired));

@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    End, Failure, Journal, JournalError, Place, Position, Random, State, StateMachine, Tasks, Time, Visit,
+    End, ExecutionStore, Failure, Place, Position, Random, State, StateEntry, StateMachine, StoreError, Tasks, Time,
     context::Context,
-    run::{Outcome, Ports, Scene, later},
+    run::{Outcome, Ports, StateRun, later},
     size::within_limit,
 };
 
@@ -29,7 +29,7 @@ pub enum RunError {
     #[error("the execution {execution:?} stands in the state {state:?}, which the definition does not have")]
     UnknownState { execution: String, state: String },
     #[error("the journal failed")]
-    Journal(#[from] JournalError),
+    ExecutionStore(#[from] StoreError),
 }
 
 impl Interpreter {
@@ -38,11 +38,11 @@ impl Interpreter {
         name: impl Into<String>,
         machine: StateMachine,
         tasks: Arc<dyn Tasks>,
-        journal: Arc<dyn Journal>,
+        store: Arc<dyn ExecutionStore>,
         time: Arc<dyn Time>,
         random: Arc<dyn Random>,
     ) -> Self {
-        Self { name: name.into(), machine, ports: Ports { tasks, journal, time, random } }
+        Self { name: name.into(), machine, ports: Ports { tasks, store, time, random } }
     }
 
     /// The definition.
@@ -57,7 +57,7 @@ impl Interpreter {
     /// [`RunError::ExecutionAlreadyExists`] for another input; otherwise the journal's.
     pub async fn run(&self, execution: &str, input: Value) -> Result<End, RunError> {
         check_name(execution)?;
-        match self.ports.journal.load(execution).await? {
+        match self.ports.store.load(execution).await? {
             Some(position) if position.input == input => self.go_on(execution, position).await,
             Some(_) => Err(RunError::ExecutionAlreadyExists(execution.to_owned())),
             None => {
@@ -67,7 +67,7 @@ impl Interpreter {
                     Err(failure) => Place::Ended(End::Failed(failure)),
                 };
                 let position = Position { input, started_at, place };
-                self.ports.journal.save(execution, &position).await?;
+                self.ports.store.save(execution, &position).await?;
                 self.go_on(execution, position).await
             }
         }
@@ -78,7 +78,7 @@ impl Interpreter {
     /// # Errors
     /// [`RunError::ExecutionDoesNotExist`] when it was not; otherwise the journal's.
     pub async fn resume(&self, execution: &str) -> Result<End, RunError> {
-        match self.ports.journal.load(execution).await? {
+        match self.ports.store.load(execution).await? {
             Some(position) => self.go_on(execution, position).await,
             None => Err(RunError::ExecutionDoesNotExist(execution.to_owned())),
         }
@@ -90,33 +90,33 @@ impl Interpreter {
     /// # Errors
     /// [`RunError::ExecutionDoesNotExist`]; otherwise the journal's.
     pub async fn stop(&self, execution: &str, reason: Failure) -> Result<End, RunError> {
-        let position = self.ports.journal.load(execution).await?;
+        let position = self.ports.store.load(execution).await?;
         let mut position = position.ok_or_else(|| RunError::ExecutionDoesNotExist(execution.to_owned()))?;
         let end = match position.place {
             Place::Ended(end) => return Ok(end),
             Place::In(_) => End::Aborted(reason.bounded()),
         };
         position.place = Place::Ended(end.clone());
-        self.ports.journal.save(execution, &position).await?;
+        self.ports.store.save(execution, &position).await?;
         Ok(end)
     }
 
     async fn go_on(&self, execution: &str, mut position: Position) -> Result<End, RunError> {
         loop {
-            let visit = match &position.place {
+            let entry = match &position.place {
                 Place::Ended(end) => return Ok(end.clone()),
-                Place::In(visit) => visit,
+                Place::In(entry) => entry,
             };
-            let outcome = self.visit(execution, &position, visit).await?;
-            let from = visit.state.clone();
+            let outcome = self.entry(execution, &position, entry).await?;
+            let from = entry.state.clone();
             position.place = match outcome {
                 Outcome::Go { to, output } => {
                     tracing::debug!(execution, from, to, "transition");
                     Place::In(self.enter(&to, output))
                 }
-                Outcome::Again(visit) => {
-                    tracing::debug!(execution, from, retry_at = ?visit.retry_at, "retry");
-                    Place::In(visit)
+                Outcome::Again(entry) => {
+                    tracing::debug!(execution, from, retry_at = ?entry.retry_at, "retry");
+                    Place::In(entry)
                 }
                 Outcome::End(end) => {
                     // Without the output or the cause: they are not ours to show.
@@ -124,14 +124,14 @@ impl Interpreter {
                     Place::Ended(end)
                 }
             };
-            self.ports.journal.save(execution, &position).await?;
+            self.ports.store.save(execution, &position).await?;
         }
     }
 
     /// A visit that is about to begin.
-    fn enter(&self, state: &str, input: Value) -> Visit {
+    fn enter(&self, state: &str, input: Value) -> StateEntry {
         let task = self.machine.state(state).and_then(State::task);
-        Visit {
+        StateEntry {
             state: state.to_owned(),
             input,
             entered_at: self.ports.time.now(),
@@ -141,26 +141,26 @@ impl Interpreter {
         }
     }
 
-    async fn visit(&self, execution: &str, position: &Position, visit: &Visit) -> Result<Outcome, RunError> {
-        let unknown = || RunError::UnknownState { execution: execution.to_owned(), state: visit.state.clone() };
+    async fn entry(&self, execution: &str, position: &Position, entry: &StateEntry) -> Result<Outcome, RunError> {
+        let unknown = || RunError::UnknownState { execution: execution.to_owned(), state: entry.state.clone() };
         let timeout = self.machine.timeout();
-        let scene = Scene {
+        let state_run = StateRun {
             ports: &self.ports,
-            state: self.machine.state(&visit.state).ok_or_else(unknown)?,
-            visit,
+            state: self.machine.state(&entry.state).ok_or_else(unknown)?,
+            entry,
             context: Context {
                 machine: &self.name,
                 execution,
                 execution_input: &position.input,
                 started_at: position.started_at,
-                state: &visit.state,
-                entered_at: visit.entered_at,
-                retry_count: visit.retry_count(),
-                token: visit.token.as_deref(),
+                state: &entry.state,
+                entered_at: entry.entered_at,
+                retry_count: entry.retry_count(),
+                token: entry.token.as_deref(),
             },
             ends_at: timeout.map_or(Timestamp::MAX, |timeout| later(position.started_at, timeout)),
         };
-        Ok(scene.play().await?)
+        Ok(state_run.run().await?)
     }
 }
 

@@ -3,8 +3,8 @@
 pub use definition::{Catcher, DefinitionError, Problem, Retrier, State, StateKind, StateMachine, Task};
 pub use failure::Failure;
 pub use interpreter::{Interpreter, RunError};
-pub use ports::{Journal, JournalError, Random, TaskAnswer, TaskCall, Tasks, Time};
-pub use position::{End, Place, Position, Visit};
+pub use ports::{ExecutionStore, Random, StoreError, TaskAnswer, TaskCall, Tasks, Time};
+pub use position::{End, Place, Position, StateEntry};
 
 mod context;
 mod definition;

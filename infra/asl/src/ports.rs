@@ -34,7 +34,7 @@ pub trait Tasks: Send + Sync {
     /// Dropping the future must stop the work or leave it harmless: a time-out does that.
     ///
     /// For a callback, `Ok` means that the work is under way, its value is not looked at, and the state waits for
-    /// [`Journal::wait_for_answer`].
+    /// [`ExecutionStore::wait_for_answer`].
     ///
     /// # Errors
     /// The name that Retry and Catch match, and a cause.
@@ -55,33 +55,33 @@ pub enum TaskAnswer {
 ///
 /// The holder of a journal sees to it that **one** interpreter at a time runs an execution.
 ///
-/// A token is *open* from the save of the position that names it until an answer, [`Journal::close_token`], or the save
+/// A token is *open* from the save of the position that names it until an answer, [`ExecutionStore::close_token`], or the save
 /// of a position that does not name it any more. The journal takes the first answer to an open token and refuses every
 /// other; an answer it took survives a crash.
 #[async_trait]
-pub trait Journal: Send + Sync {
+pub trait ExecutionStore: Send + Sync {
     /// The last position saved, or none for an execution that was never started.
-    async fn load(&self, execution: &str) -> Result<Option<Position>, JournalError>;
+    async fn load(&self, execution: &str) -> Result<Option<Position>, StoreError>;
 
     /// Replaces the position. Durable when it returns.
-    async fn save(&self, execution: &str, position: &Position) -> Result<(), JournalError>;
+    async fn save(&self, execution: &str, position: &Position) -> Result<(), StoreError>;
 
     /// The answer to `token`, if one was taken.
-    async fn find_answer(&self, execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError>;
+    async fn find_answer(&self, execution: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError>;
 
     /// Resolves with the answer to `token`, at once if it was taken already. May be dropped and called again.
-    async fn wait_for_answer(&self, execution: &str, token: &str) -> Result<TaskAnswer, JournalError>;
+    async fn wait_for_answer(&self, execution: &str, token: &str) -> Result<TaskAnswer, StoreError>;
 
-    /// The time is over: in one step, answers what [`Journal::find_answer`] would and refuses answers from now on.
-    async fn close_token(&self, execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError>;
+    /// The time is over: in one step, answers what [`ExecutionStore::find_answer`] would and refuses answers from now on.
+    async fn close_token(&self, execution: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError>;
 }
 
 /// The journal could not be read or written.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub struct JournalError(Box<dyn Error + Send + Sync>);
+pub struct StoreError(Box<dyn Error + Send + Sync>);
 
-impl JournalError {
+impl StoreError {
     /// Wraps what the store said.
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())

@@ -20,7 +20,7 @@ pub struct Position {
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// A state is about to be entered, is at work, or waits for its next try.
-    In(Visit),
+    In(StateEntry),
     /// The execution is over.
     Ended(End),
 }
@@ -28,7 +28,7 @@ pub enum Place {
 /// One visit of a state.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Visit {
+pub struct StateEntry {
     /// The state's name.
     pub state: String,
     /// The state's raw input.
@@ -47,7 +47,7 @@ pub struct Visit {
     pub token: Option<String>,
 }
 
-impl Visit {
+impl StateEntry {
     /// How often the state was tried before the current try.
     pub fn retry_count(&self) -> u32 {
         self.retries.iter().fold(0, |sum, retries| sum.saturating_add(*retries))

@@ -9,13 +9,13 @@ use domain::commands::Reconciled;
 use domain::ports::{
     Clock as _, EventLog as _, ExecutionState, LiveText as _, Sandboxes as _, Sessions as _, Workflows as _,
 };
-use domain::{ExecutionName, Journal, SandboxId, Seq, SessionId, Status};
+use domain::{ExecutionName, SandboxId, Seq, SessionId, SessionLog, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
 
 /// So many sessions are looked at when tidying up.
-const MOST_SESSIONS: usize = 1000;
+const MAX_SESSIONS: usize = 1000;
 
 /// Where a session stands when its driver stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,8 @@ pub enum WhileWaiting {
 /// Whether something is due that came while the driver was stopping: whoever said it found the lock taken and left it to the
 /// driver. To be asked after the lock was given back.
 pub(crate) async fn is_due_again(world: &World, session: &SessionId, stopped: Stopped) -> anyhow::Result<bool> {
-    let journal = open(world, session).await?;
-    let state = journal.state();
+    let log = open(world, session).await?;
+    let state = log.state();
     Ok(match stopped {
         Stopped::AwaitingUser => state.wait.is_none(),
         Stopped::Ended(_) => state.status().is_some_and(|status| !status.is_terminal()),
@@ -57,16 +57,16 @@ pub async fn drive(
     while_waiting: WhileWaiting,
 ) -> anyhow::Result<Stopped> {
     loop {
-        let journal = open(world, session).await?;
-        let run = journal.state().run().context("the session has no run")?;
+        let log = open(world, session).await?;
+        let run = log.state().run().context("the session has no run")?;
         let execution = ExecutionName { session: session.clone(), run: run.number };
         if run.status.is_terminal() {
             // A crash may have come between the last event and what follows it.
             if world.engine.state(&execution).await? == ExecutionState::Running {
                 world.engine.drive(Arc::clone(interpreter), &execution).await.context("the workflow cannot end")?;
             }
-            let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
-            domain::commands::reconcile(&desk, sandboxes, traces, session).await?;
+            let (services, sandboxes, traces) = (world.services(), world.sandboxes.as_ref(), world.traces.as_ref());
+            domain::commands::reconcile(&services, sandboxes, traces, session).await?;
             let status = run.status;
             if open(world, session).await?.state().run().is_some_and(|latest| latest.number > execution.run) {
                 continue;
@@ -74,7 +74,7 @@ pub async fn drive(
             return Ok(Stopped::Ended(status));
         }
         let running = async {
-            has_place(world, session).await?;
+            has_slot(world, session).await?;
             let ended = world.engine.drive(Arc::clone(interpreter), &execution).await;
             ended.context("the workflow cannot go on")
         };
@@ -88,12 +88,12 @@ pub async fn drive(
             ended = running => {
                 ended?;
                 world.live.forget(session).await?;
-                let journal = open(world, session).await?;
-                let over = journal.state().run_number(execution.run).is_some_and(|run| run.status.is_terminal());
+                let log = open(world, session).await?;
+                let over = log.state().run_number(execution.run).is_some_and(|run| run.status.is_terminal());
                 if !over {
                     // The machine's own time-out, or a stop from outside, skips every Catch.
-                    let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
-                    domain::commands::reconcile(&desk, sandboxes, traces, session).await?;
+                    let (services, sandboxes, traces) = (world.services(), world.sandboxes.as_ref(), world.traces.as_ref());
+                    domain::commands::reconcile(&services, sandboxes, traces, session).await?;
                 }
             }
             waited = waiting => {
@@ -109,23 +109,23 @@ pub async fn drive(
 }
 
 /// Returns when the session's run has its place among those of its owner, or is to be cancelled.
-async fn has_place(world: &World, session: &SessionId) -> anyhow::Result<()> {
-    let desk = world.desk();
-    let mut journal = open(world, session).await?;
+async fn has_slot(world: &World, session: &SessionId) -> anyhow::Result<()> {
+    let services = world.services();
+    let mut log = open(world, session).await?;
     for look in 0_u32.. {
-        journal.refresh().await?;
-        let state = journal.state();
+        log.refresh().await?;
+        let state = log.state();
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else { anyhow::bail!("the session has no run") };
         let execution = ExecutionName { session: session.clone(), run: run.number };
         // What is to be cancelled needs no place to do so; what works already has it.
         let begun = run.cancel.is_some() || run.last_step_started > Seq(0);
-        if begun || desk.has_place(fixed, &execution, run.budget.limits().max_cost).await? {
+        if begun || services.has_slot(fixed, &execution, run.budget.limits().max_cost).await? {
             break;
         }
         if look % LOOKS_AFTER == 0 {
             // It sees whether the ledger still fits what runs, and ends what has waited too long.
             let (sandboxes, traces) = (world.sandboxes.as_ref(), world.traces.as_ref());
-            if domain::commands::reconcile(&desk, sandboxes, traces, session).await? == Reconciled::Ended {
+            if domain::commands::reconcile(&services, sandboxes, traces, session).await? == Reconciled::Ended {
                 break;
             }
         }
@@ -142,21 +142,21 @@ const QUEUE_POLL: Duration = Duration::from_millis(500);
 
 /// Returns when the session's workflow waits for a person and nothing else.
 async fn awaiting_user(world: &World, session: &SessionId) -> anyhow::Result<()> {
-    let mut journal = open(world, session).await?;
+    let mut log = open(world, session).await?;
     loop {
-        if is_waiting(&journal) {
+        if is_waiting(&log) {
             return Ok(());
         }
-        world.store.wait(session, journal.state().tail, Duration::from_secs(60)).await?;
-        journal.refresh().await?;
+        world.store.wait(session, log.state().tail, Duration::from_secs(60)).await?;
+        log.refresh().await?;
     }
 }
 
 /// Whether `await-user` has done its part and the question still stands.
-fn is_waiting(journal: &Journal) -> bool {
-    let state = journal.state();
+fn is_waiting(log: &SessionLog) -> bool {
+    let state = log.state();
     let step_done = state.run().is_some_and(|run| run.open_step.is_none());
-    let last_step = journal.events().iter().rev().find_map(|event| match &event.body {
+    let last_step = log.events().iter().rev().find_map(|event| match &event.body {
         domain::EventBody::StepFinished(finished) => Some(finished.step),
         _ => None,
     });
@@ -167,31 +167,31 @@ fn is_waiting(journal: &Journal) -> bool {
 
 /// Puts in order what earlier processes left behind: sessions whose workflow ended without them, sandboxes of runs that are
 /// over. What another process drives is left alone; what cannot be put in order is named in the log and stands in nobody's way.
-pub(crate) async fn tidy_up(world: &World) -> anyhow::Result<()> {
-    for summary in world.store.list(None, None, MOST_SESSIONS).await? {
+pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
+    for summary in world.store.list(None, None, MAX_SESSIONS).await? {
         if summary.status.is_terminal() {
             continue;
         }
-        if let Err(error) = tidy_session(world, &summary.id).await {
+        if let Err(error) = recover_session(world, &summary.id).await {
             tracing::warn!(session_id = %summary.id, %error, "the session could not be put in order");
         }
     }
     for sandbox in world.sandboxes.kept()? {
-        if let Err(error) = tidy_sandbox(world, &sandbox).await {
+        if let Err(error) = recover_sandbox(world, &sandbox).await {
             tracing::warn!(%sandbox, %error, "the sandbox could not be removed");
         }
     }
     Ok(())
 }
 
-async fn tidy_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
+async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let Some(_lock) = world.locks.take(session)? else { return Ok(()) };
-    let (desk, sandboxes, traces) = (world.desk(), world.sandboxes.as_ref(), world.traces.as_ref());
-    match domain::commands::reconcile(&desk, sandboxes, traces, session).await? {
+    let (services, sandboxes, traces) = (world.services(), world.sandboxes.as_ref(), world.traces.as_ref());
+    match domain::commands::reconcile(&services, sandboxes, traces, session).await? {
         Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
         Reconciled::Ended => {
-            let journal = open(world, session).await?;
-            if let Some(summary) = domain::summary_of(journal.state(), WallClock.now()) {
+            let log = open(world, session).await?;
+            if let Some(summary) = domain::summary_of(log.state(), WallClock.now()) {
                 world.store.update(&summary).await?;
             }
         }
@@ -199,12 +199,12 @@ async fn tidy_session(world: &World, session: &SessionId) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn tidy_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> {
+async fn recover_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> {
     let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
     let session: SessionId = session.parse()?;
     let Some(_lock) = world.locks.take(&session)? else { return Ok(()) };
     let needed = match open(world, &session).await {
-        Ok(journal) => journal.state().sandbox.as_ref().is_some_and(|known| known.id == *sandbox),
+        Ok(log) => log.state().sandbox.as_ref().is_some_and(|known| known.id == *sandbox),
         // A log that cannot be read now may be readable to another version.
         Err(error) if world.store.get(&session).await?.is_some() => return Err(error),
         Err(_) => false,
@@ -216,7 +216,7 @@ async fn tidy_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> 
 }
 
 /// A session's log, read to its end.
-pub(crate) async fn open(world: &World, session: &SessionId) -> anyhow::Result<Journal> {
-    let log = Arc::new(world.store.clone());
-    Ok(Journal::open(log, Arc::new(WallClock), session).await?)
+pub(crate) async fn open(world: &World, session: &SessionId) -> anyhow::Result<SessionLog> {
+    let event_log = Arc::new(world.store.clone());
+    Ok(SessionLog::open(event_log, Arc::new(WallClock), session).await?)
 }

@@ -18,14 +18,14 @@ pub struct ModelAccess {
     effort: Option<Effort>,
     proxies: Proxies,
     /// Other patience than the usual: the first pause before a retry, and the longest silence within a reply.
-    patience: Option<(Duration, Duration)>,
+    answer_timeout: Option<(Duration, Duration)>,
 }
 
 impl ModelAccess {
     /// The same with another first pause before a retry and another longest silence within a reply.
     #[must_use]
     pub fn with_patience(self, first_pause: Duration, silence: Duration) -> Self {
-        Self { patience: Some((first_pause, silence)), ..self }
+        Self { answer_timeout: Some((first_pause, silence)), ..self }
     }
 
     pub(crate) fn read(get: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -54,7 +54,7 @@ impl ModelAccess {
                 http: proxy(names::HTTP_PROXY, "http_proxy"),
                 except: get(names::NO_PROXY).or_else(|| get("no_proxy")),
             },
-            patience: None,
+            answer_timeout: None,
         })
     }
 
@@ -64,7 +64,7 @@ impl ModelAccess {
         configuration.extra_headers = self.headers.clone();
         configuration.effort = self.effort;
         configuration.proxies = self.proxies.clone();
-        if let Some((first_pause, silence)) = self.patience {
+        if let Some((first_pause, silence)) = self.answer_timeout {
             configuration.first_pause = first_pause;
             configuration.idle_timeout = silence;
         }

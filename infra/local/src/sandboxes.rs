@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    Exec, ExecState, Exit, ExitStatus, Layout, Network, Output, Part, Program, Sandbox as Made, SandboxError,
-    SandboxSpec, Sandboxes, Started, Stderr,
+    ByteRange, Exec, ExecState, Exit, ExitStatus, Layout, Network, Program, Sandbox as Made, SandboxError, SandboxSpec,
+    Sandboxes, Started, Stderr, Stream,
 };
 use domain::{ExecId, SandboxId, Unavailable};
 use sandbox::{Attached, Found, Launcher, Limits, Mode, Mount, Sandbox, Specification, Survives};
@@ -192,10 +192,10 @@ fn exec_id(id: &ExecId) -> Result<sandbox::ExecId, SandboxError> {
     sandbox::ExecId::new(id.as_str()).map_err(failed)
 }
 
-fn stream(output: Output) -> sandbox::Stream {
+fn stream(output: Stream) -> sandbox::Stream {
     match output {
-        Output::Stdout => sandbox::Stream::Stdout,
-        Output::Stderr => sandbox::Stream::Stderr,
+        Stream::Stdout => sandbox::Stream::Stdout,
+        Stream::Stderr => sandbox::Stream::Stderr,
     }
 }
 
@@ -293,13 +293,19 @@ impl Sandboxes for LocalSandboxes {
         }
     }
 
-    async fn output(&self, id: &SandboxId, exec: &ExecId, output: Output, part: Part) -> Result<Vec<u8>, SandboxError> {
+    async fn output(
+        &self,
+        id: &SandboxId,
+        exec: &ExecId,
+        output: Stream,
+        part: ByteRange,
+    ) -> Result<Vec<u8>, SandboxError> {
         let sandbox = self.find(id).await?;
         let exec = exec_id(exec)?;
         let stream = stream(output);
         match part {
-            Part::From(offset, length) => sandbox.read(&exec, stream, offset, length).map_err(failed),
-            Part::Last(length) => {
+            ByteRange::From(offset, length) => sandbox.read(&exec, stream, offset, length).map_err(failed),
+            ByteRange::Last(length) => {
                 let mut end = sandbox.tail(&exec, stream).map_err(failed)?;
                 if end.len() < length {
                     end = last_of_kept(&sandbox, &exec, stream, length, end)?;

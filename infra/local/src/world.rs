@@ -11,9 +11,9 @@ use agent::{
 };
 use anyhow::Context as _;
 use asl::{Interpreter, Time};
-use domain::commands::Desk;
+use domain::commands::Services;
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Journals, Masker, Model, Session, Setup};
+use domain::{Model, Redactor, Session, SessionLogCache, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -50,7 +50,7 @@ pub struct World {
     pub engine: Arc<Engine>,
     /// Who drives which session.
     pub locks: Locks,
-    masker: Masker,
+    redactor: Redactor,
 }
 
 impl World {
@@ -100,28 +100,28 @@ impl World {
             traces: Arc::new(tracing.build()),
             tree,
             locks: Locks::new(&home.join("locks"))?,
-            masker: Masker::new(settings.secrets.all()),
+            redactor: Redactor::new(settings.secrets.all()),
             store,
             settings,
         })
     }
 
     /// The ports of commands.
-    pub fn desk(&self) -> Desk {
-        Desk {
-            log: Arc::new(self.store.clone()),
+    pub fn services(&self) -> Services {
+        Services {
+            event_log: Arc::new(self.store.clone()),
             sessions: Arc::new(self.store.clone()),
             accounts: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),
-            masker: self.masker.clone(),
+            redactor: self.redactor.clone(),
         }
     }
 
     /// A text without secrets.
-    pub(crate) fn mask(&self, text: &str) -> String {
-        self.masker.mask(text).into_owned()
+    pub(crate) fn redact(&self, text: &str) -> String {
+        self.redactor.redact(text).into_owned()
     }
 
     /// What new sessions will have in common in their calls to the model.
@@ -146,7 +146,7 @@ impl World {
     /// The same over another event log and another time than the world's own.
     pub fn interpreter_over(
         &self,
-        log: Arc<dyn EventLog>,
+        event_log: Arc<dyn EventLog>,
         time: Arc<dyn Time>,
         url: &str,
         key: SecretString,
@@ -157,14 +157,14 @@ impl World {
         self.settings.model_access.apply(&mut configuration);
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
-            log,
-            journals: Journals::default(),
+            event_log,
+            log_cache: SessionLogCache::default(),
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
-            masker: self.masker.clone(),
-            patience: Duration::from_secs(self.settings.answer_seconds),
+            redactor: self.redactor.clone(),
+            answer_timeout: Duration::from_secs(self.settings.answer_seconds),
         };
         Ok(Arc::new(self.engine.interpreter(common, self.steps(model), time)?))
     }
@@ -193,7 +193,7 @@ impl World {
             }),
             Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
-            Box::new(Finish { sandboxes, desk: self.desk() }),
+            Box::new(Finish { sandboxes, services: self.services() }),
         ];
         Steps(steps)
     }

@@ -5,18 +5,18 @@ use std::fmt::Write as _;
 use domain::state::SessionState;
 use domain::{
     Author, Event, EventBody, FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Survey, TodoStatus,
-    name_hidden,
+    name_invisible,
 };
 
 use crate::context::internal;
 
-const MOST_SUBJECTS: usize = 15;
+const MAX_SUBJECTS: usize = 15;
 
 /// So many changed files are named.
-const MOST_FILES: usize = 200;
+const MAX_FILES: usize = 200;
 
 /// What people said is handed on to a new conversation up to this many characters, the latest first.
-const LONGEST_SAID: usize = 100_000;
+const MAX_SAID_CHARACTERS: usize = 100_000;
 
 /// The guidance for a kind of project.
 fn guidance(project: ProjectType) -> &'static str {
@@ -41,7 +41,7 @@ pub(crate) fn plan(state: &SessionState, events: &[Event], tree: &str) -> Result
     if !tree.is_empty() {
         section(&mut text, "Files", &untrusted(tree));
     }
-    Ok(name_hidden(&text).into_owned())
+    Ok(name_invisible(&text).into_owned())
 }
 
 /// What opens the main conversation: the task, the survey, the instructions, the plan.
@@ -49,12 +49,12 @@ pub(crate) fn main(state: &SessionState, events: &[Event]) -> Result<String, Ste
     let mut text = String::new();
     task(&mut text, state, events)?;
     known(&mut text, state, events);
-    Ok(name_hidden(&text).into_owned())
+    Ok(name_invisible(&text).into_owned())
 }
 
 /// What opens a conversation that goes on where another one ended: the same, what people said up to `covered`, and where
 /// the work stands.
-pub(crate) fn renewed(state: &SessionState, events: &[Event], covered: Seq, note: &str) -> Result<String, StepError> {
+pub(crate) fn compacted(state: &SessionState, events: &[Event], covered: Seq, note: &str) -> Result<String, StepError> {
     let mut text = String::new();
     task(&mut text, state, events)?;
     said_since(&mut text, events, covered);
@@ -73,12 +73,12 @@ pub(crate) fn renewed(state: &SessionState, events: &[Event], covered: Seq, note
         section(&mut text, "Your to-do list", lines.trim_end());
     }
     section(&mut text, "Files changed so far", &changed_files(state));
-    Ok(name_hidden(&text).into_owned())
+    Ok(name_invisible(&text).into_owned())
 }
 
 /// What people said up to `covered`, as they said it.
 fn said_since(text: &mut String, events: &[Event], covered: Seq) {
-    let mut left = LONGEST_SAID;
+    let mut left = MAX_SAID_CHARACTERS;
     let mut said = Vec::new();
     for event in events.iter().rev() {
         let EventBody::UserMessage(message) = &event.body else { continue };
@@ -103,11 +103,11 @@ fn changed_files(state: &SessionState) -> String {
         return "None.".to_owned();
     }
     let mut lines = String::new();
-    for (path, change) in state.changed_files.iter().take(MOST_FILES) {
+    for (path, change) in state.changed_files.iter().take(MAX_FILES) {
         let deleted = if *change == FileChangeKind::Deleted { " (deleted)" } else { "" };
         let _ = writeln!(lines, "- {path}{deleted}");
     }
-    let more = state.changed_files.len().saturating_sub(MOST_FILES);
+    let more = state.changed_files.len().saturating_sub(MAX_FILES);
     if more > 0 {
         let _ = writeln!(lines, "- and {more} more");
     }
@@ -176,7 +176,7 @@ fn subjects(text: &mut String, surveyed: &RepositorySurveyed) {
     if surveyed.commit_subjects.is_empty() {
         return;
     }
-    let subjects: Vec<&str> = surveyed.commit_subjects.iter().take(MOST_SUBJECTS).map(String::as_str).collect();
+    let subjects: Vec<&str> = surveyed.commit_subjects.iter().take(MAX_SUBJECTS).map(String::as_str).collect();
     section(text, "Subjects of the latest commits", &untrusted(&subjects.join("\n")));
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use domain::ErrorCode;
 use domain::ports::elapsed;
 use domain::{
-    Attributes, EventBody, Journal, Seq, Session, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput, Terminal,
+    Attributes, EventBody, Seq, Session, SessionLog, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput,
+    Terminal,
 };
 use jiff::Timestamp;
 
@@ -17,7 +18,7 @@ pub struct Context {
     /// The outside.
     pub common: Common,
     /// The session's log.
-    pub journal: Journal,
+    pub log: SessionLog,
     /// What the workflow handed over.
     pub input: StepInput,
     /// Events that are written together with `step.finished`, in one batch.
@@ -36,18 +37,18 @@ pub enum Watched<T> {
 impl Context {
     pub(crate) fn new(
         common: Common,
-        journal: Journal,
+        log: SessionLog,
         input: StepInput,
         started: Timestamp,
         deadline: Duration,
     ) -> Self {
-        Self { common, journal, input, closing: Vec::new(), ends: started + deadline }
+        Self { common, log, input, closing: Vec::new(), ends: started + deadline }
     }
 
     /// What is fixed about the session.
     pub fn session(&self) -> Result<&Session, Terminal> {
         let missing = || Terminal::new(ErrorCode::LogCorrupt, "the log does not begin with the session's creation");
-        self.journal.state().session.as_ref().ok_or_else(missing)
+        self.log.state().session.as_ref().ok_or_else(missing)
     }
 
     /// The time this invocation has left.
@@ -59,7 +60,7 @@ impl Context {
     pub fn span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
         OpenSpan {
             id: self.common.ids.span(),
-            parent: self.journal.span().clone(),
+            parent: self.log.span().clone(),
             name: name.into(),
             kind,
             start: self.common.clock.now(),
@@ -69,7 +70,7 @@ impl Context {
 
     /// Emits a span that was opened here.
     pub fn end(&self, span: OpenSpan, outcome: SpanOutcome) {
-        let Some(session) = &self.journal.state().session else { return };
+        let Some(session) = &self.log.state().session else { return };
         self.common.traces.emit(Span {
             trace_id: session.trace.trace_id.clone(),
             span_id: span.id,
@@ -93,7 +94,7 @@ impl Context {
         let result = work.await;
         let outcome = match &result {
             Ok(_) => SpanOutcome::Ok,
-            Err(error) => SpanOutcome::Error(self.common.masker.mask(&error.to_string()).into_owned()),
+            Err(error) => SpanOutcome::Error(self.common.redactor.redact(&error.to_string()).into_owned()),
         };
         self.end(span, outcome);
         result
@@ -102,11 +103,11 @@ impl Context {
     /// Does a piece of work until it is done or the run is to be cancelled.
     pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Watched<T> {
         // It may have been asked for while this invocation was writing something else.
-        let run = self.journal.state().run_number(self.input.run);
-        if run.is_some_and(|run| run.cancel.is_some()) || self.journal.check_fence().is_err() {
+        let run = self.log.state().run_number(self.input.run);
+        if run.is_some_and(|run| run.cancel.is_some()) || self.log.check_fence().is_err() {
             return Watched::Stopped;
         }
-        let watch = stop_requested(&self.common, &self.journal);
+        let watch = stop_requested(&self.common, &self.log);
         futures_util::pin_mut!(work, watch);
         match futures_util::future::select(work, watch).await {
             futures_util::future::Either::Left((done, _)) => Watched::Done(done),
@@ -116,13 +117,13 @@ impl Context {
 }
 
 /// Returns when the log says that this invocation should stop. A log that cannot be read does not end the work.
-async fn stop_requested(common: &Common, journal: &Journal) {
-    let session = journal.session_id().clone();
-    let run = journal.run();
-    let mut seen: Seq = journal.state().tail;
+async fn stop_requested(common: &Common, log: &SessionLog) {
+    let session = log.session_id().clone();
+    let run = log.run();
+    let mut seen: Seq = log.state().tail;
     loop {
-        let waited = common.log.wait(&session, seen, Duration::from_secs(1)).await;
-        let read = domain::read_all(common.log.as_ref(), &session, seen).await;
+        let waited = common.event_log.wait(&session, seen, Duration::from_secs(1)).await;
+        let read = domain::read_all(common.event_log.as_ref(), &session, seen).await;
         let (Ok(()), Ok(events)) = (waited, read) else {
             common.clock.sleep(Duration::from_secs(1)).await;
             continue;
@@ -131,7 +132,7 @@ async fn stop_requested(common: &Common, journal: &Journal) {
             seen = event.seq;
             let stops = matches!(
                 event.body,
-                EventBody::CancelRequested(_) | EventBody::StepStarted(_) | EventBody::RunFinished(_)
+                EventBody::SessionCancelRequested(_) | EventBody::StepStarted(_) | EventBody::RunFinished(_)
             );
             if event.run == run && stops {
                 return;

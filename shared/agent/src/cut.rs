@@ -1,15 +1,15 @@
 //! Cutting long outputs in the middle.
 
-use domain::Masker;
+use domain::Redactor;
 
 /// Beginning and end of an output of `bytes` bytes, with a line in between that says what is missing and where it is.
 ///
 /// Both pieces are cut back to whole lines or words first: a secret that stands across a cut would not be known as one.
-pub(crate) fn middle(masker: &Masker, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, kept: &str) -> String {
+pub(crate) fn middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, kept: &str) -> String {
     let head = String::from_utf8_lossy(head);
     let tail = String::from_utf8_lossy(tail);
     let from = tail.find(char::is_whitespace).map_or(tail.len(), |at| at + 1);
-    let (head, tail) = (masker.mask_growing(&head), masker.mask(&tail[from..]).into_owned());
+    let (head, tail) = (redactor.redact_growing(&head), redactor.redact(&tail[from..]).into_owned());
     let missing = bytes.saturating_sub((head.len() + tail.len()) as u64);
     let whole = if bytes <= kept_bytes {
         format!("the whole output is kept in {kept}")
@@ -30,7 +30,7 @@ mod tests {
         let secret = "sk-ant-api03-abcdefghijklmnop";
         let head = format!("first line\nkey {}", &secret[..20]);
         let tail = format!("{} and more\nlast line", &secret[20..]);
-        let text = middle(&Masker::default(), head.as_bytes(), tail.as_bytes(), 50_000, 1000, "/outputs/x/stdout");
+        let text = middle(&Redactor::default(), head.as_bytes(), tail.as_bytes(), 50_000, 1000, "/outputs/x/stdout");
         assert!(text.starts_with("first line\n"), "{text}");
         assert!(text.ends_with("and more\nlast line"), "{text}");
         assert!(text.contains("the first 1000 of its 50000 bytes are kept in /outputs/x/stdout"), "{text}");

@@ -1,17 +1,17 @@
 //! Instructions of directories, handed on when something in them is touched.
 
-use domain::{Author, Conversation, EventBody, StepError, UserMessage, name_hidden};
+use domain::{Author, Conversation, EventBody, StepError, UserMessage, name_invisible};
 
 use crate::context::Context;
-use crate::workspace::{Lost, Workspace};
+use crate::workspace::{Workspace, WorkspaceError};
 
 /// The events that hand on the instructions of the directories above `touched` that were not handed on before.
 pub(crate) async fn of_touched(
     context: &Context,
     workspace: &Workspace,
     touched: &[String],
-) -> Result<Vec<EventBody>, Lost> {
-    let state = context.journal.state();
+) -> Result<Vec<EventBody>, WorkspaceError> {
+    let state = context.log.state();
     let Some(surveyed) = &state.survey else { return Ok(Vec::new()) };
     let prefix = format!("{}/", workspace.layout.workspace);
     let mut due: Vec<String> = Vec::new();
@@ -33,7 +33,7 @@ pub(crate) async fn of_touched(
             "You touched {}. The repository's instructions for it ({}):\n\n{}",
             read.directory,
             read.path,
-            name_hidden(&read.text)
+            name_invisible(&read.text)
         );
         bodies.push(read.into());
         let message =

@@ -9,19 +9,19 @@ pub use steps::{AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, OpenPr, Pl
 pub use tools::ToolLimits;
 
 mod brief;
+mod budget_warning;
 mod clone;
+mod compaction;
 mod context;
 mod cut;
-mod handover;
 mod instructions;
+mod loop_detection;
 mod model_call;
 mod pull_request;
 mod record;
 mod run_tool;
 mod setup;
 mod steps;
-mod stuck;
 mod tools;
 mod wait;
 mod workspace;
-mod wrap_up;

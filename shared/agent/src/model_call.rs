@@ -19,19 +19,19 @@ use crate::context::{Context, OpenSpan, Watched, internal};
 use crate::wait;
 
 /// Below this a shorter reply is of no use.
-const FEWEST_TOKENS: u32 = 4096;
+const MIN_REPLY_TOKENS: u32 = 4096;
 
 /// The longest reply that is asked for after one that was cut: about what fits one invocation.
-const MOST_TOKENS: u32 = 64_000;
+const MAX_REPLY_TOKENS: u32 = 64_000;
 
 /// Kept back of a deadline for what has to be written after the call.
 const RESERVE: Duration = Duration::from_secs(20);
 
 /// So many calls in a row may break off before the run gives up.
-const MOST_FAILURES: u32 = 8;
+const MAX_FAILURES: u32 = 8;
 
 /// So often one turn is asked for, pauses included: at a minute each, some hours.
-const MOST_ATTEMPTS: u32 = 300;
+const MAX_ATTEMPTS: u32 = 300;
 
 /// How often live text is shown.
 const LIVE_INTERVAL: Duration = Duration::from_millis(150);
@@ -48,7 +48,7 @@ pub struct ModelCaller {
 }
 
 /// What a conversation sends with every call.
-pub(crate) struct Frame {
+pub(crate) struct PromptParts {
     pub conversation: Conversation,
     pub system: String,
     pub tools: RawJson,
@@ -56,7 +56,7 @@ pub(crate) struct Frame {
 }
 
 /// What became of a call.
-pub(crate) enum Called {
+pub(crate) enum CallOutcome {
     /// The model replied. The events say so and are still to be appended.
     Replied { call: CallKey, reply: ModelReply, events: Vec<EventBody> },
     /// The next try is to be made in so many seconds.
@@ -72,15 +72,15 @@ pub(crate) enum Called {
 }
 
 impl ModelCaller {
-    pub(crate) async fn call(&self, context: &mut Context, frame: Frame) -> Result<Called, StepError> {
+    pub(crate) async fn call(&self, context: &mut Context, prompt: PromptParts) -> Result<CallOutcome, StepError> {
         self.model.learn_limits().await;
-        if let Some(seconds) = pause_left(context, frame.conversation) {
-            return Ok(Called::Wait(seconds));
+        if let Some(seconds) = pause_left(context, prompt.conversation) {
+            return Ok(CallOutcome::Wait(seconds));
         }
-        let state = context.journal.state();
-        let conversation = state.conversation(frame.conversation);
+        let state = context.log.state();
+        let conversation = state.conversation(prompt.conversation);
         let (turn, attempt) = conversation.next_call();
-        let call = CallKey { conversation: frame.conversation, turn, attempt };
+        let call = CallKey { conversation: prompt.conversation, turn, attempt };
         let session = context.session()?;
         let model = session.request.model.clone();
         let usual = session.setup.max_tokens.min(self.model.limits(&model).output_tokens);
@@ -91,12 +91,12 @@ impl ModelCaller {
         let mut request = ModelRequest {
             model: started.model.clone(),
             max_tokens,
-            system: frame.system,
-            tools: frame.tools,
+            system: prompt.system,
+            tools: prompt.tools,
             messages,
-            output_schema: frame.output_schema,
+            output_schema: prompt.output_schema,
             deadline,
-            options: options(context, frame.conversation)?,
+            options: options(context, prompt.conversation)?,
         };
         let mut amount = self.model.worst_case(&request);
         if let Some(run) = state.run() {
@@ -106,22 +106,22 @@ impl ModelCaller {
                 amount = self.model.worst_case(&request);
             }
             if let Err(reached) = run.budget.allows(amount) {
-                return Ok(Called::Exhausted(reached));
+                return Ok(CallOutcome::Exhausted(reached));
             }
         }
-        context.journal.append(vec![BudgetReserved { call, amount }.into(), started.into()]).await?;
+        context.log.append(vec![BudgetReserved { call, amount }.into(), started.into()]).await?;
         self.ask(context, call, request).await
     }
 
     async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let mut events = Cow::Borrowed(context.journal.events());
+        let mut events = Cow::Borrowed(context.log.events());
         if events.iter().any(is_kept_elsewhere) {
-            fetch_texts(self.blobs.as_ref(), context.journal.session_id(), events.to_mut()).await?;
+            fetch_texts(self.blobs.as_ref(), context.log.session_id(), events.to_mut()).await?;
         }
         transcript::messages_of_next(&events, started).map_err(internal)
     }
 
-    async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<Called, StepError> {
+    async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<CallOutcome, StepError> {
         let mut turn_span = match call.conversation {
             Conversation::Plan => context.span(names::PLAN, SpanKind::Internal),
             Conversation::Main => context.span(names::turn(call.turn), SpanKind::Internal),
@@ -139,7 +139,7 @@ impl ModelCaller {
         let Watched::Done(result) = watched else {
             context.end(chat, SpanOutcome::Error("stopped".to_owned()));
             context.end(turn_span, SpanOutcome::Error("stopped".to_owned()));
-            return Ok(Called::Stopped);
+            return Ok(CallOutcome::Stopped);
         };
         match &result {
             Ok(reply) => {
@@ -148,7 +148,7 @@ impl ModelCaller {
                 context.end(turn_span, SpanOutcome::Ok);
             }
             Err(error) => {
-                let said = context.common.masker.mask(&error.to_string()).into_owned();
+                let said = context.common.redactor.redact(&error.to_string()).into_owned();
                 chat.attributes.insert(key::ERROR_TYPE, kind(error).into());
                 context.end(chat, SpanOutcome::Error(said.clone()));
                 context.end(turn_span, SpanOutcome::Error(said));
@@ -157,7 +157,7 @@ impl ModelCaller {
         match result {
             Ok(reply) => {
                 let events = self.replied(context, call, &reply).await?;
-                Ok(Called::Replied { call, reply, events })
+                Ok(CallOutcome::Replied { call, reply, events })
             }
             Err(error) => failed(context, call, &request, error).await,
         }
@@ -165,7 +165,7 @@ impl ModelCaller {
 
     /// Streams the reply, showing it as it comes.
     async fn stream(&self, context: &Context, call: CallKey, request: &ModelRequest) -> Result<ModelReply, ModelError> {
-        let said = Mutex::new(Said::default());
+        let said = Mutex::new(LiveBuffer::default());
         let live = |piece: ReplyPiece<'_>| said.lock().unwrap_or_else(PoisonError::into_inner).add(piece);
         let reply = self.model.reply(request, &live);
         futures_util::pin_mut!(reply);
@@ -181,9 +181,9 @@ impl ModelCaller {
                 continue;
             }
             shown = text.len();
-            let text = context.common.masker.mask_growing(&text);
+            let text = context.common.redactor.redact_growing(&text);
             let reply = LiveReply { conversation: call.conversation, turn: call.turn, attempt: call.attempt, text };
-            if let Err(error) = self.live.show(context.journal.session_id(), &reply).await {
+            if let Err(error) = self.live.show(context.log.session_id(), &reply).await {
                 tracing::debug!(%error, "live text was not shown");
             }
         }
@@ -191,7 +191,7 @@ impl ModelCaller {
 
     async fn replied(&self, context: &Context, call: CallKey, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
         let raw = reply.raw.as_str().to_owned();
-        let stored = keep_text(self.blobs.as_ref(), context.journal.session_id(), raw).await?;
+        let stored = keep_text(self.blobs.as_ref(), context.log.session_id(), raw).await?;
         Ok(vec![
             ModelReplied { call, reply: stored, stop: reply.stop.clone(), usage: reply.usage, cost: reply.cost }.into(),
             BudgetSettled { call, cost: reply.cost }.into(),
@@ -205,7 +205,7 @@ fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32
     match &last.reply {
         None => last.next_max_tokens.unwrap_or(last.max_tokens).min(most),
         Some(reply) if reply.stop == StopReason::MaxTokens => {
-            usual.max(last.max_tokens.saturating_mul(2).min(MOST_TOKENS)).min(most)
+            usual.max(last.max_tokens.saturating_mul(2).min(MAX_REPLY_TOKENS)).min(most)
         }
         Some(_) => usual,
     }
@@ -214,7 +214,7 @@ fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32
 /// Writes that a limit is reached, and waits for somebody to extend it.
 pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
     let Reached { limit, sentence } = reached;
-    context.journal.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
+    context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
     wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
 }
 
@@ -222,7 +222,7 @@ pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result
 fn is_kept_elsewhere(event: &Event) -> bool {
     match &event.body {
         EventBody::ModelReplied(replied) => replied.reply.inline().is_none(),
-        EventBody::ToolAnswered(answered) => answered.output.inline().is_none(),
+        EventBody::ToolResult(answered) => answered.output.inline().is_none(),
         _ => false,
     }
 }
@@ -230,12 +230,12 @@ fn is_kept_elsewhere(event: &Event) -> bool {
 /// What viewers see of a reply while it is written: also the summary of the thinking, in which current models report what
 /// they do between tool calls.
 #[derive(Default)]
-struct Said {
+struct LiveBuffer {
     text: String,
     thinks: bool,
 }
 
-impl Said {
+impl LiveBuffer {
     fn add(&mut self, piece: ReplyPiece<'_>) {
         let (text, thinks) = match piece {
             ReplyPiece::Text(text) => (text, false),
@@ -256,7 +256,7 @@ fn options(context: &Context, conversation: Conversation) -> Result<CallOptions,
     Ok(CallOptions {
         // A plan that is to be approved comes back when somebody has read it.
         cache: if asked_next { CacheLifetime::Hour } else { CacheLifetime::FiveMinutes },
-        previous_message: previous_message(context.journal.events(), conversation),
+        previous_message: previous_message(context.log.events(), conversation),
         ..CallOptions::default()
     })
 }
@@ -283,7 +283,7 @@ fn previous_message(events: &[Event], conversation: Conversation) -> Option<Stri
 /// Seconds until the next try, when the last one was told to wait.
 fn pause_left(context: &Context, conversation: Conversation) -> Option<u64> {
     let now = context.common.clock.now();
-    let retrying = context.journal.events().iter().rev().find_map(|event| match &event.body {
+    let retrying = context.log.events().iter().rev().find_map(|event| match &event.body {
         EventBody::ModelRetrying(retrying) if retrying.call.conversation == conversation => {
             Some((event.at, retrying.in_seconds))
         }
@@ -300,50 +300,50 @@ async fn failed(
     call: CallKey,
     request: &ModelRequest,
     error: ModelError,
-) -> Result<Called, StepError> {
+) -> Result<CallOutcome, StepError> {
     let failures = context
-        .journal
+        .log
         .state()
         .conversation(call.conversation)
         .last()
         .filter(|turn| turn.turn == call.turn)
         .map_or(0, |turn| turn.failures);
-    let masked = |reason: &str| context.common.masker.mask(reason).into_owned();
+    let redacted = |reason: &str| context.common.redactor.redact(reason).into_owned();
     let (reason, cost, in_seconds, next_max_tokens, cause) = match error {
         ModelError::Terminal(terminal) if terminal.code == ErrorCode::ContextExhausted => {
             settle(context, call, MicroDollars::default()).await?;
-            return Ok(Called::TooLong(terminal));
+            return Ok(CallOutcome::TooLong(terminal));
         }
         ModelError::Terminal(terminal) => {
             settle(context, call, MicroDollars::default()).await?;
             return Err(terminal.into());
         }
         ModelError::Wait { seconds, reason } => {
-            (masked(&reason), MicroDollars::default(), seconds, None, RetryCause::Pause)
+            (redacted(&reason), MicroDollars::default(), seconds, None, RetryCause::Pause)
         }
         ModelError::Interrupted { reason, usage: _, cost } => {
             // Given up at the deadline: a shorter reply fits the next invocation.
             let late = context.time_left() <= RESERVE + Duration::from_secs(5);
-            let shorter = late.then(|| (request.max_tokens / 2).max(FEWEST_TOKENS));
+            let shorter = late.then(|| (request.max_tokens / 2).max(MIN_REPLY_TOKENS));
             let pause = if failures < 2 { 0 } else { 1 << failures.min(6) };
-            (masked(&reason), cost, pause, shorter, RetryCause::Failure)
+            (redacted(&reason), cost, pause, shorter, RetryCause::Failure)
         }
     };
     let retrying = ModelRetrying { call, reason: reason.clone(), cause, in_seconds, next_max_tokens };
-    context.journal.append(vec![BudgetSettled { call, cost }.into(), retrying.into()]).await?;
+    context.log.append(vec![BudgetSettled { call, cost }.into(), retrying.into()]).await?;
     let gives_up = match cause {
-        RetryCause::Failure => failures + 1 >= MOST_FAILURES,
-        RetryCause::Pause => call.attempt.0 >= MOST_ATTEMPTS,
+        RetryCause::Failure => failures + 1 >= MAX_FAILURES,
+        RetryCause::Pause => call.attempt.0 >= MAX_ATTEMPTS,
     };
     if gives_up {
         let message = format!("the model gave no reply, the last time because: {reason}");
         return Err(StepError::terminal(ErrorCode::ModelUnavailable, message));
     }
-    Ok(if in_seconds == 0 { Called::Again } else { Called::Wait(in_seconds) })
+    Ok(if in_seconds == 0 { CallOutcome::Again } else { CallOutcome::Wait(in_seconds) })
 }
 
 async fn settle(context: &mut Context, call: CallKey, cost: MicroDollars) -> Result<(), StepError> {
-    Ok(context.journal.append(vec![BudgetSettled { call, cost }.into()]).await?)
+    Ok(context.log.append(vec![BudgetSettled { call, cost }.into()]).await?)
 }
 
 fn kind(error: &ModelError) -> &'static str {
@@ -355,7 +355,7 @@ fn kind(error: &ModelError) -> &'static str {
 }
 
 fn describe(chat: &mut OpenSpan, context: &Context, request: &ModelRequest) {
-    let session = context.journal.session_id().as_str();
+    let session = context.log.session_id().as_str();
     chat.attributes.extend([
         (key::OPERATION, "chat".into()),
         (key::PROVIDER, "anthropic".into()),

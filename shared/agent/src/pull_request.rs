@@ -6,10 +6,10 @@ use domain::state::{RunState, SessionState};
 use domain::{ContentBlock, transcript};
 
 /// The longest title, in characters.
-const LONGEST_TITLE: usize = 72;
+const MAX_TITLE_CHARACTERS: usize = 72;
 
 /// The longest closing words that are taken, in characters: forges limit the body of a pull request (GitHub: 65,536).
-const LONGEST_WORDS: usize = 20_000;
+const MAX_CLOSING_CHARACTERS: usize = 20_000;
 
 /// Ends the body of our pull requests. It marks nothing that anybody relies on: ours is the one in the session's record.
 const FOOTER: &str = "Made by Tiny Backspace";
@@ -19,10 +19,10 @@ pub(crate) fn title(state: &SessionState) -> String {
     let title = state.plan.as_ref().map(|plan| plan.content.title.as_str()).unwrap_or_default();
     let line = title.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Apply the requested change");
     let line: String = line.chars().filter(|c| !c.is_control()).collect();
-    if line.chars().count() <= LONGEST_TITLE {
+    if line.chars().count() <= MAX_TITLE_CHARACTERS {
         return line;
     }
-    line.chars().take(LONGEST_TITLE - 1).chain(['…']).collect()
+    line.chars().take(MAX_TITLE_CHARACTERS - 1).chain(['…']).collect()
 }
 
 /// The message of the commit.
@@ -128,10 +128,10 @@ pub(crate) fn closing_words(reply: &str) -> Option<String> {
         })
         .collect();
     let said = texts.join("\n\n");
-    if said.chars().count() <= LONGEST_WORDS {
+    if said.chars().count() <= MAX_CLOSING_CHARACTERS {
         return (!said.is_empty()).then_some(said);
     }
-    let kept: String = said.chars().take(LONGEST_WORDS).collect();
+    let kept: String = said.chars().take(MAX_CLOSING_CHARACTERS).collect();
     Some(format!("{}\n\n(Cut here; the whole text is in the session's events.)", kept.trim_end()))
 }
 

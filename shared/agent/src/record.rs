@@ -2,22 +2,22 @@
 
 use std::fmt::Write as _;
 
-use domain::{AiMessage, Author, Event, EventBody, Payload, Seq, ToolAnswered, ToolOutcome};
+use domain::{AiMessage, Author, Event, EventBody, Payload, Seq, ToolOutcome, ToolResult};
 
 /// So many of the last calls are listed.
-const MOST_CALLS: usize = 40;
+const MAX_CALLS: usize = 40;
 
 /// So many of the last results are shown.
-const MOST_RESULTS: usize = 4;
+const MAX_RESULTS: usize = 4;
 
 /// So many of the model's last messages are shown.
-const MOST_MESSAGES: usize = 5;
+const MAX_MESSAGES: usize = 5;
 
 /// A text is cut to this many characters.
-const LONGEST_TEXT: usize = 2000;
+const MAX_TEXT: usize = 2000;
 
 /// A line is cut to this many characters.
-const LONGEST_LINE: usize = 200;
+const MAX_LINE: usize = 200;
 
 /// What was said and done since the conversation began.
 pub(crate) fn of(events: &[Event]) -> String {
@@ -28,9 +28,9 @@ pub(crate) fn of(events: &[Event]) -> String {
         .iter()
         .filter_map(|event| if let EventBody::AiMessage(message) = &event.body { Some(message) } else { None })
         .collect();
-    let results: Vec<&ToolAnswered> = events
+    let results: Vec<&ToolResult> = events
         .iter()
-        .filter_map(|event| if let EventBody::ToolAnswered(answered) = &event.body { Some(answered) } else { None })
+        .filter_map(|event| if let EventBody::ToolResult(answered) = &event.body { Some(answered) } else { None })
         .collect();
     let mut text =
         "The conversation before this one became too long before a note could be written. This is what the log \
@@ -38,8 +38,8 @@ pub(crate) fn of(events: &[Event]) -> String {
             .to_owned();
     if !messages.is_empty() {
         text.push_str("\n\nYour last messages:\n");
-        for message in last(&messages, MOST_MESSAGES) {
-            let _ = write!(text, "\n- {}", cut(inline(&message.text), LONGEST_TEXT));
+        for message in last(&messages, MAX_MESSAGES) {
+            let _ = write!(text, "\n- {}", cut(inline(&message.text), MAX_TEXT));
         }
     }
     for event in events {
@@ -50,18 +50,18 @@ pub(crate) fn of(events: &[Event]) -> String {
     }
     if !results.is_empty() {
         text.push_str("\n\nYour last calls, oldest first:\n");
-        for answered in last(&results, MOST_CALLS) {
+        for answered in last(&results, MAX_CALLS) {
             let how = match answered.outcome {
                 ToolOutcome::Ok => "ok",
                 ToolOutcome::Failed => "failed",
                 ToolOutcome::CutOff => "cut off",
             };
-            let _ = write!(text, "\n- {}: {how}", cut(&named(events, answered), LONGEST_LINE));
+            let _ = write!(text, "\n- {}: {how}", cut(&named(events, answered), MAX_LINE));
         }
         text.push_str("\n\nThe last results:\n");
-        for answered in last(&results, MOST_RESULTS) {
-            let call = cut(&named(events, answered), LONGEST_LINE);
-            let output = crate::brief::untrusted(&cut(inline(&answered.output), LONGEST_TEXT));
+        for answered in last(&results, MAX_RESULTS) {
+            let call = cut(&named(events, answered), MAX_LINE);
+            let output = crate::brief::untrusted(&cut(inline(&answered.output), MAX_TEXT));
             let _ = write!(text, "\n{call}:\n{output}");
         }
     }
@@ -77,9 +77,9 @@ fn inline(payload: &Payload) -> &str {
 }
 
 /// A call in a line.
-fn named(events: &[Event], answered: &ToolAnswered) -> String {
+fn named(events: &[Event], answered: &ToolResult) -> String {
     let input = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::ToolCalled(called) if called.call == answered.call && called.turn == answered.turn => {
+        EventBody::ToolCall(called) if called.call == answered.call && called.turn == answered.turn => {
             Some(called.input.to_string())
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::ports::{ExitStatus, Output, Part};
+use domain::ports::{ByteRange, ExitStatus, Stream};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{Digest256, ExecId, SpanKind, SpanOutcome, StepError, ToolOutcome};
@@ -13,7 +13,7 @@ use crate::cut;
 use crate::steps::{CallProgress, OpenCall};
 use crate::survey;
 use crate::tools::{Answer, Bash, Pipes, Tool, ToolLimits, record_decision};
-use crate::workspace::{Lost, Ran, Workspace};
+use crate::workspace::{ExecOutcome, Workspace, WorkspaceError};
 
 /// Runs tool calls.
 pub(crate) struct RunTool<'a> {
@@ -39,9 +39,9 @@ impl RunTool<'_> {
         format!("turn{}-{}", call.turn, &digest.as_str()[..16]).parse().map_err(internal)
     }
 
-    pub(crate) async fn run(&self, call: &OpenCall) -> Result<Outcome, Lost> {
+    pub(crate) async fn run(&self, call: &OpenCall) -> Result<Outcome, WorkspaceError> {
         let mut span = self.context.span(names::tool(&call.name), SpanKind::Internal);
-        let session = self.context.journal.session_id().as_str();
+        let session = self.context.log.session_id().as_str();
         span.attributes.extend([
             (key::OPERATION, "execute_tool".into()),
             (key::TOOL_NAME, call.name.clone().into()),
@@ -75,10 +75,10 @@ impl RunTool<'_> {
         })
     }
 
-    async fn answer(&self, call: &OpenCall) -> Result<Option<Answer>, Lost> {
+    async fn answer(&self, call: &OpenCall) -> Result<Option<Answer>, WorkspaceError> {
         let tool = match &call.tool {
             Ok(tool) => tool,
-            Err(reason) => return Ok(Some(Answer::failed(self.masked(reason)))),
+            Err(reason) => return Ok(Some(Answer::failed(self.redacted(reason)))),
         };
         if call.state == CallProgress::StartedElsewhere {
             return Ok(Some(Answer::cut_off()));
@@ -96,12 +96,12 @@ impl RunTool<'_> {
         }
     }
 
-    async fn toolbox(&self, id: ExecId, call: toolbox::Call) -> Result<Option<Answer>, Lost> {
+    async fn toolbox(&self, id: ExecId, call: toolbox::Call) -> Result<Option<Answer>, WorkspaceError> {
         let exec = self.workspace.toolbox_exec(id, call, self.limits.toolbox)?;
         let exit = match self.workspace.run(&exec, self.up_to).await? {
-            Ran::Running => return Ok(None),
-            Ran::CutOff => return Ok(Some(Answer::cut_off())),
-            Ran::Finished(exit) => exit,
+            ExecOutcome::Running => return Ok(None),
+            ExecOutcome::CutOff => return Ok(Some(Answer::cut_off())),
+            ExecOutcome::Finished(exit) => exit,
         };
         match exit.status {
             ExitStatus::TimedOut => {
@@ -112,21 +112,21 @@ impl RunTool<'_> {
             ExitStatus::Exited(_) | ExitStatus::Signalled(_) => {}
         }
         let answer = match self.workspace.toolbox_answer(&exec.id, &exit).await? {
-            Ok(answer) => Answer::ok(self.masked(text(&answer)?)),
-            Err(failure) => Answer::failed(self.masked(&failure.message)),
+            Ok(answer) => Answer::ok(self.redacted(text(&answer)?)),
+            Err(failure) => Answer::failed(self.redacted(&failure.message)),
         };
         Ok(Some(answer))
     }
 
-    async fn bash(&self, id: ExecId, bash: &Bash) -> Result<Option<Answer>, Lost> {
+    async fn bash(&self, id: ExecId, bash: &Bash) -> Result<Option<Answer>, WorkspaceError> {
         let exec = match bash.exec(id, &self.workspace.layout, self.limits, self.pipes(bash)) {
             Ok(exec) => exec,
             Err(failure) => return Ok(Some(Answer::failed(failure.0))),
         };
         let exit = match self.workspace.run(&exec, self.up_to).await? {
-            Ran::Running => return Ok(None),
-            Ran::CutOff => return Ok(Some(Answer::cut_off())),
-            Ran::Finished(exit) => exit,
+            ExecOutcome::Running => return Ok(None),
+            ExecOutcome::CutOff => return Ok(Some(Answer::cut_off())),
+            ExecOutcome::Finished(exit) => exit,
         };
         let mut output = self.said(&exec.id, exit.stdout_bytes).await?;
         let (outcome, exit_code, verdict) = bash.verdict(&exit, self.limits);
@@ -140,7 +140,7 @@ impl RunTool<'_> {
     }
 
     fn pipes(&self, bash: &Bash) -> Pipes {
-        let surveyed = self.context.journal.state().survey.as_ref();
+        let surveyed = self.context.log.state().survey.as_ref();
         let check = surveyed
             .zip(bash.command.as_deref())
             .is_some_and(|(surveyed, command)| survey::is_check(command, &surveyed.survey));
@@ -148,26 +148,26 @@ impl RunTool<'_> {
     }
 
     /// What a command said: whole when it is short, otherwise its beginning and its end.
-    async fn said(&self, id: &ExecId, bytes: u64) -> Result<String, Lost> {
+    async fn said(&self, id: &ExecId, bytes: u64) -> Result<String, WorkspaceError> {
         let most = self.limits.output_characters;
         let length = usize::try_from(bytes).unwrap_or(usize::MAX);
         if length <= most {
-            let said = self.workspace.output(id, Output::Stdout, Part::From(0, length)).await?;
-            return Ok(self.masked(&String::from_utf8_lossy(&said)));
+            let said = self.workspace.output(id, Stream::Stdout, ByteRange::From(0, length)).await?;
+            return Ok(self.redacted(&String::from_utf8_lossy(&said)));
         }
-        let head = self.workspace.output(id, Output::Stdout, Part::From(0, most / 2)).await?;
-        let tail = self.workspace.output(id, Output::Stdout, Part::Last(most / 2)).await?;
+        let head = self.workspace.output(id, Stream::Stdout, ByteRange::From(0, most / 2)).await?;
+        let tail = self.workspace.output(id, Stream::Stdout, ByteRange::Last(most / 2)).await?;
         let kept = format!("{}/{id}/stdout", self.workspace.layout.outputs);
-        Ok(cut::middle(&self.context.common.masker, &head, &tail, bytes, self.limits.kept_bytes, &kept))
+        Ok(cut::middle(&self.context.common.redactor, &head, &tail, bytes, self.limits.kept_bytes, &kept))
     }
 
-    fn masked(&self, text: &str) -> String {
-        self.context.common.masker.mask(text).into_owned()
+    fn redacted(&self, text: &str) -> String {
+        self.context.common.redactor.redact(text).into_owned()
     }
 }
 
 /// What the model reads of an answer.
-fn text(answer: &toolbox::Answer) -> Result<&str, Lost> {
+fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
     match answer {
         toolbox::Answer::View(viewed) => Ok(&viewed.text),
         toolbox::Answer::Create(edited) | toolbox::Answer::StrReplace(edited) | toolbox::Answer::Insert(edited) => {
@@ -181,6 +181,8 @@ fn text(answer: &toolbox::Answer) -> Result<&str, Lost> {
         | toolbox::Answer::Collect(_)
         | toolbox::Answer::Restore(_)
         | toolbox::Answer::Diff(_)
-        | toolbox::Answer::Rebase(_) => Err(Lost::Step(internal("the toolbox answered a tool with something else"))),
+        | toolbox::Answer::Rebase(_) => {
+            Err(WorkspaceError::Step(internal("the toolbox answered a tool with something else")))
+        }
     }
 }

@@ -9,7 +9,7 @@ pub const DEFAULT_MAX_TOKENS: u32 = 32_000;
 
 /// Everything that is written for the model and fixed with the program, by its file.
 const PROMPTS: [(&str, &str); 10] = [
-    ("prompts/handover.md", include_str!("prompts/handover.md")),
+    ("prompts/compaction.md", include_str!("prompts/compaction.md")),
     ("prompts/plan.md", PLAN),
     ("prompts/plan.schema.json", PLAN_SCHEMA),
     ("prompts/projects/data-science.md", include_str!("prompts/projects/data-science.md")),

@@ -14,7 +14,7 @@ use crate::prices::Tokens;
 pub const INCOMPLETE_INPUT: &str = "_incomplete_json";
 
 /// No reply of 128K tokens comes near this many blocks.
-const MOST_BLOCKS: usize = 10_000;
+const MAX_BLOCKS: usize = 10_000;
 
 /// Why a stream is not, or not yet, a reply.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +153,7 @@ impl Assembly {
     }
 
     fn start_block(&mut self, start: BlockStart, live: &dyn Fn(ReplyPiece<'_>)) -> Result<(), AssemblyError> {
-        if self.message.is_none() || start.index != self.blocks.len() || start.index >= MOST_BLOCKS {
+        if self.message.is_none() || start.index != self.blocks.len() || start.index >= MAX_BLOCKS {
             return Err(AssemblyError::OutOfOrder("a block begins that is not due"));
         }
         // Blocks begin empty, but nothing says that they must.

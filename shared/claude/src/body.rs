@@ -6,8 +6,8 @@ use domain::{CacheLifetime, Effort, ModelRequest, RawJson, Terminal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::cache_breakpoints::{self, Mark};
 use crate::catalogue::Catalogue;
-use crate::marks::{self, Mark};
 use crate::refusal;
 
 /// What is sent. It can say nothing that version 2026-10-21 refuses: no sampling parameters, no forced tool choice.
@@ -96,7 +96,7 @@ pub(crate) fn write(
             cache_control: Mark::HOUR,
         }]),
         tools: (!tools.is_empty()).then_some(&request.tools),
-        messages: marks::marked(&request.messages, request.options.cache),
+        messages: cache_breakpoints::marked(&request.messages, request.options.cache),
         stream: is_reply.then_some(true),
         cache_control: Mark::of(request.options.cache),
         thinking: catalogue.thinking(&request.model),

@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout};
 use crate::assembly::Assembly;
 use crate::client::Client;
 use crate::refusal::Refusal;
-use crate::retry::{Advice, LONGEST_PAUSE, RETRIES, USUAL_WAIT};
+use crate::retry::{Advice, MAX_PAUSE, RETRIES, USUAL_WAIT};
 use crate::sse::SseDecoder;
 
 /// Bodies of errors are short; what is longer is not read.
-const LONGEST_ERROR_BODY: usize = 64 << 10;
+const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 
 /// No reply of 128K tokens comes near this.
-const LONGEST_STREAM: usize = 64 << 20;
+const MAX_STREAM_BYTES: usize = 64 << 20;
 
 /// A call that ended without a reply, before the time-outs and the counted usage are known.
 pub(crate) enum Failure {
@@ -61,7 +61,7 @@ impl Call<'_> {
                 Err(setback) => setback,
             };
             let pause = setback.advice.pause(retry, self.client.first_pause);
-            let fits = pause <= LONGEST_PAUSE && Instant::now() + pause < self.deadline;
+            let fits = pause <= MAX_PAUSE && Instant::now() + pause < self.deadline;
             if !setback.worth_retrying || !fits || retry >= RETRIES {
                 return Err(setback.failure);
             }
@@ -112,7 +112,7 @@ impl Call<'_> {
                 }
             };
             received += piece.len();
-            if received > LONGEST_STREAM {
+            if received > MAX_STREAM_BYTES {
                 return Err(interrupted("the stream is longer than any reply"));
             }
             for event in decoder.feed(&piece).map_err(|error| interrupted(&error.to_string()))? {
@@ -152,7 +152,7 @@ impl Setback {
 
     pub(crate) fn refused(refusal: Refusal, advice: Advice) -> Self {
         let passing = refusal.is_passing();
-        let asked_to_wait = advice.after.is_some_and(|after| after > LONGEST_PAUSE);
+        let asked_to_wait = advice.after.is_some_and(|after| after > MAX_PAUSE);
         let failure = if !passing {
             Failure::Terminal(refusal.into_terminal())
         } else if refusal.is_for_capacity() || asked_to_wait {
@@ -191,8 +191,8 @@ async fn beginning(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         body.extend_from_slice(&piece);
-        if body.len() >= LONGEST_ERROR_BODY {
-            body.truncate(LONGEST_ERROR_BODY);
+        if body.len() >= MAX_ERROR_BODY_BYTES {
+            body.truncate(MAX_ERROR_BODY_BYTES);
             break;
         }
     }

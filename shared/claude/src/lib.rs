@@ -8,12 +8,12 @@ pub use configuration::{API_VERSION, Configuration, ConfigurationError, Credenti
 mod assembly;
 mod block;
 mod body;
+mod cache_breakpoints;
 mod call;
 mod catalogue;
 mod client;
 mod configuration;
 mod lookup;
-mod marks;
 mod models;
 mod object;
 mod prices;

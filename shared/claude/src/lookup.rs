@@ -15,9 +15,9 @@ use crate::refusal::{self, Refusal};
 use crate::retry::Advice;
 
 /// The answers are short and come at once.
-const LONGEST: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-const LONGEST_BODY: usize = 4 << 20;
+const MAX_BODY_BYTES: usize = 4 << 20;
 
 #[derive(Deserialize)]
 struct Counted {
@@ -32,7 +32,7 @@ pub(crate) async fn count(client: &Client, request: RequestBuilder) -> Result<u6
 
 /// Asks once: whoever wants to know can ask again, and nobody waits for it.
 pub(crate) async fn ask<T: DeserializeOwned>(client: &Client, request: RequestBuilder) -> Result<T, ModelError> {
-    let answer = timeout(LONGEST, answer(client, request)).await;
+    let answer = timeout(TIMEOUT, answer(client, request)).await;
     let late = || Failure::Interrupted("the Claude API did not answer in time".to_owned());
     let body = answer.unwrap_or_else(|_| Err(late())).map_err(error)?;
     serde_json::from_slice(&body)
@@ -45,7 +45,7 @@ async fn answer(client: &Client, request: RequestBuilder) -> Result<Vec<u8>, Fai
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
         body.extend_from_slice(&piece);
-        if body.len() > LONGEST_BODY {
+        if body.len() > MAX_BODY_BYTES {
             break;
         }
     }

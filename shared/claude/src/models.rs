@@ -19,7 +19,7 @@ const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
 const AFTER_FAILURE: Duration = Duration::from_secs(10 * 60);
 
 /// More pages than any list has.
-const MOST_PAGES: usize = 20;
+const MAX_PAGES: usize = 20;
 
 /// Nobody waits longer for it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -76,7 +76,7 @@ async fn list(client: &Client) -> Option<HashMap<String, ModelLimits>> {
     let mut learned = HashMap::new();
     let mut url: Url = client.models.clone();
     url.query_pairs_mut().append_pair("limit", "1000");
-    for _ in 0..MOST_PAGES {
+    for _ in 0..MAX_PAGES {
         let page: Page = lookup::ask(client, client.get(url.clone())).await.ok()?;
         for entry in page.data {
             // Zero would be a limit that nothing keeps.

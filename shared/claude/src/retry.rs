@@ -9,13 +9,13 @@ use http::HeaderMap;
 pub(crate) const RETRIES: u32 = 2;
 
 /// The longest pause taken within a call; for a longer one the call is given up.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(8);
 
 /// What is waited when the service is out of capacity and does not say for how long.
 pub(crate) const USUAL_WAIT: Duration = Duration::from_secs(30);
 
 /// A service that asks for more than a day is not believed.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What the headers of an answer say about asking again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,20 +32,20 @@ impl Advice {
         // Dates are not read: the API sends seconds.
         let number = |name| text(name).and_then(|text| text.parse::<f64>().ok()).filter(|number| *number >= 0.0);
         let seconds = number("retry-after-ms").map(|millis| millis / 1e3).or_else(|| number("retry-after"));
-        let after = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_WAIT));
+        let after = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT));
         let should_retry = match text("x-should-retry") {
             Some("true") => Some(true),
             Some("false") => Some(false),
             _ => None,
         };
-        Self { after: after.map(|after| after.min(LONGEST_WAIT)), should_retry }
+        Self { after: after.map(|after| after.min(MAX_WAIT)), should_retry }
     }
 
     /// The pause before retry number `retry`, from 0: what the service asked for, and otherwise the first pause doubled
     /// each time, less up to a quarter, so that many callers do not come back at once.
     pub(crate) fn pause(&self, retry: u32, first: Duration) -> Duration {
         self.after.unwrap_or_else(|| {
-            let full = first.saturating_mul(2_u32.saturating_pow(retry)).min(LONGEST_PAUSE);
+            let full = first.saturating_mul(2_u32.saturating_pow(retry)).min(MAX_PAUSE);
             full.mul_f64(1.0 - random_fraction() / 4.0)
         })
     }
@@ -75,7 +75,7 @@ mod tests {
         let after = |headers| advice(headers).after;
         assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
         assert_eq!(after(&[("retry-after", "7"), ("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
-        assert_eq!(after(&[("retry-after", "1e300")]), Some(LONGEST_WAIT));
+        assert_eq!(after(&[("retry-after", "1e300")]), Some(MAX_WAIT));
         assert_eq!(after(&[("retry-after", "NaN")]), None);
         assert_eq!(after(&[("retry-after", "-1")]), None);
         assert_eq!(advice(&[("x-should-retry", "false")]).should_retry, Some(false));

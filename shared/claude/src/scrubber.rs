@@ -4,10 +4,10 @@ use http::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
 /// Longer messages are cut: they are for a person to read.
-const LONGEST_MESSAGE: usize = 600;
+const MAX_MESSAGE_CHARACTERS: usize = 600;
 
 /// Shorter header values are no secrets and would be found everywhere.
-const SHORTEST_SECRET: usize = 8;
+const MIN_SECRET_BYTES: usize = 8;
 
 /// Knows the secrets of a client.
 pub(crate) struct Scrubber(Vec<SecretString>);
@@ -16,7 +16,7 @@ impl Scrubber {
     pub(crate) fn new(api_key: &SecretString, headers: &HeaderMap) -> Self {
         let values = headers.values().filter_map(|value| value.to_str().ok());
         // A value such as `Bearer abc` is a secret in each of its words.
-        let words = values.flat_map(str::split_ascii_whitespace).filter(|word| word.len() >= SHORTEST_SECRET);
+        let words = values.flat_map(str::split_ascii_whitespace).filter(|word| word.len() >= MIN_SECRET_BYTES);
         let mut secrets: Vec<SecretString> = words.map(SecretString::from).collect();
         secrets.push(api_key.clone());
         Self(secrets)
@@ -29,8 +29,8 @@ impl Scrubber {
             text = text.replace(secret.expose_secret(), "[REDACTED]");
         }
         let printable = text.chars().map(|character| if character.is_control() { ' ' } else { character });
-        let mut cut: String = printable.take(LONGEST_MESSAGE).collect();
-        if cut.len() < text.len() && cut.chars().count() == LONGEST_MESSAGE {
+        let mut cut: String = printable.take(MAX_MESSAGE_CHARACTERS).collect();
+        if cut.len() < text.len() && cut.chars().count() == MAX_MESSAGE_CHARACTERS {
             cut.push('…');
         }
         cut

@@ -1,7 +1,7 @@
 //! Server-sent events out of a stream of bytes.
 
 /// No event of the API comes near this; what is longer is no stream of the API.
-const LONGEST_EVENT: usize = 16 << 20;
+const MAX_EVENT_BYTES: usize = 16 << 20;
 
 /// Why the bytes are no event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,7 @@ impl SseDecoder {
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), SseError> {
         let held = self.line.len() + self.data.as_ref().map_or(0, String::len);
-        if held + bytes.len() > LONGEST_EVENT {
+        if held + bytes.len() > MAX_EVENT_BYTES {
             return Err(SseError::TooLong);
         }
         self.line.extend_from_slice(bytes);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest256, Ledger, MicroDollars, Principal, TokenId};
+use crate::{AdmissionQueue, Digest256, MicroDollars, Principal, TokenId};
 
 /// What is known of a principal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,10 +17,11 @@ pub struct Account {
     /// Whether it may hand out tokens.
     pub role: Role,
     /// What its sessions may do.
-    pub allowance: Allowance,
+    #[serde(alias = "allowance")]
+    pub quota: Quota,
     /// Its sessions that run or wait for a place, and today's spending.
-    #[serde(default)]
-    pub ledger: Ledger,
+    #[serde(default, alias = "ledger")]
+    pub queue: AdmissionQueue,
     /// Counts the writes of this account; 0 for one that was never written.
     #[serde(skip)]
     pub version: u64,
@@ -39,7 +40,7 @@ pub enum Role {
 /// What a principal's sessions may do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Allowance {
+pub struct Quota {
     /// The repositories; any when there is none in the list.
     #[serde(default)]
     pub repositories: Vec<RepositoryPattern>,
@@ -53,12 +54,12 @@ pub struct Allowance {
 
 impl Account {
     /// The account of a principal of which nothing is known: it may do nothing with others, and everything with its own.
-    pub fn new(principal: Principal, role: Role, allowance: Allowance) -> Self {
-        Self { principal, role, allowance, ledger: Ledger::default(), version: 0 }
+    pub fn new(principal: Principal, role: Role, quota: Quota) -> Self {
+        Self { principal, role, quota, queue: AdmissionQueue::default(), version: 0 }
     }
 }
 
-impl Allowance {
+impl Quota {
     /// Whether a session may work on this repository.
     pub fn covers(&self, repo_url: &str) -> bool {
         self.repositories.is_empty() || self.repositories.iter().any(|pattern| pattern.covers(repo_url))

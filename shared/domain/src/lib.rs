@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
-pub mod ending;
 pub mod ports;
+pub mod run_outcome;
 pub mod span;
 pub mod state;
 pub mod transcript;
@@ -13,15 +13,15 @@ pub use changeset::*;
 pub use checkpoint::{Checkpoint, CheckpointContent, KeptChange, KeptFile};
 pub use error::*;
 pub use event::*;
-pub use frame::frame;
-pub use hidden::name_hidden;
+pub use invisible::name_invisible;
+pub use public_event::public_event;
 
+pub use admission_queue::*;
 pub use ids::*;
-pub use journal::{Journal, JournalError, read_all};
-pub use journals::Journals;
 pub use json::RawJson;
-pub use ledger::*;
-pub use masking::{MASK, Masker};
+pub use redaction::{REDACTED, Redactor};
+pub use session_log::{SessionLog, SessionLogError, read_all};
+pub use session_log_cache::SessionLogCache;
 
 pub use money::{InvalidAmount, MicroDollars};
 pub use payload::*;
@@ -38,24 +38,24 @@ pub use step::*;
 pub use summary::summary_of;
 
 mod account;
+mod admission_queue;
 mod budget;
 mod changeset;
 mod checkpoint;
 mod error;
 mod event;
-mod frame;
-mod hidden;
 mod ids;
-mod journal;
-mod journals;
+mod invisible;
 mod json;
-mod ledger;
-mod masking;
 mod money;
 mod payload;
 mod plan;
+mod public_event;
+mod redaction;
 mod request;
 mod session;
+mod session_log;
+mod session_log_cache;
 mod status;
 mod step;
 mod summary;

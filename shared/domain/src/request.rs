@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, MicroDollars, Terminal, name_hidden};
+use crate::{ErrorCode, MicroDollars, Terminal, name_invisible};
 
 /// The longest prompt, in bytes.
-pub const LONGEST_PROMPT: usize = 256 * 1024;
+pub const MAX_PROMPT_BYTES: usize = 256 * 1024;
 
 /// A request that has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ impl Default for Limits {
 /// A request as it comes in.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Draft {
+pub struct UncheckedRequest {
     /// See [`Request::repo_url`].
     pub repo_url: String,
     /// See [`Request::prompt`].
@@ -84,7 +84,7 @@ pub struct Draft {
     pub model: Option<String>,
     /// See [`Request::limits`].
     #[serde(default)]
-    pub limits: Option<DraftLimits>,
+    pub limits: Option<UncheckedLimits>,
     /// See [`Request::plan_approval`].
     #[serde(default)]
     pub require_plan_approval: bool,
@@ -99,7 +99,7 @@ pub struct Draft {
 /// Limits as they come in; what is left out has its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DraftLimits {
+pub struct UncheckedLimits {
     /// 1 to 1,000 turns.
     #[serde(default)]
     pub max_turns: Option<u32>,
@@ -111,7 +111,7 @@ pub struct DraftLimits {
     pub max_minutes: Option<u32>,
 }
 
-impl Draft {
+impl UncheckedRequest {
     /// Checks the request. `default_model` is used when it names none.
     pub fn check(self, default_model: &str) -> Result<Request, Terminal> {
         let refused = |message: String| Err(Terminal::new(ErrorCode::InvalidRequest, message));
@@ -134,9 +134,9 @@ impl Draft {
         if self.prompt.trim().is_empty() {
             return refused("prompt is empty; say what is to be done".to_owned());
         }
-        if self.prompt.len() > LONGEST_PROMPT {
+        if self.prompt.len() > MAX_PROMPT_BYTES {
             let bytes = self.prompt.len();
-            return refused(format!("prompt has {bytes} bytes; at most {LONGEST_PROMPT} are taken"));
+            return refused(format!("prompt has {bytes} bytes; at most {MAX_PROMPT_BYTES} are taken"));
         }
         if self.prompt.contains('\0') {
             return refused("prompt holds a NUL character".to_owned());
@@ -155,7 +155,7 @@ impl Draft {
         }
         Ok(Request {
             repo_url: repo_url.to_owned(),
-            prompt: name_hidden(&self.prompt).into_owned(),
+            prompt: name_invisible(&self.prompt).into_owned(),
             base_branch: self.base_branch,
             model,
             limits: self.limits.unwrap_or_default().check()?,
@@ -169,7 +169,7 @@ impl Draft {
     }
 }
 
-impl DraftLimits {
+impl UncheckedLimits {
     /// Checks the limits and fills in the defaults.
     pub fn check(self) -> Result<Limits, Terminal> {
         let defaults = Limits::default();

@@ -156,7 +156,7 @@ pub struct StepOutput {
 }
 
 /// The longest `wait`, in seconds: a step looks at the log at least this often, so a cancel is never far away.
-pub const LONGEST_WAIT: u32 = 60;
+pub const MAX_WAIT_SECONDS: u32 = 60;
 
 impl StepOutput {
     /// Goes on with `verdict`.
@@ -164,9 +164,9 @@ impl StepOutput {
         Self { verdict, wait_seconds: None, then: None, timeout_seconds: None }
     }
 
-    /// Waits `seconds` (cut to [`LONGEST_WAIT`]), then goes on with `then`.
+    /// Waits `seconds` (cut to [`MAX_WAIT_SECONDS`]), then goes on with `then`.
     pub fn wait(seconds: u64, then: Verdict) -> Self {
-        let seconds = u32::try_from(seconds).unwrap_or(LONGEST_WAIT).clamp(1, LONGEST_WAIT);
+        let seconds = u32::try_from(seconds).unwrap_or(MAX_WAIT_SECONDS).clamp(1, MAX_WAIT_SECONDS);
         Self { wait_seconds: Some(seconds), then: Some(then), ..Self::go(Verdict::Wait) }
     }
 

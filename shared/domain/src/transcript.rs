@@ -93,7 +93,7 @@ impl<'a> Gathered<'a> {
                     let text = replied.reply.inline().unwrap_or_default();
                     gathered.replies.entry(replied.call.turn).or_insert((replied.call, text));
                 }
-                EventBody::ToolAnswered(answered) if conversation == Conversation::Main => {
+                EventBody::ToolResult(answered) if conversation == Conversation::Main => {
                     let text = answered.output.inline().unwrap_or_default();
                     gathered.results.entry((answered.turn, &answered.call)).or_insert((text, answered.outcome));
                 }
@@ -170,7 +170,7 @@ impl<'a> Gathered<'a> {
         }
         let said = self.said.iter().filter(|(seq, author, _)| {
             // A note that was asked for in the conversation before is none of this one's business.
-            let asked_before = *author == Author::Handover && *seq < beginning.at;
+            let asked_before = *author == Author::Compaction && *seq < beginning.at;
             *seq > after && *seq <= up_to && !asked_before
         });
         // What opens a new conversation comes first, though something may have been said before it was written.

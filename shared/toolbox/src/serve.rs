@@ -11,7 +11,7 @@ use crate::protocol::{Answer, Call, Request, Response, Version};
 use crate::{Baseline, Survey};
 
 /// The largest request that is read, in bytes. A changeset to restore is the largest there is.
-const LARGEST_REQUEST: u64 = 256 << 20;
+const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
 /// Reads one request from `input`, does it, and writes one response to `output`.
 ///
@@ -29,9 +29,12 @@ pub fn serve(input: impl Read, mut output: impl Write) -> ExitCode {
 
 fn answer(input: impl Read) -> Result<Answer, ToolError> {
     let mut bytes = Vec::new();
-    input.take(LARGEST_REQUEST + 1).read_to_end(&mut bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
-    if bytes.len() as u64 > LARGEST_REQUEST {
-        return Err(ToolError::Protocol(format!("it is larger than {LARGEST_REQUEST} bytes")));
+    input
+        .take(MAX_REQUEST_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| ToolError::Protocol(error.to_string()))?;
+    if bytes.len() as u64 > MAX_REQUEST_BYTES {
+        return Err(ToolError::Protocol(format!("it is larger than {MAX_REQUEST_BYTES} bytes")));
     }
     let version: Version = serde_json::from_slice(&bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
     version.check()?;

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use domain::commands::Desk;
+use domain::commands::Services;
 use domain::ports::{Blobs, Forge, LiveText};
 use domain::{MicroDollars, Setup};
 use tokio::sync::Semaphore;
 
-use crate::door::{self, Door};
+use crate::access::{self, AccessPolicy};
 use crate::routes;
 use crate::stream::{Feeds, Shutdown, StreamSlots};
 
 /// What the routes work with. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    pub(crate) desk: Desk,
+    pub(crate) services: Services,
     pub(crate) blobs: Arc<dyn Blobs>,
     pub(crate) forge: Arc<dyn Forge>,
     pub(crate) admission: Arc<Admission>,
@@ -29,7 +29,7 @@ pub struct Api {
 }
 
 /// So many changes are compared at a time.
-const MOST_COMPARED: usize = 4;
+const MAX_CONCURRENT_DIFFS: usize = 4;
 
 /// What new sessions are made with.
 pub(crate) struct Admission {
@@ -69,23 +69,23 @@ impl Default for Limits {
 impl Api {
     /// The service over these ports. `setup` is what new sessions have in common, or why none can be started.
     pub fn new(
-        desk: Desk,
+        services: Services,
         blobs: Arc<dyn Blobs>,
         forge: Arc<dyn Forge>,
         live: Arc<dyn LiveText>,
         setup: Result<Setup, String>,
         model: String,
     ) -> Self {
-        let feeds = Feeds::new(Arc::clone(&desk.log), live, desk.masker.clone());
+        let feeds = Feeds::new(Arc::clone(&services.event_log), live, services.redactor.clone());
         Self {
-            desk,
+            services,
             blobs,
             forge,
             admission: Arc::new(Admission { setup, model, max_cost: None }),
             limits: Limits::default(),
             feeds: Arc::new(feeds),
             slots: Arc::default(),
-            comparing: Arc::new(Semaphore::new(MOST_COMPARED)),
+            comparing: Arc::new(Semaphore::new(MAX_CONCURRENT_DIFFS)),
             shutdown: Shutdown::default(),
         }
     }
@@ -111,7 +111,7 @@ impl Api {
 }
 
 /// The service behind a door. `more` are routes of the world it runs in, behind the same door.
-pub fn router(api: &Api, door: Door, more: Router) -> Router {
+pub fn router(api: &Api, policy: AccessPolicy, more: Router) -> Router {
     let routes = routes::all().with_state(api.clone()).merge(more);
-    door::close(routes, api, door)
+    access::close(routes, api, policy)
 }

@@ -34,7 +34,7 @@ impl<T: DeserializeOwned> FromRequest<Api> for JsonBody<T> {
 /// The whole body, if it has no more than `most` bytes. What is longer is read on for a while and thrown away: a client that is
 /// still sending would otherwise never see the answer.
 async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
-    const MOST_THROWN_AWAY: usize = 64 * 1024 * 1024;
+    const MAX_DISCARDED_BYTES: usize = 64 * 1024 * 1024;
     let mut kept = Vec::new();
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
@@ -46,7 +46,7 @@ async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
         } else {
             kept = Vec::new();
         }
-        if bytes > MOST_THROWN_AWAY {
+        if bytes > MAX_DISCARDED_BYTES {
             break;
         }
     }
@@ -58,9 +58,9 @@ async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
 
 /// What is wrong, without the whole of what was sent.
 fn short(error: &dyn std::fmt::Display) -> String {
-    const LONGEST: usize = 300;
+    const MAX_CHARACTERS: usize = 300;
     let text = error.to_string();
-    match text.char_indices().nth(LONGEST) {
+    match text.char_indices().nth(MAX_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use domain::commands::CommandError;
-use domain::{JournalError, NotAdmitted, Terminal, Unavailable};
+use domain::{NotAdmitted, SessionLogError, Terminal, Unavailable};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -136,8 +136,8 @@ impl From<Terminal> for ApiError {
     }
 }
 
-impl From<JournalError> for ApiError {
-    fn from(error: JournalError) -> Self {
+impl From<SessionLogError> for ApiError {
+    fn from(error: SessionLogError) -> Self {
         CommandError::from(error).into()
     }
 }

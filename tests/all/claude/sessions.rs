@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::commands::{Start, start};
-use domain::{Draft, EventBody, Seq, Status};
+use domain::{EventBody, Seq, Status, UncheckedRequest};
 use local::{KeepTree, Settings, Stopped, WhileWaiting, World, drive, variables};
 use serde_json::{Value, json};
 use stand_ins::claude::{Script, Server, Settings as StandIn};
@@ -60,12 +60,17 @@ async fn session(home: &Home, first: usize) -> u64 {
     let checkout = repository(home, &format!("project-{first}"), &[("a.txt", "begin\n")]);
     let script = Script::parse(&script(&turns).to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
-    let log = Arc::new(world.store.clone());
-    let interpreter = world.interpreter_over(log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
-    let draft = Draft { repo_url: checkout.display().to_string(), prompt: "Count.".to_owned(), ..Draft::default() };
+    let event_log = Arc::new(world.store.clone());
+    let interpreter =
+        world.interpreter_over(event_log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
+    let draft = UncheckedRequest {
+        repo_url: checkout.display().to_string(),
+        prompt: "Count.".to_owned(),
+        ..UncheckedRequest::default()
+    };
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
-    let session = start(&world.desk(), begin).await.unwrap().session;
+    let session = start(&world.services(), begin).await.unwrap().session;
     let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
     assert_eq!(stopped, Stopped::Ended(Status::Done), "{what}");
 

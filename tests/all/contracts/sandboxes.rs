@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::ports::{
-    Exec, ExecState, ExitStatus, Network, Output, Part, Program, SandboxError, SandboxSpec, Sandboxes, Started, Stderr,
+    ByteRange, Exec, ExecState, ExitStatus, Network, Program, SandboxError, SandboxSpec, Sandboxes, Started, Stderr,
+    Stream,
 };
 use local::LocalSandboxes;
 
@@ -44,16 +45,16 @@ async fn contract(sandboxes: &dyn Sandboxes) {
     assert_eq!(sandboxes.start(id, &first).await.unwrap(), Started::New);
     let ExecState::Finished(exit) = sandboxes.wait(id, &first.id, PATIENCE).await.unwrap() else { panic!("no end") };
     assert_eq!(exit.status, ExitStatus::Exited(3));
-    let said = sandboxes.output(id, &first.id, Output::Stdout, Part::From(0, 100)).await.unwrap();
+    let said = sandboxes.output(id, &first.id, Stream::Stdout, ByteRange::From(0, 100)).await.unwrap();
     assert_eq!(said, b"from outside green\n");
-    assert_eq!(sandboxes.output(id, &first.id, Output::Stderr, Part::Last(100)).await.unwrap(), b"wrong\n");
+    assert_eq!(sandboxes.output(id, &first.id, Stream::Stderr, ByteRange::Last(100)).await.unwrap(), b"wrong\n");
     assert!(
         matches!(sandboxes.start(id, &first).await.unwrap(), Started::Finished(again) if again.status == exit.status)
     );
     let count = exec("count", &format!("wc -l < {workspace}/count"));
     sandboxes.start(id, &count).await.unwrap();
     sandboxes.wait(id, &count.id, PATIENCE).await.unwrap();
-    let counted = sandboxes.output(id, &count.id, Output::Stdout, Part::From(0, 10)).await.unwrap();
+    let counted = sandboxes.output(id, &count.id, Stream::Stdout, ByteRange::From(0, 10)).await.unwrap();
     assert_eq!(String::from_utf8_lossy(&counted).trim(), "1", "run once");
 
     // Beginning and end of a long output; the beginning only as far as it is kept.
@@ -61,9 +62,9 @@ async fn contract(sandboxes: &dyn Sandboxes) {
     sandboxes.start(id, &long).await.unwrap();
     let ExecState::Finished(exit) = sandboxes.wait(id, &long.id, PATIENCE).await.unwrap() else { panic!("no end") };
     assert_eq!(exit.stdout_bytes, 3893);
-    let head = sandboxes.output(id, &long.id, Output::Stdout, Part::From(0, 5000)).await.unwrap();
+    let head = sandboxes.output(id, &long.id, Stream::Stdout, ByteRange::From(0, 5000)).await.unwrap();
     assert_eq!(head.len(), 1000);
-    assert_eq!(sandboxes.output(id, &long.id, Output::Stdout, Part::Last(9)).await.unwrap(), b"999\n1000\n");
+    assert_eq!(sandboxes.output(id, &long.id, Stream::Stdout, ByteRange::Last(9)).await.unwrap(), b"999\n1000\n");
 
     // Joined while it runs, and killed with what it started.
     let endless = exec("endless", "sleep 1000 & sleep 1000");

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use domain::commands::{Start, start};
 use domain::ports::{LiveReply, LiveText as _, Sessions as _};
-use domain::{Attempt, Conversation, Draft, SessionId, TurnNumber};
+use domain::{Attempt, Conversation, SessionId, TurnNumber, UncheckedRequest};
 use http_body_util::BodyExt as _;
 use local::{KeepTree, Settings, World, variables};
 
@@ -25,15 +25,17 @@ async fn watching(home: &Home, heartbeat: Duration) -> Watching {
     let world = World::with_program(settings, KeepTree::No, program()).unwrap();
     let setup = world.setup().unwrap();
     let owner: domain::Principal = "local".parse().unwrap();
-    let draft = Draft { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+    let draft =
+        UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: owner.clone(), request, setup: setup.clone(), key: None };
-    let session = start(&world.desk(), begin).await.unwrap().session.id;
+    let session = start(&world.services(), begin).await.unwrap().session.id;
     let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));
-    let api = web::Api::new(world.desk(), blobs, forge, live, Ok(setup), "claude-sonnet-5-5".to_owned());
+    let api = web::Api::new(world.services(), blobs, forge, live, Ok(setup), "claude-sonnet-5-5".to_owned());
     let api = api.with_limits(web::Limits { heartbeat, streams: 1, ..web::Limits::default() });
-    let door = web::Door { strangers: web::Strangers::Are(owner), hosts: web::Hosts::Any, origins: Vec::new() };
-    let router = web::router(&api, door, Router::new());
+    let policy =
+        web::AccessPolicy { anonymous: web::AnonymousAccess::As(owner), hosts: web::Hosts::Any, origins: Vec::new() };
+    let router = web::router(&api, policy, Router::new());
     let response = open(&router, &session).await;
     assert_eq!(response.status().as_u16(), 200);
     let second = open(&router, &session).await;

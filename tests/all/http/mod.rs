@@ -1,7 +1,7 @@
 //! The HTTP face, through a server that runs.
 
+mod access;
 mod admission;
-mod door;
 mod examples;
 mod forge_pages;
 mod live;

@@ -5,41 +5,41 @@ use std::time::Duration;
 
 use domain::ports::{AppendError, EventLog};
 use domain::{
-    Author, Conversation, Event, EventBody, Journal, JournalError, RunFinished, RunNumber, Seq, SessionId, Status,
-    Step, StepError, Totals, UserMessage,
+    Author, Conversation, Event, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError,
+    Status, Step, StepError, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
 use crate::support::{self, opening};
 
 /// What every event log keeps, whatever is behind it.
-async fn event_log_contract(log: Arc<dyn EventLog>) {
+async fn event_log_contract(event_log: Arc<dyn EventLog>) {
     let session = support::session_id(1);
     let batch = opening(&session);
     let end = Seq(batch.len() as u64);
-    log.append(&session, Seq(0), &batch).await.unwrap();
-    assert_eq!(log.read(&session, Seq(0), 100).await.unwrap(), batch, "what was appended is read back");
+    event_log.append(&session, Seq(0), &batch).await.unwrap();
+    assert_eq!(event_log.read(&session, Seq(0), 100).await.unwrap(), batch, "what was appended is read back");
 
-    let again = log.append(&session, Seq(0), &batch).await;
+    let again = event_log.append(&session, Seq(0), &batch).await;
     assert_eq!(again, Err(AppendError::Conflict), "the same place is taken");
     let next = said(&batch[0], end.next(), "next");
-    let gap = log.append(&session, Seq(end.0 + 5), &[said(&batch[0], Seq(end.0 + 6), "gap")]).await;
+    let gap = event_log.append(&session, Seq(end.0 + 5), &[said(&batch[0], Seq(end.0 + 6), "gap")]).await;
     assert_eq!(gap, Err(AppendError::Conflict), "a gap is refused");
-    let misnumbered = log.append(&session, end, &[said(&batch[0], Seq(end.0 + 2), "wrong")]).await;
+    let misnumbered = event_log.append(&session, end, &[said(&batch[0], Seq(end.0 + 2), "wrong")]).await;
     assert_eq!(misnumbered, Err(AppendError::Conflict), "an event has the number of its place");
 
     // A waiter is told of an append by somebody else, without having to look again after a pause.
     let (waited, appended) = tokio::join!(
-        log.wait(&session, end, Duration::from_secs(30)),
-        log.append(&session, end, std::slice::from_ref(&next))
+        event_log.wait(&session, end, Duration::from_secs(30)),
+        event_log.append(&session, end, std::slice::from_ref(&next))
     );
     appended.unwrap();
     waited.unwrap();
-    assert_eq!(log.read(&session, end, 100).await.unwrap(), [next]);
-    assert_eq!(log.read(&session, Seq(1), 100).await.unwrap().first().map(|event| event.seq), Some(Seq(2)));
+    assert_eq!(event_log.read(&session, end, 100).await.unwrap(), [next]);
+    assert_eq!(event_log.read(&session, Seq(1), 100).await.unwrap().first().map(|event| event.seq), Some(Seq(2)));
 
     let other = support::session_id(2);
-    assert!(log.read(&other, Seq(0), 100).await.unwrap().is_empty(), "sessions do not mix");
+    assert!(event_log.read(&other, Seq(0), 100).await.unwrap().is_empty(), "sessions do not mix");
 }
 
 fn said(like: &Event, seq: Seq, text: &str) -> Event {
@@ -57,8 +57,8 @@ async fn the_local_store_keeps_the_contract_of_event_logs() {
     event_log_contract(Arc::new(Store::open(directory.path()).unwrap())).await;
 }
 
-async fn journal(store: &Store, session: &SessionId) -> Journal {
-    Journal::open(Arc::new(store.clone()), Arc::new(WallClock), session).await.unwrap()
+async fn log(store: &Store, session: &SessionId) -> SessionLog {
+    SessionLog::open(Arc::new(store.clone()), Arc::new(WallClock), session).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -75,10 +75,10 @@ async fn concurrent_writers_leave_a_log_without_gaps_in_which_nothing_is_missing
         let store = if writer % 2 == 0 { first.clone() } else { Store::open(directory.path()).unwrap() };
         let session = session.clone();
         tokio::spawn(async move {
-            let mut journal = journal(&store, &session).await;
+            let mut log = log(&store, &session).await;
             for number in 0..EACH {
                 let batch = vec![message(&format!("{writer}/{number}/a")), message(&format!("{writer}/{number}/b"))];
-                journal.append(batch).await.unwrap();
+                log.append(batch).await.unwrap();
             }
         })
     });
@@ -115,18 +115,18 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
     store.append(&session, Seq(0), &opening(&session)).await.unwrap();
     let span = || "00000000000000aa".parse().unwrap();
     let run = RunNumber(1);
-    let mut zombie = journal(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    let mut zombie = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
     zombie.append(vec![message("still alone")]).await.unwrap();
 
-    let mut newer = journal(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    let mut newer = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
     assert_eq!(newer.attempt().0, 2);
     let before = domain::read_all(&store, &session, Seq(0)).await.unwrap().len();
-    assert_eq!(zombie.append(vec![message("from beyond")]).await, Err(JournalError::Stale));
+    assert_eq!(zombie.append(vec![message("from beyond")]).await, Err(SessionLogError::Stale));
     assert_eq!(domain::read_all(&store, &session, Seq(0)).await.unwrap().len(), before, "nothing was written");
     newer.append(vec![message("alive")]).await.unwrap();
 
     // A user may speak in between: the writer rebases and goes on.
-    journal(&store, &session).await.append(vec![message("a user")]).await.unwrap();
+    log(&store, &session).await.append(vec![message("a user")]).await.unwrap();
     newer.append(vec![message("still alive")]).await.unwrap();
 
     // The end of the run makes every writer stale.
@@ -137,8 +137,8 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
         branch: None,
         totals: Totals::default(),
     };
-    journal(&store, &session).await.append(vec![finished.into()]).await.unwrap();
-    assert_eq!(newer.append(vec![message("too late")]).await, Err(JournalError::Stale));
-    let stale: StepError = JournalError::Stale.into();
+    log(&store, &session).await.append(vec![finished.into()]).await.unwrap();
+    assert_eq!(newer.append(vec![message("too late")]).await, Err(SessionLogError::Stale));
+    let stale: StepError = SessionLogError::Stale.into();
     assert_eq!(stale.name(), "Stale");
 }

@@ -3,7 +3,7 @@
 use domain::state::SessionState;
 use domain::{
     Attempt, BudgetLimit, BudgetReserved, BudgetSettled, CallKey, Conversation, Event, EventBody, MicroDollars,
-    StatusChanged, Step, StepFinished, StepStarted, TurnNumber, Verdict, Writer,
+    SessionStatus, Step, StepFinished, StepStarted, TurnNumber, Verdict, Writer,
 };
 use jiff::ToSpan as _;
 use proptest::prelude::*;
@@ -85,7 +85,7 @@ fn only_the_time_in_which_a_step_is_at_work_is_active() {
             duration_ms: 0,
         };
         write(&mut events, step, minutes, finished.into());
-        let waiting = StatusChanged { status: domain::Status::Waiting };
+        let waiting = SessionStatus { status: domain::Status::Waiting };
         write(&mut events, step, pause, waiting.into());
     }
     let active = SessionState::of(&events).run().unwrap().budget.active();
@@ -104,7 +104,7 @@ fn minutes_are_near_at_four_fifths_and_not_any_more_when_they_are_used() {
         let at = begun.at + used.minutes();
         events.push(begun);
         // The last thing that the step writes is when it was last at work.
-        let works = next(&events, StatusChanged { status: domain::Status::Working }.into());
+        let works = next(&events, SessionStatus { status: domain::Status::Working }.into());
         events.push(Event { at, ..works });
         let again = next(&events, StepStarted { step: Step::GenerateTurn, attempt: Attempt(2) }.into());
         events.push(again);

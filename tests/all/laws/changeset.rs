@@ -1,6 +1,8 @@
 //! What may leave a sandbox.
 
-use domain::{Changeset, ChangesetLimits, Draft, ErrorCode, FileChange, FileMode, WorkspacePath, is_branch_name};
+use domain::{
+    Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, UncheckedRequest, WorkspacePath, is_branch_name,
+};
 
 fn write(mode: FileMode, content: &str) -> FileChange {
     FileChange::Write { mode, content: content.as_bytes().to_vec() }
@@ -86,23 +88,26 @@ fn a_change_names_each_file_once_keeps_to_its_limits_and_makes_no_file_a_directo
 
 #[test]
 fn a_request_is_checked_at_the_door() {
-    let draft = |change: &dyn Fn(&mut Draft)| {
-        let mut draft =
-            Draft { repo_url: "https://example.com/r.git".to_owned(), prompt: "Do it.".to_owned(), ..Draft::default() };
+    let draft = |change: &dyn Fn(&mut UncheckedRequest)| {
+        let mut draft = UncheckedRequest {
+            repo_url: "https://example.com/r.git".to_owned(),
+            prompt: "Do it.".to_owned(),
+            ..UncheckedRequest::default()
+        };
         change(&mut draft);
         draft.check("claude-sonnet-5-5")
     };
     assert!(draft(&|_| {}).is_ok());
-    let refused: [&dyn Fn(&mut Draft); 9] = [
+    let refused: [&dyn Fn(&mut UncheckedRequest); 9] = [
         &|draft| draft.prompt = " \n".to_owned(),
-        &|draft| draft.prompt = "x".repeat(domain::LONGEST_PROMPT + 1),
+        &|draft| draft.prompt = "x".repeat(domain::MAX_PROMPT_BYTES + 1),
         &|draft| draft.prompt = "a\0b".to_owned(),
         &|draft| draft.repo_url = "https://user:token@example.com/r".to_owned(),
         &|draft| draft.repo_url = "--upload-pack=touch x".to_owned(),
         &|draft| draft.base_branch = Some("--force".to_owned()),
         &|draft| draft.model = Some("a b".to_owned()),
-        &|draft| draft.limits = Some(domain::DraftLimits { max_turns: Some(0), ..Default::default() }),
-        &|draft| draft.limits = Some(domain::DraftLimits { max_cost_usd: Some(f64::NAN), ..Default::default() }),
+        &|draft| draft.limits = Some(domain::UncheckedLimits { max_turns: Some(0), ..Default::default() }),
+        &|draft| draft.limits = Some(domain::UncheckedLimits { max_cost_usd: Some(f64::NAN), ..Default::default() }),
     ];
     for (number, change) in refused.iter().enumerate() {
         assert_eq!(draft(*change).map_err(|refused| refused.code), Err(ErrorCode::InvalidRequest), "case {number}");

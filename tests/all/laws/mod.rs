@@ -1,8 +1,8 @@
 //! Laws of the domain, as properties.
 
+mod admission_queue;
 mod append;
 mod budget;
 mod changeset;
-mod ledger;
 mod status;
 mod transcript;

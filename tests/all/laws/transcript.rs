@@ -2,7 +2,7 @@
 
 use domain::{
     Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson,
-    RunNumber, Seq, StopReason, ToolAnswered, ToolOutcome, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
+    RunNumber, Seq, StopReason, ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -17,7 +17,7 @@ enum Happening {
     /// A call is made and answered with text and so many tool calls, whose results follow.
     Call { text: String, results: Vec<(String, ToolOutcome)> },
     /// A note is asked for and written, something is said meanwhile, and a new conversation begins.
-    Handover(String),
+    Compaction(String),
     /// A call is refused as too long, and a new conversation begins.
     TooLong,
 }
@@ -29,7 +29,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         Just(Happening::BrokenCall),
         ("\\PC{0,20}", proptest::collection::vec(("\\PC{0,20}", outcome), 0..4))
             .prop_map(|(text, results)| Happening::Call { text, results }),
-        "\\PC{0,20}".prop_map(Happening::Handover),
+        "\\PC{0,20}".prop_map(Happening::Compaction),
         Just(Happening::TooLong),
     ]
 }
@@ -93,7 +93,7 @@ impl Log {
     }
 
     fn result(&mut self, turn: TurnNumber, n: usize, output: &str, outcome: ToolOutcome) {
-        self.add(ToolAnswered {
+        self.add(ToolResult {
             turn,
             call: format!("toolu_{turn}_{n}").parse().unwrap(),
             tool: "bash".to_owned(),
@@ -127,8 +127,8 @@ proptest! {
                 log.say(text);
                 continue;
             }
-            if matches!(happening, Happening::Handover(_)) {
-                log.say_as(Author::Handover, "write a note");
+            if matches!(happening, Happening::Compaction(_)) {
+                log.say_as(Author::Compaction, "write a note");
             } else {
                 log.say("go on");
             }
@@ -144,7 +144,7 @@ proptest! {
             match happening {
                 Happening::Said(_) => {}
                 Happening::BrokenCall => attempt = attempt.next(),
-                Happening::Handover(text) => {
+                Happening::Compaction(text) => {
                     log.answer(call, &text, 0);
                     log.say("meanwhile");
                     turn = turn.next();
@@ -223,7 +223,7 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
     log.begin(first, log.tail());
     log.answer(first, "hello", 1);
     log.result(TurnNumber(1), 0, "a result", ToolOutcome::Ok);
-    log.say_as(Author::Handover, "write a note");
+    log.say_as(Author::Compaction, "write a note");
     let second = CallKey { turn: TurnNumber(2), ..first };
     log.begin(second, log.tail());
     log.say("meanwhile");
@@ -244,7 +244,7 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
     assert_eq!(transcript::messages(&log.events, second).unwrap(), before, "the old one stays as it was");
 
     // A call that is refused as too long is made again in a new conversation, without what it asked for.
-    log.say_as(Author::Handover, "write another note");
+    log.say_as(Author::Compaction, "write another note");
     let fourth = CallKey { turn: TurnNumber(4), ..first };
     log.answer(third, "hello again", 0);
     log.begin(fourth, log.tail());

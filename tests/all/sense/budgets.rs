@@ -1,6 +1,6 @@
 //! Limits: announced, reached, extended; and the dollars right whatever happens.
 
-use domain::{Draft, DraftLimits, Status};
+use domain::{Status, UncheckedLimits, UncheckedRequest};
 use local::Stopped;
 use serde_json::{Value, json};
 
@@ -14,8 +14,8 @@ fn turns(commands: usize) -> Value {
     script(&turns)
 }
 
-async fn limited(home: &Home, limits: DraftLimits, script: &Value) -> Played {
-    play(home, &checkout(home), Draft { limits: Some(limits), ..draft() }, &[], script).await
+async fn limited(home: &Home, limits: UncheckedLimits, script: &Value) -> Played {
+    play(home, &checkout(home), UncheckedRequest { limits: Some(limits), ..draft() }, &[], script).await
 }
 
 fn sum(frames: &[Value], of: &str) -> u64 {
@@ -25,7 +25,7 @@ fn sum(frames: &[Value], of: &str) -> u64 {
 #[tokio::test]
 async fn a_limit_that_is_near_is_announced_once_and_after_the_results() {
     let home = Home::new();
-    let limits = DraftLimits { max_turns: Some(6), ..DraftLimits::default() };
+    let limits = UncheckedLimits { max_turns: Some(6), ..UncheckedLimits::default() };
     let played = limited(&home, limits, &turns(5)).await;
     assert_eq!(played.stopped, Stopped::Ended(Status::Done));
     let near = played.of_kind("budget.nearing");
@@ -49,13 +49,13 @@ async fn a_limit_that_is_near_is_announced_once_and_after_the_results() {
 async fn money_that_is_nearly_spent_is_announced_while_a_reply_can_still_be_paid() {
     // What one session costs: set aside for a reply, and spent by the plan and the first turn.
     let home = Home::new();
-    let figures = limited(&home, DraftLimits::default(), &turns(2)).await;
+    let figures = limited(&home, UncheckedLimits::default(), &turns(2)).await;
     let reserved = figures.of_kind("budget.reserved").last().unwrap()["amount"].as_u64().unwrap();
     let spent = sum(&figures.of_kind("budget.settled")[..2], "cost");
 
     let home = Home::new();
     let most = (reserved * 3 / 2 + spent) as f64 / 1e6;
-    let limits = DraftLimits { max_cost_usd: Some(most), ..DraftLimits::default() };
+    let limits = UncheckedLimits { max_cost_usd: Some(most), ..UncheckedLimits::default() };
     let played = limited(&home, limits, &turns(2)).await;
     assert_eq!(played.stopped, Stopped::Ended(Status::Done));
     let near = played.of_kind("budget.nearing");
@@ -65,8 +65,8 @@ async fn money_that_is_nearly_spent_is_announced_while_a_reply_can_still_be_paid
 #[tokio::test]
 async fn a_limit_that_is_reached_is_named() {
     for (limits, named) in [
-        (DraftLimits { max_turns: Some(1), ..DraftLimits::default() }, "turns"),
-        (DraftLimits { max_cost_usd: Some(0.0001), ..DraftLimits::default() }, "cost"),
+        (UncheckedLimits { max_turns: Some(1), ..UncheckedLimits::default() }, "turns"),
+        (UncheckedLimits { max_cost_usd: Some(0.0001), ..UncheckedLimits::default() }, "cost"),
     ] {
         let home = Home::new();
         let played = limited(&home, limits, &turns(2)).await;

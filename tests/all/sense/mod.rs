@@ -2,14 +2,14 @@
 //! is so.
 
 mod budgets;
-mod circles;
-mod handover;
+mod compaction;
 mod honesty;
+mod loops;
 mod stops;
 
 use std::path::PathBuf;
 
-use domain::Draft;
+use domain::UncheckedRequest;
 use serde_json::Value;
 
 use crate::support::{Home, Played, play, repository};
@@ -18,8 +18,8 @@ fn checkout(home: &Home) -> PathBuf {
     repository(home, "project", &[("a.txt", "one\n"), ("AGENTS.md", "Be brief.\n")])
 }
 
-fn draft() -> Draft {
-    Draft { prompt: "Add two and three to a.txt.".to_owned(), ..Draft::default() }
+fn draft() -> UncheckedRequest {
+    UncheckedRequest { prompt: "Add two and three to a.txt.".to_owned(), ..UncheckedRequest::default() }
 }
 
 /// Plays a script on a small repository.

@@ -100,7 +100,7 @@ fn a_pause_is_shown_with_the_time_of_the_next_try() {
         let reason = "Number of requests has exceeded your rate limit".to_owned();
         let retrying = ModelRetrying { call, reason, cause, in_seconds, next_max_tokens: None };
         let event = Event { body: EventBody::from(retrying), ..first.clone() };
-        domain::frame(&session_id(1), &event)["message"].as_str().unwrap().to_owned()
+        domain::public_event(&session_id(1), &event)["message"].as_str().unwrap().to_owned()
     };
     assert_eq!(
         message(RetryCause::Pause, 90),

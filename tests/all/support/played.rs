@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::commands::{Start, start};
 use domain::ports::EventLog;
-use domain::{Draft, Event, EventBody, Seq};
+use domain::{Event, EventBody, Seq, UncheckedRequest};
 use local::{KeepTree, Settings, Stopped, Store, WhileWaiting, World, drive, variables};
 use serde_json::Value;
 use stand_ins::claude::{Script, Server, Settings as StandIn};
@@ -28,7 +28,7 @@ impl Played {
             return Vec::new();
         };
         let of_kind = self.events.iter().filter(|event| event.body.kind() == kind);
-        of_kind.map(|event| domain::frame(&created.session.id, event)).collect()
+        of_kind.map(|event| domain::public_event(&created.session.id, event)).collect()
     }
 
     /// The requests of the conversation that does the work: those with tools.
@@ -50,7 +50,7 @@ pub(crate) fn last_blocks(request: &Value) -> Vec<Value> {
 pub(crate) async fn play(
     home: &Home,
     repository: &Path,
-    draft: Draft,
+    draft: UncheckedRequest,
     more: &[(&str, &str)],
     script: &Value,
 ) -> Played {
@@ -61,10 +61,10 @@ pub(crate) async fn play(
 pub(crate) async fn play_over(
     home: &Home,
     repository: &Path,
-    draft: Draft,
+    draft: UncheckedRequest,
     more: &[(&str, &str)],
     script: &Value,
-    log: impl FnOnce(Store) -> Arc<dyn EventLog>,
+    event_log: impl FnOnce(Store) -> Arc<dyn EventLog>,
 ) -> Played {
     let data = home.beside("data").display().to_string();
     let settings = Settings::from(|name| {
@@ -74,12 +74,13 @@ pub(crate) async fn play_over(
     let world = World::with_program(settings.unwrap(), KeepTree::No, program()).unwrap();
     let script = Script::parse(&script.to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
-    let log = log(world.store.clone());
-    let interpreter = world.interpreter_over(log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
-    let draft = Draft { repo_url: repository.display().to_string(), ..draft };
+    let event_log = event_log(world.store.clone());
+    let interpreter =
+        world.interpreter_over(event_log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
+    let draft = UncheckedRequest { repo_url: repository.display().to_string(), ..draft };
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
-    let session = start(&world.desk(), begin).await.unwrap().session;
+    let session = start(&world.services(), begin).await.unwrap().session;
     let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     let requests = server.requests().into_iter().filter(|request| request.path == "/v1/messages");

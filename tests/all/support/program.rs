@@ -121,10 +121,10 @@ impl Home {
 
     /// Processes that still work below this home. What was killed a moment ago gets the moment it needs to go.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let answer_timeout = std::time::Instant::now() + std::time::Duration::from_secs(5);
         loop {
             let left = self.processes_now();
-            if left.is_empty() || std::time::Instant::now() > patience {
+            if left.is_empty() || std::time::Instant::now() > answer_timeout {
                 return left;
             }
             std::thread::yield_now();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{repository_files, top};
 
 /// Lines of a source file without its tests.
-const LONGEST: usize = 500;
+const MAX_LINES: usize = 500;
 
 /// What may stand at the top.
 const TOP: &[&str] = &[
@@ -49,7 +49,7 @@ fn no_source_file_is_longer_than_its_reader_likes() {
         let text = read(&file);
         let without_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
         let lines = without_tests.lines().count();
-        assert!(lines <= LONGEST, "{file} has {lines} lines without its tests; at most {LONGEST}");
+        assert!(lines <= MAX_LINES, "{file} has {lines} lines without its tests; at most {MAX_LINES}");
     }
 }
 

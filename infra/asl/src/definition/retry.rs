@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use super::{fields::Fields, problem::Problem, state::LONGEST};
+use super::{fields::Fields, problem::Problem, state::MAX_SECONDS};
 use crate::{
     failure::{ALL, CATCHABLE},
     path::Reference,
 };
 
 /// Step Functions' limit on `MaxDelaySeconds`, exclusive.
-const LONGEST_DELAY: u64 = 31_622_400;
+const MAX_DELAY: u64 = 31_622_400;
 
 /// One entry of a Retry: which errors, how often, how far apart.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ impl Retrier {
     /// FULL, which draws from the whole span down to nothing.
     pub(crate) fn delay(&self, retries: u32, fraction: f64) -> Duration {
         let growth = self.backoff_rate.powf(f64::from(retries));
-        let longest = self.max_delay.map_or(LONGEST as f64, |delay| delay.as_secs_f64());
+        let longest = self.max_delay.map_or(MAX_SECONDS as f64, |delay| delay.as_secs_f64());
         let delay = (self.interval.as_secs_f64() * growth).min(longest);
         let delay = if self.full_jitter { delay * fraction } else { delay };
         Duration::try_from_secs_f64(delay).unwrap_or(self.interval)
@@ -44,11 +44,11 @@ impl Retrier {
     fn parse(mut fields: Fields<'_>) -> Option<Self> {
         fields.take("Comment");
         let error_equals = error_equals(&mut fields);
-        let interval = fields.whole("IntervalSeconds", 1..=LONGEST).unwrap_or(1);
-        let max_attempts = fields.whole("MaxAttempts", 0..=LONGEST).unwrap_or(3);
-        let max_delay = fields.whole("MaxDelaySeconds", 1..=LONGEST_DELAY - 1);
+        let interval = fields.whole("IntervalSeconds", 1..=MAX_SECONDS).unwrap_or(1);
+        let max_attempts = fields.whole("MaxAttempts", 0..=MAX_SECONDS).unwrap_or(3);
+        let max_delay = fields.whole("MaxDelaySeconds", 1..=MAX_DELAY - 1);
         if max_delay.is_some_and(|delay| delay <= interval) {
-            fields.report("MaxDelaySeconds", Problem::OutOfRange(interval + 1, LONGEST_DELAY - 1));
+            fields.report("MaxDelaySeconds", Problem::OutOfRange(interval + 1, MAX_DELAY - 1));
         }
         let backoff_rate = fields.take("BackoffRate").map_or(Some(2.0), |rate| {
             let rate = rate.as_f64().filter(|rate| *rate >= 1.0);

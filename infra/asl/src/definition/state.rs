@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// The longest span that Step Functions accepts, in seconds.
-pub(super) const LONGEST: u64 = 99_999_999;
-const LONGEST_NAME: usize = 80;
+pub(super) const MAX_SECONDS: u64 = 99_999_999;
+const MAX_NAME: usize = 80;
 
 /// Reads a whole definition; `substitute` fills in its `${Name}`s. What is wrong goes to `problems`.
 pub(super) fn parse_text(
@@ -34,7 +34,7 @@ pub(super) fn parse_text(
     if let Some(version) = fields.string("Version").filter(|version| *version != "1.0") {
         fields.report("Version", Problem::UnsupportedVersion(version.to_owned()));
     }
-    let timeout = fields.whole("TimeoutSeconds", 1..=LONGEST);
+    let timeout = fields.whole("TimeoutSeconds", 1..=MAX_SECONDS);
     let start_at = fields.require_string("StartAt");
     let states = fields.require("States");
     let states =
@@ -63,8 +63,8 @@ fn query_language(fields: &mut Fields<'_>) {
 /// `written` is the state before substitution.
 fn parse_state(name: &str, state: &Value, written: &Value, problems: &Problems) -> Option<State> {
     let mut fields = Fields::open(problems, Some(name), "", state)?;
-    if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        fields.report("", Problem::OutOfRange(1, LONGEST_NAME as u64));
+    if name.is_empty() || name.chars().count() > MAX_NAME {
+        fields.report("", Problem::OutOfRange(1, MAX_NAME as u64));
     }
     let kind = fields.require_string("Type")?;
     fields.take("Comment");
@@ -134,7 +134,7 @@ fn pass(fields: &mut Fields<'_>) -> Option<Body> {
 
 fn wait(fields: &mut Fields<'_>) -> Option<Body> {
     let ways = [
-        fields.whole("Seconds", 0..=LONGEST).map(WaitUntil::Seconds),
+        fields.whole("Seconds", 0..=MAX_SECONDS).map(WaitUntil::Seconds),
         fields.reference("SecondsPath").map(WaitUntil::SecondsPath),
         timestamp(fields).map(WaitUntil::Timestamp),
         fields.reference("TimestampPath").map(WaitUntil::TimestampPath),

@@ -6,7 +6,7 @@ use super::{
     fields::Fields,
     problem::Problem,
     retry::{Catcher, Retrier, parse_catches, parse_retries},
-    state::LONGEST,
+    state::MAX_SECONDS,
 };
 use crate::{path::Reference, template::Template};
 
@@ -130,7 +130,7 @@ fn function_call(fields: &mut Fields<'_>) -> Option<Call> {
 
 fn timeout(fields: &mut Fields<'_>) -> Option<TaskTimeout> {
     let given = fields.has("TimeoutSeconds") || fields.has("TimeoutSecondsPath");
-    let fixed = fields.whole("TimeoutSeconds", 1..=LONGEST);
+    let fixed = fields.whole("TimeoutSeconds", 1..=MAX_SECONDS);
     let read = fields.reference("TimeoutSecondsPath");
     if !given {
         fields.report("TimeoutSeconds", Problem::NoTimeout);

@@ -2,12 +2,12 @@ use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::{Failure, Journal, JournalError, TaskAnswer, TaskCall, Tasks, Time};
+use crate::{ExecutionStore, Failure, StoreError, TaskAnswer, TaskCall, Tasks, Time};
 
 /// One try of a task.
 pub(crate) struct Attempt<'a> {
     pub(crate) tasks: &'a dyn Tasks,
-    pub(crate) journal: &'a dyn Journal,
+    pub(crate) store: &'a dyn ExecutionStore,
     pub(crate) time: &'a dyn Time,
     pub(crate) call: TaskCall,
     /// When the try is over, whatever has come of it.
@@ -16,7 +16,7 @@ pub(crate) struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// The task's result; none when the deadline came first.
-    pub(crate) async fn run(self) -> Result<Option<Result<Value, Failure>>, JournalError> {
+    pub(crate) async fn run(self) -> Result<Option<Result<Value, Failure>>, StoreError> {
         match self.call.token.clone() {
             None => {
                 let invoked = self.tasks.invoke(self.call);
@@ -26,16 +26,16 @@ impl Attempt<'_> {
         }
     }
 
-    async fn run_callback(self, token: &str) -> Result<Option<Result<Value, Failure>>, JournalError> {
-        let Self { tasks, journal, time, call, deadline } = self;
+    async fn run_callback(self, token: &str) -> Result<Option<Result<Value, Failure>>, StoreError> {
+        let Self { tasks, store, time, call, deadline } = self;
         let execution = call.execution.clone();
         // A resumed execution may have been answered while nobody ran it.
-        if let Some(answer) = journal.find_answer(&execution, token).await? {
+        if let Some(answer) = store.find_answer(&execution, token).await? {
             return Ok(Some(result(answer)));
         }
         if time.now() < deadline {
             let answered = async {
-                let answered = journal.wait_for_answer(&execution, token);
+                let answered = store.wait_for_answer(&execution, token);
                 match select(answered, tasks.invoke(call)).await {
                     // Who is quicker than the task's own call must not cut it off.
                     Either::Left((answer, invoked)) => {
@@ -44,7 +44,7 @@ impl Attempt<'_> {
                     }
                     Either::Right((Ok(_), answered)) => answered.await.map(result),
                     Either::Right((Err(failure), _)) => {
-                        let answer = journal.find_answer(&execution, token).await?;
+                        let answer = store.find_answer(&execution, token).await?;
                         Ok(answer.map_or(Err(failure), result))
                     }
                 }
@@ -53,7 +53,7 @@ impl Attempt<'_> {
                 return answer.map(Some);
             }
         }
-        Ok(journal.close_token(&execution, token).await?.map(result))
+        Ok(store.close_token(&execution, token).await?.map(result))
     }
 }
 

@@ -4,10 +4,10 @@ use attempt::Attempt;
 use choose::choose;
 pub(crate) use flow::later;
 use retry::{Recovery, recover};
-pub(crate) use scene::{Outcome, Ports, Scene};
+pub(crate) use state_run::{Outcome, Ports, StateRun};
 
 mod attempt;
 mod choose;
 mod flow;
 mod retry;
-mod scene;
+mod state_run;

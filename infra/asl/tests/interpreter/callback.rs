@@ -70,7 +70,7 @@ fn died() -> (std::sync::Arc<World>, String) {
     *world.crash.lock().unwrap() = Some(Crash::After(0));
     world.run(&ask(), input()).unwrap_err();
     let token = match &world.saved.lock().unwrap()[0].place {
-        Place::In(visit) => visit.token.clone().unwrap(),
+        Place::In(entry) => entry.token.clone().unwrap(),
         Place::Ended(end) => panic!("{end:?}"),
     };
     (world, token)

@@ -36,7 +36,7 @@ fn a_crash_at_any_save_changes_nothing_but_the_number_of_calls() {
         let world = world();
         *world.crash.lock().unwrap() = Some(crash);
         let crashed = world.run(&tour(), input.clone());
-        assert!(matches!(crashed, Err(RunError::Journal(_))), "{crash:?}");
+        assert!(matches!(crashed, Err(RunError::ExecutionStore(_))), "{crash:?}");
         *world.crash.lock().unwrap() = None;
         assert_eq!(world.run(&tour(), input.clone()).unwrap(), end, "{crash:?}");
         let mut entered = world.entered();

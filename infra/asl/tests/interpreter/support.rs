@@ -8,8 +8,8 @@ use std::{
 };
 
 use asl::{
-    End, Failure, Interpreter, Journal, JournalError, Place, Position, RunError, StateMachine, TaskAnswer, TaskCall,
-    Tasks, Time,
+    End, ExecutionStore, Failure, Interpreter, Place, Position, RunError, StateMachine, StoreError, TaskAnswer,
+    TaskCall, Tasks, Time,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -99,7 +99,7 @@ impl World {
     pub(crate) fn entered(&self) -> Vec<String> {
         let saved = self.saved.lock().unwrap();
         let states = saved.iter().filter_map(|position| match &position.place {
-            Place::In(visit) => Some(visit.state.clone()),
+            Place::In(entry) => Some(entry.state.clone()),
             Place::Ended(_) => None,
         });
         states.collect()
@@ -133,33 +133,33 @@ impl Tasks for World {
 }
 
 #[async_trait]
-impl Journal for World {
-    async fn load(&self, execution: &str) -> Result<Option<Position>, JournalError> {
+impl ExecutionStore for World {
+    async fn load(&self, execution: &str) -> Result<Option<Position>, StoreError> {
         let positions = self.positions.lock().unwrap();
         let position = positions.get(execution).map(|text| serde_json::from_str(text));
-        position.transpose().map_err(JournalError::new)
+        position.transpose().map_err(StoreError::new)
     }
 
-    async fn save(&self, execution: &str, position: &Position) -> Result<(), JournalError> {
+    async fn save(&self, execution: &str, position: &Position) -> Result<(), StoreError> {
         let count = self.saved.lock().unwrap().len();
         let crash = *self.crash.lock().unwrap();
         if matches!(crash, Some(Crash::Before(at)) if at == count) {
-            return Err(JournalError::new("crash before the save"));
+            return Err(StoreError::new("crash before the save"));
         }
-        let text = serde_json::to_string(position).map_err(JournalError::new)?;
+        let text = serde_json::to_string(position).map_err(StoreError::new)?;
         self.positions.lock().unwrap().insert(execution.to_owned(), text);
         self.saved.lock().unwrap().push(position.clone());
         if matches!(crash, Some(Crash::After(at)) if at == count) {
-            return Err(JournalError::new("crash after the save"));
+            return Err(StoreError::new("crash after the save"));
         }
         Ok(())
     }
 
-    async fn find_answer(&self, _: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
+    async fn find_answer(&self, _: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError> {
         Ok(self.answers.lock().unwrap().get(token).cloned())
     }
 
-    async fn wait_for_answer(&self, _: &str, token: &str) -> Result<TaskAnswer, JournalError> {
+    async fn wait_for_answer(&self, _: &str, token: &str) -> Result<TaskAnswer, StoreError> {
         let reply = self.replies.lock().unwrap().pop_front();
         match reply {
             Some(Reply::Answer(answer)) => {
@@ -170,7 +170,7 @@ impl Journal for World {
         }
     }
 
-    async fn close_token(&self, _: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
+    async fn close_token(&self, _: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError> {
         self.closed.lock().unwrap().push(token.to_owned());
         Ok(self.answers.lock().unwrap().get(token).cloned())
     }

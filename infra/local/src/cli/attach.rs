@@ -14,7 +14,7 @@ use crate::driver::Stopped;
 use crate::world::World;
 
 /// So often in a row a stream is opened again that broke off.
-const MOST_TRIES: u32 = 20;
+const MAX_RETRIES: u32 = 20;
 
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -88,7 +88,7 @@ pub(super) async fn watch(
             }
         }
         tries += 1;
-        if tries > MOST_TRIES {
+        if tries > MAX_RETRIES {
             return Ok(Watched::ServerGone);
         }
         let path = format!("/sessions/{}/events?after={}", seen.session, seen.after);

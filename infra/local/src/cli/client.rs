@@ -90,7 +90,7 @@ impl Client {
             None => {
                 let reason = Err("no session is started this way".to_owned());
                 let api = server::api(world, &reason, web::Limits::default())?;
-                Ok(Self::Here(server::own_door(world, &api)?))
+                Ok(Self::Here(server::own_router(world, &api)?))
             }
         }
     }

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use asl::Interpreter;
 use clap::Args;
 use domain::commands::{Start, start};
-use domain::{Draft, DraftLimits, Principal, Seq, Session};
+use domain::{Principal, Seq, Session, UncheckedLimits, UncheckedRequest};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -80,18 +80,18 @@ impl Code {
         carry_out(&world, &model, draft, output).await
     }
 
-    fn request(self, world: &World) -> anyhow::Result<Draft> {
+    fn request(self, world: &World) -> anyhow::Result<UncheckedRequest> {
         let prompt = match self.prompt.as_str() {
             "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt")?,
             _ => self.prompt,
         };
         let default_cost = world.settings.max_cost.map(domain::MicroDollars::as_dollars);
-        Ok(Draft {
+        Ok(UncheckedRequest {
             repo_url: absolute(&self.repository),
             prompt,
             base_branch: self.base,
             model: self.model,
-            limits: Some(DraftLimits {
+            limits: Some(UncheckedLimits {
                 max_turns: self.max_turns,
                 max_cost_usd: self.max_cost.or(default_cost),
                 max_minutes: self.max_minutes,
@@ -104,7 +104,7 @@ impl Code {
 }
 
 /// The request as the API takes it.
-fn body(draft: &Draft) -> Value {
+fn body(draft: &UncheckedRequest) -> Value {
     let limits = draft.limits.unwrap_or_default();
     json!({
         "repoUrl": draft.repo_url,
@@ -134,13 +134,18 @@ fn absolute(repository: &str) -> String {
 }
 
 /// Starts a session and shows it to its end, or until it waits.
-pub(super) async fn carry_out(world: &World, model: &Model, draft: Draft, output: &Output) -> anyhow::Result<ExitCode> {
+pub(super) async fn carry_out(
+    world: &World,
+    model: &Model,
+    draft: UncheckedRequest,
+    output: &Output,
+) -> anyhow::Result<ExitCode> {
     let interpreter = model.interpreter(world)?;
-    crate::driver::tidy_up(world).await?;
+    crate::driver::recover(world).await?;
     let request = draft.check(&world.settings.model)?;
     model.introduce(world, output);
     let owner: Principal = server::OWNER.parse()?;
-    let started = start(&world.desk(), Start { owner, request, setup: world.setup()?, key: None }).await?;
+    let started = start(&world.services(), Start { owner, request, setup: world.setup()?, key: None }).await?;
     let session = started.session;
     output.tell(&format!("session  {}\n", session.id));
     drive_and_conclude(world, &interpreter, &session, Seq(0), output).await

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use domain::Draft;
+use domain::UncheckedRequest;
 use include_dir::{Dir, include_dir};
 use stand_ins::claude::Script;
 
@@ -46,8 +46,11 @@ impl Demo {
         let world = World::new(settings, keep)?;
         lay_out(&project)?;
         let model = Model::scripted(Script::parse(SCRIPT)?).await?;
-        let draft =
-            Draft { repo_url: project.display().to_string(), prompt: PROMPT.trim().to_owned(), ..Draft::default() };
+        let draft = UncheckedRequest {
+            repo_url: project.display().to_string(),
+            prompt: PROMPT.trim().to_owned(),
+            ..UncheckedRequest::default()
+        };
         let code = carry_out(&world, &model, draft, output).await?;
         output.tell("\nTo have a real model work on a repository of yours:");
         output.tell("  export ANTHROPIC_API_KEY=...   # https://platform.claude.com");
@@ -70,7 +73,7 @@ fn lay_out(project: &Path) -> anyhow::Result<()> {
     git(&new, &["add", "--all"])?;
     git(&new, &["commit", "--quiet", "--message", SUBJECT])?;
     let old = project.with_extension(format!("old-{}", std::process::id()));
-    for _ in 0..MOST_TRIES {
+    for _ in 0..MAX_RETRIES {
         if fs::rename(&new, project).is_ok() {
             return Ok(());
         }
@@ -87,7 +90,7 @@ fn lay_out(project: &Path) -> anyhow::Result<()> {
 }
 
 /// So often the sample project is put in its place while others do the same.
-const MOST_TRIES: u32 = 20;
+const MAX_RETRIES: u32 = 20;
 
 const SUBJECT: &str = "Track stock in a small warehouse";
 

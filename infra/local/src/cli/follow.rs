@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ports::EventLog as _;
-use domain::{Seq, SessionId, WaitReason, frame};
+use domain::{Seq, SessionId, WaitReason, public_event};
 use serde_json::Value;
 
 use super::output::Output;
@@ -46,7 +46,7 @@ pub(super) async fn drive(
 async fn show_new(world: &World, session: &SessionId, seen: Seq, output: &Output) -> anyhow::Result<Seq> {
     let mut last = seen;
     for event in domain::read_all(&world.store, session, seen).await? {
-        show(&frame(session, &event), output);
+        show(&public_event(session, &event), output);
         last = event.seq;
     }
     Ok(last)

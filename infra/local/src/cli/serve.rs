@@ -43,7 +43,7 @@ impl Serve {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
         let model = Model::of(self.script.as_deref()).await?;
         let world = Arc::new(World::new(settings, KeepTree::No)?);
-        driver::tidy_up(&world).await?;
+        driver::recover(&world).await?;
         let listener = TcpListener::bind(self.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", self.listen))?;
         let interpreter = model.interpreter(&world).map_err(|error| error.to_string());
@@ -101,7 +101,7 @@ impl Serve {
             max_concurrent_sessions: None,
             max_daily_cost: None,
         };
-        let (token, _) = create_token(&world.desk(), new).await?;
+        let (token, _) = create_token(&world.services(), new).await?;
         let token = token.secret().expose_secret().to_owned();
         output.answer(&format!("Requests need a token. This one is shown once:\n  {token}"));
         Ok(Some(token))

@@ -109,7 +109,7 @@ impl Sessions {
         let world = Arc::new(World::new(settings, KeepTree::No)?);
         let client = Client::of(&world).await?;
         if matches!(client, Client::Here(_)) {
-            driver::tidy_up(&world).await?;
+            driver::recover(&world).await?;
         }
         let here = Here { world: &world, client: &client, output };
         match self {
@@ -196,9 +196,9 @@ async fn go_on(
     needs: Needs,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let journal = driver::open(world, session).await?;
-    let status = journal.state().status().context("the session has no run")?;
-    let fixed = journal.state().session.clone().context("the session's log does not begin with it")?;
+    let log = driver::open(world, session).await?;
+    let status = log.state().status().context("the session has no run")?;
+    let fixed = log.state().session.clone().context("the session's log does not begin with it")?;
     if status.is_terminal() || drive.no_wait {
         match status.is_terminal() {
             true => output.tell(&format!("The session is {status}.")),
@@ -211,7 +211,7 @@ async fn go_on(
         Needs::Model => model.interpreter(world)?,
         Needs::NoModel => model.interpreter_for_ending(world)?,
     };
-    drive_and_conclude(world, &interpreter, &fixed, journal.state().tail, output).await
+    drive_and_conclude(world, &interpreter, &fixed, log.state().tail, output).await
 }
 
 async fn list(here: &Here<'_>, limit: usize) -> anyhow::Result<ExitCode> {
@@ -251,8 +251,7 @@ async fn line_of(here: &Here<'_>, session: &Value) -> anyhow::Result<String> {
 
 /// Whether a session waits for a person, who has not answered yet.
 async fn waits(world: &World, session: &SessionId, status: Status) -> bool {
-    status == Status::AwaitingUser
-        && driver::open(world, session).await.is_ok_and(|journal| journal.state().wait.is_some())
+    status == Status::AwaitingUser && driver::open(world, session).await.is_ok_and(|log| log.state().wait.is_some())
 }
 
 async fn show(here: &Here<'_>, session: &SessionId) -> anyhow::Result<ExitCode> {
@@ -307,10 +306,10 @@ pub(super) async fn report(
     stopped: Stopped,
     output: &Output,
 ) -> anyhow::Result<()> {
-    let journal = driver::open(world, session).await?;
+    let log = driver::open(world, session).await?;
     match stopped {
         Stopped::AwaitingUser | Stopped::Ended(Status::Done | Status::Cancelled) => {
-            report_state(world, journal.state(), output).await
+            report_state(world, log.state(), output).await
         }
         Stopped::Ended(_) => Ok(()),
         Stopped::Interrupted => {

@@ -24,31 +24,31 @@ const SLOWEST: Duration = Duration::from_secs(30);
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// More connections than this wait until others are over.
-const MOST_CONNECTIONS: usize = 8000;
+const MAX_CONNECTIONS: usize = 8000;
 
 /// More headers than this are not even read.
-const MOST_HEADERS: usize = 128;
+const MAX_HEADERS: usize = 128;
 
 /// Longer heads are not even read, in bytes.
-const LONGEST_HEAD: usize = 64 * 1024;
+const MAX_HEAD_BYTES: usize = 64 * 1024;
 
 /// Where connections come from.
-pub(super) enum Door {
+pub(super) enum Listener {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
 
 /// Serves until `stop` says so.
-pub(super) async fn serve(door: Door, router: Router, mut stop: watch::Receiver<bool>) {
+pub(super) async fn serve(listener: Listener, router: Router, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     let told = stop.clone();
     loop {
         while connections.try_join_next().is_some() {}
-        if connections.len() >= MOST_CONNECTIONS {
+        if connections.len() >= MAX_CONNECTIONS {
             connections.join_next().await;
         }
         let accepted = tokio::select! {
-            accepted = accept(&door, &router, &told, &mut connections) => accepted,
+            accepted = accept(&listener, &router, &told, &mut connections) => accepted,
             () = until(&mut stop) => break,
         };
         if let Err(error) = accepted {
@@ -70,19 +70,19 @@ pub(super) async fn until(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn accept(
-    door: &Door,
+    listener: &Listener,
     router: &Router,
     stop: &watch::Receiver<bool>,
     connections: &mut JoinSet<()>,
 ) -> io::Result<()> {
-    match door {
-        Door::Tcp(listener) => {
+    match listener {
+        Listener::Tcp(listener) => {
             let (stream, _) = listener.accept().await?;
             // Frames are small and late ones are worth nothing.
             stream.set_nodelay(true)?;
             connections.spawn(converse(stream, router.clone(), stop.clone()));
         }
-        Door::Unix(listener) => {
+        Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             connections.spawn(converse(stream, router.clone(), stop.clone()));
         }
@@ -100,8 +100,8 @@ async fn converse(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .max_headers(MOST_HEADERS)
-        .max_buf_size(LONGEST_HEAD)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD_BYTES)
         .half_close(false)
         .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router));
     let mut connection = pin!(connection);

@@ -13,7 +13,7 @@ use asl::Interpreter;
 use domain::Principal;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use web::{Api, Door, Hosts, Limits, Strangers};
+use web::{AccessPolicy, AnonymousAccess, Api, Hosts, Limits};
 
 use crate::world::World;
 use dispatcher::Dispatcher;
@@ -68,15 +68,15 @@ pub(crate) fn api(
     };
     let model = world.settings.model.clone();
     let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));
-    let api = Api::new(world.desk(), blobs, forge, live, setup, model);
+    let api = Api::new(world.services(), blobs, forge, live, setup, model);
     Ok(api.with_limits(limits).with_default_cost(world.settings.max_cost))
 }
 
 /// The service for whoever may use this directory anyway.
-pub(crate) fn own_door(world: &Arc<World>, api: &Api) -> anyhow::Result<axum::Router> {
+pub(crate) fn own_router(world: &Arc<World>, api: &Api) -> anyhow::Result<axum::Router> {
     let owner: Principal = OWNER.parse()?;
-    let door = Door { strangers: Strangers::Are(owner), hosts: Hosts::Any, origins: Vec::new() };
-    Ok(web::router(api, door, pulls::routes(Arc::clone(world))))
+    let policy = AccessPolicy { anonymous: AnonymousAccess::As(owner), hosts: Hosts::Any, origins: Vec::new() };
+    Ok(web::router(api, policy, pulls::routes(Arc::clone(world))))
 }
 
 impl Server {
@@ -92,23 +92,23 @@ impl Server {
         let address = listener.local_addr()?;
         let api = api(&world, &interpreter, options.limits)?;
         let presence = Presence::take(&world.settings.home)?;
-        let strangers = match options.tokens {
-            Tokens::NotNeeded if address.ip().is_loopback() => Strangers::Are(OWNER.parse::<Principal>()?),
-            Tokens::NotNeeded | Tokens::Needed => Strangers::AreRefused,
+        let anonymous = match options.tokens {
+            Tokens::NotNeeded if address.ip().is_loopback() => AnonymousAccess::As(OWNER.parse::<Principal>()?),
+            Tokens::NotNeeded | Tokens::Needed => AnonymousAccess::Refused,
         };
         let mut hosts = options.hosts;
         if !address.ip().is_unspecified() {
             hosts.push(address.to_string());
         }
-        let door = Door { strangers, hosts: Hosts::LoopbackOr(hosts), origins: vec![CONSOLE.to_owned()] };
-        let router = web::router(&api, door, pulls::routes(Arc::clone(&world)));
+        let policy = AccessPolicy { anonymous, hosts: Hosts::LoopbackOr(hosts), origins: vec![CONSOLE.to_owned()] };
+        let router = web::router(&api, policy, pulls::routes(Arc::clone(&world)));
         world.forge.serve_pages_at(format!("http://{}", reachable(address)));
         let stop = watch::Sender::new(false);
         let mut tasks =
-            vec![tokio::spawn(connection::serve(connection::Door::Tcp(listener), router, stop.subscribe()))];
+            vec![tokio::spawn(connection::serve(connection::Listener::Tcp(listener), router, stop.subscribe()))];
         let unix = presence.listen().context("cannot listen on the socket in the program's directory")?;
-        let own = own_door(&world, &api)?;
-        tasks.push(tokio::spawn(connection::serve(connection::Door::Unix(unix), own, stop.subscribe())));
+        let own = own_router(&world, &api)?;
+        tasks.push(tokio::spawn(connection::serve(connection::Listener::Unix(unix), own, stop.subscribe())));
         if let Ok(interpreter) = interpreter {
             let dispatcher = Dispatcher::new(world, interpreter);
             tasks.push(tokio::spawn(dispatcher.run(stop.subscribe())));

@@ -23,7 +23,7 @@ const PAGE: &str = include_str!("pull.html");
 const LOOKED_THROUGH: usize = 500;
 
 /// Longer diffs are cut on the page, in bytes.
-const LONGEST_ON_PAGE: usize = 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 1024 * 1024;
 
 pub(super) fn routes(world: Arc<World>) -> Router {
     Router::new()
@@ -40,12 +40,12 @@ async fn find(world: &World, caller: &Caller, repository: &str, number: &str) ->
         return Err(nothing());
     }
     let record = world.forge.pull_request(repository, number)?.ok_or_else(nothing)?;
-    let masked = |text: &str| world.mask(text);
+    let redacted = |text: &str| world.redact(text);
     Ok(PullRecord {
-        title: masked(&record.title),
-        body: masked(&record.body),
-        stat: masked(&record.stat),
-        diff: masked(&record.diff),
+        title: redacted(&record.title),
+        body: redacted(&record.body),
+        stat: redacted(&record.stat),
+        diff: redacted(&record.diff),
         ..record
     })
 }
@@ -78,7 +78,7 @@ async fn pull(
     let record = find(&world, &caller, &repository, &number).await?;
     let mut commits = world.forge.commits(&repository, &record).await?;
     for commit in &mut commits {
-        commit.subject = world.mask(&commit.subject);
+        commit.subject = world.redact(&commit.subject);
     }
     if !web::prefers_html(&headers) {
         let mut view = serde_json::to_value(&record).unwrap_or_default();
@@ -141,8 +141,8 @@ fn page(record: &PullRecord, number: &str, commits: &[Commit]) -> String {
         .collect();
     let mut shown = record.diff.as_str();
     let mut rest = "";
-    if shown.len() > LONGEST_ON_PAGE {
-        let end = (0..=LONGEST_ON_PAGE).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
+    if shown.len() > MAX_PAGE_BYTES {
+        let end = (0..=MAX_PAGE_BYTES).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
         (shown, rest) = (
             &shown[..end],
             "<p>The diff is cut here; the address with <code>/diff</code> at its end has all of it.</p>",

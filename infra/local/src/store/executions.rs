@@ -1,6 +1,6 @@
 //! Where executions of the workflow stand, for the interpreter and for whoever answers a waiting task.
 
-use asl::{End, Failure, Journal, JournalError, Place, Position, TaskAnswer};
+use asl::{End, ExecutionStore, Failure, Place, Position, StoreError, TaskAnswer};
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
 use domain::{Digest256, StepOutput, TaskToken, Unavailable};
@@ -20,8 +20,8 @@ fn find(connection: &Connection, token: &str) -> Result<Option<String>, rusqlite
     Ok(statement.query_row([digest(token).as_str()], |row| row.get(0)).optional()?.flatten())
 }
 
-fn answer(text: Option<String>) -> Result<Option<TaskAnswer>, JournalError> {
-    text.map(|text| serde_json::from_str(&text).map_err(JournalError::new)).transpose()
+fn answer(text: Option<String>) -> Result<Option<TaskAnswer>, StoreError> {
+    text.map(|text| serde_json::from_str(&text).map_err(StoreError::new)).transpose()
 }
 
 impl Store {
@@ -97,32 +97,32 @@ impl Store {
 }
 
 #[async_trait]
-impl Journal for Store {
-    async fn load(&self, execution: &str) -> Result<Option<Position>, JournalError> {
-        self.position(execution).map_err(JournalError::new)
+impl ExecutionStore for Store {
+    async fn load(&self, execution: &str) -> Result<Option<Position>, StoreError> {
+        self.position(execution).map_err(StoreError::new)
     }
 
-    async fn save(&self, execution: &str, position: &Position) -> Result<(), JournalError> {
-        self.save_position(execution, position).map_err(JournalError::new)
+    async fn save(&self, execution: &str, position: &Position) -> Result<(), StoreError> {
+        self.save_position(execution, position).map_err(StoreError::new)
     }
 
-    async fn find_answer(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
-        answer(find(&self.connection(), token).map_err(JournalError::new)?)
+    async fn find_answer(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError> {
+        answer(find(&self.connection(), token).map_err(StoreError::new)?)
     }
 
-    async fn wait_for_answer(&self, _execution: &str, token: &str) -> Result<TaskAnswer, JournalError> {
+    async fn wait_for_answer(&self, _execution: &str, token: &str) -> Result<TaskAnswer, StoreError> {
         loop {
             let found = self.wait_for(VERY_LONG, |connection| find(connection, token)).await;
-            if let Some(answer) = answer(found.map_err(JournalError::new)?)? {
+            if let Some(answer) = answer(found.map_err(StoreError::new)?)? {
                 return Ok(answer);
             }
         }
     }
 
-    async fn close_token(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, JournalError> {
+    async fn close_token(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError> {
         let close = "UPDATE tokens SET open = 0 WHERE digest = ?1";
         let connection = self.connection();
-        connection.execute(close, [digest(token).as_str()]).map_err(JournalError::new)?;
-        answer(find(&connection, token).map_err(JournalError::new)?)
+        connection.execute(close, [digest(token).as_str()]).map_err(StoreError::new)?;
+        answer(find(&connection, token).map_err(StoreError::new)?)
     }
 }

@@ -1,8 +1,8 @@
 //! The store of the one-machine world: SQLite, shared by all processes that use the same directory.
 
 mod accounts;
+mod event_log;
 mod executions;
-mod log;
 mod seal;
 mod sessions;
 

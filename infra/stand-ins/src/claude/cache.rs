@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::check::marks::{self, Lifetime};
+use super::check::cache_breakpoints::{self, Lifetime};
 use super::digest::{Digest, Short};
 use super::request::{Request, tokens_of};
 
 /// Shorter prefixes are not kept.
-const SHORTEST: u64 = 512;
+const MIN_CACHEABLE_TOKENS: u64 = 512;
 
 /// How many blocks before a mark a kept prefix is looked for.
 const LOOK_BACK: usize = 20;
@@ -83,7 +83,7 @@ impl Cache {
         let read = self.find(&prefixes, now);
         let mut prompt = Prompt { read, ..Prompt::default() };
         let mut reached = read;
-        for prefix in prefixes.iter().filter(|prefix| prefix.tokens >= SHORTEST) {
+        for prefix in prefixes.iter().filter(|prefix| prefix.tokens >= MIN_CACHEABLE_TOKENS) {
             let Some(lifetime) = prefix.mark else {
                 continue;
             };
@@ -126,12 +126,13 @@ fn prefixes(request: &Request) -> Vec<Prefix> {
         digest.add(block);
         tokens += tokens_of(block);
         // Marks were checked before; one that cannot be read is none.
-        let own = marks::read(block.get("cache_control"), place).ok().flatten();
+        let own = cache_breakpoints::read(block.get("cache_control"), place).ok().flatten();
         let inner = block.get("content").and_then(Value::as_array).into_iter().flatten();
-        let mut inner = inner.filter_map(|part| marks::read(part.get("cache_control"), place).ok().flatten());
+        let mut inner =
+            inner.filter_map(|part| cache_breakpoints::read(part.get("cache_control"), place).ok().flatten());
         prefixes.push(Prefix { digest: digest.short(), tokens, mark: own.or(inner.next_back()) });
     }
-    if let (Some(last), Ok(automatic)) = (prefixes.last_mut(), marks::automatic(request)) {
+    if let (Some(last), Ok(automatic)) = (prefixes.last_mut(), cache_breakpoints::automatic(request)) {
         last.mark = last.mark.or(automatic);
     }
     prefixes

@@ -89,7 +89,7 @@ impl Request {
         check::fields::output_config(&request.body)?;
         check::tools::choice(&request)?;
         check::pairing::check(&request.messages)?;
-        check::marks::check(&request)?;
+        check::cache_breakpoints::check(&request)?;
         let tokens = request.tokens();
         if tokens > model.context_tokens {
             let limit = model.context_tokens;

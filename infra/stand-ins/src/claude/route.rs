@@ -28,7 +28,7 @@ use super::request::{Purpose, Request, Role, Version};
 use super::server::State;
 use super::{signature, stream, wire};
 
-const LONGEST_BODY: usize = 32 << 20;
+const MAX_BODY_BYTES: usize = 32 << 20;
 const SLOW: f64 = 5.0;
 
 pub(crate) fn router(state: Arc<State>) -> Router {
@@ -39,7 +39,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/v1/models/{id}", get(model))
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
-        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .with_state(state)
 }
 

@@ -36,9 +36,9 @@ impl StepHandler for AwaitUser {
         context.common.sessions.put_token(&session, run, &token).await?;
         // The token is kept first and the log read after it: an answer that came before was not able to use the token,
         // an answer that comes later is.
-        context.journal.refresh().await?;
+        context.log.refresh().await?;
         if let Some(outcome) = ended(context) {
-            let answer = StepOutput::go(after_wait(outcome, context.journal.state()));
+            let answer = StepOutput::go(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
             context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
@@ -50,14 +50,14 @@ impl StepHandler for AwaitUser {
 
 impl AwaitUser {
     async fn give_sandbox_back(&self, context: &mut Context) -> Result<(), StepError> {
-        let state = context.journal.state();
+        let state = context.log.state();
         let (Some(wait), Some(sandbox)) = (&state.wait, &state.sandbox) else { return Ok(()) };
         if elapsed(context.common.clock.now(), wait.deadline).as_secs() < LONG_WAIT_SECONDS {
             return Ok(());
         }
         let id = sandbox.id.clone();
         let reason = "given back for a long wait".to_owned();
-        context.journal.append(vec![SandboxTerminated { sandbox: id.clone(), reason }.into()]).await?;
+        context.log.append(vec![SandboxTerminated { sandbox: id.clone(), reason }.into()]).await?;
         self.sandboxes.terminate(&id).await?;
         Ok(())
     }
@@ -65,10 +65,10 @@ impl AwaitUser {
 
 /// How the wait ended, if it has.
 fn ended(context: &Context) -> Option<WaitOutcome> {
-    if context.journal.state().wait.is_some() {
+    if context.log.state().wait.is_some() {
         return None;
     }
-    context.journal.events().iter().rev().find_map(|event| match &event.body {
+    context.log.events().iter().rev().find_map(|event| match &event.body {
         EventBody::WaitEnded(ended) => Some(ended.outcome),
         _ => None,
     })

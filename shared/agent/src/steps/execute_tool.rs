@@ -11,7 +11,7 @@ use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
 use domain::{
     CallId, ContentBlock, DecisionRecorded, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated,
-    ToolAnswered, ToolOutcome, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
+    ToolOutcome, ToolResult, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
 };
 use serde_json::Value;
 
@@ -20,8 +20,8 @@ use super::generate_turn::stopped;
 use crate::context::{Context, Watched, internal};
 use crate::run_tool::{Outcome, RunTool};
 use crate::tools::{Answer, Tool, ToolLimits};
-use crate::workspace::{Lost, Workspace, checkpoint};
-use crate::{instructions, stuck, survey, wait};
+use crate::workspace::{Workspace, WorkspaceError, checkpoint};
+use crate::{instructions, loop_detection, survey, wait};
 
 /// Kept back of the deadline: for the checkpoint and for what has to be written.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -76,16 +76,16 @@ impl StepHandler for ExecuteTool {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        let Some(reply) = context.journal.state().main.last_reply().cloned() else {
+        let Some(reply) = context.log.state().main.last_reply().cloned() else {
             return Ok(StepOutput::go(Verdict::Turn));
         };
-        let Some(workspace) = Workspace::of(context.journal.state(), &self.sandboxes) else {
+        let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
             return Ok(StepOutput::go(Verdict::Prepare));
         };
         match self.run_calls(context, &workspace, &reply).await {
             Ok(output) => Ok(output),
-            Err(Lost::Sandbox(reason)) => workspace.lost(context, reason).await,
-            Err(Lost::Step(error)) => Err(error),
+            Err(WorkspaceError::Sandbox(reason)) => workspace.lost(context, reason).await,
+            Err(WorkspaceError::Step(error)) => Err(error),
         }
     }
 }
@@ -96,7 +96,7 @@ impl ExecuteTool {
         context: &mut Context,
         workspace: &Workspace,
         reply: &ReplyState,
-    ) -> Result<StepOutput, Lost> {
+    ) -> Result<StepOutput, WorkspaceError> {
         let mut calls = self.open_calls(context, workspace, reply).await?;
         let questions: Vec<OpenCall> = calls.extract_if(.., |call| matches!(call.tool, Ok(Tool::AskUser(_)))).collect();
         let mut touched: Vec<String> = Vec::new();
@@ -118,11 +118,11 @@ impl ExecuteTool {
             if writes {
                 bodies.extend(self.checkpoint(context, workspace, reply).await?);
             }
-            context.journal.append(bodies).await.map_err(StepError::from)?;
+            context.log.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
-        context.closing.extend(stuck::nudge(context.journal.events()));
-        self.ask(context, questions).await.map_err(Lost::Step)
+        context.closing.extend(loop_detection::nudge(context.log.events()));
+        self.ask(context, questions).await.map_err(WorkspaceError::Step)
     }
 
     /// The calls of the reply that have no result, with their input as the model gave it.
@@ -132,13 +132,13 @@ impl ExecuteTool {
         workspace: &Workspace,
         reply: &ReplyState,
     ) -> Result<Vec<OpenCall>, StepError> {
-        let stored = context.journal.events().iter().rev().find_map(|event| match &event.body {
+        let stored = context.log.events().iter().rev().find_map(|event| match &event.body {
             EventBody::ModelReplied(replied) if replied.call == reply.call => Some((event.run, &replied.reply)),
             _ => None,
         });
         let (run, stored) = stored.ok_or_else(|| internal("the reply is not in the log"))?;
         let over = run != context.input.run;
-        let text = text_of(self.blobs.as_ref(), context.journal.session_id(), stored).await?;
+        let text = text_of(self.blobs.as_ref(), context.log.session_id(), stored).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
         let mut open = Vec::new();
@@ -172,7 +172,7 @@ impl ExecuteTool {
         workspace: &Workspace,
         group: &[OpenCall],
     ) -> Result<(), StepError> {
-        let attempt = context.journal.attempt();
+        let attempt = context.log.attempt();
         let started = group.iter().filter(|call| call.state == CallProgress::NotStarted && call.tool.is_ok());
         let bodies: Vec<EventBody> = started
             .map(|call| {
@@ -180,10 +180,15 @@ impl ExecuteTool {
                 ToolStarted { turn, call, attempt, sandbox: workspace.id.clone() }.into()
             })
             .collect();
-        Ok(context.journal.append(bodies).await?)
+        Ok(context.log.append(bodies).await?)
     }
 
-    async fn run_group(&self, context: &Context, workspace: &Workspace, group: Vec<OpenCall>) -> Result<Group, Lost> {
+    async fn run_group(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        group: Vec<OpenCall>,
+    ) -> Result<Group, WorkspaceError> {
         let runner = RunTool { context, workspace, limits: &self.limits, up_to: context.time_left() - RESERVE / 2 };
         let started = context.common.clock.now();
         let work = futures_util::future::join_all(group.iter().map(|call| runner.run(call)));
@@ -210,21 +215,21 @@ impl ExecuteTool {
 
     async fn results(&self, context: &Context, answered: Vec<Answered>) -> Result<Vec<EventBody>, StepError> {
         let mut bodies: Vec<EventBody> = Vec::new();
-        let masker = &context.common.masker;
+        let redactor = &context.common.redactor;
         for Answered { call, answer, duration } in answered {
-            let view = call.tool.as_ref().map_or(Value::Null, |tool| masker.mask_json(&tool.view()));
+            let view = call.tool.as_ref().map_or(Value::Null, |tool| redactor.redact_json(&tool.view()));
             let check = check_of(context, &call, &answer);
-            let output = keep_text(self.blobs.as_ref(), context.journal.session_id(), answer.output).await?;
+            let output = keep_text(self.blobs.as_ref(), context.log.session_id(), answer.output).await?;
             if let Some(items) = answer.todos {
                 bodies.push(TodoUpdated { items }.into());
             }
             if let Some(decision) = answer.decision {
                 let stated = serde_json::to_value(decision).map_err(internal)?;
-                let decision = serde_json::from_value(masker.mask_json(&stated)).map_err(internal)?;
+                let decision = serde_json::from_value(redactor.redact_json(&stated)).map_err(internal)?;
                 bodies.push(DecisionRecorded { decision }.into());
             }
             bodies.push(
-                ToolAnswered {
+                ToolResult {
                     turn: call.turn,
                     call: call.id,
                     tool: call.name,
@@ -248,9 +253,9 @@ impl ExecuteTool {
         workspace: &Workspace,
         reply: &ReplyState,
         writes: bool,
-    ) -> Result<StepOutput, Lost> {
+    ) -> Result<StepOutput, WorkspaceError> {
         let output = stopped(context).await?;
-        let cancel = context.journal.state().run().and_then(|run| run.cancel.clone());
+        let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
             context.closing = self.checkpoint(context, workspace, reply).await?;
             return Ok(StepOutput::go(Verdict::Publish));
@@ -263,8 +268,8 @@ impl ExecuteTool {
         context: &Context,
         workspace: &Workspace,
         reply: &ReplyState,
-    ) -> Result<Vec<EventBody>, Lost> {
-        let unless = context.journal.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
+    ) -> Result<Vec<EventBody>, WorkspaceError> {
+        let unless = context.log.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
         checkpoint(context, self.blobs.as_ref(), workspace, reply.call.turn, unless).await
     }
 
@@ -278,8 +283,8 @@ impl ExecuteTool {
         }
         let Ok(Tool::AskUser(asked)) = &first.tool else { return Ok(StepOutput::go(Verdict::Turn)) };
         let question = asked.question.trim();
-        if question.is_empty() || question.chars().count() > crate::tools::LONGEST_QUESTION {
-            let most = crate::tools::LONGEST_QUESTION;
+        if question.is_empty() || question.chars().count() > crate::tools::MAX_QUESTION_CHARACTERS {
+            let most = crate::tools::MAX_QUESTION_CHARACTERS;
             context.closing.push(refusal(&first, &format!("A question has 1 to {most} characters.")).into());
             return Ok(StepOutput::go(Verdict::Turn));
         }
@@ -288,7 +293,7 @@ impl ExecuteTool {
             context.closing.push(refusal(&first, output).into());
             return Ok(StepOutput::go(Verdict::Turn));
         }
-        let question = context.common.masker.mask(question).into_owned();
+        let question = context.common.redactor.redact(question).into_owned();
         wait::begin(context, WaitReason::Question { call: first.id.clone(), question }).await
     }
 }
@@ -302,7 +307,7 @@ fn group_length(calls: &[OpenCall]) -> usize {
 fn check_of(context: &Context, call: &OpenCall, answer: &Answer) -> Option<domain::Check> {
     let Ok(Tool::Bash(bash)) = &call.tool else { return None };
     let command = bash.command.as_deref()?;
-    let surveyed = context.journal.state().survey.as_ref()?;
+    let surveyed = context.log.state().survey.as_ref()?;
     let is_check = |command: &str| survey::is_check(command, &surveyed.survey);
     let passed = answer.outcome == ToolOutcome::Ok;
     // Where something else follows the check, or makes up for its failure, success says nothing of the check.
@@ -312,12 +317,12 @@ fn check_of(context: &Context, call: &OpenCall, answer: &Answer) -> Option<domai
         return None;
     }
     let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
-    let command = context.common.masker.mask(&line).chars().take(200).collect();
+    let command = context.common.redactor.redact(&line).chars().take(200).collect();
     Some(domain::Check { command, passed })
 }
 
-fn refusal(call: &OpenCall, output: &str) -> ToolAnswered {
-    ToolAnswered {
+fn refusal(call: &OpenCall, output: &str) -> ToolResult {
+    ToolResult {
         turn: call.turn,
         call: call.id.clone(),
         tool: call.name.clone(),
@@ -333,7 +338,7 @@ fn refusal(call: &OpenCall, output: &str) -> ToolAnswered {
 /// Whether this very question waited before and nobody answered in time.
 fn unanswered_before(context: &Context, call: &OpenCall) -> bool {
     let mut asked = false;
-    for event in context.journal.events() {
+    for event in context.log.events() {
         match &event.body {
             EventBody::WaitStarted(started) => {
                 asked = matches!(&started.reason, WaitReason::Question { call: other, .. } if *other == call.id);

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::commands::{Desk, follow_on, release};
-use domain::ending::{ended_bodies, root_span};
+use domain::commands::{Services, follow_on, release};
 use domain::ports::Sandboxes;
+use domain::run_outcome::{final_events, root_span};
 use domain::{
-    ErrorCode, Journal, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, Status, Step, StepError, StepOutput,
-    Terminal, Verdict, WorkflowState,
+    ErrorCode, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError,
+    StepOutput, Terminal, Verdict, WorkflowState,
 };
 
 use super::{Common, StepHandler};
@@ -19,7 +19,7 @@ pub struct Finish {
     /// To give the sandbox back.
     pub sandboxes: Arc<dyn Sandboxes>,
     /// To give the run's place to the next in line, and to start the next run when something was said meanwhile.
-    pub desk: Desk,
+    pub services: Services,
 }
 
 #[async_trait]
@@ -31,16 +31,16 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
-        if let Some(sandbox) = context.journal.state().sandbox.clone() {
+        if let Some(sandbox) = context.log.state().sandbox.clone() {
             self.sandboxes.terminate(&sandbox.id).await?;
             let reason = "the run is over".to_owned();
-            context.journal.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
         }
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
-        bodies.extend(ended_bodies(context.journal.state(), status, failure.as_ref()));
-        context.journal.append(bodies).await?;
+        bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
+        context.log.append(bodies).await?;
         let (common, run) = (context.common.clone(), context.input.run);
-        self.after_end(&common, &mut context.journal, run).await?;
+        self.after_end(&common, &mut context.log, run).await?;
         Ok(StepOutput::go(verdict))
     }
 
@@ -48,18 +48,18 @@ impl StepHandler for Finish {
     /// came to its end.
     ///
     /// A crash between the last event and this leads here again. The span then has the same id, and readers keep the first.
-    async fn after_end(&self, common: &Common, journal: &mut Journal, run: RunNumber) -> Result<(), StepError> {
-        if let Some(span) = root_span(journal.state(), run, common.clock.now()) {
+    async fn after_end(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
+        if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
         }
-        release(&self.desk, journal.state(), run).await?;
-        journal.refresh().await?;
-        let state = journal.state();
+        release(&self.services, log.state(), run).await?;
+        log.refresh().await?;
+        let state = log.state();
         let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
         let seen = state.main.last_reply().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
         if ended_well && state.last_user_message > seen && latest == Some(run) {
-            follow_on(&self.desk, journal.session_id()).await?;
+            follow_on(&self.services, log.session_id()).await?;
         }
         Ok(())
     }
@@ -74,14 +74,14 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
     {
         return (last.verdict, None);
     }
-    let run = context.journal.state().run_number(context.input.run);
+    let run = context.log.state().run_number(context.input.run);
     if let Some((code, message)) = run.and_then(|run| run.failure.clone()) {
         return (Verdict::Failed, Some(Terminal { code, message }));
     }
     let failure = match error {
         Some(caught) => {
             let code = ErrorCode::ALL.iter().copied().find(|code| code.name() == caught.error);
-            let cause: String = context.common.masker.mask(&caught.cause).chars().take(1000).collect();
+            let cause: String = context.common.redactor.redact(&caught.cause).chars().take(1000).collect();
             Terminal::new(code.unwrap_or(ErrorCode::Internal), format!("{}: {cause}", caught.error))
         }
         None => Terminal::new(ErrorCode::Internal, "the workflow came to its end without a verdict that ends a run"),

@@ -6,23 +6,23 @@ use domain::ports::keep_text;
 use domain::state::SessionState;
 use domain::{
     AgentStuck, AiMessage, AiThinking, Author, CallId, CallKey, ContentBlock, Conversation, EventBody, ModelReply,
-    Step, StepError, StepOutput, StopReason, ToolAnswered, ToolCalled, ToolOutcome, TurnNumber, UsageUpdated,
-    UserMessage, Verdict, WaitReason,
+    Step, StepError, StepOutput, StopReason, ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage,
+    Verdict, WaitReason,
 };
 use serde_json::Value;
 
 use super::StepHandler;
 use crate::brief;
 use crate::context::Context;
-use crate::model_call::{Called, Frame, ModelCaller, exhausted, unusable};
-use crate::stuck::{self, Circle};
-use crate::{handover, wait, wrap_up};
+use crate::loop_detection::{self, LoopFinding};
+use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusable};
+use crate::{budget_warning, compaction, wait};
 
 /// So many replies in a row may come to no end and call no tool before that counts as going in circles.
-const MOST_CUT: usize = 3;
+const MAX_UNFINISHED_REPLIES: usize = 3;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
-const LONGEST_SHOWN: usize = 4000;
+const MAX_SHOWN_CHARACTERS: usize = 4000;
 
 /// The step `generate-turn`.
 pub struct GenerateTurn {
@@ -37,48 +37,48 @@ impl StepHandler for GenerateTurn {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        if !context.journal.state().has_approved_plan() {
+        if !context.log.state().has_approved_plan() {
             return Ok(StepOutput::go(Verdict::Plan));
         }
-        if let Some(verdict) = settled(context.journal.state()) {
+        if let Some(verdict) = settled(context.log.state()) {
             return Ok(StepOutput::go(verdict));
         }
-        if let Some(Circle::Ask(reason)) = stuck::circle(context.journal.events()) {
+        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.events()) {
             return helpless(context, reason).await;
         }
         self.open_conversation(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
-        let hands_over = handover::is_due(context.journal.state(), context.journal.events(), limits);
-        if hands_over {
-            handover::request(context).await?;
+        let compacts = compaction::is_due(context.log.state(), context.log.events(), limits);
+        if compacts {
+            compaction::request(context).await?;
         } else {
-            let hints = wrap_up::hints(context.journal.state());
-            context.journal.append(hints).await?;
+            let warnings = budget_warning::warnings(context.log.state());
+            context.log.append(warnings).await?;
         }
         let setup = &context.session()?.setup;
-        let frame = Frame {
+        let prompt = PromptParts {
             conversation: Conversation::Main,
             system: setup.system.clone(),
             tools: setup.tools.clone(),
             output_schema: None,
         };
-        match self.caller.call(context, frame).await? {
-            Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
-            Called::Again => Ok(StepOutput::go(Verdict::Turn)),
-            Called::Exhausted(reached) => exhausted(context, reached).await,
-            Called::TooLong(_) => {
-                let bodies = handover::when_full(context, None)?;
-                context.journal.append(bodies).await?;
+        match self.caller.call(context, prompt).await? {
+            CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
+            CallOutcome::Again => Ok(StepOutput::go(Verdict::Turn)),
+            CallOutcome::Exhausted(reached) => exhausted(context, reached).await,
+            CallOutcome::TooLong(_) => {
+                let bodies = compaction::when_full(context, None)?;
+                context.log.append(bodies).await?;
                 Ok(StepOutput::go(Verdict::Turn))
             }
-            Called::Stopped => stopped(context).await,
-            Called::Replied { reply, mut events, .. } if hands_over => {
-                events.extend(handover::after_note(context, &reply)?);
-                context.journal.append(events).await?;
-                context.closing.extend(usage(context.journal.state()).map(EventBody::from));
+            CallOutcome::Stopped => stopped(context).await,
+            CallOutcome::Replied { reply, mut events, .. } if compacts => {
+                events.extend(compaction::after_note(context, &reply)?);
+                context.log.append(events).await?;
+                context.closing.extend(usage(context.log.state()).map(EventBody::from));
                 Ok(StepOutput::go(Verdict::Turn))
             }
-            Called::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
+            CallOutcome::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
         }
     }
 }
@@ -97,24 +97,24 @@ pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
 
 /// The answer of a step that was told to stop: cancelled, or stale.
 pub(super) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
-    context.journal.refresh().await?;
-    context.journal.check_fence()?;
-    Ok(StepOutput::go(after_cancel(context.journal.state())))
+    context.log.refresh().await?;
+    context.log.check_fence()?;
+    Ok(StepOutput::go(after_cancel(context.log.state())))
 }
 
 impl GenerateTurn {
     /// The conversation opens with the task, what was found and what was planned.
     async fn open_conversation(&self, context: &mut Context) -> Result<(), StepError> {
-        let opened = context.journal.events().iter().any(|event| {
+        let opened = context.log.events().iter().any(|event| {
             matches!(&event.body, EventBody::UserMessage(message)
                 if message.conversation == Conversation::Main && message.author == Author::Brief)
         });
         if opened {
             return Ok(());
         }
-        let text = brief::main(context.journal.state(), context.journal.events())?;
+        let text = brief::main(context.log.state(), context.log.events())?;
         let message = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
-        Ok(context.journal.append(vec![message.into()]).await?)
+        Ok(context.log.append(vec![message.into()]).await?)
     }
 
     /// Writes down what the model said and decides what follows.
@@ -130,55 +130,55 @@ impl GenerateTurn {
         events.extend(self.said(context, call.turn, reply).await?);
         let calls = if full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
         let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
-        let cut = context.journal.state().main.cut_in_a_row() + usize::from(goes_on);
-        if goes_on && cut == MOST_CUT {
-            events.extend(stuck::told(no_end(cut)));
+        let cut = context.log.state().main.cut_in_a_row() + usize::from(goes_on);
+        if goes_on && cut == MAX_UNFINISHED_REPLIES {
+            events.extend(loop_detection::told(no_end(cut)));
         } else if goes_on {
             // In the same batch: without it the next turn would have nothing to say.
             events.push(nudge(&reply.stop).into());
         }
-        let begun = if full { handover::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
+        let begun = if full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
         events.extend(begun.as_ref().ok().into_iter().flatten().cloned());
-        context.journal.append(events).await?;
+        context.log.append(events).await?;
         if let Some(error) = refused.or(begun.err()) {
             return Err(error);
         }
-        context.closing.extend(usage(context.journal.state()).map(EventBody::from));
+        context.closing.extend(usage(context.log.state()).map(EventBody::from));
         if calls > 0 {
             return Ok(StepOutput::go(Verdict::Tools));
         }
-        if goes_on && cut > MOST_CUT {
+        if goes_on && cut > MAX_UNFINISHED_REPLIES {
             return helpless(context, no_end(cut)).await;
         }
         if goes_on || full {
             return Ok(StepOutput::go(Verdict::Turn));
         }
-        context.journal.refresh().await?;
-        let seen = context.journal.state().main.last().map(|turn| turn.up_to);
-        let unseen = context.journal.state().last_user_message > seen;
+        context.log.refresh().await?;
+        let seen = context.log.state().main.last().map(|turn| turn.up_to);
+        let unseen = context.log.state().last_user_message > seen;
         Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
 
     /// What viewers and the next steps read of a reply.
     async fn said(&self, context: &Context, turn: TurnNumber, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
-        let masker = &context.common.masker;
-        let (session, blobs) = (context.journal.session_id(), self.caller.blobs.as_ref());
+        let redactor = &context.common.redactor;
+        let (session, blobs) = (context.log.session_id(), self.caller.blobs.as_ref());
         let mut events: Vec<EventBody> = Vec::new();
         for block in &reply.content {
             match block {
                 ContentBlock::Text { text } if !text.trim().is_empty() => {
-                    let text = keep_text(blobs, session, masker.mask(text).into_owned()).await?;
+                    let text = keep_text(blobs, session, redactor.redact(text).into_owned()).await?;
                     events.push(AiMessage { turn, text }.into());
                 }
                 ContentBlock::Thinking { thinking } if !thinking.trim().is_empty() => {
-                    let text = keep_text(blobs, session, masker.mask(thinking).into_owned()).await?;
+                    let text = keep_text(blobs, session, redactor.redact(thinking).into_owned()).await?;
                     events.push(AiThinking { turn, text }.into());
                 }
                 // The window is full: the new conversation knows nothing of calls of the old one.
                 ContentBlock::ToolUse { .. } if reply.stop == StopReason::ModelContextWindowExceeded => {}
                 ContentBlock::ToolUse { id, name, input } => {
-                    let input = masker.mask_json(&shorten(input));
-                    events.push(ToolCalled { turn, call: id.clone(), tool: name.clone(), input }.into());
+                    let input = redactor.redact_json(&shorten(input));
+                    events.push(ToolCall { turn, call: id.clone(), tool: name.clone(), input }.into());
                     if reply.stop == StopReason::Refusal {
                         // Otherwise it would run when somebody speaks to the session again.
                         events.push(not_run(turn, id, name).into());
@@ -206,8 +206,8 @@ fn no_end(cut: usize) -> String {
 }
 
 /// The answer to a call in a reply that the model did not stand by.
-fn not_run(turn: TurnNumber, call: &CallId, tool: &str) -> ToolAnswered {
-    ToolAnswered {
+fn not_run(turn: TurnNumber, call: &CallId, tool: &str) -> ToolResult {
+    ToolResult {
         turn,
         call: call.clone(),
         tool: tool.to_owned(),
@@ -247,8 +247,8 @@ fn usage(state: &SessionState) -> Option<UsageUpdated> {
 /// A tool's input with long texts cut, for viewers.
 fn shorten(value: &Value) -> Value {
     match value {
-        Value::String(text) if text.chars().count() > LONGEST_SHOWN => {
-            let head: String = text.chars().take(LONGEST_SHOWN).collect();
+        Value::String(text) if text.chars().count() > MAX_SHOWN_CHARACTERS => {
+            let head: String = text.chars().take(MAX_SHOWN_CHARACTERS).collect();
             Value::String(format!("{head}… ({} bytes)", text.len()))
         }
         Value::Array(items) => items.iter().map(shorten).collect(),

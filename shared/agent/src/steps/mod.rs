@@ -17,8 +17,8 @@ use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, Journal, JournalError, Journals, Keep, Masker, RunNumber, Span, SpanKind, SpanOutcome,
-    Status, Step, StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
+    ErrorCode, EventBody, Keep, Redactor, RunNumber, SessionLog, SessionLogCache, SessionLogError, Span, SpanKind,
+    SpanOutcome, Status, Step, StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
 };
 use jiff::Timestamp;
 
@@ -38,9 +38,9 @@ use domain::summary_of;
 #[derive(Clone)]
 pub struct Common {
     /// The logs.
-    pub log: Arc<dyn EventLog>,
+    pub event_log: Arc<dyn EventLog>,
     /// What was read of them.
-    pub journals: Journals,
+    pub log_cache: SessionLogCache,
     /// The records.
     pub sessions: Arc<dyn Sessions>,
     /// Time.
@@ -50,9 +50,9 @@ pub struct Common {
     /// Spans.
     pub traces: Arc<dyn Traces>,
     /// Masks what enters and what is shown.
-    pub masker: Masker,
+    pub redactor: Redactor,
     /// How long a person may take to answer.
-    pub patience: Duration,
+    pub answer_timeout: Duration,
 }
 
 /// A step.
@@ -68,7 +68,7 @@ pub trait StepHandler: Send + Sync {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
 
     /// Does what follows the last event of a run. May be repeated. Only `finish` has any.
-    async fn after_end(&self, _common: &Common, _journal: &mut Journal, _run: RunNumber) -> Result<(), StepError> {
+    async fn after_end(&self, _common: &Common, _journal: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
         Ok(())
     }
 }
@@ -84,43 +84,43 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
-    let (log, clock) = (Arc::clone(&common.log), Arc::clone(&common.clock));
-    let mut journal = common.journals.open(log, clock, &input.session_id).await?;
-    if let Some(answer) = settled_answer(&journal, &input, step, started) {
+    let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
+    let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
+    if let Some(answer) = settled_answer(&log, &input, step, started) {
         if answer.verdict.ends() && step == Step::Finish {
-            handler.after_end(common, &mut journal, input.run).await?;
+            handler.after_end(common, &mut log, input.run).await?;
         }
-        common.journals.keep(journal);
+        common.log_cache.keep(log);
         return Ok(answer);
     }
     let span = common.ids.span();
     let run = input.run;
-    let journal = match journal.start_step(run, step, span.clone()).await {
-        Err(JournalError::Stale) => {
+    let log = match log.start_step(run, step, span.clone()).await {
+        Err(SessionLogError::Stale) => {
             return Err(StepError::terminal(ErrorCode::Stale, "the run is over"));
         }
         result => result?,
     };
-    let mut context = Context::new(common.clone(), journal, input, started, deadline);
-    tracing::debug!(session_id = %context.journal.session_id(), step = %step, "step started");
+    let mut context = Context::new(common.clone(), log, input, started, deadline);
+    tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
     let result = handler.run(&mut context).await;
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
-    if let Some(summary) = summary_of(context.journal.state(), ended) {
+    if let Some(summary) = summary_of(context.log.state(), ended) {
         // Lists may be a moment behind; the next step brings them up to date.
         if let Err(error) = common.sessions.update(&summary).await {
             tracing::warn!(session_id = %summary.id, %error, "the session's summary was not updated");
         }
     }
     emit_span(&context, step, &result, started, ended);
-    tracing::debug!(session_id = %context.journal.session_id(), step = %step, outcome = ?result, "step ended");
-    common.journals.keep(context.journal);
+    tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
+    common.log_cache.keep(context.log);
     result
 }
 
 /// The answer that needs no work: the run is over or is to end, or a person is asked already.
-fn settled_answer(journal: &Journal, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
-    let run = journal.state().run_number(input.run)?;
+fn settled_answer(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
+    let run = log.state().run_number(input.run)?;
     if let Some(finished) = &run.finished {
         return Some(StepOutput::go(finished.status.verdict().unwrap_or(Verdict::Failed)));
     }
@@ -132,7 +132,7 @@ fn settled_answer(journal: &Journal, input: &StepInput, step: Step, now: Timesta
         return Some(StepOutput::go(Verdict::Rejected));
     }
     // An earlier attempt asked, and its answer to the workflow was lost.
-    if let Some(wait) = journal.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
+    if let Some(wait) = log.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
         let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
         return Some(StepOutput::await_user(left));
     }
@@ -142,7 +142,7 @@ fn settled_answer(journal: &Journal, input: &StepInput, step: Step, now: Timesta
         Step::OpenPr => cancel.keep == Keep::Branch,
         Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
     };
-    (!goes_on).then(|| StepOutput::go(after_cancel(journal.state())))
+    (!goes_on).then(|| StepOutput::go(after_cancel(log.state())))
 }
 
 /// Writes how the step ended, together with the events it left for that moment.
@@ -153,12 +153,11 @@ async fn close(
     started: Timestamp,
     ended: Timestamp,
 ) -> Result<StepOutput, StepError> {
-    let attempt = context.journal.attempt();
+    let attempt = context.log.attempt();
     match result {
         Ok(output) => {
             let mut bodies = std::mem::take(&mut context.closing);
-            let over =
-                context.journal.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
+            let over = context.log.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
             if !over {
                 let duration_ms = u64::try_from(elapsed(started, ended).as_millis()).unwrap_or(u64::MAX);
                 let finished = StepFinished {
@@ -174,12 +173,12 @@ async fn close(
                     Verdict::Await => Some(Status::AwaitingUser),
                     _ => None,
                 };
-                let current = context.journal.state().status();
+                let current = context.log.state().status();
                 if let Some(status) = status.filter(|status| current.is_some_and(|now| now.may_become(*status))) {
-                    bodies.push(domain::StatusChanged { status }.into());
+                    bodies.push(domain::SessionStatus { status }.into());
                 }
                 bodies.push(EventBody::from(finished));
-                context.journal.append(bodies).await?;
+                context.log.append(bodies).await?;
             }
             Ok(output)
         }
@@ -188,10 +187,10 @@ async fn close(
                 StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
                 StepError::Retryable(unavailable) => (None, unavailable.to_string()),
             };
-            let message = context.common.masker.mask(&message).into_owned();
+            let message = context.common.redactor.redact(&message).into_owned();
             if code != Some(ErrorCode::Stale) {
                 let failed = StepFailed { step, attempt, code, message };
-                if let Err(unwritten) = context.journal.append(vec![failed.into()]).await {
+                if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
                     tracing::warn!(%unwritten, "a step's failure was not written");
                 }
             }
@@ -201,11 +200,11 @@ async fn close(
 }
 
 fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepError>, start: Timestamp, end: Timestamp) {
-    let state = context.journal.state();
+    let state = context.log.state();
     let (Some(session), Some(run)) = (&state.session, state.run_number(context.input.run)) else { return };
     let mut attributes = domain::Attributes::from([
         (key::STEP, step.name().into()),
-        (key::ATTEMPT, context.journal.attempt().0.into()),
+        (key::ATTEMPT, context.log.attempt().0.into()),
         (key::SESSION, session.id.as_str().into()),
         (key::CONVERSATION, session.id.as_str().into()),
         (key::OPENINFERENCE_KIND, "CHAIN".into()),
@@ -220,12 +219,12 @@ fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepErro
         }
         Err(error) => {
             attributes.insert(key::ERROR_TYPE, error.name().into());
-            SpanOutcome::Error(context.common.masker.mask(&error.to_string()).into_owned())
+            SpanOutcome::Error(context.common.redactor.redact(&error.to_string()).into_owned())
         }
     };
     context.common.traces.emit(Span {
         trace_id: session.trace.trace_id.clone(),
-        span_id: context.journal.span().clone(),
+        span_id: context.log.span().clone(),
         parent: Some(run.root_span.clone()),
         name: names::step(step),
         kind: SpanKind::Internal,

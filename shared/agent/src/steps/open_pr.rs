@@ -14,9 +14,8 @@ use domain::ports::{
 };
 use domain::state::{Base, RunState};
 use domain::{
-    BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitOperated, GitOperation,
-    PublishStarted, PullRequestOpened, PullRequestUpdated, Step, StepError, StepOutput, Verdict, WaitEnded,
-    WaitOutcome, WorkspacePath,
+    BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitAction, GitOperation, PrOpened,
+    PrUpdated, PublishStarted, Step, StepError, StepOutput, Verdict, WaitEnded, WaitOutcome, WorkspacePath,
 };
 
 use super::StepHandler;
@@ -26,7 +25,7 @@ use crate::pull_request as words;
 use domain::Checkpoint;
 
 /// So often the work goes on on a moved base; then it is published on the old one, as a draft that says so.
-const MOST_BASE_MOVES: u32 = 2;
+const MAX_BASE_MOVES: u32 = 2;
 
 /// Kept back of the deadline for what follows a portion.
 const RESERVE: Duration = Duration::from_secs(30);
@@ -48,24 +47,24 @@ impl StepHandler for OpenPr {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        if context.journal.state().wait.is_some() {
-            context.journal.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
+        if context.log.state().wait.is_some() {
+            context.log.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
         } else if let Some(outcome) = answered_meanwhile(context)
             && current_run(context)?.cancel.is_none()
         {
             // The answer and the end of the wait crossed each other; the answer counts.
-            return Ok(StepOutput::go(after_wait(outcome, context.journal.state())));
+            return Ok(StepOutput::go(after_wait(outcome, context.log.state())));
         }
         let expired = expired(context);
         let run = current_run(context)?;
         if run.published {
             // An earlier attempt came this far; what is left is the pull request.
-            return self.deliver(context, run.base_moves >= MOST_BASE_MOVES, expired).await;
+            return self.deliver(context, run.base_moves >= MAX_BASE_MOVES, expired).await;
         }
         let Some((checkpoint, changes)) = self.change(context).await? else {
             if let Some(checkpoint) = self.latest(context).await?.filter(|latest| !latest.content.skipped.is_empty()) {
                 // Nothing of it may be published; that is said, not passed over.
-                context.journal.append(vec![collected(&checkpoint, &Changeset::default()).into()]).await?;
+                context.log.append(vec![collected(&checkpoint, &Changeset::default()).into()]).await?;
             }
             return Ok(StepOutput::go(if run.cancel.is_some() {
                 Verdict::Cancelled
@@ -77,7 +76,7 @@ impl StepHandler for OpenPr {
         };
         let mut base = base(context)?;
         if run.changeset.is_none() {
-            context.journal.append(vec![collected(&checkpoint, &changes).into()]).await?;
+            context.log.append(vec![collected(&checkpoint, &changes).into()]).await?;
         }
         if checkpoint.content.base != base.commit {
             // It was measured against another base, and would take back what came in between.
@@ -88,10 +87,10 @@ impl StepHandler for OpenPr {
             base.commit.clone_from(&checkpoint.content.base);
         }
         let moved = match self.look_at_base(context, &base, &changes, &run).await? {
-            BaseCheck::Conflicts(head) if run.base_moves < MOST_BASE_MOVES && run.cancel.is_none() && !expired => {
+            BaseCheck::Conflicts(head) if run.base_moves < MAX_BASE_MOVES && run.cancel.is_none() && !expired => {
                 let detail = Some("the base branch changed files that this change changes too".to_owned());
-                let moved = operated(&base, GitOperation::BaseMoved, Some(head), detail);
-                context.journal.append(vec![moved.into()]).await?;
+                let moved = operated(&base, GitAction::BaseMoved, Some(head), detail);
+                context.log.append(vec![moved.into()]).await?;
                 return Ok(StepOutput::go(Verdict::Prepare));
             }
             BaseCheck::Conflicts(_) => true,
@@ -134,8 +133,8 @@ impl OpenPr {
     }
 
     async fn latest(&self, context: &Context) -> Result<Option<Checkpoint>, StepError> {
-        let Some(latest) = &context.journal.state().checkpoint else { return Ok(None) };
-        let session = context.journal.session_id();
+        let Some(latest) = &context.log.state().checkpoint else { return Ok(None) };
+        let session = context.log.session_id();
         Ok(Some(Checkpoint::fetch(self.blobs.as_ref(), session, &latest.blob.sha256).await?))
     }
 
@@ -182,10 +181,10 @@ impl OpenPr {
                     let branch = publication.branch.clone();
                     let on = Base { branch: branch.clone(), ..base.clone() };
                     context
-                        .journal
+                        .log
                         .append(vec![
-                            operated(&on, GitOperation::Commit, Some(commit.clone()), None).into(),
-                            operated(&on, GitOperation::UpdateBranch, Some(commit.clone()), None).into(),
+                            operated(&on, GitAction::Commit, Some(commit.clone()), None).into(),
+                            operated(&on, GitAction::UpdateBranch, Some(commit.clone()), None).into(),
                             BranchPublished { branch, commit, url }.into(),
                         ])
                         .await?;
@@ -207,11 +206,11 @@ impl OpenPr {
         moved: bool,
     ) -> Result<Publication, StepError> {
         if current_run(context)?.publishing.is_none() {
-            let state = context.journal.state();
-            let session = context.journal.session_id().to_string();
-            let masker = &context.common.masker;
-            let title = masker.mask(&words::title(state)).into_owned();
-            let message = masker.mask(&words::commit_message(state, &title, &session)).into_owned();
+            let state = context.log.state();
+            let session = context.log.session_id().to_string();
+            let redactor = &context.common.redactor;
+            let title = redactor.redact(&words::title(state)).into_owned();
+            let message = redactor.redact(&words::commit_message(state, &title, &session)).into_owned();
             // On a follow-up the base is our own branch, and it goes on there, unless others keep moving it.
             let own = state.branch.as_ref().filter(|own| own.branch == base.branch && !moved);
             let branch = match own {
@@ -222,7 +221,7 @@ impl OpenPr {
                 }
             };
             let started = PublishStarted { branch, message, parent: base.commit.clone() };
-            context.journal.append(vec![started.into()]).await?;
+            context.log.append(vec![started.into()]).await?;
         }
         let run = current_run(context)?;
         let (started, date) = run.publishing.ok_or_else(|| internal("publishing was begun but is not in the log"))?;
@@ -239,19 +238,19 @@ impl OpenPr {
     }
 
     async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), StepError> {
-        let state = context.journal.state();
+        let state = context.log.state();
         let run = current_run(context)?;
         let session = context.session()?;
         let Some(branch) = state.branch.clone() else { return Err(internal("the branch is not in the log")) };
         let closing = self.closing_words(context).await?;
-        let masker = &context.common.masker;
-        let title = masker.mask(&words::title(state)).into_owned();
+        let redactor = &context.common.redactor;
+        let title = redactor.redact(&words::title(state)).into_owned();
         let body = words::body(state, &run, closing.as_deref(), draft.as_deref(), session.id.as_str());
         let text = PullRequestText {
             head: branch.branch.clone(),
             base: self.target(context, base)?,
             title: title.clone(),
-            body: masker.mask(&body).into_owned(),
+            body: redactor.redact(&body).into_owned(),
             readiness: if draft.is_some() { Readiness::Draft } else { Readiness::Ready },
         };
         let found = self.forge.find_pull_request(&base.repository, &branch.branch);
@@ -260,22 +259,22 @@ impl OpenPr {
             context.spanned("forge update_pull_request", update).await?;
             let known = state.pull_request.as_ref().is_some_and(|known| known.number == found.number);
             let event: EventBody = if known {
-                PullRequestUpdated { number: found.number, pr_url: found.url }.into()
+                PrUpdated { number: found.number, pr_url: found.url }.into()
             } else {
-                PullRequestOpened { number: found.number, pr_url: found.url, title, draft }.into()
+                PrOpened { number: found.number, pr_url: found.url, title, draft }.into()
             };
-            return Ok(context.journal.append(vec![event]).await?);
+            return Ok(context.log.append(vec![event]).await?);
         }
         let opened = self.forge.open_pull_request(&base.repository, &text);
         let opened = context.spanned("forge open_pull_request", opened).await?;
-        let event = PullRequestOpened { number: opened.number, pr_url: opened.url, title, draft };
-        Ok(context.journal.append(vec![event.into()]).await?)
+        let event = PrOpened { number: opened.number, pr_url: opened.url, title, draft };
+        Ok(context.log.append(vec![event.into()]).await?)
     }
 
     /// The branch that the pull request is for: where the first run began.
     fn target(&self, context: &Context, base: &Base) -> Result<String, StepError> {
-        let first = context.journal.events().iter().find_map(|event| match &event.body {
-            EventBody::GitOperated(operated) if operated.operation == GitOperation::Clone => operated.branch.clone(),
+        let first = context.log.events().iter().find_map(|event| match &event.body {
+            EventBody::GitOperation(operated) if operated.operation == GitAction::Clone => operated.branch.clone(),
             _ => None,
         });
         Ok(first.unwrap_or_else(|| base.branch.clone()))
@@ -283,37 +282,37 @@ impl OpenPr {
 
     /// What the model said at the end, when it came to one.
     async fn closing_words(&self, context: &Context) -> Result<Option<String>, StepError> {
-        if settled(context.journal.state()) != Some(Verdict::Publish) {
+        if settled(context.log.state()) != Some(Verdict::Publish) {
             return Ok(None);
         }
-        let reply = context.journal.events().iter().rev().find_map(|event| match &event.body {
+        let reply = context.log.events().iter().rev().find_map(|event| match &event.body {
             EventBody::ModelReplied(replied) if replied.call.conversation == domain::Conversation::Main => {
                 Some(&replied.reply)
             }
             _ => None,
         });
         let Some(reply) = reply else { return Ok(None) };
-        let reply = text_of(self.blobs.as_ref(), context.journal.session_id(), reply).await?;
+        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), reply).await?;
         Ok(words::closing_words(&reply))
     }
 }
 
 fn is_own(context: &Context, base: &Base) -> bool {
-    context.journal.state().branch.as_ref().is_some_and(|own| own.branch == base.branch)
+    context.log.state().branch.as_ref().is_some_and(|own| own.branch == base.branch)
 }
 
 fn base(context: &Context) -> Result<Base, StepError> {
-    context.journal.state().base.clone().ok_or_else(|| internal("there is a change but no base"))
+    context.log.state().base.clone().ok_or_else(|| internal("there is a change but no base"))
 }
 
 fn current_run(context: &Context) -> Result<RunState, StepError> {
-    let run = context.journal.state().run_number(context.input.run);
+    let run = context.log.state().run_number(context.input.run);
     run.cloned().ok_or_else(|| internal("the run is not in the log"))
 }
 
 /// Whether the wait that led here was not answered.
 fn expired(context: &Context) -> bool {
-    let last = context.journal.events().iter().rev().find_map(|event| match &event.body {
+    let last = context.log.events().iter().rev().find_map(|event| match &event.body {
         EventBody::WaitEnded(ended) if event.run == context.input.run => Some(ended.outcome),
         _ => None,
     });
@@ -322,7 +321,7 @@ fn expired(context: &Context) -> bool {
 
 /// The answer to a wait that nothing has followed yet: this step came by the wait's time-out all the same.
 fn answered_meanwhile(context: &Context) -> Option<WaitOutcome> {
-    for event in context.journal.events().iter().rev().filter(|event| event.run == context.input.run) {
+    for event in context.log.events().iter().rev().filter(|event| event.run == context.input.run) {
         match &event.body {
             EventBody::WaitEnded(ended) => {
                 let answered = !matches!(ended.outcome, WaitOutcome::Expired | WaitOutcome::Cancelled);
@@ -356,9 +355,9 @@ fn collected(checkpoint: &Checkpoint, changes: &Changeset) -> ChangesetCollected
     }
 }
 
-fn operated(base: &Base, operation: GitOperation, commit: Option<CommitId>, detail: Option<String>) -> GitOperated {
+fn operated(base: &Base, operation: GitAction, commit: Option<CommitId>, detail: Option<String>) -> GitOperation {
     let (repository, branch) = (base.repository.clone(), Some(base.branch.clone()));
-    GitOperated { operation, repository, branch, commit, detail }
+    GitOperation { operation, repository, branch, commit, detail }
 }
 
 fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) -> Option<String> {

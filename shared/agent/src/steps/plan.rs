@@ -14,13 +14,13 @@ use super::StepHandler;
 use super::generate_turn::stopped;
 use crate::brief;
 use crate::context::Context;
-use crate::model_call::{Called, Frame, ModelCaller, exhausted, unusable};
+use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusable};
 use crate::survey;
 use crate::wait;
-use crate::workspace::{Lost, Workspace};
+use crate::workspace::{Workspace, WorkspaceError};
 
 /// So often the model is told that its answer is no plan.
-const MOST_CORRECTIONS: usize = 2;
+const MAX_CORRECTIONS: usize = 2;
 
 /// The step `plan`.
 pub struct Plan {
@@ -37,8 +37,8 @@ impl StepHandler for Plan {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        if let Some(plan) = &context.journal.state().plan
-            && !context.journal.state().planning.has_unseen_messages()
+        if let Some(plan) = &context.log.state().plan
+            && !context.log.state().planning.has_unseen_messages()
         {
             // A second attempt: the plan is there, only what follows from it is not.
             let (id, content) = (plan.id.clone(), plan.content.clone());
@@ -47,36 +47,36 @@ impl StepHandler for Plan {
             }
             return follow(context, id, content).await;
         }
-        if context.journal.state().survey.is_none() || !opened(context) {
-            let Some(workspace) = Workspace::of(context.journal.state(), &self.sandboxes) else {
+        if context.log.state().survey.is_none() || !opened(context) {
+            let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
                 return Ok(StepOutput::go(Verdict::Prepare));
             };
             match self.survey(context, &workspace).await {
                 Ok(()) => {}
-                Err(Lost::Sandbox(reason)) => return workspace.lost(context, reason).await,
-                Err(Lost::Step(error)) => return Err(error),
+                Err(WorkspaceError::Sandbox(reason)) => return workspace.lost(context, reason).await,
+                Err(WorkspaceError::Step(error)) => return Err(error),
             }
         }
         let setup = &context.session()?.setup;
-        let frame = Frame {
+        let prompt = PromptParts {
             conversation: Conversation::Plan,
             system: setup.plan_system.clone(),
             tools: RawJson::of(&[(); 0]).map_err(crate::context::internal)?,
             output_schema: Some(setup.plan_schema.clone()),
         };
-        match self.caller.call(context, frame).await? {
-            Called::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
-            Called::Again => Ok(StepOutput::go(Verdict::Plan)),
-            Called::Exhausted(reached) => exhausted(context, reached).await,
-            Called::TooLong(terminal) => Err(terminal.into()),
-            Called::Stopped => stopped(context).await,
-            Called::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
+        match self.caller.call(context, prompt).await? {
+            CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
+            CallOutcome::Again => Ok(StepOutput::go(Verdict::Plan)),
+            CallOutcome::Exhausted(reached) => exhausted(context, reached).await,
+            CallOutcome::TooLong(terminal) => Err(terminal.into()),
+            CallOutcome::Stopped => stopped(context).await,
+            CallOutcome::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
         }
     }
 }
 
 fn opened(context: &Context) -> bool {
-    context.journal.events().iter().any(|event| {
+    context.log.events().iter().any(|event| {
         matches!(&event.body, EventBody::UserMessage(message)
             if message.conversation == Conversation::Plan && message.author == Author::Brief)
     })
@@ -84,11 +84,11 @@ fn opened(context: &Context) -> bool {
 
 impl Plan {
     /// Looks at the repository and opens the plan's conversation with what was found.
-    async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), Lost> {
+    async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), WorkspaceError> {
         let facts = workspace.survey(context).await?;
         let looked = workspace.look_at_git(context).await?;
         let mut bodies: Vec<EventBody> = Vec::new();
-        if context.journal.state().survey.is_none() {
+        if context.log.state().survey.is_none() {
             let surveyed = RepositorySurveyed {
                 survey: survey::classify(&facts),
                 instruction_directories: looked.instruction_directories,
@@ -100,13 +100,13 @@ impl Plan {
                 let read = workspace.instructions(context, vec![".".to_owned()]).await?;
                 bodies.extend(read.into_iter().map(EventBody::from));
             }
-            context.journal.append(bodies).await.map_err(StepError::from)?;
+            context.log.append(bodies).await.map_err(StepError::from)?;
         }
         let tree = Workspace::tree(&facts);
-        let text = brief::plan(context.journal.state(), context.journal.events(), &tree)?;
-        let text = context.common.masker.mask(&text).into_owned();
+        let text = brief::plan(context.log.state(), context.log.events(), &tree)?;
+        let text = context.common.redactor.redact(&text).into_owned();
         let message = UserMessage { conversation: Conversation::Plan, author: Author::Brief, text, answers: None };
-        Ok(context.journal.append(vec![message.into()]).await.map_err(StepError::from)?)
+        Ok(context.log.append(vec![message.into()]).await.map_err(StepError::from)?)
     }
 
     async fn take_in(
@@ -116,19 +116,19 @@ impl Plan {
         mut events: Vec<EventBody>,
     ) -> Result<StepOutput, StepError> {
         if let Some(error) = unusable(reply) {
-            context.journal.append(events).await?;
+            context.log.append(events).await?;
             return Err(error);
         }
         let plan = match read_plan(reply) {
             Ok(plan) => plan,
             Err(reason) => return self.correct(context, events, &reason).await,
         };
-        let plan = mask_plan(context, &plan)?;
+        let plan = redact_plan(context, &plan)?;
         let id = context.common.ids.plan();
         events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
         events.push(confidence_score(&plan).into());
-        context.journal.append(events).await?;
+        context.log.append(events).await?;
         follow(context, id, plan).await
     }
 
@@ -139,17 +139,17 @@ impl Plan {
         mut events: Vec<EventBody>,
         reason: &str,
     ) -> Result<StepOutput, StepError> {
-        let corrections = context.journal.events().iter().filter(|event| {
+        let corrections = context.log.events().iter().filter(|event| {
             matches!(&event.body, EventBody::UserMessage(message)
                 if message.conversation == Conversation::Plan && message.author == Author::Nudge)
         });
-        let many = corrections.count() >= MOST_CORRECTIONS;
+        let many = corrections.count() >= MAX_CORRECTIONS;
         let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
         let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
         if !many {
             events.push(nudge.into());
         }
-        context.journal.append(events).await?;
+        context.log.append(events).await?;
         if many {
             let message = format!("the model's answers could not be read as a plan: {reason}");
             return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
@@ -192,9 +192,9 @@ fn read_plan(reply: &ModelReply) -> Result<domain::Plan, String> {
     Ok(domain::Plan { title, question: plan.question.filter(|question| !question.trim().is_empty()), ..plan })
 }
 
-fn mask_plan(context: &Context, plan: &domain::Plan) -> Result<domain::Plan, StepError> {
+fn redact_plan(context: &Context, plan: &domain::Plan) -> Result<domain::Plan, StepError> {
     let value = serde_json::to_value(plan).map_err(crate::context::internal)?;
-    serde_json::from_value(context.common.masker.mask_json(&value)).map_err(crate::context::internal)
+    serde_json::from_value(context.common.redactor.redact_json(&value)).map_err(crate::context::internal)
 }
 
 fn confidence_score(plan: &domain::Plan) -> ScoreRecorded {

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    Blobs, CloneSource, ExecState, ExitStatus, Forge, Network, Output, Part, Repository, SandboxError, SandboxSpec,
-    Sandboxes, Started,
+    Blobs, ByteRange, CloneSource, ExecState, ExitStatus, Forge, Network, Repository, SandboxError, SandboxSpec,
+    Sandboxes, Started, Stream,
 };
 use domain::state::{Base, SessionState};
 use domain::{
-    Author, CloneProgress, CommitId, Conversation, ErrorCode, EventBody, GitOperated, GitOperation, SandboxAttached,
+    Author, CloneProgress, CommitId, Conversation, ErrorCode, EventBody, GitAction, GitOperation, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
 };
 
@@ -26,7 +26,7 @@ use domain::Checkpoint;
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// So many sandboxes in one session: beyond that something kills them as fast as they are made.
-const MOST_SANDBOXES: u32 = 50;
+const MAX_SANDBOXES: u32 = 50;
 
 /// The step `prepare`.
 pub struct Prepare {
@@ -55,8 +55,8 @@ impl StepHandler for Prepare {
             Watched::Done(Err(error)) => return pause(error, Verdict::Prepare),
             Watched::Stopped => return stopped(context).await,
         };
-        let made = context.journal.state().sandboxes;
-        if made >= MOST_SANDBOXES {
+        let made = context.log.state().sandboxes;
+        if made >= MAX_SANDBOXES {
             let message = format!("{made} sandboxes were lost in this session");
             return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message));
         }
@@ -73,8 +73,8 @@ impl StepHandler for Prepare {
         // In one batch: a workspace that is in use has its checkpoint measured against its own base.
         let mut bodies = self.restore(context, &workspace, &repository).await?;
         bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
-        context.journal.append(bodies).await?;
-        Ok(StepOutput::go(due(context.journal.state())))
+        context.log.append(bodies).await?;
+        Ok(StepOutput::go(due(context.log.state())))
     }
 }
 
@@ -101,14 +101,14 @@ enum Cloned {
 impl Prepare {
     /// Looks whether the session's sandbox is there and right; then nothing has to be made.
     async fn find_workspace(&self, context: &mut Context) -> Result<Option<Verdict>, StepError> {
-        let state = context.journal.state();
+        let state = context.log.state();
         let Some(sandbox) = state.sandbox.clone() else { return Ok(None) };
         let moved =
             state.rebase_onto.is_some() && state.rebase_onto != sandbox.base.clone().and_then(|base| base.commit);
         if moved {
             self.sandboxes.terminate(&sandbox.id).await?;
             let reason = "the base branch moved: the change goes on in a fresh one".to_owned();
-            context.journal.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
             return Ok(None);
         }
         let found = match self.sandboxes.attach(&sandbox.id).await {
@@ -121,13 +121,13 @@ impl Prepare {
             Err(SandboxError::Lost(reason)) => reason,
             Err(error) => return Err(error.into()),
         };
-        context.journal.append(vec![SandboxLost { sandbox: sandbox.id, reason: found }.into()]).await?;
+        context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason: found }.into()]).await?;
         Ok(None)
     }
 
     async fn preflight(&self, context: &Context) -> Result<Repository, domain::ports::ForgeError> {
         let request = context.session()?.request.clone();
-        let state = context.journal.state();
+        let state = context.log.state();
         // A follow-up goes on from our own branch, if that is still there.
         if let Some(own) = &state.branch
             && let Some(base) = &state.base
@@ -139,7 +139,7 @@ impl Prepare {
     }
 
     async fn make_sandbox(&self, context: &mut Context, source: &CloneSource) -> Result<Workspace, StepError> {
-        let state = context.journal.state();
+        let state = context.log.state();
         let spec = SandboxSpec {
             session: context.input.session_id.clone(),
             run: context.input.run,
@@ -158,7 +158,7 @@ impl Prepare {
             network: spec.network.name().to_owned(),
             layout: sandbox.layout.clone(),
         };
-        context.journal.append(vec![created.into()]).await?;
+        context.log.append(vec![created.into()]).await?;
         Ok(Workspace::new(Arc::clone(&self.sandboxes), sandbox.id, sandbox.layout))
     }
 
@@ -187,13 +187,13 @@ impl Prepare {
                     return Ok(Cloned::Stopped);
                 }
             };
-            let last = self.sandboxes.output(&workspace.id, &exec.id, Output::Stderr, Part::Last(400)).await?;
+            let last = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, ByteRange::Last(400)).await?;
             let progress = clone::progress(&last);
             let over = state != ExecState::Running;
             if !progress.is_empty() && progress != told && !over {
                 told.clone_from(&progress);
-                let message = context.common.masker.mask(&progress).into_owned();
-                context.journal.append(vec![CloneProgress { message }.into()]).await?;
+                let message = context.common.redactor.redact(&progress).into_owned();
+                context.log.append(vec![CloneProgress { message }.into()]).await?;
             }
             match state {
                 ExecState::Running => {}
@@ -208,23 +208,23 @@ impl Prepare {
         };
         context.end(span, outcome);
         if exit.status != ExitStatus::Exited(0) {
-            let said = self.sandboxes.output(&workspace.id, &exec.id, Output::Stderr, Part::Last(2000)).await?;
+            let said = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, ByteRange::Last(2000)).await?;
             let said = String::from_utf8_lossy(&said);
-            let said = context.common.masker.mask(said.trim());
+            let said = context.common.redactor.redact(said.trim());
             return Err(StepError::terminal(ErrorCode::CloneFailed, format!("git could not clone {repo_url}: {said}")));
         }
         let baseline = workspace.baseline(context).await?;
         let seconds = domain::ports::elapsed(started, context.common.clock.now()).as_secs_f64();
         let commit = baseline.as_ref().map(CommitId::as_str).unwrap_or("an empty repository");
         let message = format!("Cloned {} at {commit} in {seconds:.1} s", repository.base_branch);
-        let operated = GitOperated {
-            operation: GitOperation::Clone,
+        let operated = GitOperation {
+            operation: GitAction::Clone,
             repository: repository.name.clone(),
             branch: Some(repository.base_branch.clone()),
             commit: baseline,
             detail: None,
         };
-        context.journal.append(vec![CloneProgress { message }.into(), operated.into()]).await?;
+        context.log.append(vec![CloneProgress { message }.into(), operated.into()]).await?;
         Ok(Cloned::Done)
     }
 
@@ -235,10 +235,9 @@ impl Prepare {
         workspace: &Workspace,
         repository: &Repository,
     ) -> Result<Vec<EventBody>, StepError> {
-        let Some(latest) = context.journal.state().checkpoint.clone() else { return Ok(Vec::new()) };
-        let checkpoint =
-            Checkpoint::fetch(self.blobs.as_ref(), context.journal.session_id(), &latest.blob.sha256).await?;
-        let now = context.journal.state().base.as_ref().and_then(|base| base.commit.clone());
+        let Some(latest) = context.log.state().checkpoint.clone() else { return Ok(Vec::new()) };
+        let checkpoint = Checkpoint::fetch(self.blobs.as_ref(), context.log.session_id(), &latest.blob.sha256).await?;
+        let now = context.log.state().base.as_ref().and_then(|base| base.commit.clone());
         if checkpoint.content.base == now {
             workspace.restore(context, &checkpoint.content).await?;
             return Ok(Vec::new());
@@ -250,7 +249,7 @@ impl Prepare {
             None => std::collections::BTreeMap::new(),
         };
         let conflicts = workspace.rebase(context, &checkpoint.content, &before).await?;
-        let moved = checkpoint_moved(&context.journal.state().base, &conflicts);
+        let moved = checkpoint_moved(&context.log.state().base, &conflicts);
         let text =
             UserMessage { conversation: Conversation::Main, author: Author::Conflict, text: moved, answers: None };
         // The change is measured against the new base from here on.
@@ -265,7 +264,7 @@ impl Prepare {
     async fn lost(&self, context: &mut Context, workspace: &Workspace, reason: &str) -> Result<StepOutput, StepError> {
         self.sandboxes.terminate(&workspace.id).await?;
         let lost = SandboxLost { sandbox: workspace.id.clone(), reason: reason.to_owned() };
-        context.journal.append(vec![lost.into()]).await?;
+        context.log.append(vec![lost.into()]).await?;
         Ok(StepOutput::go(Verdict::Prepare))
     }
 }

@@ -5,7 +5,7 @@ use domain::ProjectType;
 use super::repository::Directory;
 
 /// Entries kept of one list. What the model is told stays short, whatever a repository holds.
-const MOST_ENTRIES: usize = 16;
+const MAX_ENTRIES: usize = 16;
 
 /// A package that says what a project is.
 pub(super) struct Known {
@@ -74,7 +74,7 @@ impl Evidence {
             weight /= 2;
         }
         self.speak_for(known.kind, weight);
-        if self.frameworks.len() < MOST_ENTRIES {
+        if self.frameworks.len() < MAX_ENTRIES {
             self.frameworks.push(known.name);
         }
     }
@@ -127,7 +127,7 @@ impl Evidence {
 
 fn add(list: &mut Vec<String>, entry: Option<String>) {
     if let Some(entry) = entry
-        && list.len() < MOST_ENTRIES
+        && list.len() < MAX_ENTRIES
         && !list.contains(&entry)
     {
         list.push(entry);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::repository::Repository;
 
 /// Languages that are named; the rest is noise.
-const MOST_LANGUAGES: usize = 8;
+const MAX_LANGUAGES: usize = 8;
 
 /// What a language is used for. The order is the order in which they are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,7 +27,7 @@ pub(super) fn languages(repository: &Repository<'_>) -> Vec<String> {
     }
     let mut languages: Vec<_> = bytes.into_iter().filter(|(_, size)| *size > 0).collect();
     languages.sort_by_key(|((purpose, _), size)| (*purpose, std::cmp::Reverse(*size)));
-    languages.into_iter().take(MOST_LANGUAGES).map(|((_, name), _)| name.to_owned()).collect()
+    languages.into_iter().take(MAX_LANGUAGES).map(|((_, name), _)| name.to_owned()).collect()
 }
 
 /// Bytes of the given languages.

@@ -7,15 +7,15 @@ use serde_json::Value;
 use toolbox::Surveyed;
 
 /// Manifests looked at. The toolbox sends fewer.
-const MOST_MANIFESTS: usize = 64;
+const MAX_MANIFESTS: usize = 64;
 /// Bytes read of one manifest. The toolbox sends fewer.
-const LARGEST_MANIFEST: usize = 64 * 1024;
+const MAX_MANIFEST_BYTES: usize = 64 * 1024;
 /// Paths and extensions looked at. The toolbox sends fewer.
-const MOST_NAMES: usize = 4096;
+const MAX_NAMES: usize = 4096;
 /// Places below the root for which commands are given when the root itself is no project.
-const MOST_PLACES: usize = 3;
+const MAX_PLACES: usize = 3;
 /// The longest path that is put into a command, in bytes.
-const LONGEST_PATH: usize = 80;
+const MAX_PATH_CHARACTERS: usize = 80;
 
 /// Directories whose projects are not this repository's own.
 const FOREIGN: &[&str] = &["node_modules", "vendor", "third_party", "fixtures", "testdata", "examples"];
@@ -50,7 +50,7 @@ impl<'a> Directory<'a> {
             return Some(".");
         }
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/');
-        let is_safe = self.0.len() <= LONGEST_PATH
+        let is_safe = self.0.len() <= MAX_PATH_CHARACTERS
             && !self.0.starts_with(['-', '/'])
             && self.0.bytes().all(is_plain)
             && self.0.split('/').all(|part| part != "..");
@@ -94,20 +94,20 @@ pub(super) struct Repository<'a> {
 
 impl<'a> Repository<'a> {
     pub(super) fn new(facts: &'a Surveyed) -> Self {
-        let mut manifests: Vec<Manifest<'a>> = facts.manifests.iter().take(MOST_MANIFESTS).map(manifest).collect();
+        let mut manifests: Vec<Manifest<'a>> = facts.manifests.iter().take(MAX_MANIFESTS).map(manifest).collect();
         manifests.retain(|manifest| !manifest.directory.is_foreign());
         manifests.sort_by_key(|manifest| (manifest.directory.depth(), manifest.directory, manifest.name));
         let listed = facts.tree.iter().map(|path| path.trim_end_matches('/'));
         let known = facts.manifests.iter().map(|manifest| manifest.path.as_str());
         let mut extensions = BTreeMap::<String, u64>::new();
-        for extension in facts.extensions.iter().take(MOST_NAMES) {
+        for extension in facts.extensions.iter().take(MAX_NAMES) {
             let name = extension.extension.trim_start_matches('.').to_ascii_lowercase();
             let bytes = extensions.entry(name).or_default();
             *bytes = bytes.saturating_add(extension.bytes);
         }
         Self {
             manifests,
-            paths: listed.take(MOST_NAMES).chain(known.take(MOST_MANIFESTS)).collect(),
+            paths: listed.take(MAX_NAMES).chain(known.take(MAX_MANIFESTS)).collect(),
             extensions,
             notebooks: facts.notebooks,
         }
@@ -190,14 +190,14 @@ impl<'a> Places<'a> {
     /// Where commands are run: at the root when that is such a project, whose parts the others are as a rule; else in the
     /// first few.
     pub(super) fn worked_in(&self) -> Vec<Directory<'a>> {
-        let most = if self.0.first().is_some_and(|directory| directory.is_root()) { 1 } else { MOST_PLACES };
+        let most = if self.0.first().is_some_and(|directory| directory.is_root()) { 1 } else { MAX_PLACES };
         self.0.iter().copied().take(most).collect()
     }
 }
 
 fn manifest(manifest: &toolbox::Manifest) -> Manifest<'_> {
     let (directory, name) = manifest.path.rsplit_once('/').unwrap_or(("", &manifest.path));
-    let mut end = manifest.text.len().min(LARGEST_MANIFEST);
+    let mut end = manifest.text.len().min(MAX_MANIFEST_BYTES);
     while !manifest.text.is_char_boundary(end) {
         end -= 1;
     }

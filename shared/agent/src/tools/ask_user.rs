@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 /// The longest question, in characters.
-pub(crate) const LONGEST_QUESTION: usize = 4000;
+pub(crate) const MAX_QUESTION_CHARACTERS: usize = 4000;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

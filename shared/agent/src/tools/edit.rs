@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::ToolLimits;
 
 /// Texts in a view are cut to this many characters.
-const LONGEST_SHOWN: usize = 4000;
+const MAX_SHOWN_CHARACTERS: usize = 4000;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
@@ -91,8 +91,8 @@ impl Edit {
 }
 
 fn shortened(text: &str) -> String {
-    if text.chars().count() <= LONGEST_SHOWN {
+    if text.chars().count() <= MAX_SHOWN_CHARACTERS {
         return text.to_owned();
     }
-    text.chars().take(LONGEST_SHOWN).chain(['…']).collect()
+    text.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use domain::{Decision, Todo, ToolFailure, ToolOutcome};
 use serde_json::Value;
 
-pub(crate) use ask_user::{AskUser, LONGEST_QUESTION};
+pub(crate) use ask_user::{AskUser, MAX_QUESTION_CHARACTERS};
 pub(crate) use bash::{Bash, Pipes};
 pub(crate) use edit::Edit;
 pub(crate) use glob::Glob;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::Answer;
 
-const MOST_ITEMS: usize = 100;
+const MAX_ITEMS: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -15,8 +15,8 @@ pub(crate) struct UpdateTodos {
 
 impl UpdateTodos {
     pub(crate) fn answer(self) -> Answer {
-        if self.todos.len() > MOST_ITEMS {
-            return Answer::failed(format!("a to-do list has at most {MOST_ITEMS} items"));
+        if self.todos.len() > MAX_ITEMS {
+            return Answer::failed(format!("a to-do list has at most {MAX_ITEMS} items"));
         }
         let completed = self.todos.iter().filter(|todo| todo.status == TodoStatus::Completed).count();
         let output = format!("The list is kept: {completed} of {} done.", self.todos.len());

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::{
-    Blobs, Exec, ExecState, Exit, ExitStatus, Layout, Output, Part, Program, SandboxError, Sandboxes, Started, Stderr,
+    Blobs, ByteRange, Exec, ExecState, Exit, ExitStatus, Layout, Program, SandboxError, Sandboxes, Started, Stderr,
+    Stream,
 };
 use domain::state::SessionState;
 use domain::{
@@ -22,7 +23,7 @@ use domain::{Checkpoint, KeptChange};
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The most that an answer of the toolbox may have: a whole change, in base64.
-const LONGEST_ANSWER: u64 = 100 * 1024 * 1024;
+const MAX_ANSWER_BYTES: u64 = 100 * 1024 * 1024;
 
 /// The workspace of a session.
 #[derive(Clone)]
@@ -34,14 +35,14 @@ pub(crate) struct Workspace {
 
 /// Why something could not be done in the workspace.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub(crate) enum WorkspaceError {
     /// The sandbox is gone: it has to be prepared again.
     Sandbox(String),
     /// Something else.
     Step(StepError),
 }
 
-impl From<SandboxError> for Lost {
+impl From<SandboxError> for WorkspaceError {
     fn from(error: SandboxError) -> Self {
         match error {
             SandboxError::Lost(reason) => Self::Sandbox(reason),
@@ -50,23 +51,23 @@ impl From<SandboxError> for Lost {
     }
 }
 
-impl From<StepError> for Lost {
+impl From<StepError> for WorkspaceError {
     fn from(error: StepError) -> Self {
         Self::Step(error)
     }
 }
 
-impl From<Lost> for StepError {
-    fn from(lost: Lost) -> Self {
+impl From<WorkspaceError> for StepError {
+    fn from(lost: WorkspaceError) -> Self {
         match lost {
-            Lost::Sandbox(reason) => SandboxError::Lost(reason).into(),
-            Lost::Step(error) => error,
+            WorkspaceError::Sandbox(reason) => SandboxError::Lost(reason).into(),
+            WorkspaceError::Step(error) => error,
         }
     }
 }
 
 /// How a command in the sandbox ended.
-pub(crate) enum Ran {
+pub(crate) enum ExecOutcome {
     Finished(Exit),
     CutOff,
     /// It goes on; there was no time to wait for its end.
@@ -89,29 +90,34 @@ impl Workspace {
         // What was to be acknowledged may be gone with it.
         context.closing.clear();
         let lost = SandboxLost { sandbox: self.id.clone(), reason };
-        context.journal.append(vec![lost.into()]).await?;
+        context.log.append(vec![lost.into()]).await?;
         Ok(StepOutput::go(Verdict::Prepare))
     }
 
     /// Runs a command, or joins it, for at most `up_to`.
-    pub(crate) async fn run(&self, exec: &Exec, up_to: Duration) -> Result<Ran, Lost> {
+    pub(crate) async fn run(&self, exec: &Exec, up_to: Duration) -> Result<ExecOutcome, WorkspaceError> {
         match self.sandboxes.start(&self.id, exec).await? {
             Started::New | Started::Running => {}
-            Started::Finished(exit) => return Ok(Ran::Finished(exit)),
-            Started::CutOff => return Ok(Ran::CutOff),
+            Started::Finished(exit) => return Ok(ExecOutcome::Finished(exit)),
+            Started::CutOff => return Ok(ExecOutcome::CutOff),
         }
         Ok(match self.sandboxes.wait(&self.id, &exec.id, up_to).await? {
-            ExecState::Running => Ran::Running,
-            ExecState::Finished(exit) => Ran::Finished(exit),
-            ExecState::CutOff => Ran::CutOff,
+            ExecState::Running => ExecOutcome::Running,
+            ExecState::Finished(exit) => ExecOutcome::Finished(exit),
+            ExecState::CutOff => ExecOutcome::CutOff,
         })
     }
 
-    pub(crate) async fn output(&self, exec: &ExecId, output: Output, part: Part) -> Result<Vec<u8>, Lost> {
+    pub(crate) async fn output(
+        &self,
+        exec: &ExecId,
+        output: Stream,
+        part: ByteRange,
+    ) -> Result<Vec<u8>, WorkspaceError> {
         Ok(self.sandboxes.output(&self.id, exec, output, part).await?)
     }
 
-    pub(crate) async fn kill(&self, exec: &ExecId) -> Result<(), Lost> {
+    pub(crate) async fn kill(&self, exec: &ExecId) -> Result<(), WorkspaceError> {
         Ok(self.sandboxes.kill(&self.id, exec).await?)
     }
 
@@ -128,7 +134,7 @@ impl Workspace {
             directory: self.layout.workspace.clone(),
             timeout,
             stderr: Stderr::Separate,
-            kept_bytes: LONGEST_ANSWER,
+            kept_bytes: MAX_ANSWER_BYTES,
         })
     }
 
@@ -137,9 +143,9 @@ impl Workspace {
         &self,
         exec: &ExecId,
         exit: &Exit,
-    ) -> Result<Result<toolbox::Answer, toolbox::Failure>, Lost> {
-        let length = usize::try_from(exit.stdout_bytes.min(LONGEST_ANSWER)).unwrap_or(usize::MAX);
-        let said = self.output(exec, Output::Stdout, Part::From(0, length)).await?;
+    ) -> Result<Result<toolbox::Answer, toolbox::Failure>, WorkspaceError> {
+        let length = usize::try_from(exit.stdout_bytes.min(MAX_ANSWER_BYTES)).unwrap_or(usize::MAX);
+        let said = self.output(exec, Stream::Stdout, ByteRange::From(0, length)).await?;
         let how = match exit.status {
             ExitStatus::Exited(0) => return Ok(toolbox::Response::parse(&said)),
             ExitStatus::Exited(code) => format!("exit code {code}"),
@@ -147,31 +153,36 @@ impl Workspace {
             ExitStatus::TimedOut => "it took too long".to_owned(),
             ExitStatus::Killed => "it was killed".to_owned(),
         };
-        Err(Lost::Step(internal(format!("the toolbox gave no answer: {how}"))))
+        Err(WorkspaceError::Step(internal(format!("the toolbox gave no answer: {how}"))))
     }
 
     /// One toolbox call of ours, which may be repeated.
-    async fn toolbox(&self, context: &Context, name: &str, call: toolbox::Call) -> Result<toolbox::Answer, Lost> {
+    async fn toolbox(
+        &self,
+        context: &Context,
+        name: &str,
+        call: toolbox::Call,
+    ) -> Result<toolbox::Answer, WorkspaceError> {
         let id = format!("{name}-{}", context.common.ids.span()).parse().map_err(internal)?;
         let exec = self.toolbox_exec(id, call, TIMEOUT)?;
         let ran = context.spanned(format!("sandbox {name}"), async {
             self.run(&exec, TIMEOUT + Duration::from_secs(5)).await.map_err(StepError::from)
         });
         let exit = match self.until_lost(ran.await)? {
-            Ran::Finished(exit) => exit,
-            Ran::CutOff => return Err(Lost::Sandbox(format!("{name} was cut off"))),
-            Ran::Running => return Err(Lost::Step(internal(format!("{name} did not end in time")))),
+            ExecOutcome::Finished(exit) => exit,
+            ExecOutcome::CutOff => return Err(WorkspaceError::Sandbox(format!("{name} was cut off"))),
+            ExecOutcome::Running => return Err(WorkspaceError::Step(internal(format!("{name} did not end in time")))),
         };
         let answer = self.toolbox_answer(&exec.id, &exit).await?;
-        answer.map_err(|failure| Lost::Step(internal(format!("{name}: {}", failure.message))))
+        answer.map_err(|failure| WorkspaceError::Step(internal(format!("{name}: {}", failure.message))))
     }
 
-    fn until_lost(&self, ran: Result<Ran, StepError>) -> Result<Ran, Lost> {
+    fn until_lost(&self, ran: Result<ExecOutcome, StepError>) -> Result<ExecOutcome, WorkspaceError> {
         ran.map_err(|error| match error {
             StepError::Retryable(unavailable) if unavailable.what == "the sandbox" => {
-                Lost::Sandbox(unavailable.message)
+                WorkspaceError::Sandbox(unavailable.message)
             }
-            other => Lost::Step(other),
+            other => WorkspaceError::Step(other),
         })
     }
 }
@@ -184,10 +195,10 @@ pub(crate) async fn checkpoint(
     workspace: &Workspace,
     turn: TurnNumber,
     unless: Option<Digest256>,
-) -> Result<Vec<EventBody>, Lost> {
+) -> Result<Vec<EventBody>, WorkspaceError> {
     let Some(content) = workspace.collect(context, unless).await? else { return Ok(Vec::new()) };
-    let session = context.journal.session_id().clone();
-    let before = match &context.journal.state().checkpoint {
+    let session = context.log.session_id().clone();
+    let before = match &context.log.state().checkpoint {
         Some(latest) => Checkpoint::fetch(blobs, &session, &latest.blob.sha256).await?.content.changes,
         None => Vec::new(),
     };

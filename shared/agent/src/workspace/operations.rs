@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use domain::ports::{Exec, ExitStatus, Output, Part, Program, Stderr};
+use domain::ports::{ByteRange, Exec, ExitStatus, Program, Stderr, Stream};
 use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
 use toolbox::{Answer, Call, Change, Mode};
 
-use super::{Lost, Ran, TIMEOUT, Workspace};
+use super::{ExecOutcome, TIMEOUT, Workspace, WorkspaceError};
 use crate::context::{Context, internal};
 use domain::{CheckpointContent, KeptChange, KeptFile};
 
 /// Entries of the tree that the plan's conversation is shown.
-const MOST_TREE_ENTRIES: usize = 200;
+const MAX_TREE_ENTRIES: usize = 200;
 
 /// Paths of instruction files that are taken in.
-const MOST_INSTRUCTIONS: usize = 200;
+const MAX_INSTRUCTIONS: usize = 200;
 
 /// What git says about a fresh checkout.
 pub(crate) struct GitLook {
@@ -26,20 +26,20 @@ pub(crate) struct GitLook {
 const LOOK: &str = "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
 
 /// The toolbox answered another call than the one that was made.
-fn unexpected(name: &str) -> Lost {
-    Lost::Step(internal(format!("the toolbox answered {name} with something else")))
+fn unexpected(name: &str) -> WorkspaceError {
+    WorkspaceError::Step(internal(format!("the toolbox answered {name} with something else")))
 }
 
 impl Workspace {
     /// Takes down what was cloned; everything later is measured against it. None when the repository is empty.
-    pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, Lost> {
+    pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, WorkspaceError> {
         match self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await? {
             Answer::Baseline(taken) => Ok(taken.commit.map(|commit| commit.parse()).transpose().map_err(internal)?),
             _ => Err(unexpected("baseline")),
         }
     }
 
-    pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, Lost> {
+    pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, WorkspaceError> {
         match self.toolbox(context, "survey", Call::Survey(toolbox::Survey {})).await? {
             Answer::Survey(facts) => Ok(facts),
             _ => Err(unexpected("survey")),
@@ -48,8 +48,8 @@ impl Workspace {
 
     /// The files as the plan's conversation is shown them.
     pub(crate) fn tree(facts: &toolbox::Surveyed) -> String {
-        let mut lines: Vec<&str> = facts.tree.iter().take(MOST_TREE_ENTRIES).map(String::as_str).collect();
-        if facts.tree_cut || facts.tree.len() > MOST_TREE_ENTRIES {
+        let mut lines: Vec<&str> = facts.tree.iter().take(MAX_TREE_ENTRIES).map(String::as_str).collect();
+        if facts.tree_cut || facts.tree.len() > MAX_TREE_ENTRIES {
             lines.push("…");
         }
         lines.join("\n")
@@ -60,14 +60,14 @@ impl Workspace {
         &self,
         context: &Context,
         directories: Vec<String>,
-    ) -> Result<Vec<InstructionsRead>, Lost> {
+    ) -> Result<Vec<InstructionsRead>, WorkspaceError> {
         let call = Call::Instructions(toolbox::Instructions { directories });
         let Answer::Instructions(read) = self.toolbox(context, "instructions", call).await? else {
             return Err(unexpected("instructions"));
         };
-        let masker = &context.common.masker;
+        let redactor = &context.common.redactor;
         let files = read.files.into_iter().map(|file| {
-            let mut text = masker.mask(&file.text).into_owned();
+            let mut text = redactor.redact(&file.text).into_owned();
             if file.cut {
                 text.push_str("\n[the file goes on; view it for the rest]");
             }
@@ -81,7 +81,7 @@ impl Workspace {
         &self,
         context: &Context,
         unless: Option<Digest256>,
-    ) -> Result<Option<CheckpointContent>, Lost> {
+    ) -> Result<Option<CheckpointContent>, WorkspaceError> {
         let limits = ChangesetLimits::default();
         let call = Call::Collect(toolbox::Collect {
             limits: toolbox::Limits {
@@ -110,7 +110,7 @@ impl Workspace {
                 Some(objection) => skipped.push(objection),
             }
         }
-        let base = context.journal.state().sandbox.as_ref().and_then(|sandbox| sandbox.base.clone());
+        let base = context.log.state().sandbox.as_ref().and_then(|sandbox| sandbox.base.clone());
         Ok(Some(CheckpointContent {
             base: base.and_then(|base| base.commit),
             digest: Digest256::try_from(collected.digest).map_err(internal)?,
@@ -122,7 +122,7 @@ impl Workspace {
     }
 
     /// Lays a checkpoint over a fresh checkout of its own base.
-    pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), Lost> {
+    pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), WorkspaceError> {
         let call = Call::Restore(toolbox::Restore { changes: changes(content)? });
         match self.toolbox(context, "restore", call).await? {
             Answer::Restore(_) => Ok(()),
@@ -136,7 +136,7 @@ impl Workspace {
         context: &Context,
         content: &CheckpointContent,
         before: &BTreeMap<WorkspacePath, Vec<u8>>,
-    ) -> Result<Vec<String>, Lost> {
+    ) -> Result<Vec<String>, WorkspaceError> {
         let old: BTreeMap<&str, &Vec<u8>> = before.iter().map(|(path, content)| (path.as_str(), content)).collect();
         let changes = changes(content)?.into_iter().map(|change| {
             let base = old.get(change.path()).map(|content| (*content).clone());
@@ -151,7 +151,7 @@ impl Workspace {
     }
 
     /// Looks at a fresh checkout with git, before anything of the repository has run.
-    pub(crate) async fn look_at_git(&self, context: &Context) -> Result<GitLook, Lost> {
+    pub(crate) async fn look_at_git(&self, context: &Context) -> Result<GitLook, WorkspaceError> {
         let exec = Exec {
             id: format!("look-{}", context.common.ids.span()).parse().map_err(internal)?,
             program: Program::Command(["sh", "-c", LOOK].map(str::to_owned).to_vec()),
@@ -164,22 +164,26 @@ impl Workspace {
             kept_bytes: 1024 * 1024,
         };
         let exit = match self.run(&exec, TIMEOUT).await? {
-            Ran::Finished(exit) => exit,
-            Ran::CutOff => return Err(Lost::Sandbox("looking at the checkout was cut off".to_owned())),
-            Ran::Running => return Err(Lost::Step(internal("looking at the checkout took too long"))),
+            ExecOutcome::Finished(exit) => exit,
+            ExecOutcome::CutOff => {
+                return Err(WorkspaceError::Sandbox("looking at the checkout was cut off".to_owned()));
+            }
+            ExecOutcome::Running => {
+                return Err(WorkspaceError::Step(internal("looking at the checkout took too long")));
+            }
         };
         if exit.status != ExitStatus::Exited(0) {
-            return Err(Lost::Step(internal(format!("git cannot read the checkout: {:?}", exit.status))));
+            return Err(WorkspaceError::Step(internal(format!("git cannot read the checkout: {:?}", exit.status))));
         }
-        let said = self.output(&exec.id, Output::Stdout, Part::From(0, 1024 * 1024)).await?;
+        let said = self.output(&exec.id, Stream::Stdout, ByteRange::From(0, 1024 * 1024)).await?;
         let said = String::from_utf8_lossy(&said);
         let (files, subjects) = said.split_once("---\n").unwrap_or((&said, ""));
         let mut directories: Vec<String> = files.lines().filter_map(instruction_directory).collect();
         directories.sort();
         directories.dedup();
-        directories.truncate(MOST_INSTRUCTIONS);
-        let masker = &context.common.masker;
-        let commit_subjects = subjects.lines().map(|line| masker.mask(line).chars().take(200).collect()).collect();
+        directories.truncate(MAX_INSTRUCTIONS);
+        let redactor = &context.common.redactor;
+        let commit_subjects = subjects.lines().map(|line| redactor.redact(line).chars().take(200).collect()).collect();
         Ok(GitLook { instruction_directories: directories, commit_subjects })
     }
 }
@@ -217,7 +221,7 @@ fn kept(change: Change) -> KeptChange {
     }
 }
 
-fn changes(content: &CheckpointContent) -> Result<Vec<Change>, Lost> {
+fn changes(content: &CheckpointContent) -> Result<Vec<Change>, WorkspaceError> {
     use base64::Engine as _;
     content
         .changes

@@ -2,23 +2,23 @@
 
 use crate::ports::elapsed;
 use crate::{
-    Account, Admitted, Allowance, ExecutionName, Journal, Ledger, MicroDollars, NotAdmitted, Principal, Request, Role,
-    Session, Slot, Unavailable, summary_of,
+    Account, AdmissionQueue, Admitted, ExecutionName, MicroDollars, NotAdmitted, Principal, Quota, Request,
+    Reservation, Role, Session, SessionLog, Unavailable, summary_of,
 };
 
-use super::{CommandError, Desk};
+use super::{CommandError, Services};
 
 /// A place of a run that is in no log after so long (a crash at its very start) is given away.
 const ORPHANED: std::time::Duration = std::time::Duration::from_secs(600);
 
 /// So often somebody else may be faster before that is taken for a fault.
-const MOST_TRIES: u32 = 50;
+const MAX_RETRIES: u32 = 50;
 
-impl Desk {
+impl Services {
     /// The account of a principal. Whoever has none may work on anything; tokens are only handed out together with an account.
     pub async fn account(&self, principal: &Principal) -> Result<Account, Unavailable> {
         let kept = self.accounts.account(principal).await?;
-        Ok(kept.unwrap_or_else(|| Account::new(principal.clone(), Role::Member, Allowance::default())))
+        Ok(kept.unwrap_or_else(|| Account::new(principal.clone(), Role::Member, Quota::default())))
     }
 
     /// Admits a run: it begins now, or waits for a place.
@@ -29,26 +29,27 @@ impl Desk {
         request: &Request,
         reserved: MicroDollars,
     ) -> Result<Admitted, CommandError> {
-        if !self.account(owner).await?.allowance.covers(&request.repo_url) {
+        if !self.account(owner).await?.quota.covers(&request.repo_url) {
             return Err(NotAdmitted::Repository(request.repo_url.clone()).into());
         }
-        let slot = Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
+        let reservation =
+            Reservation { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
         let admit = |account: &mut Account| {
             let now = self.clock.now();
-            account.ledger.admit(&account.allowance, slot.clone(), now)
+            account.queue.admit(&account.quota, reservation.clone(), now)
         };
         match self.change(owner, admit).await? {
             Ok(Admitted::Now) => Ok(Admitted::Now),
             // Only then it matters whether a place is held by a run that is over.
             Ok(Admitted::Queued) | Err(_) => {
-                self.look_after(owner).await?;
+                self.sweep(owner).await?;
                 Ok(self.change(owner, admit).await??)
             }
         }
     }
 
     /// Lets a run cost more, within its principal's day.
-    pub(super) async fn admit_more(
+    pub(super) async fn raise_reservation(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
@@ -56,24 +57,24 @@ impl Desk {
     ) -> Result<(), CommandError> {
         let extend = |account: &mut Account| {
             let now = self.clock.now();
-            account.ledger.extend(&account.allowance, execution, more, now)
+            account.queue.extend(&account.quota, execution, more, now)
         };
         Ok(self.change(owner, extend).await??)
     }
 
     /// Takes back what a run was let to cost more, when it came to nothing.
-    pub(super) async fn admit_less(
+    pub(super) async fn lower_reservation(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
         less: MicroDollars,
     ) -> Result<(), Unavailable> {
-        self.change(owner, |account| account.ledger.shrink(execution, less)).await
+        self.change(owner, |account| account.queue.shrink(execution, less)).await
     }
 
     /// Whether a run has its place. One that nobody ever admitted (its session is older than admission, or its place was given
     /// away) is put in line.
-    pub async fn has_place(
+    pub async fn has_slot(
         &self,
         session: &Session,
         execution: &ExecutionName,
@@ -81,17 +82,21 @@ impl Desk {
     ) -> Result<bool, CommandError> {
         let owner = &session.owner;
         let account = self.account(owner).await?;
-        match account.ledger.standing(execution) {
+        match account.queue.standing(execution) {
             Some(Admitted::Now) => Ok(true),
             Some(Admitted::Queued) => Ok(false),
             None => {
                 // It was admitted once, or is older than admission: it stands in line, whatever its day has cost.
-                let slot =
-                    Slot { session: execution.session.clone(), run: execution.run, reserved, at: self.clock.now() };
+                let reservation = Reservation {
+                    session: execution.session.clone(),
+                    run: execution.run,
+                    reserved,
+                    at: self.clock.now(),
+                };
                 let join = |account: &mut Account| {
-                    account.ledger.join(slot.clone());
-                    let begin = account.ledger.promote(&account.allowance);
-                    (account.ledger.standing(execution), begin)
+                    account.queue.join(reservation.clone());
+                    let begin = account.queue.promote(&account.quota);
+                    (account.queue.standing(execution), begin)
                 };
                 let (standing, begin) = self.change(owner, join).await?;
                 // Others may have been in line before it.
@@ -109,54 +114,56 @@ impl Desk {
         cost: MicroDollars,
     ) -> Result<(), Unavailable> {
         let account = self.account(owner).await?;
-        if account.ledger.standing(execution).is_none() && account.ledger.queued().is_empty() {
+        if account.queue.standing(execution).is_none() && account.queue.queued().is_empty() {
             return Ok(());
         }
         let begin = self
             .change(owner, |account| {
-                account.ledger.settle(execution, cost, self.clock.now());
-                account.ledger.promote(&account.allowance)
+                account.queue.settle(execution, cost, self.clock.now());
+                account.queue.promote(&account.quota)
             })
             .await?;
         self.begin(begin).await
     }
 
     /// Starts the workflow of a run that is in its log by now, if it has a place by now.
-    pub(super) async fn begin_if_placed(
+    pub(super) async fn start_if_admitted(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
     ) -> Result<(), Unavailable> {
-        match self.account(owner).await?.ledger.standing(execution) {
+        match self.account(owner).await?.queue.standing(execution) {
             Some(Admitted::Now) => self.workflows.start(execution).await,
             Some(Admitted::Queued) | None => Ok(()),
         }
     }
 
     /// Gives back the place of a run that never came to be.
-    pub(super) async fn give_back(&self, owner: &Principal, execution: &ExecutionName) -> Result<(), Unavailable> {
+    pub(super) async fn release_unused(&self, owner: &Principal, execution: &ExecutionName) -> Result<(), Unavailable> {
         self.release(owner, execution, MicroDollars(0)).await
     }
 
     /// Settles places of runs that are over without having said so, and gives them to those in line. To be called now and then
     /// where runs wait.
-    pub async fn look_after(&self, owner: &Principal) -> Result<(), CommandError> {
+    pub async fn sweep(&self, owner: &Principal) -> Result<(), CommandError> {
         let account = self.account(owner).await?;
         let now = self.clock.now();
-        let old = |slot: &&Slot| elapsed(slot.at, now) > ORPHANED;
+        let old = |reservation: &&Reservation| elapsed(reservation.at, now) > ORPHANED;
         let mut over = Vec::new();
-        for slot in account.ledger.active().iter().chain(account.ledger.queued().iter().filter(|slot| old(slot))) {
-            let execution = slot.execution();
-            match self.journal(&slot.session).await {
-                Ok(journal) if journal.state().run_number(execution.run).is_some() => {
-                    let cost = cost_when_over(&journal, &execution);
-                    if cost.is_none() && old(&slot) {
-                        self.complete_record(&journal).await?;
+        for reservation in
+            account.queue.active().iter().chain(account.queue.queued().iter().filter(|reservation| old(reservation)))
+        {
+            let execution = reservation.execution();
+            match self.log(&reservation.session).await {
+                Ok(log) if log.state().run_number(execution.run).is_some() => {
+                    let cost = cost_when_over(&log, &execution);
+                    if cost.is_none() && old(&reservation) {
+                        self.complete_record(&log).await?;
                     }
                     over.extend(cost.map(|cost| (execution, cost)));
                 }
                 Ok(_) | Err(CommandError::NotFound(_)) => {
-                    if old(&slot) {
+                    if old(&reservation) {
                         over.push((execution, MicroDollars(0)));
                     }
                 }
@@ -166,17 +173,17 @@ impl Desk {
         let begin = self
             .change(owner, |account| {
                 for (execution, cost) in &over {
-                    account.ledger.settle(execution, *cost, self.clock.now());
+                    account.queue.settle(execution, *cost, self.clock.now());
                 }
-                account.ledger.promote(&account.allowance)
+                account.queue.promote(&account.quota)
             })
             .await?;
         Ok(self.begin(begin).await?)
     }
 
     /// Makes the record of a session whose start broke off between its log and that; with a record it is found and driven.
-    async fn complete_record(&self, journal: &Journal) -> Result<(), Unavailable> {
-        let state = journal.state();
+    async fn complete_record(&self, log: &SessionLog) -> Result<(), Unavailable> {
+        let state = log.state();
         if let (Some(session), Some(summary)) = (&state.session, summary_of(state, self.clock.now()))
             && self.sessions.get(&session.id).await?.is_none()
         {
@@ -187,8 +194,8 @@ impl Desk {
 
     async fn begin(&self, executions: Vec<ExecutionName>) -> Result<(), Unavailable> {
         for execution in executions {
-            match self.journal(&execution.session).await {
-                Ok(journal) if journal.state().run_number(execution.run).is_some() => {
+            match self.log(&execution.session).await {
+                Ok(log) if log.state().run_number(execution.run).is_some() => {
                     self.workflows.start(&execution).await?;
                 }
                 // It has its place before its log; whoever writes that starts it.
@@ -205,7 +212,7 @@ impl Desk {
         owner: &Principal,
         mut change: impl FnMut(&mut Account) -> T,
     ) -> Result<T, Unavailable> {
-        for _ in 0..MOST_TRIES {
+        for _ in 0..MAX_RETRIES {
             let before = self.account(owner).await?;
             let mut after = before.clone();
             let result = change(&mut after);
@@ -218,14 +225,14 @@ impl Desk {
 }
 
 /// What a run has cost, once it is over.
-fn cost_when_over(journal: &Journal, execution: &ExecutionName) -> Option<MicroDollars> {
-    let run = journal.state().run_number(execution.run)?;
+fn cost_when_over(log: &SessionLog, execution: &ExecutionName) -> Option<MicroDollars> {
+    let run = log.state().run_number(execution.run)?;
     run.status.is_terminal().then(|| run.budget.spent())
 }
 
 /// The words for why a run waits.
-pub(super) fn queue_reason(owner: &Principal, ledger: &Ledger) -> String {
-    let holders: Vec<&str> = ledger.active().iter().map(|slot| slot.session.as_str()).collect();
+pub(super) fn queue_reason(owner: &Principal, queue: &AdmissionQueue) -> String {
+    let holders: Vec<&str> = queue.active().iter().map(|reservation| reservation.session.as_str()).collect();
     let count = holders.len();
     format!("{owner} may have {count} sessions at work or waiting for somebody, and has: {}", holders.join(", "))
 }

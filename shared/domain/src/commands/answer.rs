@@ -3,49 +3,49 @@
 use crate::ports::SessionSummary;
 use crate::state::SessionState;
 use crate::{
-    Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, Journal, JournalError,
-    LONGEST_PROMPT, MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted,
-    SessionId, Status, ToolAnswered, ToolOutcome, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
+    Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, MAX_PROMPT_BYTES,
+    MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted, SessionId, SessionLog,
+    SessionLogError, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
 };
 
 use super::admission::queue_reason;
-use super::{CommandError, Desk, execution};
+use super::{CommandError, Services, execution};
 
 /// Says something to a session.
 ///
 /// While it works the model reads it with its next turn. A question that waits is answered by it; a plan that waits is
 /// made again with it; a finished session starts its next run with it. Answers the number of the run it goes to.
-pub async fn message(desk: &Desk, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
-    let text = check_text(desk, text)?;
+pub async fn message(services: &Services, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
+    let text = check_text(services, text)?;
     // A run may end, or the next one begin, while this is written; then it goes to the run that is there by then.
     let mut tries = 0;
     loop {
-        let journal = desk.journal(session).await?;
-        let over = journal.state().status().is_some_and(Status::is_terminal);
-        let said = if over { start_with(desk, journal, &text).await } else { say(desk, journal, &text).await };
+        let log = services.log(session).await?;
+        let over = log.state().status().is_some_and(Status::is_terminal);
+        let said = if over { start_with(services, log, &text).await } else { say(services, log, &text).await };
         tries += 1;
         match said {
-            Err(CommandError::Conflict(_)) if tries < MOST_TRIES => {}
+            Err(CommandError::Conflict(_)) if tries < MAX_RETRIES => {}
             other => return other,
         }
     }
 }
 
 /// So often a message finds that the run it was meant for is over by now.
-const MOST_TRIES: u32 = 5;
+const MAX_RETRIES: u32 = 5;
 
 /// Starts the next run of a finished session with a message.
-async fn start_with(desk: &Desk, journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
+async fn start_with(services: &Services, log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
     // Without a plan that was approved it is the plan that has to be made (again).
-    let conversation = if journal.state().has_approved_plan() { Conversation::Main } else { Conversation::Plan };
-    start_next(desk, journal, vec![said(conversation, text, None)]).await
+    let conversation = if log.state().has_approved_plan() { Conversation::Main } else { Conversation::Plan };
+    start_next(services, log, vec![said(conversation, text, None)]).await
 }
 
 /// Starts the next run of a session whose last one has ended before it had read everything that was said. Does nothing when
 /// somebody else started it, or its principal's limits are reached: the message then waits for the next one.
-pub async fn follow_on(desk: &Desk, session: &SessionId) -> Result<(), crate::Unavailable> {
-    let started = match desk.journal(session).await {
-        Ok(journal) => start_next(desk, journal, Vec::new()).await,
+pub async fn follow_on(services: &Services, session: &SessionId) -> Result<(), crate::Unavailable> {
+    let started = match services.log(session).await {
+        Ok(log) => start_next(services, log, Vec::new()).await,
         Err(error) => Err(error),
     };
     match started {
@@ -58,10 +58,14 @@ pub async fn follow_on(desk: &Desk, session: &SessionId) -> Result<(), crate::Un
     }
 }
 
-async fn start_next(desk: &Desk, mut journal: Journal, bodies: Vec<EventBody>) -> Result<RunNumber, CommandError> {
-    let state = journal.state();
+async fn start_next(
+    services: &Services,
+    mut log: SessionLog,
+    bodies: Vec<EventBody>,
+) -> Result<RunNumber, CommandError> {
+    let state = log.state();
     let Some(session) = state.session.clone() else {
-        return Err(CommandError::NotFound(journal.session_id().clone()));
+        return Err(CommandError::NotFound(log.session_id().clone()));
     };
     if !state.status().is_some_and(Status::is_terminal) {
         return Err(CommandError::Conflict("a run is at work already".to_owned()));
@@ -69,31 +73,31 @@ async fn start_next(desk: &Desk, mut journal: Journal, bodies: Vec<EventBody>) -
     let limits = session.request.limits;
     let next = state.run().map_or(RunNumber(1), |run| run.number.next());
     let execution = ExecutionName { session: session.id.clone(), run: next };
-    let admitted = desk.admit(&session.owner, &execution, &session.request, limits.max_cost).await?;
+    let admitted = services.admit(&session.owner, &execution, &session.request, limits.max_cost).await?;
     let queued = match admitted {
         Admitted::Now => None,
-        Admitted::Queued => Some(queue_reason(&session.owner, &desk.account(&session.owner).await?.ledger)),
+        Admitted::Queued => Some(queue_reason(&session.owner, &services.account(&session.owner).await?.queue)),
     };
-    let started = RunStarted { root_span_id: desk.ids.span(), limits, queued };
+    let started = RunStarted { root_span_id: services.ids.span(), limits, queued };
     // Lists come first: by them a session that is not over is found and driven, also after a crash right here.
-    if let Some(summary) = summary_of(journal.state(), desk.clock.now()) {
-        desk.sessions.update(&SessionSummary { run: next, status: Status::Queued, ..summary }).await?;
+    if let Some(summary) = summary_of(log.state(), services.clock.now()) {
+        services.sessions.update(&SessionSummary { run: next, status: Status::Queued, ..summary }).await?;
     }
-    match journal.start_run(started, bodies).await {
+    match log.start_run(started, bodies).await {
         Ok(run) => {
             let started = ExecutionName { run, ..execution.clone() };
             if started != execution {
                 // Others had a run in between; the place is for the one that came to be.
-                desk.give_back(&session.owner, &execution).await?;
-                desk.has_place(&session, &started, limits.max_cost).await?;
+                services.release_unused(&session.owner, &execution).await?;
+                services.has_slot(&session, &started, limits.max_cost).await?;
             }
-            desk.begin_if_placed(&session.owner, &started).await?;
+            services.start_if_admitted(&session.owner, &started).await?;
             Ok(run)
         }
-        Err(error @ JournalError::Illegal(_)) => {
+        Err(error @ SessionLogError::Illegal(_)) => {
             // Somebody else has started this very run, or it is not there and will not be.
-            if desk.journal(&execution.session).await?.state().run_number(next).is_none() {
-                desk.give_back(&session.owner, &execution).await?;
+            if services.log(&execution.session).await?.state().run_number(next).is_none() {
+                services.release_unused(&session.owner, &execution).await?;
             }
             Err(error.into())
         }
@@ -101,19 +105,18 @@ async fn start_next(desk: &Desk, mut journal: Journal, bodies: Vec<EventBody>) -
     }
 }
 
-async fn say(desk: &Desk, mut journal: Journal, text: &str) -> Result<RunNumber, CommandError> {
+async fn say(services: &Services, mut log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
     let mut outcome = None;
-    journal
-        .decide(|state| {
-            let (bodies, ended) = message_bodies(state, text);
-            outcome = ended;
-            Ok::<_, CommandError>(bodies)
-        })
-        .await?;
+    log.decide(|state| {
+        let (bodies, ended) = message_bodies(state, text);
+        outcome = ended;
+        Ok::<_, CommandError>(bodies)
+    })
+    .await?;
     if let Some(outcome) = outcome {
-        desk.complete(journal.state(), outcome).await?;
+        services.complete(log.state(), outcome).await?;
     }
-    Ok(journal.run())
+    Ok(log.run())
 }
 
 fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<WaitOutcome>) {
@@ -131,7 +134,7 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
         }
         Some(WaitReason::Question { call, .. }) => {
             let turn = state.main.last().map(|turn| turn.turn).unwrap_or_default();
-            let answered = ToolAnswered {
+            let answered = ToolResult {
                 turn,
                 call: call.clone(),
                 tool: "ask_user".to_owned(),
@@ -158,70 +161,68 @@ fn said(conversation: Conversation, text: &str, answers: Option<&CallId>) -> Eve
     UserMessage { conversation, author: Author::User, text: text.to_owned(), answers: answers.cloned() }.into()
 }
 
-fn check_text(desk: &Desk, text: &str) -> Result<String, CommandError> {
+fn check_text(services: &Services, text: &str) -> Result<String, CommandError> {
     if text.trim().is_empty() {
         return Err(CommandError::Invalid("the message is empty".to_owned()));
     }
-    if text.len() > LONGEST_PROMPT || text.contains('\0') {
+    if text.len() > MAX_PROMPT_BYTES || text.contains('\0') {
         return Err(CommandError::Invalid(format!(
-            "a message has at most {LONGEST_PROMPT} bytes and no NUL character"
+            "a message has at most {MAX_PROMPT_BYTES} bytes and no NUL character"
         )));
     }
-    Ok(desk.masker.mask(&crate::name_hidden(text)).into_owned())
+    Ok(services.redactor.redact(&crate::name_invisible(text)).into_owned())
 }
 
 /// Approves the plan that waits. `plan` names the plan that was seen.
-pub async fn approve(desk: &Desk, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
-    let mut journal = desk.journal(session).await?;
-    journal
-        .decide(|state| {
-            expect_plan(state, Some(plan))?;
-            let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
-            Ok::<_, CommandError>(vec![approved.into(), WaitEnded { outcome: WaitOutcome::Approved }.into()])
-        })
-        .await?;
-    Ok(desk.complete(journal.state(), WaitOutcome::Approved).await?)
+pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
+    let mut log = services.log(session).await?;
+    log.decide(|state| {
+        expect_plan(state, Some(plan))?;
+        let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
+        Ok::<_, CommandError>(vec![approved.into(), WaitEnded { outcome: WaitOutcome::Approved }.into()])
+    })
+    .await?;
+    Ok(services.complete(log.state(), WaitOutcome::Approved).await?)
 }
 
 /// Rejects the plan that waits: with a message it is made again, without one the run ends.
-pub async fn reject(desk: &Desk, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
+pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
     if let Some(text) = text {
-        let journal = desk.journal(session).await?;
-        expect_plan(journal.state(), None)?;
-        return message(desk, session, text).await.map(drop);
+        let log = services.log(session).await?;
+        expect_plan(log.state(), None)?;
+        return message(services, session, text).await.map(drop);
     }
-    let mut journal = desk.journal(session).await?;
-    journal
-        .decide(|state| {
-            let plan = expect_plan(state, None)?;
-            let rejected = PlanRejected { plan, message: None };
-            Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
-        })
-        .await?;
-    Ok(desk.complete(journal.state(), WaitOutcome::Rejected).await?)
+    let mut log = services.log(session).await?;
+    log.decide(|state| {
+        let plan = expect_plan(state, None)?;
+        let rejected = PlanRejected { plan, message: None };
+        Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
+    })
+    .await?;
+    Ok(services.complete(log.state(), WaitOutcome::Rejected).await?)
 }
 
 /// Lets a run use more. A run that waits for that goes on.
-pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
-    const MOST: BudgetExtended = BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
+pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
+    const MAX: BudgetExtended = BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
     if more == BudgetExtended::default() {
         return Err(CommandError::Invalid("say by how much: turns, dollars or minutes".to_owned()));
     }
-    if more.turns > MOST.turns || more.cost > MOST.cost || more.minutes > MOST.minutes {
+    if more.turns > MAX.turns || more.cost > MAX.cost || more.minutes > MAX.minutes {
         return Err(CommandError::Invalid(format!(
             "a run is extended by at most {} turns, {} and {} minutes at a time",
-            MOST.turns, MOST.cost, MOST.minutes
+            MAX.turns, MAX.cost, MAX.minutes
         )));
     }
-    let mut journal = desk.journal(session).await?;
-    let goes_on = !journal.state().status().is_some_and(Status::is_terminal);
-    let set_aside = owner(journal.state()).zip(execution(journal.state()));
+    let mut log = services.log(session).await?;
+    let goes_on = !log.state().status().is_some_and(Status::is_terminal);
+    let set_aside = owner(log.state()).zip(execution(log.state()));
     let set_aside = set_aside.filter(|_| goes_on && more.cost > MicroDollars(0));
     if let Some((owner, execution)) = &set_aside {
-        desk.admit_more(owner, execution, more.cost).await?;
+        services.raise_reservation(owner, execution, more.cost).await?;
     }
     let mut ended = false;
-    let decided = journal
+    let decided = log
         .decide(|state| {
             let mut bodies: Vec<EventBody> = vec![more.into()];
             ended = matches!(state.wait.as_ref().map(|wait| &wait.reason), Some(WaitReason::Budget { .. }));
@@ -232,11 +233,11 @@ pub async fn extend(desk: &Desk, session: &SessionId, more: BudgetExtended) -> R
         })
         .await;
     if let (Err(_), Some((owner, execution))) = (&decided, &set_aside) {
-        desk.admit_less(owner, execution, more.cost).await?;
+        services.lower_reservation(owner, execution, more.cost).await?;
     }
     decided?;
     if ended {
-        desk.complete(journal.state(), WaitOutcome::Extended).await?;
+        services.complete(log.state(), WaitOutcome::Extended).await?;
     }
     Ok(())
 }

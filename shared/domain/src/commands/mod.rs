@@ -1,6 +1,6 @@
 //! What users and the clock do to sessions, shared by every way in.
 //!
-//! Each command is one decision over the log ([`Journal::decide`]): read, judge, append, and judge again when somebody
+//! Each command is one decision over the log ([`SessionLog::decide`]): read, judge, append, and judge again when somebody
 //! else was faster. A task that waits is completed after its answer stands in the log, so a crash in between loses
 //! nothing: `await-user` re-reads the log, and [`reconcile`] completes what was left.
 
@@ -22,15 +22,15 @@ pub use tokens::{NewToken, create_token, revoke_token};
 use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
 use crate::state::SessionState;
 use crate::{
-    ExecutionName, Journal, JournalError, Masker, NotAdmitted, PlanId, SessionId, StepOutput, TokenId, Unavailable,
-    Verdict, WaitOutcome,
+    ExecutionName, NotAdmitted, PlanId, Redactor, SessionId, SessionLog, SessionLogError, StepOutput, TokenId,
+    Unavailable, Verdict, WaitOutcome,
 };
 
 /// What commands need of the outside.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Services {
     /// The logs.
-    pub log: Arc<dyn EventLog>,
+    pub event_log: Arc<dyn EventLog>,
     /// The records.
     pub sessions: Arc<dyn Sessions>,
     /// Principals, their limits and what runs for them.
@@ -42,7 +42,7 @@ pub struct Desk {
     /// Identifiers.
     pub ids: Arc<dyn Ids>,
     /// Masks what people write.
-    pub masker: Masker,
+    pub redactor: Redactor,
 }
 
 /// Why a command was not carried out.
@@ -79,20 +79,20 @@ pub enum CommandError {
     Unavailable(#[from] Unavailable),
 }
 
-impl From<JournalError> for CommandError {
-    fn from(error: JournalError) -> Self {
+impl From<SessionLogError> for CommandError {
+    fn from(error: SessionLogError) -> Self {
         match error {
-            JournalError::NotFound(session) => Self::NotFound(session),
-            JournalError::Stale => Self::Conflict("the run is over".to_owned()),
-            JournalError::Illegal(illegal) => Self::Conflict(illegal.to_string()),
-            JournalError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+            SessionLogError::NotFound(session) => Self::NotFound(session),
+            SessionLogError::Stale => Self::Conflict("the run is over".to_owned()),
+            SessionLogError::Illegal(illegal) => Self::Conflict(illegal.to_string()),
+            SessionLogError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
     }
 }
 
-impl Desk {
-    async fn journal(&self, session: &SessionId) -> Result<Journal, CommandError> {
-        Ok(Journal::open(Arc::clone(&self.log), Arc::clone(&self.clock), session).await?)
+impl Services {
+    async fn log(&self, session: &SessionId) -> Result<SessionLog, CommandError> {
+        Ok(SessionLog::open(Arc::clone(&self.event_log), Arc::clone(&self.clock), session).await?)
     }
 
     /// Completes the task that waits for `outcome`, if one does.

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crate::ending::{ended_bodies, root_span};
 use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
+use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
 use crate::{
     ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Step, Terminal, WaitOutcome,
     summary_of,
 };
 
-use super::{CommandError, Desk, execution};
+use super::{CommandError, Services, execution};
 
 /// What had to be done about a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,89 +31,89 @@ pub enum Reconciled {
 ///
 /// An execution that runs, or that its engine will resume, is left alone.
 pub async fn reconcile(
-    desk: &Desk,
+    services: &Services,
     sandboxes: &dyn Sandboxes,
     traces: &dyn Traces,
     session: &SessionId,
 ) -> Result<Reconciled, CommandError> {
-    let mut journal = desk.journal(session).await?;
-    let (Some(run), Some(execution)) = (journal.state().run().cloned(), execution(journal.state())) else {
+    let mut log = services.log(session).await?;
+    let (Some(run), Some(execution)) = (log.state().run().cloned(), execution(log.state())) else {
         return Ok(Reconciled::InOrder);
     };
     if run.status.is_terminal() {
         // A crash may have come between the last event and this.
-        release(desk, journal.state(), run.number).await?;
-        if let Some(summary) = summary_of(journal.state(), desk.clock.now()) {
-            desk.sessions.update(&summary).await?;
+        release(services, log.state(), run.number).await?;
+        if let Some(summary) = summary_of(log.state(), services.clock.now()) {
+            services.sessions.update(&summary).await?;
         }
         return Ok(Reconciled::InOrder);
     }
-    match desk.workflows.state(&execution).await? {
+    match services.workflows.state(&execution).await? {
         ExecutionState::Unknown => {
-            let Some(session) = journal.state().session.clone() else { return Ok(Reconciled::InOrder) };
-            if run.last_step_started == Seq(0) && elapsed(run.started, desk.clock.now()) > LONGEST_IN_LINE {
-                let ends = |state: &SessionState| Ok::<_, CommandError>(ended_bodies(state, Status::Expired, None));
-                journal.decide(ends).await?;
-                release(desk, journal.state(), run.number).await?;
+            let Some(session) = log.state().session.clone() else { return Ok(Reconciled::InOrder) };
+            if run.last_step_started == Seq(0) && elapsed(run.started, services.clock.now()) > MAX_QUEUE_TIME {
+                let ends = |state: &SessionState| Ok::<_, CommandError>(final_events(state, Status::Expired, None));
+                log.decide(ends).await?;
+                release(services, log.state(), run.number).await?;
                 return Ok(Reconciled::Ended);
             }
             let reserved = run.budget.limits().max_cost;
-            if run.cancel.is_none() && !desk.has_place(&session, &execution, reserved).await? {
-                desk.look_after(&session.owner).await?;
-                if !desk.has_place(&session, &execution, reserved).await? {
+            if run.cancel.is_none() && !services.has_slot(&session, &execution, reserved).await? {
+                services.sweep(&session.owner).await?;
+                if !services.has_slot(&session, &execution, reserved).await? {
                     return Ok(Reconciled::Queued);
                 }
             }
-            desk.workflows.start(&execution).await?;
+            services.workflows.start(&execution).await?;
             Ok(Reconciled::Started)
         }
         ExecutionState::Running => {
-            let outcome = last_wait_outcome(&journal);
+            let outcome = last_wait_outcome(&log);
             match outcome {
-                Some(outcome) if journal.state().status() == Some(Status::AwaitingUser) => {
-                    desk.complete(journal.state(), outcome).await?;
+                Some(outcome) if log.state().status() == Some(Status::AwaitingUser) => {
+                    services.complete(log.state(), outcome).await?;
                     Ok(Reconciled::Answered)
                 }
                 _ => Ok(Reconciled::InOrder),
             }
         }
         ExecutionState::Ended => {
-            if let Some(sandbox) = journal.state().sandbox.clone() {
+            if let Some(sandbox) = log.state().sandbox.clone() {
                 sandboxes
                     .terminate(&sandbox.id)
                     .await
                     .map_err(|error| CommandError::Unavailable(crate::Unavailable::new("the sandboxes", error)))?;
                 let reason = "the workflow ended without the run".to_owned();
-                journal.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+                log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
             }
             let failure = run.failure.map_or_else(
                 || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
                 |(code, message)| Terminal { code, message },
             );
-            let now = desk.clock.now();
-            journal.decide(|state| Ok::<_, CommandError>(ended_bodies(state, Status::Failed, Some(&failure)))).await?;
-            if let Some(span) = root_span(journal.state(), run.number, now) {
+            let now = services.clock.now();
+            log.decide(|state| Ok::<_, CommandError>(final_events(state, Status::Failed, Some(&failure)))).await?;
+            if let Some(span) = root_span(log.state(), run.number, now) {
                 traces.emit(span);
             }
-            release(desk, journal.state(), run.number).await?;
+            release(services, log.state(), run.number).await?;
             Ok(Reconciled::Ended)
         }
     }
 }
 
 /// So long a run waits for a place at the most.
-const LONGEST_IN_LINE: Duration = Duration::from_secs(24 * 3600);
+const MAX_QUEUE_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// Gives the place of a run that is over to the next in line.
-pub async fn release(desk: &Desk, state: &SessionState, run: RunNumber) -> Result<(), crate::Unavailable> {
+pub async fn release(services: &Services, state: &SessionState, run: RunNumber) -> Result<(), crate::Unavailable> {
     let (Some(session), Some(run)) = (&state.session, state.run_number(run)) else { return Ok(()) };
     let execution = ExecutionName { session: session.id.clone(), run: run.number };
-    desk.release(&session.owner, &execution, run.budget.spent()).await
+    services.release(&session.owner, &execution, run.budget.spent()).await
 }
 
 /// The outcome of a wait that ended after `await-user` last went to work and that nothing followed.
-fn last_wait_outcome(journal: &crate::Journal) -> Option<WaitOutcome> {
-    for event in journal.events().iter().rev() {
+fn last_wait_outcome(log: &crate::SessionLog) -> Option<WaitOutcome> {
+    for event in log.events().iter().rev() {
         match &event.body {
             crate::EventBody::WaitEnded(ended) => return Some(ended.outcome),
             crate::EventBody::StepStarted(started) if started.step != Step::AwaitUser => return None,

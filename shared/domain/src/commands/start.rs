@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::admission::queue_reason;
-use super::{CommandError, Desk};
+use super::{CommandError, Services};
 
 /// What a new session is made of.
 #[derive(Debug, Clone)]
@@ -46,41 +46,41 @@ pub enum Origin {
 /// First the place in its owner's ledger, then the log, the record, the workflow. A crash before the log leaves a place
 /// that admission gives away later; a crash before the record leaves a log that nobody was told of (or that the same key finds
 /// again); after it, `reconcile` finishes starting.
-pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
+pub async fn start(services: &Services, start: Start) -> Result<Started, CommandError> {
     // Before a key is bound to it: what is refused for good leaves nothing.
-    if !desk.account(&start.owner).await?.allowance.covers(&start.request.repo_url) {
+    if !services.account(&start.owner).await?.quota.covers(&start.request.repo_url) {
         return Err(NotAdmitted::Repository(start.request.repo_url).into());
     }
     let id = match &start.key {
-        None => desk.ids.session(),
-        Some(key) => match claim(desk, &start, key).await? {
+        None => services.ids.session(),
+        Some(key) => match claim(services, &start, key).await? {
             Claim::Taken(session) => return Ok(Started { session: *session, origin: Origin::Replayed }),
             Claim::Ours(id) => id,
         },
     };
     let execution = ExecutionName { session: id.clone(), run: RunNumber(1) };
-    let admitted = desk.admit(&start.owner, &execution, &start.request, start.request.limits.max_cost).await?;
+    let admitted = services.admit(&start.owner, &execution, &start.request, start.request.limits.max_cost).await?;
     let queued = match admitted {
         Admitted::Now => None,
-        Admitted::Queued => Some(queue_reason(&start.owner, &desk.account(&start.owner).await?.ledger)),
+        Admitted::Queued => Some(queue_reason(&start.owner, &services.account(&start.owner).await?.queue)),
     };
-    let now = desk.clock.now();
+    let now = services.clock.now();
     let mut request = start.request;
-    request.prompt = desk.masker.mask(&request.prompt).into_owned();
+    request.prompt = services.redactor.redact(&request.prompt).into_owned();
     let session = Session {
         id,
         owner: start.owner,
         created_at: now,
         request,
-        trace: TraceContext { trace_id: desk.ids.trace(), root_span_id: desk.ids.span() },
+        trace: TraceContext { trace_id: services.ids.trace(), root_span_id: services.ids.span() },
         setup: start.setup,
     };
     let batch = opening(&session, queued);
-    match desk.log.append(&session.id, Seq(0), &batch).await {
+    match services.event_log.append(&session.id, Seq(0), &batch).await {
         Ok(()) => {}
         // The same key at the same moment: the other request made it.
         Err(AppendError::Conflict) if start.key.is_some() => {
-            let session = fixed(&desk.log.read(&session.id, Seq(0), OPENING).await?);
+            let session = fixed(&services.event_log.read(&session.id, Seq(0), OPENING).await?);
             let session = session.ok_or_else(|| CommandError::Conflict("the session's log is not one".to_owned()))?;
             return Ok(Started { session, origin: Origin::Replayed });
         }
@@ -89,8 +89,8 @@ pub async fn start(desk: &Desk, start: Start) -> Result<Started, CommandError> {
         }
         Err(AppendError::Unavailable(unavailable)) => return Err(unavailable.into()),
     }
-    record(desk, &session, &batch).await?;
-    desk.begin_if_placed(&session.owner, &execution).await?;
+    record(services, &session, &batch).await?;
+    services.start_if_admitted(&session.owner, &execution).await?;
     Ok(Started { session, origin: Origin::New })
 }
 
@@ -102,17 +102,17 @@ enum Claim {
     Ours(SessionId),
 }
 
-async fn claim(desk: &Desk, start: &Start, key: &IdempotencyKey) -> Result<Claim, CommandError> {
+async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Result<Claim, CommandError> {
     let request = serde_json::to_vec(&start.request).map_err(|error| CommandError::Invalid(error.to_string()))?;
-    let wanted = KeyBinding { request: Digest256::of(&request), session: desk.ids.session() };
-    let bound = desk.sessions.bind_key(&start.owner, key, &wanted).await?;
+    let wanted = KeyBinding { request: Digest256::of(&request), session: services.ids.session() };
+    let bound = services.sessions.bind_key(&start.owner, key, &wanted).await?;
     if bound.request != wanted.request {
         return Err(CommandError::KeyReused);
     }
-    let opening = desk.log.read(&bound.session, Seq(0), OPENING).await?;
+    let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
     // A crash may have left a log without a record.
-    record(desk, &session, &opening).await?;
+    record(services, &session, &opening).await?;
     Ok(Claim::Taken(Box::new(session)))
 }
 
@@ -125,9 +125,9 @@ fn fixed(opening: &[Event]) -> Option<Session> {
 }
 
 /// Adds the record of a session whose log has begun.
-async fn record(desk: &Desk, session: &Session, opening: &[Event]) -> Result<(), CommandError> {
+async fn record(services: &Services, session: &Session, opening: &[Event]) -> Result<(), CommandError> {
     if let Some(summary) = summary_of(&SessionState::of(opening), session.created_at) {
-        desk.sessions.create(session, &summary).await?;
+        services.sessions.create(session, &summary).await?;
     }
     Ok(())
 }

@@ -2,21 +2,21 @@
 
 use jiff::SignedDuration;
 
-use crate::{AccessToken, Account, Allowance, MicroDollars, Principal, RepositoryPattern, Role, TokenId, TokenRecord};
+use crate::{AccessToken, Account, MicroDollars, Principal, Quota, RepositoryPattern, Role, TokenId, TokenRecord};
 
-use super::{CommandError, Desk};
+use super::{CommandError, Services};
 
 /// The longest label, in bytes.
-const LONGEST_LABEL: usize = 200;
+const MAX_LABEL_BYTES: usize = 200;
 
 /// The longest time that a token may count, in days.
-const MOST_DAYS: u32 = 3650;
+const MAX_DAYS: u32 = 3650;
 
 /// The most sessions at a time that can be said.
-const MOST_SESSIONS: u32 = 1000;
+const MAX_CONCURRENT_SESSIONS: u32 = 1000;
 
 /// The most repositories that a principal's list may name.
-const MOST_REPOSITORIES: usize = 1000;
+const MAX_REPOSITORIES: usize = 1000;
 
 /// A token that is to be made. What is said about the principal changes its account, for all its tokens; what is left out
 /// stays as it is.
@@ -39,40 +39,40 @@ pub struct NewToken {
 }
 
 /// Makes a token. It is shown to nobody but the caller, once; only its digest is kept.
-pub async fn create_token(desk: &Desk, new: NewToken) -> Result<(AccessToken, TokenRecord), CommandError> {
+pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessToken, TokenRecord), CommandError> {
     let invalid = |message: String| Err(CommandError::Invalid(message));
-    if new.label.len() > LONGEST_LABEL || new.label.chars().any(char::is_control) {
-        return invalid(format!("a label has at most {LONGEST_LABEL} bytes and no control characters"));
+    if new.label.len() > MAX_LABEL_BYTES || new.label.chars().any(char::is_control) {
+        return invalid(format!("a label has at most {MAX_LABEL_BYTES} bytes and no control characters"));
     }
-    if new.days.is_some_and(|days| !(1..=MOST_DAYS).contains(&days)) {
-        return invalid(format!("a token counts for 1 to {MOST_DAYS} days, or for ever"));
+    if new.days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+        return invalid(format!("a token counts for 1 to {MAX_DAYS} days, or for ever"));
     }
-    if new.max_concurrent_sessions.is_some_and(|most| !(1..=MOST_SESSIONS).contains(&most)) {
-        return invalid(format!("a principal has 1 to {MOST_SESSIONS} sessions at a time, or any number"));
+    if new.max_concurrent_sessions.is_some_and(|most| !(1..=MAX_CONCURRENT_SESSIONS).contains(&most)) {
+        return invalid(format!("a principal has 1 to {MAX_CONCURRENT_SESSIONS} sessions at a time, or any number"));
     }
-    if new.repositories.as_ref().is_some_and(|patterns| patterns.len() > MOST_REPOSITORIES) {
-        return invalid(format!("at most {MOST_REPOSITORIES} repositories can be named"));
+    if new.repositories.as_ref().is_some_and(|patterns| patterns.len() > MAX_REPOSITORIES) {
+        return invalid(format!("at most {MAX_REPOSITORIES} repositories can be named"));
     }
-    desk.change(&new.principal, |account| change(account, &new)).await?;
-    let now = desk.clock.now();
+    services.change(&new.principal, |account| change(account, &new)).await?;
+    let now = services.clock.now();
     let expires_at = new.days.and_then(|days| now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok());
-    let (id, token) = desk.ids.token();
+    let (id, token) = services.ids.token();
     let record = TokenRecord {
         id,
         digest: token.digest(),
         principal: new.principal,
-        label: desk.masker.mask(&new.label).into_owned(),
+        label: services.redactor.redact(&new.label).into_owned(),
         created_at: now,
         expires_at,
         revoked_at: None,
     };
-    desk.accounts.add_token(&record).await?;
+    services.accounts.add_token(&record).await?;
     Ok((token, record))
 }
 
 fn change(account: &mut Account, new: &NewToken) {
-    let Account { role, allowance, .. } = account;
-    let Allowance { repositories, max_concurrent_sessions, max_daily_cost } = allowance;
+    let Account { role, quota, .. } = account;
+    let Quota { repositories, max_concurrent_sessions, max_daily_cost } = quota;
     if let Some(wanted) = new.role {
         *role = wanted;
     }
@@ -84,8 +84,8 @@ fn change(account: &mut Account, new: &NewToken) {
 }
 
 /// Takes a token back: it counts no more, at once.
-pub async fn revoke_token(desk: &Desk, id: &TokenId) -> Result<(), CommandError> {
-    if desk.accounts.revoke_token(id, desk.clock.now()).await? {
+pub async fn revoke_token(services: &Services, id: &TokenId) -> Result<(), CommandError> {
+    if services.accounts.revoke_token(id, services.clock.now()).await? {
         return Ok(());
     }
     Err(CommandError::NoToken(id.clone()))

@@ -28,7 +28,7 @@ pub struct RunStarted {
 /// The run's status changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct StatusChanged {
+pub struct SessionStatus {
     /// What it is now.
     pub status: Status,
 }
@@ -81,7 +81,7 @@ pub struct StepFailed {
 /// The run cannot go on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SessionFailed {
+pub struct SessionError {
     /// Why.
     pub code: ErrorCode,
     /// What happened, to what.

@@ -42,9 +42,9 @@ pub struct CredentialRevoked {
 /// An entry of the audit trail: something was done with git.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct GitOperated {
+pub struct GitOperation {
     /// What.
-    pub operation: GitOperation,
+    pub operation: GitAction,
     /// On which repository.
     pub repository: String,
     /// On which branch.
@@ -61,7 +61,7 @@ pub struct GitOperated {
 /// What was done with git.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum GitOperation {
+pub enum GitAction {
     /// A commit was checked out into a sandbox: the base of the run from here on.
     Clone,
     /// The base branch moved in a way that conflicts with the change; `commit` is its new head.
@@ -100,7 +100,7 @@ pub struct BranchPublished {
 /// The pull request is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PullRequestOpened {
+pub struct PrOpened {
     /// Its number.
     pub number: u64,
     /// Its address.
@@ -115,7 +115,7 @@ pub struct PullRequestOpened {
 /// The pull request of an earlier run has the new change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PullRequestUpdated {
+pub struct PrUpdated {
     /// Its number.
     pub number: u64,
     /// Its address.

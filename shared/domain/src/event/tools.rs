@@ -8,7 +8,7 @@ use crate::{Attempt, BlobRef, CallId, Digest256, Payload, Todo, TurnNumber};
 /// The model wants to use a tool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ToolCalled {
+pub struct ToolCall {
     /// The turn.
     pub turn: TurnNumber,
     /// The call.
@@ -36,7 +36,7 @@ pub struct ToolStarted {
 /// A tool call's result, as the model reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ToolAnswered {
+pub struct ToolResult {
     /// The turn.
     pub turn: TurnNumber,
     /// The call.

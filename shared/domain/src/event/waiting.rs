@@ -119,13 +119,14 @@ pub enum Author {
     /// We, telling it of a conflict with the base branch.
     Conflict,
     /// We, asking for the note with which a new conversation goes on.
-    Handover,
+    #[serde(alias = "handover")]
+    Compaction,
 }
 
 /// Somebody asked for the run to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CancelRequested {
+pub struct SessionCancelRequested {
     /// What becomes of the work so far.
     pub keep: Keep,
 }

@@ -41,7 +41,7 @@ pub async fn fetch_texts(blobs: &dyn Blobs, session: &SessionId, events: &mut [E
     for event in events {
         let payload = match &mut event.body {
             crate::EventBody::ModelReplied(replied) => &mut replied.reply,
-            crate::EventBody::ToolAnswered(answered) => &mut answered.output,
+            crate::EventBody::ToolResult(answered) => &mut answered.output,
             _ => continue,
         };
         if payload.inline().is_none() {

@@ -164,7 +164,7 @@ pub enum ExitStatus {
 
 /// One of a command's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Output {
+pub enum Stream {
     /// Standard output.
     Stdout,
     /// Standard error.
@@ -173,7 +173,7 @@ pub enum Output {
 
 /// The part of an output that is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum ByteRange {
     /// This many bytes from this offset.
     From(u64, usize),
     /// At most this many of the last bytes.
@@ -234,8 +234,8 @@ pub trait Sandboxes: Send + Sync {
         &self,
         sandbox: &SandboxId,
         exec: &ExecId,
-        output: Output,
-        part: Part,
+        output: Stream,
+        part: ByteRange,
     ) -> Result<Vec<u8>, SandboxError>;
 
     /// Kills a command with all it started.

@@ -19,9 +19,9 @@ pub struct ConversationState {
     /// The turn with which it was last begun afresh.
     pub begins: TurnNumber,
     /// How often it was begun afresh.
-    pub renewals: u32,
-    /// The last request for a handover note.
-    handover: Seq,
+    pub compactions: u32,
+    /// The last request for a compaction note.
+    compaction: Seq,
 }
 
 /// One turn.
@@ -105,13 +105,13 @@ impl ConversationState {
         self.last_reply().map_or(Seq(0), |reply| reply.up_to)
     }
 
-    /// Whether the next reply is to be a handover note.
-    pub fn hands_over(&self) -> bool {
-        self.handover > self.seen()
+    /// Whether the next reply is to be a compaction note.
+    pub fn compacts(&self) -> bool {
+        self.compaction > self.seen()
     }
 
     /// How many replies there are since the conversation was last begun afresh.
-    pub fn replies_since_renewal(&self) -> usize {
+    pub fn replies_since_compaction(&self) -> usize {
         let turns = self.turns.iter().rev().take_while(|turn| turn.turn >= self.begins);
         turns.filter(|turn| turn.reply.is_some()).count()
     }
@@ -136,15 +136,15 @@ impl ConversationState {
             }
             EventBody::UserMessage(message) if message.conversation == which && message.answers.is_none() => {
                 self.last_message = event.seq;
-                if message.author == Author::Handover {
-                    self.handover = event.seq;
+                if message.author == Author::Compaction {
+                    self.compaction = event.seq;
                 }
             }
             EventBody::ContextChanged(changed) if which == Conversation::Main => {
                 self.context_tokens = changed.tokens_after;
                 self.begins = changed.begins;
-                self.renewals += 1;
-                self.handover = Seq(0);
+                self.compactions += 1;
+                self.compaction = Seq(0);
             }
             EventBody::TurnStarted(started) if started.call.conversation == which => {
                 match self.turn(started.call.turn) {
@@ -192,7 +192,7 @@ impl ConversationState {
                     reply.said_something = true;
                 }
             }
-            EventBody::ToolCalled(called) if which == Conversation::Main => {
+            EventBody::ToolCall(called) if which == Conversation::Main => {
                 if let Some(reply) = self.reply(called.turn) {
                     reply.calls.push(CallState {
                         id: called.call.clone(),
@@ -207,7 +207,7 @@ impl ConversationState {
                     call.started_in = Some(started.sandbox.clone());
                 }
             }
-            EventBody::ToolAnswered(answered) if which == Conversation::Main => {
+            EventBody::ToolResult(answered) if which == Conversation::Main => {
                 if let Some(call) = self.call(answered.turn, &answered.call)
                     && call.outcome.is_none()
                 {

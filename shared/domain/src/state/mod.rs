@@ -11,8 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::ports::Layout;
 use crate::{
     Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
-    GitOperation, Plan, PlanId, PullRequestOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status,
-    Step, Todo, WaitStarted, WorkspaceCheckpoint,
+    GitAction, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Step, Todo,
+    WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow what the log already says.
@@ -100,7 +100,7 @@ pub struct SessionState {
     /// The commit that the first published change was measured against; the outer none when nothing is published.
     pub published_from: Option<Option<CommitId>>,
     /// The pull request.
-    pub pull_request: Option<PullRequestOpened>,
+    pub pull_request: Option<PrOpened>,
     /// Whether the base branch had moved in a conflicting way: the commit to go on from.
     pub rebase_onto: Option<CommitId>,
     /// The last message of a person that is meant for a run.
@@ -156,10 +156,10 @@ impl SessionState {
                     return illegal(format!("run {run} is {}", current.status));
                 }
                 let next = match body {
-                    EventBody::StatusChanged(changed) if changed.status.is_terminal() => {
+                    EventBody::SessionStatus(changed) if changed.status.is_terminal() => {
                         return illegal("only run.finished ends a run".to_owned());
                     }
-                    EventBody::StatusChanged(changed) => changed.status,
+                    EventBody::SessionStatus(changed) => changed.status,
                     EventBody::RunFinished(finished) if !finished.status.is_terminal() => {
                         return illegal(format!("{} ends no run", finished.status));
                     }
@@ -218,8 +218,8 @@ impl SessionState {
             }
             EventBody::SandboxLost(lost) => self.forget_sandbox(&lost.sandbox),
             EventBody::SandboxTerminated(terminated) => self.forget_sandbox(&terminated.sandbox),
-            EventBody::GitOperated(operated) => match operated.operation {
-                GitOperation::Clone => {
+            EventBody::GitOperation(operated) => match operated.operation {
+                GitAction::Clone => {
                     let base = Base {
                         repository: operated.repository.clone(),
                         branch: operated.branch.clone().unwrap_or_default(),
@@ -230,8 +230,8 @@ impl SessionState {
                     }
                     self.base = Some(base);
                 }
-                GitOperation::BaseMoved => self.rebase_onto.clone_from(&operated.commit),
-                GitOperation::Commit | GitOperation::UpdateBranch => {}
+                GitAction::BaseMoved => self.rebase_onto.clone_from(&operated.commit),
+                GitAction::Commit | GitAction::UpdateBranch => {}
             },
             EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
             EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
@@ -260,7 +260,7 @@ impl SessionState {
                 }
                 self.changed_files.clear();
             }
-            EventBody::PullRequestOpened(opened) => self.pull_request = Some(opened.clone()),
+            EventBody::PrOpened(opened) => self.pull_request = Some(opened.clone()),
             _ => {}
         }
     }

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
-    Attempt, BudgetLimit, CancelRequested, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody,
-    GitOperation, Limits, PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SpanId, Status, Step, Totals,
+    Attempt, BudgetLimit, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody, GitAction, Limits,
+    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, Totals,
     TurnNumber, Usage,
 };
 
@@ -49,7 +49,7 @@ pub struct RunState {
     /// How often each step was invoked.
     pub invocations: HashMap<Step, u32>,
     /// Whether it is to be cancelled.
-    pub cancel: Option<CancelRequested>,
+    pub cancel: Option<SessionCancelRequested>,
     /// Whether a person rejected its plan for good.
     pub rejected: bool,
     /// The last failure that was said to end it.
@@ -135,7 +135,7 @@ impl RunState {
             open.last = event.at;
         }
         match &event.body {
-            EventBody::StatusChanged(changed) => self.status = changed.status,
+            EventBody::SessionStatus(changed) => self.status = changed.status,
             EventBody::StepStarted(started) => {
                 self.close_step();
                 self.last_step_started = event.seq;
@@ -165,19 +165,19 @@ impl RunState {
                     self.last_turn = replied.call.turn;
                 }
             }
-            EventBody::ToolAnswered(answered) => {
+            EventBody::ToolResult(answered) => {
                 self.tool_calls += 1;
                 if let Some(check) = &answered.check {
                     self.check = Some((check.clone(), event.seq));
                 }
             }
             EventBody::FileChanged(_) => self.last_write = Some(event.seq),
-            EventBody::CancelRequested(cancel) => self.cancel = Some(cancel.clone()),
+            EventBody::SessionCancelRequested(cancel) => self.cancel = Some(cancel.clone()),
             EventBody::PlanRejected(rejected) => self.rejected = rejected.message.is_none(),
             EventBody::BudgetNearing(nearing) => self.nearing.push((nearing.limit, self.budget.limits())),
             EventBody::ChangesetCollected(collected) => self.changeset = Some(collected.clone()),
             EventBody::PublishStarted(started) => self.publishing = Some((started.clone(), event.at)),
-            EventBody::GitOperated(operated) if operated.operation == GitOperation::BaseMoved => {
+            EventBody::GitOperation(operated) if operated.operation == GitAction::BaseMoved => {
                 self.base_moves += 1;
                 self.publishing = None;
                 self.changeset = None;

@@ -17,7 +17,7 @@ use super::path::{RelativePath, below, is_git_name};
 use crate::error::ToolError;
 
 /// As many as Linux follows.
-const MOST_LINKS: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// A directory held open.
 pub(crate) struct Root {
@@ -112,7 +112,7 @@ impl Root {
                     }
                     FileType::Symlink if links == Links::Follow => {
                         followed += 1;
-                        if followed > MOST_LINKS {
+                        if followed > MAX_LINKS {
                             return Err(ToolError::LinkLoop { path: given.to_owned() });
                         }
                         let target = read_link(here, &name).map_err(ToolError::io("reading the link", given))?;

@@ -16,7 +16,7 @@ use crate::text::cut;
 /// Where git is looked for. The caller's environment is not asked: a repository's set-up may have changed it.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// The largest output of one git process that is read, in bytes.
-const LARGEST_OUTPUT: u64 = 512 << 20;
+const MAX_OUTPUT_BYTES: u64 = 512 << 20;
 
 /// A git directory and the workspace it is held against.
 pub(crate) struct Git {
@@ -74,7 +74,7 @@ impl Git {
 
     /// Runs git, and fails when it does or says more than can be read.
     pub(crate) fn output(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, ToolError> {
-        let output = self.run(arguments, input, LARGEST_OUTPUT)?;
+        let output = self.run(arguments, input, MAX_OUTPUT_BYTES)?;
         if output.code == Some(0) && !output.cut { Ok(output.stdout) } else { Err(output.failure(arguments)) }
     }
 }

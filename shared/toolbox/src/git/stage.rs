@@ -14,7 +14,7 @@ use crate::files::path::RelativePath;
 use crate::files::root::{Found, Root};
 
 /// Git processes that are spent on finding the paths that git refuses.
-const MOST_ATTEMPTS: usize = 64;
+const MAX_ATTEMPTS: usize = 64;
 
 /// What is let into the index.
 #[derive(Clone, Copy)]
@@ -111,7 +111,7 @@ fn update(
         left_out.insert((*path).to_owned(), format!("git cannot take it: {}", output.complaint()));
         return Ok(());
     }
-    if *attempts >= MOST_ATTEMPTS {
+    if *attempts >= MAX_ATTEMPTS {
         return Err(output.failure(&["update-index"]));
     }
     let (first, second) = paths.split_at(paths.len() / 2);

@@ -14,7 +14,7 @@ use crate::git::objects::{Object, TreeLinks};
 use crate::git::stage::{StageLimits, is_left_out, skipped, stage};
 
 /// Left-out paths that are named; the others are counted.
-const MOST_SKIPPED: usize = 1_000;
+const MAX_SKIPPED: usize = 1_000;
 
 /// Takes the changeset out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,8 +116,8 @@ pub(crate) fn collect(root: &Root, state: &Path, call: &Collect) -> Result<Colle
         deletions += deleted;
     }
     let mut skipped = skipped(left_out);
-    let skipped_more = skipped.len().saturating_sub(MOST_SKIPPED);
-    skipped.truncate(MOST_SKIPPED);
+    let skipped_more = skipped.len().saturating_sub(MAX_SKIPPED);
+    skipped.truncate(MAX_SKIPPED);
     Ok(Collected { unchanged: false, digest, changes, skipped, skipped_more, additions, deletions })
 }
 

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::edited::{Edited, LARGEST_EDITED};
+use super::edited::{Edited, MAX_EDITED_BYTES};
 use crate::error::ToolError;
+use crate::files::read_tracker;
 use crate::files::root::{Found, Root};
-use crate::files::seen;
 use crate::files::write::Permissions;
 use crate::text::{cut, lines};
 
@@ -23,15 +23,15 @@ pub struct Create {
 pub(crate) fn create(root: &Root, state: &Path, call: &Create) -> Result<Edited, ToolError> {
     let located = root.locate(&call.path)?;
     let after = call.file_text.as_bytes();
-    if after.len() as u64 > LARGEST_EDITED {
-        let (bytes, limit) = (after.len() as u64, LARGEST_EDITED);
+    if after.len() as u64 > MAX_EDITED_BYTES {
+        let (bytes, limit) = (after.len() as u64, MAX_EDITED_BYTES);
         return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice: "Nothing was written." });
     }
     let before = match located.found {
         Found::Nothing => None,
         Found::File(_) => {
-            let before = located.read(LARGEST_EDITED, "Overwrite it with a command instead.")?;
-            if !seen::is_seen(state, &located.path, &before) {
+            let before = located.read(MAX_EDITED_BYTES, "Overwrite it with a command instead.")?;
+            if !read_tracker::is_seen(state, &located.path, &before) {
                 return Err(ToolError::Unseen { path: located.shown() });
             }
             Some(before)
@@ -42,7 +42,7 @@ pub(crate) fn create(root: &Root, state: &Path, call: &Create) -> Result<Edited,
         }
     };
     located.replace(after, Permissions::Keep)?;
-    seen::written(state, &located.path, after)?;
+    read_tracker::written(state, &located.path, after)?;
     let old = before.as_deref().unwrap_or_default();
     let (additions, deletions) = lines::count_changes(old, after);
     let size = cut::counted(lines::with_endings(after).len(), "line");

@@ -15,9 +15,9 @@ use super::collect::Limits;
 
 /// Characters in one answer, unless the call says otherwise, and at most.
 const DEFAULT_CHARACTERS: usize = 100_000;
-const MOST_CHARACTERS: usize = 4_000_000;
+const MAX_CHARACTERS: usize = 4_000_000;
 /// Left-out paths that are named.
-const MOST_SKIPPED: usize = 100;
+const MAX_SKIPPED: usize = 100;
 
 /// Asks for the unified diff, untracked files included, renames found.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,8 @@ pub(crate) fn diff(root: &Root, state: &Path, call: &Diff) -> Result<Diffed, Too
     let (base, git) = Base::open(state, root.path())?;
     let Limits { files, bytes_per_file, .. } = Limits::default();
     let mut skipped = skipped(stage(&git, root, StageLimits { files, bytes_per_file })?);
-    skipped.truncate(MOST_SKIPPED);
-    let limit = call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MOST_CHARACTERS);
+    skipped.truncate(MAX_SKIPPED);
+    let limit = call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MAX_CHARACTERS);
     let arguments =
         ["diff-index", "--cached", "--numstat", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", &base.tree];
     // A character takes at most four bytes; the counts come before the text, a line for each file.

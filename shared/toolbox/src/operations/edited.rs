@@ -5,13 +5,13 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ToolError;
+use crate::files::read_tracker;
 use crate::files::root::{Found, Located};
-use crate::files::seen;
 use crate::files::write::Permissions;
 use crate::text::{cut, lines, magic};
 
 /// The largest file that is edited, in bytes.
-pub(crate) const LARGEST_EDITED: u64 = 16 << 20;
+pub(crate) const MAX_EDITED_BYTES: u64 = 16 << 20;
 
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +38,7 @@ pub(crate) fn content(located: &Located) -> Result<Vec<u8>, ToolError> {
         Found::Directory => return Err(wrong("a directory", "Give the path of a file.")),
         Found::Link | Found::Other => return Err(wrong("not a regular file", "Only regular files can be edited.")),
     }
-    let content = located.read(LARGEST_EDITED, "Edit it with a command instead.")?;
+    let content = located.read(MAX_EDITED_BYTES, "Edit it with a command instead.")?;
     match magic::binary(&content) {
         Some(what) => Err(wrong(&format!("a binary file, {what}"), "Only text can be edited with this tool.")),
         None => Ok(content),
@@ -52,13 +52,13 @@ pub(crate) fn finish(
     (before, after): (&[u8], &[u8]),
     (first, count): (usize, usize),
 ) -> Result<Edited, ToolError> {
-    if after.len() as u64 > LARGEST_EDITED {
+    if after.len() as u64 > MAX_EDITED_BYTES {
         let advice = "Nothing was changed. Write it with a command instead.";
-        let (bytes, limit) = (after.len() as u64, LARGEST_EDITED);
+        let (bytes, limit) = (after.len() as u64, MAX_EDITED_BYTES);
         return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice });
     }
     located.replace(after, Permissions::Keep)?;
-    seen::written(state, &located.path, after)?;
+    read_tracker::written(state, &located.path, after)?;
     let (additions, deletions) = lines::count_changes(before, after);
     let snippet = lines::snippet(after, first, count);
     let text = format!(

@@ -11,9 +11,9 @@ use crate::files::root::{Found, Root};
 use crate::files::walk::{EntryKind, Hidden, Walk};
 
 /// Paths in one answer.
-const MOST_PATHS: usize = 100;
+const MAX_PATHS: usize = 100;
 /// A longer pattern is refused.
-const LONGEST_PATTERN: usize = 1_000;
+const MAX_PATTERN_BYTES: usize = 1_000;
 
 /// Finds files whose path matches a pattern; ignored files and `.git` are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub(crate) fn glob(root: &Root, call: &Glob) -> Result<Globbed, ToolError> {
         .collect();
     found.sort();
     let total = found.len();
-    let paths: Vec<String> = found.into_iter().take(MOST_PATHS).map(|(_, path)| path.as_str().to_owned()).collect();
+    let paths: Vec<String> = found.into_iter().take(MAX_PATHS).map(|(_, path)| path.as_str().to_owned()).collect();
     let cut = paths.len() < total;
     let mut text = paths.join("\n");
     if total == 0 {
@@ -94,9 +94,9 @@ impl Pattern {
         } else {
             pattern.trim_start_matches("./")
         };
-        if relative.is_empty() || relative.len() > LONGEST_PATTERN {
+        if relative.is_empty() || relative.len() > MAX_PATTERN_BYTES {
             return Err(ToolError::Invalid(format!(
-                "The pattern must have 1 to {LONGEST_PATTERN} characters, such as \"**/*.rs\"."
+                "The pattern must have 1 to {MAX_PATTERN_BYTES} characters, such as \"**/*.rs\"."
             )));
         }
         let glob = GlobBuilder::new(relative).literal_separator(true).build().map_err(|error| {

@@ -16,16 +16,16 @@ use crate::text::{cut, lines};
 
 /// Matches (or files) in one answer, unless the call says otherwise, and at most.
 const DEFAULT_LIMIT: usize = 100;
-const MOST_MATCHES: usize = 1_000;
+const MAX_MATCHES: usize = 1_000;
 /// Characters of one line and of the whole answer.
-const LONGEST_LINE: usize = 500;
-const MOST_CHARACTERS: usize = 30_000;
+const MAX_LINE: usize = 500;
+const MAX_CHARACTERS: usize = 30_000;
 /// Lines of context that can be asked for.
-const MOST_CONTEXT: usize = 20;
+const MAX_CONTEXT: usize = 20;
 /// Larger files are not searched.
-const LARGEST_SEARCHED: u64 = 64 << 20;
+const MAX_SEARCHED_BYTES: u64 = 64 << 20;
 /// Bytes that a compiled pattern, and its cache, may take. Beyond it the pattern is refused.
-const LARGEST_PATTERN: usize = 4 << 20;
+const MAX_PATTERN_BYTES: usize = 4 << 20;
 
 /// Searches files line by line; ignored files, binary files and `.git` are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,7 +88,7 @@ pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
             let walk = Walk { levels: None, hidden: Hidden::Show };
             for entry in walk.entries(root, &target.path) {
                 let wanted = glob.as_ref().is_none_or(|glob| glob.matches(&entry.path, &target.path));
-                if entry.kind == EntryKind::File && entry.bytes > LARGEST_SEARCHED && wanted {
+                if entry.kind == EntryKind::File && entry.bytes > MAX_SEARCHED_BYTES && wanted {
                     search.too_large += 1;
                 } else if entry.kind == EntryKind::File && wanted {
                     // A file that vanished or cannot be read must not end the search.
@@ -119,8 +119,8 @@ fn compile(call: &Grep) -> Result<RegexMatcher, ToolError> {
         .case_insensitive(call.ignore_case)
         .multi_line(true)
         .line_terminator(Some(b'\n'))
-        .size_limit(LARGEST_PATTERN)
-        .dfa_size_limit(LARGEST_PATTERN)
+        .size_limit(MAX_PATTERN_BYTES)
+        .dfa_size_limit(MAX_PATTERN_BYTES)
         .nest_limit(100)
         .build(&call.pattern)
         .map_err(|error| {
@@ -147,14 +147,14 @@ struct Search {
 
 impl Search {
     fn new(call: &Grep) -> Self {
-        let context = call.context.min(MOST_CONTEXT);
+        let context = call.context.min(MAX_CONTEXT);
         let searcher = SearcherBuilder::new()
             .binary_detection(BinaryDetection::quit(0))
             .line_number(true)
             .before_context(context)
             .after_context(context)
             .build();
-        let limit = call.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST_MATCHES);
+        let limit = call.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_MATCHES);
         let (mode, text) = (call.mode, String::new());
         Self {
             searcher,
@@ -175,7 +175,7 @@ impl Search {
     }
 
     fn file(&mut self, root: &Root, matcher: &RegexMatcher, path: &RelativePath) -> Result<(), ToolError> {
-        let content = root.locate_exact(path)?.read(LARGEST_SEARCHED, "It is too large to be searched.")?;
+        let content = root.locate_exact(path)?.read(MAX_SEARCHED_BYTES, "It is too large to be searched.")?;
         let room = match self.mode {
             GrepMode::Content => self.limit - self.matches,
             GrepMode::Files => 1,
@@ -216,7 +216,7 @@ impl Search {
         }
         for line in found.split_inclusive('\n') {
             self.characters += line.chars().count();
-            if self.characters > MOST_CHARACTERS {
+            if self.characters > MAX_CHARACTERS {
                 return true;
             }
             self.text.push_str(line);
@@ -237,7 +237,7 @@ impl Search {
         }
         if self.too_large > 0 {
             let files = cut::counted(self.too_large, "file");
-            self.text.push_str(&format!("[{files} over {} MiB not searched.]\n", LARGEST_SEARCHED >> 20));
+            self.text.push_str(&format!("[{files} over {} MiB not searched.]\n", MAX_SEARCHED_BYTES >> 20));
         }
         if self.unreadable > 0 {
             self.text.push_str(&format!("[{} could not be read.]\n", cut::counted(self.unreadable, "file")));
@@ -260,7 +260,7 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn push(&mut self, mark: char, number: Option<u64>, line: &[u8]) -> io::Result<()> {
         let (line, _) = cut::decode(lines::without_ending(line));
-        let (number, line) = (number.unwrap_or_default(), cut::line(&line, LONGEST_LINE));
+        let (number, line) = (number.unwrap_or_default(), cut::line(&line, MAX_LINE));
         writeln!(self.text, "{}{mark}{number}{mark}{line}", self.path).map_err(io::Error::other)
     }
 }

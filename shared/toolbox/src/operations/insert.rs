@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::edited::{self, Edited};
 use crate::error::ToolError;
 use crate::files::root::Root;
-use crate::text::splice::{Document, normalise};
+use crate::text::document::{Document, normalise};
 use crate::text::{cut, lines};
 
 /// Puts `insert_text`, as lines of its own, after line `insert_line`; 0 means before the first line.

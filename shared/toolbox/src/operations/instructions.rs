@@ -14,10 +14,10 @@ use crate::text::cut;
 /// The first that a directory has is the one that counts.
 const NAMES: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 /// What is taken of one file.
-const MOST_BYTES: u64 = 64 << 10;
-const MOST_LINES: usize = 1_000;
+const MAX_BYTES: u64 = 64 << 10;
+const MAX_LINES: usize = 1_000;
 /// Directories in one call.
-const MOST_DIRECTORIES: usize = 200;
+const MAX_DIRECTORIES: usize = 200;
 
 /// Asks for the instruction files of directories.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +47,8 @@ pub struct Instruction {
 }
 
 pub(crate) fn instructions(root: &Root, state: &Path, call: &Instructions) -> Result<InstructionsRead, ToolError> {
-    if call.directories.len() > MOST_DIRECTORIES {
-        return Err(ToolError::Invalid(format!("At most {MOST_DIRECTORIES} directories can be asked for at once.")));
+    if call.directories.len() > MAX_DIRECTORIES {
+        return Err(ToolError::Invalid(format!("At most {MAX_DIRECTORIES} directories can be asked for at once.")));
     }
     let (base, git) = Base::open(state, root.path())?;
     let mut asked: Vec<(RelativePath, RelativePath)> = Vec::new();
@@ -65,7 +65,7 @@ pub(crate) fn instructions(root: &Root, state: &Path, call: &Instructions) -> Re
     }
     let names: Vec<String> = asked.iter().map(|(_, path)| format!("{}:{}", base.tree, path.as_str())).collect();
     let mut files: Vec<Instruction> = Vec::new();
-    git.read_objects(&names, TreeLinks::Follow, MOST_BYTES, |index, object| {
+    git.read_objects(&names, TreeLinks::Follow, MAX_BYTES, |index, object| {
         let Some((directory, path)) = asked.get(index) else { return };
         let directory = directory.to_string();
         let (content, cut) = match object {
@@ -84,6 +84,6 @@ pub(crate) fn instructions(root: &Root, state: &Path, call: &Instructions) -> Re
 
 fn first_lines(text: &str) -> (String, bool) {
     let mut lines = text.split_inclusive('\n');
-    let kept = lines.by_ref().take(MOST_LINES).collect();
+    let kept = lines.by_ref().take(MAX_LINES).collect();
     (kept, lines.next().is_some())
 }

@@ -17,7 +17,7 @@ use crate::git::objects::{Object, TreeLinks};
 use crate::text::magic;
 
 /// The largest file that is merged, in bytes.
-const LARGEST_MERGED: u64 = 64 << 20;
+const MAX_MERGED_BYTES: u64 = 64 << 20;
 
 /// Changes against the old base, for a workspace that is at the new one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ fn current(root: &Root, path: &str) -> Result<Option<Current>, ToolError> {
         Found::Nothing | Found::Directory | Found::Other => None,
         Found::Link => Some(Current { is_link: true, content: located.link_target()? }),
         Found::File(_) => {
-            Some(Current { is_link: false, content: located.read(LARGEST_MERGED, "It cannot be merged.")? })
+            Some(Current { is_link: false, content: located.read(MAX_MERGED_BYTES, "It cannot be merged.")? })
         }
     })
 }
@@ -182,7 +182,7 @@ fn merge(git: &Git, state: &Path, sides: [&[u8]; 3]) -> Result<(Vec<u8>, bool), 
         let mut arguments = vec!["merge-file", "-p", "--diff3"];
         arguments.extend(labels);
         arguments.extend([new.as_str(), old.as_str(), changed.as_str()]);
-        let output = git.run(&arguments, b"", 4 * LARGEST_MERGED)?;
+        let output = git.run(&arguments, b"", 4 * MAX_MERGED_BYTES)?;
         match output.code {
             // The exit code is the number of conflicts, 127 for more; beyond it, a failure.
             Some(conflicts @ 0..=127) if !output.cut => Ok((output.stdout, conflicts == 0)),
@@ -210,7 +210,7 @@ fn old_contents(git: &Git, call: &Rebase) -> Result<BTreeMap<String, Vec<u8>>, T
         .collect();
     let names: Vec<String> = paths.iter().map(|path| format!("{commit}:{path}")).collect();
     let mut contents = BTreeMap::new();
-    git.read_objects(&names, TreeLinks::Keep, LARGEST_MERGED, |index, object| {
+    git.read_objects(&names, TreeLinks::Keep, MAX_MERGED_BYTES, |index, object| {
         if let (Some(path), Object::Blob(content)) = (paths.get(index), object) {
             contents.insert((*path).to_owned(), content);
         }

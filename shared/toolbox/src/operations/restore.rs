@@ -11,7 +11,7 @@ use crate::files::root::{Found, Located, Root};
 use crate::files::write::Permissions;
 
 /// The longest target of a link that Linux takes.
-const LONGEST_TARGET: usize = 4_095;
+const MAX_TARGET_BYTES: usize = 4_095;
 
 /// Makes the workspace differ from its base commit by these changes. Nothing is done unless all of them are valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,19 +48,19 @@ pub(crate) fn restore(root: &Root, call: &Restore) -> Result<Restored, ToolError
 
 /// Checks a changeset as strictly as the edits of a model: paths inside, hashes right, no path twice or below another.
 pub(crate) fn validate<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<(), ToolError> {
-    let (mut seen, mut written) = (BTreeSet::new(), BTreeSet::new());
+    let (mut read_tracker, mut written) = (BTreeSet::new(), BTreeSet::new());
     for change in changes {
         let invalid =
             |reason: &str| ToolError::Invalid(format!("The change of {:?} is not valid: {reason}.", change.path()));
         RelativePath::exact(change.path())?;
-        if !seen.insert(change.path()) {
+        if !read_tracker.insert(change.path()) {
             return Err(invalid("the path occurs twice"));
         }
         if let Change::Write { path, mode, content, sha256, bytes } = change {
             if *bytes != content.len() as u64 || *sha256 != sha256_hex(content) {
                 return Err(invalid("its content does not match its length and hash"));
             }
-            let is_bad_target = content.is_empty() || content.len() > LONGEST_TARGET || content.contains(&0);
+            let is_bad_target = content.is_empty() || content.len() > MAX_TARGET_BYTES || content.contains(&0);
             if *mode == Mode::Symlink && is_bad_target {
                 return Err(invalid("its content cannot be the target of a link"));
             }

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::edited::{self, Edited};
 use crate::error::ToolError;
 use crate::files::root::Root;
-use crate::text::splice::{Document, normalise};
-use crate::text::{lines, miss};
+use crate::text::document::{Document, normalise};
+use crate::text::{lines, mismatch};
 
 /// Occurrences that are named when there are too many.
-const MOST_NAMED: usize = 20;
+const MAX_NAMED_LINES: usize = 20;
 
 /// Replaces `old_str`, which must occur exactly once, by `new_str`. Line endings are those of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +38,16 @@ pub(crate) fn str_replace(root: &Root, state: &Path, call: &StrReplace) -> Resul
     let located = root.locate(&call.path)?;
     let before = edited::content(&located)?;
     let document = Document::new(&before);
-    let found = document.find(&old, MOST_NAMED);
+    let found = document.find(&old, MAX_NAMED_LINES);
     let at = match found.as_slice() {
         [] => {
-            let hint = miss::explain(document.normal(), &old);
+            let hint = mismatch::explain(document.normal(), &old);
             return Err(ToolError::NoMatch { path: located.shown(), hint });
         }
         [at] => *at,
         several => {
-            let more = several.len() == MOST_NAMED;
-            let count = if more { format!("at least {MOST_NAMED}") } else { several.len().to_string() };
+            let more = several.len() == MAX_NAMED_LINES;
+            let count = if more { format!("at least {MAX_NAMED_LINES}") } else { several.len().to_string() };
             let named: Vec<String> = several.iter().map(|at| (document.line_at(*at) + 1).to_string()).collect();
             let lines = named.join(", ") + if more { " and perhaps more" } else { "" };
             return Err(ToolError::Ambiguous { path: located.shown(), count, lines });

@@ -12,17 +12,17 @@ use crate::files::walk::{Entry, EntryKind, Hidden, Walk};
 use crate::text::cut;
 
 /// Entries of the tree, levels of it, and levels on which manifests are looked for.
-const MOST_ENTRIES: usize = 200;
+const MAX_ENTRIES: usize = 200;
 const TREE_LEVELS: usize = 2;
 const MANIFEST_LEVELS: usize = 3;
 /// Manifests, bytes of each, bytes of all together.
-const MOST_MANIFESTS: usize = 40;
-const LARGEST_MANIFEST: usize = 16 << 10;
+const MAX_MANIFESTS: usize = 40;
+const MAX_MANIFEST_BYTES: usize = 16 << 10;
 const ALL_MANIFESTS: usize = 200 << 10;
 /// A manifest file beyond this is not even opened.
-const LARGEST_OPENED: u64 = 4 << 20;
+const MAX_OPENED_BYTES: u64 = 4 << 20;
 /// Extensions that are told apart.
-const MOST_EXTENSIONS: usize = 200;
+const MAX_EXTENSIONS: usize = 200;
 
 /// Files whose content tells what a repository is, one glob a line, matched without regard to case.
 const MANIFESTS: &str = include_str!("manifests.txt");
@@ -82,7 +82,7 @@ pub(crate) fn survey(root: &Root) -> Result<Surveyed, ToolError> {
     for entry in (Walk { levels: None, hidden: Hidden::Show }).entries(root, &RelativePath::ROOT) {
         let depth = entry.path.components().count();
         if depth <= TREE_LEVELS {
-            if surveyed.tree.len() < MOST_ENTRIES {
+            if surveyed.tree.len() < MAX_ENTRIES {
                 surveyed.tree.push(shown(&entry));
             } else {
                 surveyed.tree_cut = true;
@@ -104,10 +104,10 @@ pub(crate) fn survey(root: &Root) -> Result<Surveyed, ToolError> {
         if depth <= MANIFEST_LEVELS {
             let name = entry.path.as_str().rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
             if name.starts_with("license") || name.starts_with("licence") {
-                if surveyed.licenses.len() < MOST_MANIFESTS {
+                if surveyed.licenses.len() < MAX_MANIFESTS {
                     surveyed.licenses.push(entry.path.as_str().to_owned());
                 }
-            } else if known.is_match(entry.path.as_str()) && entry.bytes <= LARGEST_OPENED {
+            } else if known.is_match(entry.path.as_str()) && entry.bytes <= MAX_OPENED_BYTES {
                 found.push(entry.path);
             }
         }
@@ -137,8 +137,8 @@ fn most_frequent(extensions: BTreeMap<String, (u64, u64)>) -> Vec<Extension> {
     let mut sorted: Vec<Extension> =
         extensions.into_iter().map(|(extension, (files, bytes))| Extension { extension, files, bytes }).collect();
     sorted.sort_by_key(|extension| std::cmp::Reverse(extension.files));
-    if sorted.len() > MOST_EXTENSIONS {
-        let rest = sorted.split_off(MOST_EXTENSIONS);
+    if sorted.len() > MAX_EXTENSIONS {
+        let rest = sorted.split_off(MAX_EXTENSIONS);
         let (files, bytes) = rest.iter().fold((0, 0), |(files, bytes), each| (files + each.files, bytes + each.bytes));
         sorted.push(Extension { extension: "*".to_owned(), files, bytes });
     }
@@ -148,14 +148,14 @@ fn most_frequent(extensions: BTreeMap<String, (u64, u64)>) -> Vec<Extension> {
 fn read_manifests(root: &Root, found: &[RelativePath], surveyed: &mut Surveyed) {
     let mut room = ALL_MANIFESTS;
     for path in found {
-        if surveyed.manifests.len() == MOST_MANIFESTS || room == 0 {
+        if surveyed.manifests.len() == MAX_MANIFESTS || room == 0 {
             surveyed.manifests_cut = true;
             return;
         }
         // One that vanished or cannot be read tells nothing; the rest does.
-        let content = root.locate_exact(path).and_then(|located| located.read(LARGEST_OPENED, ""));
+        let content = root.locate_exact(path).and_then(|located| located.read(MAX_OPENED_BYTES, ""));
         let Ok(content) = content else { continue };
-        let kept = &content[..content.len().min(LARGEST_MANIFEST).min(room)];
+        let kept = &content[..content.len().min(MAX_MANIFEST_BYTES).min(room)];
         room -= kept.len();
         let (text, _) = cut::decode(kept);
         surveyed.manifests.push(Manifest { path: path.as_str().to_owned(), text, cut: kept.len() < content.len() });

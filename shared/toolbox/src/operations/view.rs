@@ -6,20 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::ToolError;
 use crate::files::path::{RelativePath, below};
+use crate::files::read_tracker;
 use crate::files::root::{Found, Located, Root};
-use crate::files::seen;
 use crate::files::walk::{EntryKind, Hidden, Walk};
 use crate::text::{cut, lines, magic};
 
 /// The largest file that is viewed, in bytes.
-const LARGEST_VIEWED: u64 = 64 << 20;
+const MAX_VIEWED_BYTES: u64 = 64 << 20;
 /// Lines in one answer.
-const MOST_LINES: usize = 2_000;
+const MAX_LINES: usize = 2_000;
 /// Characters in one answer, unless the call says otherwise, and at most.
 const DEFAULT_CHARACTERS: usize = 30_000;
-const MOST_CHARACTERS: usize = 200_000;
+const MAX_CHARACTERS: usize = 200_000;
 /// Entries of a directory in one answer.
-const MOST_ENTRIES: usize = 1_000;
+const MAX_ENTRIES: usize = 1_000;
 
 /// Shows a file or lists a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,11 +71,11 @@ pub(crate) fn view(root: &Root, outputs: Option<&Root>, state: &Path, call: &Vie
 }
 
 fn limit(call: &View) -> usize {
-    call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MOST_CHARACTERS)
+    call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MAX_CHARACTERS)
 }
 
 fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, ToolError> {
-    let content = located.read(LARGEST_VIEWED, "Search it with grep, or read part of it with a command.")?;
+    let content = located.read(MAX_VIEWED_BYTES, "Search it with grep, or read part of it with a command.")?;
     let path = located.path.as_str().to_owned();
     if let Some(what) = magic::binary(&content) {
         let text = format!("{} is a binary file, {what}, {} bytes; it is not shown.", located.path, content.len());
@@ -89,7 +89,7 @@ fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, 
     for (index, line) in all.iter().enumerate().take(last).skip(first - 1) {
         let numbered = lines::numbered(index + 1, line);
         let length = numbered.text.chars().count();
-        if index - (first - 1) >= MOST_LINES || (characters + length > limit(call) && shown >= first) {
+        if index - (first - 1) >= MAX_LINES || (characters + length > limit(call) && shown >= first) {
             break;
         }
         shortened |= numbered.shortened;
@@ -99,7 +99,7 @@ fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, 
         text.push_str(&numbered.text);
     }
     if let Some(state) = state {
-        seen::shown(state, &located.path, &content, (first, shown), total)?;
+        read_tracker::shown(state, &located.path, &content, (first, shown), total)?;
     }
     if total == 0 {
         text = format!("{} is empty.", located.path);
@@ -146,7 +146,7 @@ fn directory(root: &Root, path: &RelativePath, limit: usize) -> Viewed {
             EntryKind::File => format!("{:>8} {}\n", size(entry.bytes), entry.path),
         };
         characters += line.chars().count();
-        if left_out > 0 || listed == MOST_ENTRIES || characters > limit {
+        if left_out > 0 || listed == MAX_ENTRIES || characters > limit {
             left_out += 1;
         } else {
             listed += 1;

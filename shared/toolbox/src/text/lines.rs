@@ -3,11 +3,11 @@
 use super::cut;
 
 /// Longer lines are cut when shown.
-pub(crate) const LONGEST_LINE: usize = 2_000;
+pub(crate) const MAX_LINE: usize = 2_000;
 /// Lines around an edit that its answer shows.
 const CONTEXT: usize = 4;
 /// Lines of an edit's answer; more are left out in the middle.
-const LONGEST_SNIPPET: usize = 100;
+const MAX_SNIPPET: usize = 100;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
@@ -39,8 +39,8 @@ pub(crate) struct Numbered {
 
 pub(crate) fn numbered(number: usize, line: &[u8]) -> Numbered {
     let (text, foreign) = cut::decode(without_ending(line));
-    let shortened = cut::characters(&text, LONGEST_LINE).1 > 0;
-    Numbered { text: format!("{number:6}\t{}\n", cut::line(&text, LONGEST_LINE)), foreign, shortened }
+    let shortened = cut::characters(&text, MAX_LINE).1 > 0;
+    Numbered { text: format!("{number:6}\t{}\n", cut::line(&text, MAX_LINE)), foreign, shortened }
 }
 
 /// The lines around a change, numbered. `first` and `count` say which lines are new, counted from 0.
@@ -51,10 +51,10 @@ pub(crate) fn snippet(content: &[u8], first: usize, count: usize) -> String {
     let shown = end.saturating_sub(begin);
     let mut text = String::new();
     for (offset, line) in lines.iter().take(end).skip(begin).enumerate() {
-        if shown > LONGEST_SNIPPET && offset == LONGEST_SNIPPET / 2 {
-            text.push_str(&format!("[{} left out]\n", cut::counted(shown - LONGEST_SNIPPET, "line")));
+        if shown > MAX_SNIPPET && offset == MAX_SNIPPET / 2 {
+            text.push_str(&format!("[{} left out]\n", cut::counted(shown - MAX_SNIPPET, "line")));
         }
-        if shown <= LONGEST_SNIPPET || offset < LONGEST_SNIPPET / 2 || offset >= shown - LONGEST_SNIPPET / 2 {
+        if shown <= MAX_SNIPPET || offset < MAX_SNIPPET / 2 || offset >= shown - MAX_SNIPPET / 2 {
             text.push_str(&numbered(begin + offset + 1, line).text);
         }
     }

@@ -1,7 +1,7 @@
 //! Bytes of files as text, without losing any.
 
 pub(crate) mod cut;
+pub(crate) mod document;
 pub(crate) mod lines;
 pub(crate) mod magic;
-pub(crate) mod miss;
-pub(crate) mod splice;
+pub(crate) mod mismatch;

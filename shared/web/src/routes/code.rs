@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::commands::{Origin, Start, start};
-use domain::{Draft, DraftLimits, IdempotencyKey, Journal, MicroDollars, Seq};
+use domain::{IdempotencyKey, MicroDollars, Seq, SessionLog, UncheckedLimits, UncheckedRequest};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -13,8 +13,8 @@ use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
+use crate::access::Caller;
 use crate::body::{JsonBody, Query};
-use crate::door::Caller;
 use crate::error::{ApiError, Code};
 use crate::negotiation::{prefers_json, wants_no_wait};
 use crate::stream::{self, Deltas, Format, Wanted};
@@ -116,7 +116,7 @@ pub(super) async fn code(
     // Where there is no place for the stream nothing is started either: who is refused may ask again.
     let slot = if streams { Some(stream::place(&api, &caller)?) } else { None };
     let owner = caller.principal.clone();
-    let started = start(&api.desk, Start { owner, request, setup, key }).await?;
+    let started = start(&api.services, Start { owner, request, setup, key }).await?;
     let session = started.session.id;
     let mut response = match slot {
         Some(slot) => {
@@ -124,8 +124,9 @@ pub(super) async fn code(
             stream::open(&api, slot, &session, Wanted { after: Seq(0), format: query.format, deltas })
         }
         None => {
-            let journal = Journal::open(Arc::clone(&api.desk.log), Arc::clone(&api.desk.clock), &session).await?;
-            (StatusCode::ACCEPTED, Json(SessionView::of(journal.state()))).into_response()
+            let log = SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), &session)
+                .await?;
+            (StatusCode::ACCEPTED, Json(SessionView::of(log.state()))).into_response()
         }
     };
     let headers = response.headers_mut();
@@ -144,14 +145,14 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiErr
     key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key has to be 1 to 255 visible ASCII characters"))
 }
 
-fn draft(body: CodeRequest, max_cost: Option<MicroDollars>) -> Draft {
+fn draft(body: CodeRequest, max_cost: Option<MicroDollars>) -> UncheckedRequest {
     let own = body.limits.unwrap_or(CodeLimits { max_turns: None, max_cost_usd: None, max_minutes: None });
-    Draft {
+    UncheckedRequest {
         repo_url: body.repo_url,
         prompt: body.prompt,
         base_branch: body.base_branch,
         model: body.model,
-        limits: Some(DraftLimits {
+        limits: Some(UncheckedLimits {
             max_turns: own.max_turns,
             max_cost_usd: own.max_cost_usd.or(max_cost.map(MicroDollars::as_dollars)),
             max_minutes: own.max_minutes,

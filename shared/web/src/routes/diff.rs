@@ -18,16 +18,16 @@ use utoipa::ToSchema;
 
 use super::own_journal;
 use crate::Api;
+use crate::access::Caller;
 use crate::body::Id;
-use crate::door::Caller;
 use crate::error::{ApiError, Code};
 use crate::negotiation::prefers_text;
 
 /// Longer files are named, not shown, in bytes.
-const LONGEST_FILE: usize = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// Files with more lines are named, not shown: comparing them takes long, and deep.
-const MOST_LINES: usize = 20_000;
+const MAX_LINES: usize = 20_000;
 
 /// How long one file is compared; then the rest of it counts as changed.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
 
 /// About so many bytes are shown in all.
-const LONGEST_DIFF: usize = 8 * 1024 * 1024;
+const MAX_DIFF_BYTES: usize = 8 * 1024 * 1024;
 
 /// What a session has changed so far, against the commit it started from.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,8 +93,8 @@ pub(super) async fn diff(
     Id(session): Id<SessionId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let journal = own_journal(&api, &caller, &session).await?;
-    let view = view(&api, &session, journal.state()).await?;
+    let log = own_journal(&api, &caller, &session).await?;
+    let view = view(&api, &session, log.state()).await?;
     if !prefers_text(&headers, "text/x-diff") {
         return Ok(Json(view).into_response());
     }
@@ -138,10 +138,10 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
         };
     }
     // Comparing long files takes a while, and other requests go on meanwhile.
-    let masker = api.desk.masker.clone();
+    let redactor = api.services.redactor.clone();
     let compare = move || {
         let _place = place;
-        files(&paths, &before, &after, &masker)
+        files(&paths, &before, &after, &redactor)
     };
     let files = tokio::task::spawn_blocking(compare).await;
     let files = files.map_err(|_| ApiError::new(Code::Internal, "the change cannot be compared"))?;
@@ -180,16 +180,16 @@ fn files(
     paths: &[WorkspacePath],
     before: &BTreeMap<WorkspacePath, (FileMode, Vec<u8>)>,
     after: &BTreeMap<WorkspacePath, (FileMode, Vec<u8>)>,
-    masker: &domain::Masker,
+    redactor: &domain::Redactor,
 ) -> Vec<FileDiff> {
     let mut shown = 0;
     let mut files = Vec::new();
     let end = Instant::now() + PATIENCE_FOR_ALL;
     for path in paths {
-        let full = shown >= LONGEST_DIFF || Instant::now() >= end;
+        let full = shown >= MAX_DIFF_BYTES || Instant::now() >= end;
         let Some(mut file) = file(path, before.get(path), after.get(path), full) else { continue };
-        if let std::borrow::Cow::Owned(masked) = masker.mask(&file.patch) {
-            file.patch = masked;
+        if let std::borrow::Cow::Owned(redacted) = redactor.redact(&file.patch) {
+            file.patch = redacted;
         }
         shown += file.patch.len();
         files.push(file);
@@ -227,10 +227,10 @@ fn file(
     let heading = heading(path.as_str(), status, mode, old == new);
     match (std::str::from_utf8(&old), std::str::from_utf8(&new)) {
         _ if full => file.left_out = Some("the change is too long to be shown whole".to_owned()),
-        _ if old.len().max(new.len()) > LONGEST_FILE => {
+        _ if old.len().max(new.len()) > MAX_FILE_BYTES => {
             file.left_out = Some("the file is too long to be shown".to_owned())
         }
-        (Ok(old), Ok(new)) if old.lines().count().max(new.lines().count()) > MOST_LINES => {
+        (Ok(old), Ok(new)) if old.lines().count().max(new.lines().count()) > MAX_LINES => {
             file.left_out = Some("the file has too many lines to be compared".to_owned());
         }
         (Ok(old), Ok(new)) if !old.contains('\0') && !new.contains('\0') => {

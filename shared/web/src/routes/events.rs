@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use domain::{EventBody, Seq, SessionId, frame};
+use domain::{EventBody, Seq, SessionId, public_event};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,8 +12,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::own;
 use crate::Api;
+use crate::access::Caller;
 use crate::body::{Id, Query};
-use crate::door::Caller;
 use crate::error::ApiError;
 use crate::negotiation::prefers_json;
 use crate::stream::{self, Deltas, Format, Wanted};
@@ -21,13 +21,13 @@ use crate::stream::{self, Deltas, Format, Wanted};
 const LAST_EVENT_ID: &str = "last-event-id";
 
 /// The most events on a page.
-const LONGEST_PAGE: usize = 1000;
+const MAX_PAGE_ITEMS: usize = 1000;
 
 /// So many are read at once.
 const PORTION: usize = 100;
 
 /// About so many bytes are put on a page.
-const LARGEST_PAGE: usize = 4 * 1024 * 1024;
+const MAX_PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Which events, and how they are shown.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -92,7 +92,7 @@ pub(super) async fn events(
     if prefers_json(&headers) {
         return Ok(Json(page(&api, &session, after, query.limit).await?).into_response());
     }
-    if after > Seq(0) && api.desk.log.read(&session, after, 1).await?.is_empty() {
+    if after > Seq(0) && api.services.event_log.read(&session, after, 1).await?.is_empty() {
         match last(&api, &session, after).await? {
             Some(EventBody::RunFinished(_)) => return Ok(StatusCode::NO_CONTENT.into_response()),
             Some(_) => {}
@@ -122,25 +122,25 @@ fn after(headers: &HeaderMap, query: Option<u64>) -> Result<Seq, ApiError> {
 
 /// The event of that number.
 async fn last(api: &Api, session: &SessionId, seq: Seq) -> Result<Option<EventBody>, ApiError> {
-    let events = api.desk.log.read(session, Seq(seq.0 - 1), 1).await?;
+    let events = api.services.event_log.read(session, Seq(seq.0 - 1), 1).await?;
     Ok(events.into_iter().find(|event| event.seq == seq).map(|event| event.body))
 }
 
 async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) -> Result<EventPage, ApiError> {
     let limit = limit.map_or(200, |limit| limit as usize);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit has to be 1 to {LONGEST_PAGE}")));
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit has to be 1 to {MAX_PAGE_ITEMS}")));
     }
     let (mut bytes, mut events, mut next_after, mut over) = (0, Vec::new(), after, false);
     let mut more = true;
-    while more && events.len() < limit && bytes < LARGEST_PAGE {
-        let found = api.desk.log.read(session, next_after, PORTION).await?;
+    while more && events.len() < limit && bytes < MAX_PAGE_BYTES {
+        let found = api.services.event_log.read(session, next_after, PORTION).await?;
         more = !found.is_empty();
         for event in found {
-            if events.len() == limit || bytes >= LARGEST_PAGE {
+            if events.len() == limit || bytes >= MAX_PAGE_BYTES {
                 break;
             }
-            let shown = api.desk.masker.mask_json(&frame(session, &event));
+            let shown = api.services.redactor.redact_json(&public_event(session, &event));
             bytes += shown.to_string().len();
             events.push(shown);
             next_after = event.seq;
@@ -150,7 +150,7 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
     if events.is_empty() && after > Seq(0) {
         over = last(api, session, after).await?.is_some_and(|body| is_over(&body));
     }
-    let done = over && api.desk.log.read(session, next_after, 1).await?.is_empty();
+    let done = over && api.services.event_log.read(session, next_after, 1).await?.is_empty();
     Ok(EventPage { events, next_after: next_after.0, done })
 }
 

@@ -6,7 +6,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use http::{HeaderValue, header};
 
 use crate::Api;
-use crate::door::Caller;
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::page::escaped;
 
@@ -16,7 +16,7 @@ const PAGE: &str = include_str!("front.html");
 const LISTED: usize = 50;
 
 pub(super) async fn front(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
-    let sessions = api.desk.sessions.list(Some(&caller.principal), None, LISTED).await?;
+    let sessions = api.services.sessions.list(Some(&caller.principal), None, LISTED).await?;
     let rows: String = sessions
         .iter()
         .map(|session| {

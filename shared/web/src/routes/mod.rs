@@ -11,14 +11,14 @@ mod steering;
 mod tokens;
 
 use axum::Router;
-use domain::{Journal, Session, SessionId};
+use domain::{Session, SessionId, SessionLog};
 use std::sync::Arc;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Api;
-use crate::door::Caller;
+use crate::access::Caller;
 use crate::error::{ApiError, Code};
 
 /// All of them.
@@ -43,14 +43,14 @@ pub(crate) fn all() -> Router<Api> {
 
 /// A session of the caller's. Somebody else's does not exist.
 async fn own(api: &Api, caller: &Caller, session: &SessionId) -> Result<Session, ApiError> {
-    let found = api.desk.sessions.get(session).await?;
+    let found = api.services.sessions.get(session).await?;
     found
         .filter(|found| found.owner == caller.principal)
         .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no session {session}")))
 }
 
 /// The log of a session of the caller's, read to its end.
-async fn own_journal(api: &Api, caller: &Caller, session: &SessionId) -> Result<Journal, ApiError> {
+async fn own_journal(api: &Api, caller: &Caller, session: &SessionId) -> Result<SessionLog, ApiError> {
     own(api, caller, session).await?;
-    Ok(Journal::open(Arc::clone(&api.desk.log), Arc::clone(&api.desk.clock), session).await?)
+    Ok(SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), session).await?)
 }

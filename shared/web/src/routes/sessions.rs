@@ -9,13 +9,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::own_journal;
 use crate::Api;
+use crate::access::Caller;
 use crate::body::{Id, Query};
-use crate::door::Caller;
 use crate::error::{ApiError, Code};
 use crate::view::{SessionView, SummaryView};
 
 /// The most sessions on a page.
-const LONGEST_PAGE: usize = 100;
+const MAX_PAGE_ITEMS: usize = 100;
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,12 +53,12 @@ pub(super) async fn list(
     Query(query): Query<ListQuery>,
 ) -> Result<Json<SessionPage>, ApiError> {
     let limit = query.limit.map_or(20, |limit| limit as usize);
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit has to be 1 to {LONGEST_PAGE}")));
+    if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
+        return Err(ApiError::invalid(format!("limit has to be 1 to {MAX_PAGE_ITEMS}")));
     }
     let before = query.cursor.map(|cursor| cursor.parse::<SessionId>()).transpose();
     let before = before.map_err(|_| ApiError::invalid("cursor is not one that a page gave"))?;
-    let mut found = api.desk.sessions.list(Some(&caller.principal), before.as_ref(), limit + 1).await?;
+    let mut found = api.services.sessions.list(Some(&caller.principal), before.as_ref(), limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
     let next_cursor = found.last().filter(|_| more).map(|last| last.id.to_string());
@@ -79,7 +79,7 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
 ) -> Result<Json<SessionView>, ApiError> {
-    let journal = own_journal(&api, &caller, &session).await?;
-    let view = SessionView::of(journal.state());
+    let log = own_journal(&api, &caller, &session).await?;
+    let view = SessionView::of(log.state());
     view.map(Json).ok_or_else(|| ApiError::new(Code::Internal, "the session's log does not begin with it"))
 }

@@ -11,16 +11,16 @@ use utoipa::ToSchema;
 
 use super::{own, own_journal};
 use crate::Api;
+use crate::access::Caller;
 use crate::body::{Id, JsonBody};
-use crate::door::Caller;
 use crate::error::{ApiError, Code};
 use crate::view::SessionView;
 
 type Answer = Result<(StatusCode, Json<SessionView>), ApiError>;
 
 async fn answer(api: &Api, caller: &Caller, session: &SessionId) -> Answer {
-    let journal = own_journal(api, caller, session).await?;
-    let view = SessionView::of(journal.state());
+    let log = own_journal(api, caller, session).await?;
+    let view = SessionView::of(log.state());
     let view = view.ok_or_else(|| ApiError::new(Code::Internal, "the session's log does not begin with it"))?;
     Ok((StatusCode::ACCEPTED, Json(view)))
 }
@@ -50,7 +50,7 @@ pub(super) async fn message(
     JsonBody(body): JsonBody<MessageRequest>,
 ) -> Answer {
     own(&api, &caller, &session).await?;
-    commands::message(&api.desk, &session, &body.text).await?;
+    commands::message(&api.services, &session, &body.text).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn approve(
 ) -> Answer {
     own(&api, &caller, &session).await?;
     let plan: PlanId = body.plan.parse().map_err(|error: domain::InvalidId| ApiError::invalid(error.to_string()))?;
-    commands::approve(&api.desk, &session, &plan).await?;
+    commands::approve(&api.services, &session, &plan).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -109,7 +109,7 @@ pub(super) async fn reject(
     JsonBody(body): JsonBody<RejectRequest>,
 ) -> Answer {
     own(&api, &caller, &session).await?;
-    commands::reject(&api.desk, &session, body.message.as_deref()).await?;
+    commands::reject(&api.services, &session, body.message.as_deref()).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -150,7 +150,7 @@ pub(super) async fn extend(
     let cost =
         MicroDollars::from_dollars(body.cost_usd).map_err(|error| ApiError::invalid(format!("costUsd: {error}")))?;
     let more = BudgetExtended { turns: body.turns, cost, minutes: body.minutes };
-    commands::extend(&api.desk, &session, more).await?;
+    commands::extend(&api.services, &session, more).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -180,6 +180,6 @@ pub(super) async fn cancel(
 ) -> Answer {
     own(&api, &caller, &session).await?;
     let keep = if body.keep_branch { Keep::Branch } else { Keep::Nothing };
-    commands::cancel(&api.desk, &session, keep).await?;
+    commands::cancel(&api.services, &session, keep).await?;
     answer(&api, &caller, &session).await
 }

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::access::Caller;
 use crate::body::{Id, JsonBody};
-use crate::door::Caller;
 use crate::error::{ApiError, Code};
 use crate::view::TokenView;
 
@@ -86,16 +86,16 @@ pub(crate) struct PrincipalView {
 
 impl PrincipalView {
     fn of(account: &Account, now: Timestamp) -> Self {
-        let allowance = &account.allowance;
+        let quota = &account.quota;
         Self {
             principal: account.principal.to_string(),
             admin: account.role == Role::Admin,
-            repositories: allowance.repositories.iter().map(ToString::to_string).collect(),
-            max_concurrent_sessions: allowance.max_concurrent_sessions,
-            max_daily_cost_usd: allowance.max_daily_cost.map(MicroDollars::as_dollars),
-            active: account.ledger.active().len(),
-            queued: account.ledger.queued().len(),
-            committed_today_usd: account.ledger.committed(now).as_dollars(),
+            repositories: quota.repositories.iter().map(ToString::to_string).collect(),
+            max_concurrent_sessions: quota.max_concurrent_sessions,
+            max_daily_cost_usd: quota.max_daily_cost.map(MicroDollars::as_dollars),
+            active: account.queue.active().len(),
+            queued: account.queue.queued().len(),
+            committed_today_usd: account.queue.committed(now).as_dollars(),
         }
     }
 }
@@ -113,9 +113,9 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<TokenList>, ApiError> {
     only_admins(&caller)?;
-    let now = api.desk.clock.now();
-    let tokens = api.desk.accounts.tokens().await?.into_iter().map(TokenView::from).collect();
-    let principals = api.desk.accounts.accounts().await?;
+    let now = api.services.clock.now();
+    let tokens = api.services.accounts.tokens().await?.into_iter().map(TokenView::from).collect();
+    let principals = api.services.accounts.accounts().await?;
     let principals = principals.iter().map(|account| PrincipalView::of(account, now)).collect();
     Ok(Json(TokenList { tokens, principals }))
 }
@@ -151,7 +151,7 @@ pub(super) async fn create(
         max_concurrent_sessions: body.max_concurrent_sessions,
         max_daily_cost: max_daily_cost.map_err(|error| invalid("maxDailyCostUsd", &error))?,
     };
-    let (token, record) = commands::create_token(&api.desk, new).await?;
+    let (token, record) = commands::create_token(&api.services, new).await?;
     let token = token.secret().expose_secret().to_owned();
     Ok((StatusCode::CREATED, Json(NewTokenView { token, view: record.into() })))
 }
@@ -171,7 +171,7 @@ pub(super) async fn revoke(
     Id(token): Id<TokenId>,
 ) -> Result<StatusCode, ApiError> {
     only_admins(&caller)?;
-    commands::revoke_token(&api.desk, &token).await?;
+    commands::revoke_token(&api.services, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

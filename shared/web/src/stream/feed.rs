@@ -5,17 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use domain::ports::{EventLog, LiveReply, LiveText};
-use domain::{CallKey, Event, EventBody, Masker, Seq, SessionId, Unavailable, frame};
+use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, Unavailable, public_event};
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::native;
 
 /// The latest frames that a feed keeps; who is further behind reads the log.
-const MOST_FRAMES: usize = 512;
+const MAX_FRAMES: usize = 512;
 
 /// The most bytes of them.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
 /// How many events are read from the log at once.
 pub(super) const PAGE: usize = 200;
@@ -30,13 +30,13 @@ const BYTES_OF_ONE: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// So often in a row the log may be out of reach before viewers are sent away.
-const MOST_FAILURES: u32 = 5;
+const MAX_FAILURES: u32 = 5;
 
 /// The feeds of this process.
 pub(crate) struct Feeds {
-    log: Arc<dyn EventLog>,
+    event_log: Arc<dyn EventLog>,
     live: Arc<dyn LiveText>,
-    masker: Masker,
+    redactor: Redactor,
     open: Mutex<HashMap<SessionId, Weak<Feed>>>,
 }
 
@@ -84,8 +84,8 @@ struct Window {
 }
 
 impl Feeds {
-    pub(crate) fn new(log: Arc<dyn EventLog>, live: Arc<dyn LiveText>, masker: Masker) -> Self {
-        Self { log, live, masker, open: Mutex::default() }
+    pub(crate) fn new(event_log: Arc<dyn EventLog>, live: Arc<dyn LiveText>, redactor: Redactor) -> Self {
+        Self { event_log, live, redactor, open: Mutex::default() }
     }
 
     /// The feed of a session. It goes on as long as somebody has it.
@@ -110,7 +110,7 @@ impl Feeds {
     pub(super) async fn page(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for event in self.log.read(session, after, PAGE_OF_ONE).await? {
+        for event in self.event_log.read(session, after, PAGE_OF_ONE).await? {
             let entry = self.entry(session, &event);
             bytes += entry.rendered.len();
             entries.push(Arc::new(entry));
@@ -122,7 +122,7 @@ impl Feeds {
     }
 
     fn entry(&self, session: &SessionId, event: &Event) -> Entry {
-        let frame = self.masker.mask_json(&frame(session, event));
+        let frame = self.redactor.redact_json(&public_event(session, event));
         let mut rendered = String::new();
         native::stored(event.seq, &frame, &mut rendered);
         Entry { seq: event.seq, frame, rendered }
@@ -131,7 +131,7 @@ impl Feeds {
     async fn follow_log(self: Arc<Self>, session: SessionId, feed: Weak<Feed>) {
         let mut tail = Seq(0);
         loop {
-            let read = self.log.read(&session, tail, PAGE).await;
+            let read = self.event_log.read(&session, tail, PAGE).await;
             let Some(feed) = feed.upgrade() else { return };
             let pause = match read {
                 Ok(events) => {
@@ -151,7 +151,7 @@ impl Feeds {
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
                 // What goes wrong in waiting goes wrong in reading, too.
-                None => drop(self.log.wait(&session, tail, PATIENCE).await),
+                None => drop(self.event_log.wait(&session, tail, PATIENCE).await),
             }
         }
     }
@@ -197,7 +197,7 @@ impl Feed {
         match window.read {
             // Who has read further than this feed waits for it.
             true if window.over && seen == window.tail => Next::Over,
-            _ if window.failures >= MOST_FAILURES => Next::Failed,
+            _ if window.failures >= MAX_FAILURES => Next::Failed,
             _ => Next::Nothing,
         }
     }
@@ -234,7 +234,7 @@ impl Window {
         for entry in entries {
             self.bytes += entry.rendered.len();
             self.entries.push_back(Arc::new(entry));
-            while self.entries.len() > MOST_FRAMES || self.bytes > MOST_BYTES {
+            while self.entries.len() > MAX_FRAMES || self.bytes > MAX_BYTES {
                 let Some(dropped) = self.entries.pop_front() else { break };
                 self.bytes -= dropped.rendered.len();
             }

@@ -24,7 +24,7 @@ pub(crate) use slots::{StreamSlot, StreamSlots};
 pub(crate) use view::Format;
 
 use crate::Api;
-use crate::door::Caller;
+use crate::access::Caller;
 use crate::error::ApiError;
 use view::View;
 use viewer::Viewer;

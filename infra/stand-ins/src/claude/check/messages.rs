@@ -7,7 +7,7 @@ use crate::claude::request::{Message, Role, blocks_of};
 
 use super::tools::is_word;
 
-const MOST_MESSAGES: usize = 100_000;
+const MAX_MESSAGES: usize = 100_000;
 
 /// The block types that are looked into: who may say them, and their fields beside `type`.
 const BLOCKS: [(&str, &[Role], &[&str]); 7] = [
@@ -41,7 +41,7 @@ pub(crate) fn read(body: &Map<String, Value>) -> Result<Vec<Message>, ApiError> 
     if list.is_empty() {
         return Err(ApiError::invalid("messages: at least one message is required"));
     }
-    if list.len() > MOST_MESSAGES {
+    if list.len() > MAX_MESSAGES {
         return Err(ApiError::invalid("messages: List should have at most 100000 items after validation"));
     }
     let messages = list.iter().enumerate().map(|(number, message)| read_one(message, number));

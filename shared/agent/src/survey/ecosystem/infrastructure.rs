@@ -13,7 +13,7 @@ const DOCKER: Known = Known::new("docker", "Docker", Devops, 1);
 const COMPOSE: Known = Known::new("compose", "Docker Compose", Devops, 1);
 
 /// Directories of one kind for which commands are given.
-const MOST_DIRECTORIES: usize = 4;
+const MAX_DIRECTORIES: usize = 4;
 
 pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     terraform(repository, evidence);
@@ -32,7 +32,7 @@ fn terraform(repository: &Repository<'_>, evidence: &mut Evidence) {
     // A module is checked with the configuration that uses it.
     let of_their_own =
         directories.iter().filter(|directory| !directory.path().split('/').any(|part| part == "modules"));
-    for directory in of_their_own.take(MOST_DIRECTORIES) {
+    for directory in of_their_own.take(MAX_DIRECTORIES) {
         let Some(path) = directory.argument() else { continue };
         let terraform = if directory.is_root() { "terraform".to_owned() } else { format!("terraform -chdir={path}") };
         evidence.install(Directory::ROOT, &format!("{terraform} init -backend=false"));
@@ -49,7 +49,7 @@ fn terraform(repository: &Repository<'_>, evidence: &mut Evidence) {
 
 fn helm(repository: &Repository<'_>, evidence: &mut Evidence) {
     let charts = repository.directories_with(|name| name == "Chart.yaml");
-    for chart in charts.iter().take(MOST_DIRECTORIES) {
+    for chart in charts.iter().take(MAX_DIRECTORIES) {
         let Some(path) = chart.argument() else { continue };
         evidence.lint(Directory::ROOT, &format!("helm lint {path}"));
     }
@@ -62,7 +62,7 @@ fn helm(repository: &Repository<'_>, evidence: &mut Evidence) {
 fn kustomize(repository: &Repository<'_>, evidence: &mut Evidence) {
     let directories = repository
         .directories_with(|name| matches!(name, "kustomization.yaml" | "kustomization.yml" | "Kustomization"));
-    for directory in directories.iter().take(MOST_DIRECTORIES) {
+    for directory in directories.iter().take(MAX_DIRECTORIES) {
         let Some(path) = directory.argument() else { continue };
         evidence.build(Directory::ROOT, &format!("kubectl kustomize {path}"));
     }

@@ -167,8 +167,8 @@ async fn a_reply_that_fills_the_window_is_kept_and_its_calls_are_not_run() {
 }
 
 #[test]
-fn a_process_that_dies_in_the_middle_of_a_handover_goes_on_with_it() {
-    for (kind, author) in [("user.message", "handover"), ("context.changed", ""), ("user.message", "brief")] {
+fn a_process_that_dies_in_the_middle_of_a_compaction_goes_on_with_it() {
+    for (kind, author) in [("user.message", "compaction"), ("context.changed", ""), ("user.message", "brief")] {
         let home = Home::new().with(SMALL[0].0, SMALL[0].1);
         let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
         let mut briefs = 0;
@@ -207,7 +207,7 @@ fn what_people_said_is_handed_over_word_for_word() {
 }
 
 #[test]
-fn the_events_of_a_handover_can_be_read_from_a_log() {
+fn the_events_of_a_compaction_can_be_read_from_a_log() {
     let changed = json!({ "kind": "context.changed", "data": {
         "reason": "it had become long", "tokensBefore": 10, "tokensAfter": 2, "begins": 7,
     }});
@@ -245,10 +245,10 @@ impl EventLog for FailsOnce {
 }
 
 #[tokio::test]
-async fn a_handover_happens_once_whichever_of_its_writes_fails() {
+async fn a_compaction_happens_once_whichever_of_its_writes_fails() {
     type At = fn(&EventBody) -> bool;
     let writes: [(&str, At); 3] = [
-        ("the request", |body| matches!(body, EventBody::UserMessage(said) if said.author == Author::Handover)),
+        ("the request", |body| matches!(body, EventBody::UserMessage(said) if said.author == Author::Compaction)),
         ("the call", |body| matches!(body, EventBody::TurnStarted(started) if started.call.turn.0 == 6)),
         ("the new beginning", |body| matches!(body, EventBody::ContextChanged(_))),
     ];
@@ -263,7 +263,7 @@ async fn a_handover_happens_once_whichever_of_its_writes_fails() {
             assert_eq!(played.of_kind("step.failed").len(), 1, "{what}");
             assert_eq!(played.of_kind("context.changed").len(), 1, "{what}");
             assert_eq!(lines(&played), "one\ntwo\nthree", "{what}");
-            let asked = played.of_kind("user.message").iter().filter(|said| said["author"] == "handover").count();
+            let asked = played.of_kind("user.message").iter().filter(|said| said["author"] == "compaction").count();
             assert_eq!(asked, 1, "{what}");
         }
     }

@@ -5,7 +5,7 @@ use domain::{Author, BudgetLimit, BudgetNearing, Conversation, EventBody, UserMe
 
 /// The events that tell the model which limits are near, each once for a run and a limit. They follow the results of its
 /// last calls, so what was sent before stays as it was.
-pub(crate) fn hints(state: &SessionState) -> Vec<EventBody> {
+pub(crate) fn warnings(state: &SessionState) -> Vec<EventBody> {
     let Some(run) = state.run().filter(|run| run.budget.turns() > 0) else { return Vec::new() };
     let limits = run.budget.limits();
     let told = |limit: &BudgetLimit| run.nearing.contains(&(*limit, limits));

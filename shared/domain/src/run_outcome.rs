@@ -5,19 +5,19 @@ use jiff::Timestamp;
 use crate::span::attributes as key;
 use crate::state::{RunState, SessionState};
 use crate::{
-    Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, SessionFailed, Span, SpanKind,
+    Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, SessionError, Span, SpanKind,
     SpanOutcome, Status, Terminal, span::names,
 };
 
 /// The events that end the latest run. Empty when it is over already.
-pub fn ended_bodies(state: &SessionState, status: Status, failure: Option<&Terminal>) -> Vec<EventBody> {
+pub fn final_events(state: &SessionState, status: Status, failure: Option<&Terminal>) -> Vec<EventBody> {
     let Some(run) = state.run().filter(|run| !run.status.is_terminal()) else {
         return Vec::new();
     };
     let mut bodies: Vec<EventBody> = Vec::new();
     if let Some(failure) = failure {
         let remedy = failure.code.remedy().to_owned();
-        bodies.push(SessionFailed { code: failure.code, message: failure.message.clone(), remedy }.into());
+        bodies.push(SessionError { code: failure.code, message: failure.message.clone(), remedy }.into());
     }
     bodies.push(checks_score(run).into());
     let published = run.published.then_some(());

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 ///
 /// What has its use in ordinary writing stays: single joiners (emoji, Persian, Hindi), marks of direction, single
 /// variation selectors.
-pub fn name_hidden(text: &str) -> Cow<'_, str> {
+pub fn name_invisible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| class(c) != Class::Plain) {
         return Cow::Borrowed(text);
     }
@@ -77,8 +77,8 @@ mod tests {
             ("fix it\u{E0044}\u{E0045}\u{E004C}.", "fix it[hidden: U+E0044 and 2 more]."),
             ("a\u{FE01}\u{FE02}\u{FE03}b", "a[hidden: U+FE01 and 2 more]b"),
         ] {
-            assert_eq!(name_hidden(text), shown);
+            assert_eq!(name_invisible(text), shown);
         }
-        assert!(matches!(name_hidden("plain"), Cow::Borrowed(_)));
+        assert!(matches!(name_invisible("plain"), Cow::Borrowed(_)));
     }
 }

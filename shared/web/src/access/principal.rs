@@ -9,7 +9,7 @@ use domain::{AccessToken, Principal, Role};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
-use super::{Door, Strangers};
+use super::{AccessPolicy, AnonymousAccess};
 use crate::Api;
 use crate::error::{ApiError, Code};
 
@@ -26,11 +26,11 @@ pub struct Caller {
 const OPEN: [&str; 2] = ["/health", "/openapi.json"];
 
 pub(super) async fn identify(
-    State((api, door)): State<(Api, Arc<Door>)>,
+    State((api, policy)): State<(Api, Arc<AccessPolicy>)>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    match caller(&api, &door, request.headers()).await {
+    match caller(&api, &policy, request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             next.run(request).await
@@ -49,12 +49,12 @@ pub(super) async fn identify(
     }
 }
 
-async fn caller(api: &Api, door: &Door, headers: &HeaderMap) -> Result<Caller, ApiError> {
+async fn caller(api: &Api, policy: &AccessPolicy, headers: &HeaderMap) -> Result<Caller, ApiError> {
     let refused = |message: &str| Err(ApiError::new(Code::Unauthorized, message));
     let Some(authorization) = headers.get(AUTHORIZATION) else {
-        return match &door.strangers {
-            Strangers::Are(principal) => Ok(Caller { principal: principal.clone(), role: Role::Admin }),
-            Strangers::AreRefused => refused("a token is needed: Authorization: Bearer bsp_…"),
+        return match &policy.anonymous {
+            AnonymousAccess::As(principal) => Ok(Caller { principal: principal.clone(), role: Role::Admin }),
+            AnonymousAccess::Refused => refused("a token is needed: Authorization: Bearer bsp_…"),
         };
     };
     let token = authorization.to_str().ok().and_then(|text| {
@@ -64,8 +64,8 @@ async fn caller(api: &Api, door: &Door, headers: &HeaderMap) -> Result<Caller, A
     // A token that counts no more is not told apart from one that never was.
     let unknown = "this token is not known, has been revoked or is past its time";
     let Some(token) = token else { return refused(unknown) };
-    let record = api.desk.accounts.token_by_digest(&token.digest()).await?;
-    let Some(record) = record.filter(|record| record.counts(api.desk.clock.now())) else { return refused(unknown) };
-    let role = api.desk.account(&record.principal).await?.role;
+    let record = api.services.accounts.token_by_digest(&token.digest()).await?;
+    let Some(record) = record.filter(|record| record.counts(api.services.clock.now())) else { return refused(unknown) };
+    let role = api.services.account(&record.principal).await?.role;
     Ok(Caller { principal: record.principal, role })
 }

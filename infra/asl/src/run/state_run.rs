@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{Attempt, Recovery, choose, flow, recover};
 use crate::{
-    End, Failure, Journal, JournalError, Random, State, Task, TaskCall, Tasks, Time, Visit,
+    End, ExecutionStore, Failure, Random, State, StateEntry, StoreError, Task, TaskCall, Tasks, Time,
     context::Context,
     definition::{Body, TaskTimeout, Transition, WaitUntil},
     size::within_limit,
@@ -13,7 +13,7 @@ use crate::{
 
 pub(crate) struct Ports {
     pub(crate) tasks: Arc<dyn Tasks>,
-    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) store: Arc<dyn ExecutionStore>,
     pub(crate) time: Arc<dyn Time>,
     pub(crate) random: Arc<dyn Random>,
 }
@@ -27,10 +27,10 @@ impl Ports {
 }
 
 /// One visit of a state, with all that it may look at.
-pub(crate) struct Scene<'a> {
+pub(crate) struct StateRun<'a> {
     pub(crate) ports: &'a Ports,
     pub(crate) state: &'a State,
-    pub(crate) visit: &'a Visit,
+    pub(crate) entry: &'a StateEntry,
     pub(crate) context: Context<'a>,
     /// When the execution's own time is over.
     pub(crate) ends_at: Timestamp,
@@ -39,7 +39,7 @@ pub(crate) struct Scene<'a> {
 /// What follows a visit.
 pub(crate) enum Outcome {
     Go { to: String, output: Value },
-    Again(Visit),
+    Again(StateEntry),
     End(End),
 }
 
@@ -48,7 +48,7 @@ enum Stop {
     Failed(Failure),
     /// No Retry and no Catch applies.
     ExecutionTimedOut,
-    Journal(JournalError),
+    ExecutionStore(StoreError),
 }
 
 impl From<Failure> for Stop {
@@ -57,10 +57,10 @@ impl From<Failure> for Stop {
     }
 }
 
-impl Scene<'_> {
+impl StateRun<'_> {
     /// # Errors
     /// The journal's only: every other failure is an outcome.
-    pub(crate) async fn play(self) -> Result<Outcome, JournalError> {
+    pub(crate) async fn run(self) -> Result<Outcome, StoreError> {
         let outcome = match &self.state.body {
             Body::Task { task, next } => self.task(task, next).await,
             Body::Wait { until, next } => self.wait(until, next).await,
@@ -74,13 +74,13 @@ impl Scene<'_> {
             Err(Stop::ExecutionTimedOut) => Ok(Outcome::End(End::Failed(Failure::timeout(
                 "the execution ran longer than the state machine's TimeoutSeconds",
             )))),
-            Err(Stop::Journal(error)) => Err(error),
+            Err(Stop::ExecutionStore(error)) => Err(error),
         }
     }
 
     /// The states that wait for nothing.
     fn at_once(&self) -> Result<Outcome, Failure> {
-        let raw = &self.visit.input;
+        let raw = &self.entry.input;
         let input = flow::input(self.state, raw, &self.context)?;
         match &self.state.body {
             Body::Choice(choice) => {
@@ -104,21 +104,21 @@ impl Scene<'_> {
     }
 
     async fn wait(&self, until: &WaitUntil, next: &Transition) -> Result<Outcome, Stop> {
-        let input = flow::input(self.state, &self.visit.input, &self.context)?;
-        let until = flow::wait_until(until, &input, self.visit.entered_at)?;
+        let input = flow::input(self.state, &self.entry.input, &self.context)?;
+        let until = flow::wait_until(until, &input, self.entry.entered_at)?;
         self.sleep_until(until).await?;
         Ok(self.leave(next, &input)?)
     }
 
     async fn task(&self, task: &Task, next: &Transition) -> Result<Outcome, Stop> {
-        if let Some(retry_at) = self.visit.retry_at {
+        if let Some(retry_at) = self.entry.retry_at {
             self.sleep_until(retry_at).await?;
         }
         self.in_time()?;
-        if task.is_callback() && self.visit.token.is_none() {
+        if task.is_callback() && self.entry.token.is_none() {
             // The position was saved under a definition in which this was another kind of task.
             let token = self.ports.token(task);
-            return Ok(Outcome::Again(Visit { token, ..self.visit.clone() }));
+            return Ok(Outcome::Again(StateEntry { token, ..self.entry.clone() }));
         }
         match self.attempt(task, next).await {
             Err(Stop::Failed(failure)) => Ok(self.recover(task, failure)?),
@@ -127,8 +127,8 @@ impl Scene<'_> {
     }
 
     async fn attempt(&self, task: &Task, next: &Transition) -> Result<Outcome, Stop> {
-        let (state, visit, context) = (self.state, self.visit, &self.context);
-        let input = flow::input(state, &visit.input, context)?;
+        let (state, entry, context) = (self.state, self.entry, &self.context);
+        let input = flow::input(state, &entry.input, context)?;
         let timeout = match &task.timeout {
             TaskTimeout::Fixed(timeout) => *timeout,
             TaskTimeout::Read(path) => Duration::from_secs(flow::seconds(path, &input, 1)?),
@@ -136,26 +136,26 @@ impl Scene<'_> {
         let input = flow::fill(task.parameters.as_ref(), input, context)?;
         let input = within_limit(input, &format!("the input of task {:?}", state.name()))?;
         // The time of a callback goes on while nobody runs the execution; a plain task begins anew.
-        let begun = if task.is_callback() { visit.tried_at() } else { self.ports.time.now() };
+        let begun = if task.is_callback() { entry.tried_at() } else { self.ports.time.now() };
         let deadline = flow::later(begun, timeout).min(self.ends_at);
         let left = deadline.duration_since(self.ports.time.now());
         let left = Duration::try_from(left).unwrap_or_default();
         let attempt = Attempt {
             tasks: &*self.ports.tasks,
-            journal: &*self.ports.journal,
+            store: &*self.ports.store,
             time: &*self.ports.time,
             call: TaskCall {
                 resource: task.target.clone(),
                 input,
                 timeout: left,
-                token: visit.token.clone(),
+                token: entry.token.clone(),
                 execution: context.execution.to_owned(),
                 state: state.name().to_owned(),
-                retry_count: visit.retry_count(),
+                retry_count: entry.retry_count(),
             },
             deadline,
         };
-        let result = match attempt.run().await.map_err(Stop::Journal)? {
+        let result = match attempt.run().await.map_err(Stop::ExecutionStore)? {
             Some(result) => result.map_err(Failure::bounded)?,
             None => {
                 self.in_time()?;
@@ -165,21 +165,21 @@ impl Scene<'_> {
         };
         let result = within_limit(result, &format!("the result of task {:?}", state.name()))?;
         let result = flow::fill(task.result_selector.as_ref(), result, context)?;
-        let combined = flow::combine(task.result_path.as_ref(), &visit.input, result)?;
+        let combined = flow::combine(task.result_path.as_ref(), &entry.input, result)?;
         Ok(self.leave(next, &combined)?)
     }
 
     fn recover(&self, task: &Task, failure: Failure) -> Result<Outcome, Failure> {
-        match recover(task, &failure, &self.visit.retries, &*self.ports.random) {
-            Recovery::Retry { after, retries } => Ok(Outcome::Again(Visit {
+        match recover(task, &failure, &self.entry.retries, &*self.ports.random) {
+            Recovery::Retry { after, retries } => Ok(Outcome::Again(StateEntry {
                 retries,
                 retry_at: Some(flow::later(self.ports.time.now(), after)),
                 token: self.ports.token(task),
-                ..self.visit.clone()
+                ..self.entry.clone()
             })),
             Recovery::Catch(catcher) => {
                 let path = catcher.result_path.as_ref();
-                let output = flow::combine(path, &self.visit.input, failure.as_output())?;
+                let output = flow::combine(path, &self.entry.input, failure.as_output())?;
                 let output = within_limit(output, &format!("the output of state {:?}", self.state.name()))?;
                 Ok(Outcome::Go { to: catcher.next().to_owned(), output })
             }

@@ -13,20 +13,20 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{Door, Hosts};
+use super::{AccessPolicy, Hosts};
 use crate::error::{ApiError, Code};
 
 /// The most headers of a request.
-const MOST_HEADERS: usize = 64;
+const MAX_HEADERS: usize = 64;
 
 /// The most bytes of all headers of a request.
-const MOST_HEADER_BYTES: usize = 16 * 1024;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// The longest address of a request.
-const LONGEST_ADDRESS: usize = 4 * 1024;
+const MAX_URI_BYTES: usize = 4 * 1024;
 
-pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    let origin = match check(&door, &request) {
+pub(super) async fn guard(State(policy): State<Arc<AccessPolicy>>, request: Request, next: Next) -> Response {
+    let origin = match check(&policy, &request) {
         Ok(origin) => origin,
         Err(refused) => return refused.into_response(),
     };
@@ -39,31 +39,31 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, request: Request, next:
 }
 
 /// Checks a request. Returns the other origin that it comes from, if that may use the service.
-fn check(door: &Door, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
+fn check(policy: &AccessPolicy, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-    if headers.len() > MOST_HEADERS || bytes > MOST_HEADER_BYTES {
+    if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         let message = format!(
-            "there are {} headers with {bytes} bytes; at most {MOST_HEADERS} with {MOST_HEADER_BYTES} are taken",
+            "there are {} headers with {bytes} bytes; at most {MAX_HEADERS} with {MAX_HEADER_BYTES} are taken",
             headers.len()
         );
         return Err(ApiError::new(Code::HeadersTooLarge, message));
     }
     let address = request.uri().path_and_query().map_or(0, |both| both.as_str().len());
-    if address > LONGEST_ADDRESS {
-        let message = format!("the address has {address} bytes; at most {LONGEST_ADDRESS} are taken");
+    if address > MAX_URI_BYTES {
+        let message = format!("the address has {address} bytes; at most {MAX_URI_BYTES} are taken");
         return Err(ApiError::new(Code::AddressTooLong, message));
     }
-    let host = check_host(door, request)?;
-    let origin = check_origin(door, headers, host)?;
+    let host = check_host(policy, request)?;
+    let origin = check_origin(policy, headers, host)?;
     check_content_type(headers)?;
     Ok(origin)
 }
 
-fn check_host<'a>(door: &Door, request: &'a Request) -> Result<&'a str, ApiError> {
+fn check_host<'a>(policy: &AccessPolicy, request: &'a Request) -> Result<&'a str, ApiError> {
     let header = request.headers().get(HOST).and_then(|value| value.to_str().ok());
     let host = request.uri().authority().map(|authority| authority.as_str()).or(header).unwrap_or_default();
-    let Hosts::LoopbackOr(names) = &door.hosts else { return Ok(host) };
+    let Hosts::LoopbackOr(names) = &policy.hosts else { return Ok(host) };
     let name = without_port(host).to_ascii_lowercase();
     let loopback = ["localhost", "127.0.0.1", "[::1]"].contains(&name.as_str());
     if loopback || names.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host)) {
@@ -82,14 +82,14 @@ fn without_port(host: &str) -> &str {
 }
 
 /// A browser names the page that sends a request. Only the service's own pages and those that are allowed may.
-fn check_origin(door: &Door, headers: &HeaderMap, host: &str) -> Result<Option<HeaderValue>, ApiError> {
+fn check_origin(policy: &AccessPolicy, headers: &HeaderMap, host: &str) -> Result<Option<HeaderValue>, ApiError> {
     let Some(value) = headers.get(ORIGIN) else { return Ok(None) };
     let origin = value.to_str().unwrap_or_default();
     let own = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     if own.is_some_and(|own| own.eq_ignore_ascii_case(host)) {
         return Ok(None);
     }
-    if door.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
+    if policy.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
         return Ok(Some(value.clone()));
     }
     Err(ApiError::new(Code::Forbidden, "pages of that origin may not use this service"))

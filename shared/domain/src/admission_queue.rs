@@ -5,15 +5,15 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::{Allowance, ExecutionName, MicroDollars, RunNumber, SessionId};
+use crate::{ExecutionName, MicroDollars, Quota, RunNumber, SessionId};
 
 /// The most runs of a principal that wait for a place.
-pub const LONGEST_QUEUE: usize = 100;
+pub const MAX_QUEUE: usize = 100;
 
 /// A run that is at work or waits for a place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Slot {
+pub struct Reservation {
     /// Its session.
     pub session: SessionId,
     /// Its number.
@@ -24,7 +24,7 @@ pub struct Slot {
     pub at: Timestamp,
 }
 
-impl Slot {
+impl Reservation {
     fn is(&self, execution: &ExecutionName) -> bool {
         self.session == execution.session && self.run == execution.run
     }
@@ -66,7 +66,7 @@ pub enum NotAdmitted {
         resets_at: Timestamp,
     },
     /// Too many runs wait already.
-    #[error("{LONGEST_QUEUE} runs of this principal wait already")]
+    #[error("{MAX_QUEUE} runs of this principal wait already")]
     QueueFull,
 }
 
@@ -76,25 +76,25 @@ pub enum NotAdmitted {
 /// holds however many sessions start at once. A run counts on the day it ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Ledger {
+pub struct AdmissionQueue {
     /// The day that `spent` is for.
     day: Option<Date>,
     /// What the runs that ended on that day have cost.
     spent: MicroDollars,
     /// Runs at work.
-    active: Vec<Slot>,
+    active: Vec<Reservation>,
     /// Runs that wait, oldest first.
-    queued: Vec<Slot>,
+    queued: Vec<Reservation>,
 }
 
-impl Ledger {
+impl AdmissionQueue {
     /// Runs at work.
-    pub fn active(&self) -> &[Slot] {
+    pub fn active(&self) -> &[Reservation] {
         &self.active
     }
 
     /// Runs that wait for a place, oldest first.
-    pub fn queued(&self) -> &[Slot] {
+    pub fn queued(&self) -> &[Reservation] {
         &self.queued
     }
 
@@ -105,69 +105,71 @@ impl Ledger {
 
     /// What is spent or set aside on the day of `now`.
     pub fn committed(&self, now: Timestamp) -> MicroDollars {
-        self.spent(now) + self.active.iter().chain(&self.queued).map(|slot| slot.reserved).sum()
+        self.spent(now) + self.active.iter().chain(&self.queued).map(|reservation| reservation.reserved).sum()
     }
 
     /// Whether a run begins, waits, or is not known.
     pub fn standing(&self, execution: &ExecutionName) -> Option<Admitted> {
-        if self.active.iter().any(|slot| slot.is(execution)) {
+        if self.active.iter().any(|reservation| reservation.is(execution)) {
             return Some(Admitted::Now);
         }
-        self.queued.iter().any(|slot| slot.is(execution)).then_some(Admitted::Queued)
+        self.queued.iter().any(|reservation| reservation.is(execution)).then_some(Admitted::Queued)
     }
 
     /// Admits a run. One that is admitted already stays what it is.
-    pub fn admit(&mut self, allowance: &Allowance, slot: Slot, now: Timestamp) -> Result<Admitted, NotAdmitted> {
-        if let Some(standing) = self.standing(&slot.execution()) {
+    pub fn admit(&mut self, quota: &Quota, reservation: Reservation, now: Timestamp) -> Result<Admitted, NotAdmitted> {
+        if let Some(standing) = self.standing(&reservation.execution()) {
             return Ok(standing);
         }
-        self.check_cost(allowance, slot.reserved, now)?;
-        if self.has_place(allowance) && self.queued.is_empty() {
-            self.active.push(slot);
+        self.check_cost(quota, reservation.reserved, now)?;
+        if self.has_slot(quota) && self.queued.is_empty() {
+            self.active.push(reservation);
             return Ok(Admitted::Now);
         }
-        if self.queued.len() >= LONGEST_QUEUE {
+        if self.queued.len() >= MAX_QUEUE {
             return Err(NotAdmitted::QueueFull);
         }
-        self.queued.push(slot);
+        self.queued.push(reservation);
         Ok(Admitted::Queued)
     }
 
     /// Puts a run in line whose admission is not asked for.
-    pub fn join(&mut self, slot: Slot) {
-        if self.standing(&slot.execution()).is_none() {
-            self.queued.push(slot);
+    pub fn join(&mut self, reservation: Reservation) {
+        if self.standing(&reservation.execution()).is_none() {
+            self.queued.push(reservation);
         }
     }
 
     /// Lets a run cost more.
     pub fn extend(
         &mut self,
-        allowance: &Allowance,
+        quota: &Quota,
         execution: &ExecutionName,
         more: MicroDollars,
         now: Timestamp,
     ) -> Result<(), NotAdmitted> {
-        self.check_cost(allowance, more, now)?;
-        let slot = self.active.iter_mut().chain(&mut self.queued).find(|slot| slot.is(execution));
-        if let Some(slot) = slot {
-            slot.reserved += more;
+        self.check_cost(quota, more, now)?;
+        let reservation = self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is(execution));
+        if let Some(reservation) = reservation {
+            reservation.reserved += more;
         }
         Ok(())
     }
 
     /// Takes back what a run was let to cost more.
     pub fn shrink(&mut self, execution: &ExecutionName, less: MicroDollars) {
-        if let Some(slot) = self.active.iter_mut().chain(&mut self.queued).find(|slot| slot.is(execution)) {
-            slot.reserved = slot.reserved.saturating_sub(less);
+        if let Some(reservation) =
+            self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is(execution))
+        {
+            reservation.reserved = reservation.reserved.saturating_sub(less);
         }
     }
 
     /// Takes a run out that is over and cost `cost`. A run that is not there any more changes nothing.
     pub fn settle(&mut self, execution: &ExecutionName, cost: MicroDollars, now: Timestamp) {
         let before = self.active.len() + self.queued.len();
-        self.active.retain(|slot| !slot.is(execution));
-        self.queued.retain(|slot| !slot.is(execution));
+        self.active.retain(|reservation| !reservation.is(execution));
+        self.queued.retain(|reservation| !reservation.is(execution));
         if self.active.len() + self.queued.len() < before {
             self.spent = self.spent(now) + cost;
             self.day = Some(day(now));
@@ -175,22 +177,22 @@ impl Ledger {
     }
 
     /// Gives free places to runs that wait. Returns those that begin now.
-    pub fn promote(&mut self, allowance: &Allowance) -> Vec<ExecutionName> {
+    pub fn promote(&mut self, quota: &Quota) -> Vec<ExecutionName> {
         let mut begin = Vec::new();
-        while !self.queued.is_empty() && self.has_place(allowance) {
-            let slot = self.queued.remove(0);
-            begin.push(slot.execution());
-            self.active.push(slot);
+        while !self.queued.is_empty() && self.has_slot(quota) {
+            let reservation = self.queued.remove(0);
+            begin.push(reservation.execution());
+            self.active.push(reservation);
         }
         begin
     }
 
-    fn has_place(&self, allowance: &Allowance) -> bool {
-        allowance.max_concurrent_sessions.is_none_or(|most| self.active.len() < most as usize)
+    fn has_slot(&self, quota: &Quota) -> bool {
+        quota.max_concurrent_sessions.is_none_or(|most| self.active.len() < most as usize)
     }
 
-    fn check_cost(&self, allowance: &Allowance, wanted: MicroDollars, now: Timestamp) -> Result<(), NotAdmitted> {
-        let Some(limit) = allowance.max_daily_cost else { return Ok(()) };
+    fn check_cost(&self, quota: &Quota, wanted: MicroDollars, now: Timestamp) -> Result<(), NotAdmitted> {
+        let Some(limit) = quota.max_daily_cost else { return Ok(()) };
         let left = limit.saturating_sub(self.committed(now));
         if wanted <= left {
             return Ok(());

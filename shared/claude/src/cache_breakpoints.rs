@@ -160,7 +160,7 @@ mod tests {
     }
 
     /// Message and block of each mark.
-    fn marks(messages: &[RawJson]) -> Vec<(usize, usize)> {
+    fn cache_breakpoints(messages: &[RawJson]) -> Vec<(usize, usize)> {
         let mut found = Vec::new();
         let sent = marked(messages, CacheLifetime::FiveMinutes);
         for (number, (sent, given)) in sent.iter().zip(messages).enumerate() {
@@ -180,12 +180,12 @@ mod tests {
     fn the_ends_of_the_last_two_requests_are_marked() {
         let turn = [message("assistant", "tool_use", 3), message("user", "tool_result", 3)];
         let mut messages = vec![message("user", "text", 2)];
-        assert_eq!(marks(&messages), []);
+        assert_eq!(cache_breakpoints(&messages), []);
         messages.extend(turn.clone());
-        assert_eq!(marks(&messages), [(0, 1)]);
+        assert_eq!(cache_breakpoints(&messages), [(0, 1)]);
         messages.extend(turn.clone());
         messages.extend(turn);
-        assert_eq!(marks(&messages), [(2, 2), (4, 2)]);
+        assert_eq!(cache_breakpoints(&messages), [(2, 2), (4, 2)]);
     }
 
     #[test]
@@ -195,8 +195,8 @@ mod tests {
         messages.extend(long.clone());
         messages.extend(long);
         // The end is 15 blocks after the one in the middle, which is 9 blocks after the end of the request before.
-        assert_eq!(marks(&messages), [(2, 11), (3, 8)]);
-        assert_eq!(marks(&[message("user", "text", 40)]), [(0, 24)]);
+        assert_eq!(cache_breakpoints(&messages), [(2, 11), (3, 8)]);
+        assert_eq!(cache_breakpoints(&[message("user", "text", 40)]), [(0, 24)]);
     }
 
     #[test]
@@ -206,6 +206,6 @@ mod tests {
             message("assistant", "thinking", 30),
             message("user", "text", 1),
         ];
-        assert_eq!(marks(&messages), []);
+        assert_eq!(cache_breakpoints(&messages), []);
     }
 }

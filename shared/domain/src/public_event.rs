@@ -13,35 +13,35 @@ use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status};
 const VERSION: u32 = 1;
 
 /// The frame of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
-pub fn frame(session: &SessionId, event: &Event) -> Value {
-    let mut frame = Map::new();
-    frame.insert("v".into(), VERSION.into());
-    frame.insert("id".into(), event.seq.0.into());
-    frame.insert("at".into(), event.at.to_string().into());
-    frame.insert("sessionId".into(), session.as_str().into());
-    frame.insert("run".into(), event.run.0.into());
-    frame.insert("kind".into(), event.body.kind().into());
-    frame.insert("type".into(), type_of(&event.body).into());
-    frame.insert("message".into(), one_line(&message(event)).into());
-    frame.insert("traceId".into(), event.trace_id.as_str().into());
-    frame.insert("spanId".into(), event.span_id.as_str().into());
+pub fn public_event(session: &SessionId, event: &Event) -> Value {
+    let mut public_event = Map::new();
+    public_event.insert("v".into(), VERSION.into());
+    public_event.insert("id".into(), event.seq.0.into());
+    public_event.insert("at".into(), event.at.to_string().into());
+    public_event.insert("sessionId".into(), session.as_str().into());
+    public_event.insert("run".into(), event.run.0.into());
+    public_event.insert("kind".into(), event.body.kind().into());
+    public_event.insert("type".into(), type_of(&event.body).into());
+    public_event.insert("message".into(), one_line(&message(event)).into());
+    public_event.insert("traceId".into(), event.trace_id.as_str().into());
+    public_event.insert("spanId".into(), event.span_id.as_str().into());
     if let Some(writer) = event.writer {
-        frame.insert("step".into(), writer.step.name().into());
-        frame.insert("attempt".into(), writer.attempt.0.into());
+        public_event.insert("step".into(), writer.step.name().into());
+        public_event.insert("attempt".into(), writer.attempt.0.into());
     }
     if let Value::Object(fields) = fields(&event.body) {
         for (name, value) in fields {
-            frame.entry(name).or_insert(value);
+            public_event.entry(name).or_insert(value);
         }
     }
-    Value::Object(frame)
+    Value::Object(public_event)
 }
 
 fn type_of(body: &EventBody) -> &'static str {
     match body {
         EventBody::AiMessage(_) | EventBody::PlanCreated(_) => "AI Message",
         EventBody::AiThinking(_) => "AI Thinking",
-        EventBody::ToolAnswered(answered) => match answered.tool.as_str() {
+        EventBody::ToolResult(answered) => match answered.tool.as_str() {
             "bash" => "Tool: Bash",
             "glob" | "grep" => "Tool: Search",
             "str_replace_based_edit_tool" => match answered.view["command"].as_str() {
@@ -51,7 +51,7 @@ fn type_of(body: &EventBody) -> &'static str {
             },
             _ => "Tool",
         },
-        EventBody::SessionFailed(_) | EventBody::StepFailed(_) => "error",
+        EventBody::SessionError(_) | EventBody::StepFailed(_) => "error",
         EventBody::RunFinished(finished) if finished.status == Status::Failed => "error",
         EventBody::RunFinished(_) => "completion",
         EventBody::UserMessage(message) if message.author == Author::User => "User Message",
@@ -68,7 +68,7 @@ fn fields(body: &EventBody) -> Value {
         EventBody::ModelReplied(replied) => {
             json!({ "call": replied.call, "stop": replied.stop, "usage": replied.usage, "costUsd": replied.cost.as_dollars() })
         }
-        EventBody::ToolAnswered(answered) => {
+        EventBody::ToolResult(answered) => {
             let mut fields = match &answered.view {
                 Value::Object(view) => view.clone(),
                 _ => Map::new(),
@@ -113,7 +113,7 @@ fn message(event: &Event) -> String {
             None => "Run started".to_owned(),
             Some(reason) => format!("Run queued: {reason}"),
         },
-        EventBody::StatusChanged(changed) => format!("Status: {}", changed.status),
+        EventBody::SessionStatus(changed) => format!("Status: {}", changed.status),
         EventBody::StepStarted(started) => format!("Step {} started", started.step),
         EventBody::StepFinished(finished) => format!("Step {} finished", finished.step),
         EventBody::StepFailed(failed) => format!("Step {} failed: {}", failed.step, failed.message),
@@ -158,9 +158,9 @@ fn message(event: &Event) -> String {
         }
         EventBody::AiMessage(message) => text(&message.text),
         EventBody::AiThinking(thinking) => text(&thinking.text),
-        EventBody::ToolCalled(called) => format!("{} called", called.tool),
+        EventBody::ToolCall(called) => format!("{} called", called.tool),
         EventBody::ToolStarted(started) => format!("Call {} started", started.call),
-        EventBody::ToolAnswered(answered) => text(&answered.output),
+        EventBody::ToolResult(answered) => text(&answered.output),
         EventBody::TodoUpdated(updated) => {
             let done = updated.items.iter().filter(|item| item.status == crate::TodoStatus::Completed).count();
             format!("To-do list: {done} of {} done", updated.items.len())
@@ -174,24 +174,24 @@ fn message(event: &Event) -> String {
         }
         EventBody::DecisionRecorded(recorded) => recorded.decision.decision.clone(),
         EventBody::UserMessage(message) => message.text.clone(),
-        EventBody::CancelRequested(_) => "Cancel requested".to_owned(),
+        EventBody::SessionCancelRequested(_) => "Cancel requested".to_owned(),
         EventBody::ChangesetCollected(collected) => {
             format!("{} files changed, +{} -{}", collected.files, collected.additions, collected.deletions)
         }
         EventBody::CredentialIssued(issued) => format!("Credential issued: {}", issued.purpose),
         EventBody::CredentialRevoked(revoked) => format!("Credential revoked: {}", revoked.purpose),
-        EventBody::GitOperated(operated) => {
+        EventBody::GitOperation(operated) => {
             format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase()
         }
         EventBody::PublishStarted(started) => format!("Publishing branch {}", started.branch),
         EventBody::BranchPublished(published) => format!("Branch {} published", published.branch),
-        EventBody::PullRequestOpened(opened) => format!("Pull request {} opened: {}", opened.number, opened.pr_url),
-        EventBody::PullRequestUpdated(updated) => {
+        EventBody::PrOpened(opened) => format!("Pull request {} opened: {}", opened.number, opened.pr_url),
+        EventBody::PrUpdated(updated) => {
             format!("Pull request {} updated: {}", updated.number, updated.pr_url)
         }
         EventBody::UsageUpdated(usage) => format!("{} spent so far", usage.cost),
         EventBody::ScoreRecorded(score) => format!("{}: {}", score.name, score.explanation),
-        EventBody::SessionFailed(failed) => {
+        EventBody::SessionError(failed) => {
             format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy)
         }
         EventBody::RunFinished(finished) => finished.summary.clone(),
@@ -199,10 +199,10 @@ fn message(event: &Event) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    const LONGEST: usize = 300;
+    const MAX_MESSAGE_CHARACTERS: usize = 300;
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    if line.chars().count() <= LONGEST {
+    if line.chars().count() <= MAX_MESSAGE_CHARACTERS {
         return line.to_owned();
     }
-    line.chars().take(LONGEST).chain(['…']).collect()
+    line.chars().take(MAX_MESSAGE_CHARACTERS).chain(['…']).collect()
 }

@@ -1,6 +1,6 @@
 //! The law of admission: never more at work than allowed, never more spent than allowed, nobody forgotten, first come first served.
 
-use domain::{Admitted, Allowance, ExecutionName, Ledger, MicroDollars, RunNumber, Slot};
+use domain::{AdmissionQueue, Admitted, ExecutionName, MicroDollars, Quota, Reservation, RunNumber};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -31,8 +31,8 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 proptest! {
     #[test]
     fn no_order_of_events_admits_more_than_is_allowed(moves in moves()) {
-        let allowance = Allowance { max_concurrent_sessions: Some(PLACES), max_daily_cost: Some(CAP), ..Allowance::default() };
-        let mut ledger = Ledger::default();
+        let quota = Quota { max_concurrent_sessions: Some(PLACES), max_daily_cost: Some(CAP), ..Quota::default() };
+        let mut queue = AdmissionQueue::default();
         let mut now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
         let (mut next, mut paid_today) = (1, 0);
         // Everybody who was admitted and is not over, in order.
@@ -42,27 +42,27 @@ proptest! {
                 Move::Admit(reserved) => {
                     let execution = ExecutionName { session: session_id(1), run: RunNumber(next) };
                     next += 1;
-                    let slot = Slot { session: execution.session.clone(), run: execution.run, reserved: MicroDollars(reserved), at: now };
-                    let before = ledger.clone();
-                    match ledger.admit(&allowance, slot.clone(), now) {
+                    let slot = Reservation { session: execution.session.clone(), run: execution.run, reserved: MicroDollars(reserved), at: now };
+                    let before = queue.clone();
+                    match queue.admit(&quota, slot.clone(), now) {
                         Ok(standing) => {
-                            prop_assert_eq!(ledger.admit(&allowance, slot, now), Ok(standing), "asking again changes nothing");
+                            prop_assert_eq!(queue.admit(&quota, slot, now), Ok(standing), "asking again changes nothing");
                             prop_assert_eq!(standing == Admitted::Now, known.len() < PLACES as usize);
                             known.push((execution, reserved));
                         }
-                        Err(_) => prop_assert_eq!(&ledger, &before, "a refusal leaves nothing"),
+                        Err(_) => prop_assert_eq!(&queue, &before, "a refusal leaves nothing"),
                     }
                 }
                 Move::End(n, used) if n < known.len() => {
                     let (execution, reserved) = known.remove(n);
                     let cost = reserved * used / 100;
-                    ledger.settle(&execution, MicroDollars(cost), now);
-                    ledger.settle(&execution, MicroDollars(cost), now);
+                    queue.settle(&execution, MicroDollars(cost), now);
+                    queue.settle(&execution, MicroDollars(cost), now);
                     paid_today += cost;
-                    ledger.promote(&allowance);
+                    queue.promote(&quota);
                 }
                 Move::Extend(n, more) if n < known.len() => {
-                    if ledger.extend(&allowance, &known[n].0, MicroDollars(more), now).is_ok() {
+                    if queue.extend(&quota, &known[n].0, MicroDollars(more), now).is_ok() {
                         known[n].1 += more;
                     }
                 }
@@ -72,17 +72,17 @@ proptest! {
                     paid_today = 0;
                 }
             }
-            prop_assert!(ledger.active().len() <= PLACES as usize);
-            prop_assert!(ledger.committed(now) <= CAP);
-            prop_assert_eq!(ledger.spent(now), MicroDollars(paid_today));
-            let inside: Vec<ExecutionName> = ledger.active().iter().chain(ledger.queued()).map(Slot::execution).collect();
+            prop_assert!(queue.active().len() <= PLACES as usize);
+            prop_assert!(queue.committed(now) <= CAP);
+            prop_assert_eq!(queue.spent(now), MicroDollars(paid_today));
+            let inside: Vec<ExecutionName> = queue.active().iter().chain(queue.queued()).map(Reservation::execution).collect();
             let mut expected: Vec<ExecutionName> = known.iter().map(|(execution, _)| execution.clone()).collect();
-            prop_assert_eq!(ledger.queued().is_empty(), expected.len() <= PLACES as usize, "a free place is given away");
+            prop_assert_eq!(queue.queued().is_empty(), expected.len() <= PLACES as usize, "a free place is given away");
             let mut sorted = inside.clone();
             sorted.sort();
             expected.sort();
             prop_assert_eq!(sorted, expected, "nobody is forgotten");
-            let queued: Vec<RunNumber> = ledger.queued().iter().map(|slot| slot.run).collect();
+            let queued: Vec<RunNumber> = queue.queued().iter().map(|slot| slot.run).collect();
             prop_assert!(queued.is_sorted(), "first come, first served");
         }
     }

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::journal::Read;
 use crate::ports::{Clock, EventLog};
-use crate::{Journal, JournalError, SessionId};
+use crate::session_log::Read;
+use crate::{SessionId, SessionLog, SessionLogError};
 
 /// The logs of so many sessions are kept.
-const MOST_KEPT: usize = 8;
+const MAX_CACHED_LOGS: usize = 8;
 
 /// Opens journals of one event log, and keeps what was read of it.
 ///
@@ -16,26 +16,26 @@ const MOST_KEPT: usize = 8;
 /// beginning, and what came since, from whomever, is read when the journal is opened again. Nothing is kept that is not in
 /// the log: losing it costs time, never a fact.
 #[derive(Clone, Default)]
-pub struct Journals {
+pub struct SessionLogCache {
     /// The latest used last.
     kept: Arc<Mutex<VecDeque<(SessionId, Read)>>>,
 }
 
-impl Journals {
+impl SessionLogCache {
     /// Opens the journal of a session; `log` is always the same one.
     pub async fn open(
         &self,
-        log: Arc<dyn EventLog>,
+        event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         session: &SessionId,
-    ) -> Result<Journal, JournalError> {
+    ) -> Result<SessionLog, SessionLogError> {
         let read = self.take(session).unwrap_or_default();
-        Journal::go_on(log, clock, session, read).await
+        SessionLog::go_on(event_log, clock, session, read).await
     }
 
     /// Keeps what a journal has read for the next one.
-    pub fn keep(&self, journal: Journal) {
-        let (session, read) = journal.into_read();
+    pub fn keep(&self, log: SessionLog) {
+        let (session, read) = log.into_read();
         // Two of one session: the one that read further stays.
         let read = match self.take(&session) {
             Some(other) if other.state.tail > read.state.tail => other,
@@ -43,7 +43,7 @@ impl Journals {
         };
         let mut kept = self.kept();
         kept.push_back((session, read));
-        if kept.len() > MOST_KEPT {
+        if kept.len() > MAX_CACHED_LOGS {
             kept.pop_front();
         }
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::ports::{AppendError, Clock, EventLog};
 use crate::state::{IllegalEvent, SessionState};
 use crate::{
-    Attempt, ErrorCode, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SpanId, Status, StatusChanged, Step,
+    Attempt, ErrorCode, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step,
     StepError, StepStarted, Terminal, TraceId, Unavailable, Writer,
 };
 
 /// Why an event was not written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum JournalError {
+pub enum SessionLogError {
     /// A newer invocation of a step has taken over, or the run is over: this writer must stop.
     #[error("a newer attempt has taken over")]
     Stale,
@@ -26,13 +26,13 @@ pub enum JournalError {
     Unavailable(#[from] Unavailable),
 }
 
-impl From<JournalError> for StepError {
-    fn from(error: JournalError) -> Self {
+impl From<SessionLogError> for StepError {
+    fn from(error: SessionLogError) -> Self {
         match error {
-            JournalError::Stale => Self::terminal(ErrorCode::Stale, "a newer attempt has taken over"),
-            JournalError::NotFound(_) => Self::terminal(ErrorCode::SessionNotFound, error.to_string()),
-            JournalError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
-            JournalError::Unavailable(unavailable) => Self::Retryable(unavailable),
+            SessionLogError::Stale => Self::terminal(ErrorCode::Stale, "a newer attempt has taken over"),
+            SessionLogError::NotFound(_) => Self::terminal(ErrorCode::SessionNotFound, error.to_string()),
+            SessionLogError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
+            SessionLogError::Unavailable(unavailable) => Self::Retryable(unavailable),
         }
     }
 }
@@ -41,8 +41,8 @@ impl From<JournalError> for StepError {
 ///
 /// A journal of a step is fenced: it writes only as long as no later step of its run has started and the run is not over.
 /// That makes a zombie (a step whose invocation was given up and replaced) harmless.
-pub struct Journal {
-    log: Arc<dyn EventLog>,
+pub struct SessionLog {
+    event_log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
     session: SessionId,
     run: RunNumber,
@@ -63,29 +63,29 @@ pub(crate) struct Read {
 /// How many events are fetched at once.
 const PAGE: usize = 1000;
 
-impl Journal {
+impl SessionLog {
     /// Reads the log of a session, to write to its latest run as nobody in particular (a user, the reconciler).
     pub async fn open(
-        log: Arc<dyn EventLog>,
+        event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         session: &SessionId,
-    ) -> Result<Self, JournalError> {
-        Self::go_on(log, clock, session, Read::default()).await
+    ) -> Result<Self, SessionLogError> {
+        Self::go_on(event_log, clock, session, Read::default()).await
     }
 
     /// The same, when the log was read up to some event before.
     pub(crate) async fn go_on(
-        log: Arc<dyn EventLog>,
+        event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         session: &SessionId,
         Read { mut events, mut state }: Read,
-    ) -> Result<Self, JournalError> {
-        for event in read_all(log.as_ref(), session, state.tail).await? {
+    ) -> Result<Self, SessionLogError> {
+        for event in read_all(event_log.as_ref(), session, state.tail).await? {
             state.apply(&event);
             events.push(event);
         }
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else {
-            return Err(JournalError::NotFound(session.clone()));
+            return Err(SessionLogError::NotFound(session.clone()));
         };
         Ok(Self {
             session: session.clone(),
@@ -93,7 +93,7 @@ impl Journal {
             trace: fixed.trace.trace_id.clone(),
             span: run.root_span.clone(),
             writer: None,
-            log,
+            event_log,
             clock,
             events,
             state,
@@ -102,22 +102,22 @@ impl Journal {
 
     /// Becomes the journal of a step: writes `step.started`, which fences off every earlier invocation, and the status
     /// that goes with it. `span` is the span of this invocation.
-    pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, JournalError> {
+    pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, SessionLogError> {
         self.run = run;
         self.span = span;
         loop {
             let Some(current) = self.state.run_number(run) else {
-                return Err(JournalError::NotFound(self.session));
+                return Err(SessionLogError::NotFound(self.session));
             };
             if current.status.is_terminal() {
-                return Err(JournalError::Stale);
+                return Err(SessionLogError::Stale);
             }
             let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
             let mut bodies = vec![StepStarted { step, attempt }.into()];
             if let Some(status) = Status::during(step)
                 && current.status.may_become(status)
             {
-                bodies.push(StatusChanged { status }.into());
+                bodies.push(SessionStatus { status }.into());
             }
             let writer = Writer { step, attempt };
             self.writer = Some((writer, self.state.tail.next()));
@@ -133,7 +133,7 @@ impl Journal {
         &mut self,
         started: RunStarted,
         mut bodies: Vec<EventBody>,
-    ) -> Result<RunNumber, JournalError> {
+    ) -> Result<RunNumber, SessionLogError> {
         loop {
             let previous = (self.run, self.span.clone());
             self.run = self.state.run().map_or(RunNumber(1), |run| run.number.next());
@@ -191,7 +191,7 @@ impl Journal {
 
     /// Reads what was appended since.
     pub async fn refresh(&mut self) -> Result<(), Unavailable> {
-        for event in read_all(self.log.as_ref(), &self.session, self.state.tail).await? {
+        for event in read_all(self.event_log.as_ref(), &self.session, self.state.tail).await? {
             self.state.apply(&event);
             self.events.push(event);
         }
@@ -199,12 +199,12 @@ impl Journal {
     }
 
     /// Appends events, rebased onto whatever others appended meanwhile.
-    pub async fn append(&mut self, bodies: Vec<EventBody>) -> Result<(), JournalError> {
-        self.decide(|_| Ok::<_, JournalError>(bodies.clone())).await
+    pub async fn append(&mut self, bodies: Vec<EventBody>) -> Result<(), SessionLogError> {
+        self.decide(|_| Ok::<_, SessionLogError>(bodies.clone())).await
     }
 
     /// Appends what `decide` makes of the state: asked again with the new state whenever somebody else was faster.
-    pub async fn decide<E: From<JournalError>>(
+    pub async fn decide<E: From<SessionLogError>>(
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
     ) -> Result<(), E> {
@@ -214,22 +214,22 @@ impl Journal {
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }
-            self.refresh().await.map_err(JournalError::from)?;
+            self.refresh().await.map_err(SessionLogError::from)?;
         }
     }
 
     /// Fails when a newer attempt has taken over, as far as the log was read.
-    pub fn check_fence(&self) -> Result<(), JournalError> {
+    pub fn check_fence(&self) -> Result<(), SessionLogError> {
         let Some((_, started)) = self.writer else { return Ok(()) };
         let overtaken = self
             .state
             .run_number(self.run)
             .is_none_or(|run| run.status.is_terminal() || run.last_step_started > started);
-        if overtaken { Err(JournalError::Stale) } else { Ok(()) }
+        if overtaken { Err(SessionLogError::Stale) } else { Ok(()) }
     }
 
     /// One conditional write: true when it was done, false when somebody else was faster.
-    async fn try_append(&mut self, bodies: Vec<EventBody>) -> Result<bool, JournalError> {
+    async fn try_append(&mut self, bodies: Vec<EventBody>) -> Result<bool, SessionLogError> {
         let at = self.clock.now();
         let mut next = self.state.clone();
         let mut batch = Vec::with_capacity(bodies.len());
@@ -247,7 +247,7 @@ impl Journal {
             next.apply(&event);
             batch.push(event);
         }
-        match self.log.append(&self.session, self.state.tail, &batch).await {
+        match self.event_log.append(&self.session, self.state.tail, &batch).await {
             Ok(()) => {
                 self.state = next;
                 self.events.extend(batch);
@@ -260,11 +260,11 @@ impl Journal {
 }
 
 /// Everything after `after`.
-pub async fn read_all(log: &dyn EventLog, session: &SessionId, after: Seq) -> Result<Vec<Event>, Unavailable> {
+pub async fn read_all(event_log: &dyn EventLog, session: &SessionId, after: Seq) -> Result<Vec<Event>, Unavailable> {
     let mut events: Vec<Event> = Vec::new();
     loop {
         let from = events.last().map_or(after, |event| event.seq);
-        let page = log.read(session, from, PAGE).await?;
+        let page = event_log.read(session, from, PAGE).await?;
         let last = page.len() < PAGE;
         events.extend(page);
         if last {
@@ -273,8 +273,8 @@ pub async fn read_all(log: &dyn EventLog, session: &SessionId, after: Seq) -> Re
     }
 }
 
-impl From<JournalError> for Terminal {
-    fn from(error: JournalError) -> Self {
+impl From<SessionLogError> for Terminal {
+    fn from(error: SessionLogError) -> Self {
         match StepError::from(error) {
             StepError::Terminal(terminal) => terminal,
             StepError::Retryable(unavailable) => Self::new(ErrorCode::Internal, unavailable.to_string()),

@@ -1,8 +1,8 @@
 //! What every request passes on its way in and every answer on its way out.
 
 mod guard;
-mod outermost;
 mod principal;
+mod request_id;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -14,9 +14,9 @@ use crate::Api;
 
 /// Who comes in, and from where.
 #[derive(Debug, Clone)]
-pub struct Door {
+pub struct AccessPolicy {
     /// Who a request is from that shows no token.
-    pub strangers: Strangers,
+    pub anonymous: AnonymousAccess,
     /// The names under which the service is reached; others are turned away, so that a name somebody else owns cannot be made to
     /// point here.
     pub hosts: Hosts,
@@ -26,11 +26,11 @@ pub struct Door {
 
 /// Who a request is from that shows no token.
 #[derive(Debug, Clone)]
-pub enum Strangers {
+pub enum AnonymousAccess {
     /// This principal, which may do everything with its own: the door itself is only open to the owner of the machine.
-    Are(Principal),
+    As(Principal),
     /// Nobody: they are turned away.
-    AreRefused,
+    Refused,
 }
 
 /// The names under which a service is reached.
@@ -43,11 +43,11 @@ pub enum Hosts {
 }
 
 /// Puts a door in front of routes. What is put into `routes` and not here is open to everybody.
-pub(crate) fn close(routes: Router, api: &Api, door: Door) -> Router {
-    let state = std::sync::Arc::new(door);
+pub(crate) fn close(routes: Router, api: &Api, policy: AccessPolicy) -> Router {
+    let state = std::sync::Arc::new(policy);
     routes
         .layer(from_fn_with_state((api.clone(), std::sync::Arc::clone(&state)), principal::identify))
         .layer(from_fn_with_state(state, guard::guard))
-        .layer(from_fn(outermost::catch_panics))
-        .layer(from_fn_with_state(api.clone(), outermost::outermost))
+        .layer(from_fn(request_id::catch_panics))
+        .layer(from_fn_with_state(api.clone(), request_id::assign_request_id))
 }

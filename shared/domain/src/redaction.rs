@@ -7,13 +7,13 @@ use regex_lite::Regex;
 use secrecy::{ExposeSecret, SecretString};
 
 /// What stands where a secret stood.
-pub const MASK: &str = "[REDACTED]";
+pub const REDACTED: &str = "[REDACTED]";
 
 /// Shorter values are too likely to be ordinary words.
-const SHORTEST_VALUE: usize = 8;
+const MIN_SECRET_BYTES: usize = 8;
 
 /// The longest secret of a known form that live text waits for.
-const LONGEST_TOKEN: usize = 512;
+const MAX_TOKEN_BYTES: usize = 512;
 
 /// A form that secrets have.
 struct Pattern {
@@ -26,26 +26,30 @@ struct Pattern {
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     const FORMS: &[(&[&str], &str, &str)] = &[
         // Our own access tokens.
-        (&["bsp_"], r"bsp_[0-9a-f]{32,}", MASK),
+        (&["bsp_"], r"bsp_[0-9a-f]{32,}", REDACTED),
         // Keys of Anthropic.
-        (&["sk-ant-"], r"sk-ant-[A-Za-z0-9_-]{8,}", MASK),
+        (&["sk-ant-"], r"sk-ant-[A-Za-z0-9_-]{8,}", REDACTED),
         // Tokens of GitHub, old and new forms; the new installation tokens hold dots.
-        (&["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"gh[pousr]_[A-Za-z0-9_.-]{16,}", MASK),
-        (&["github_pat_"], r"github_pat_[A-Za-z0-9_]{16,}", MASK),
+        (&["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"gh[pousr]_[A-Za-z0-9_.-]{16,}", REDACTED),
+        (&["github_pat_"], r"github_pat_[A-Za-z0-9_]{16,}", REDACTED),
         // Token ids and secrets of Modal.
-        (&["ak-", "as-"], r"\ba[ks]-[A-Za-z0-9]{20,}", MASK),
+        (&["ak-", "as-"], r"\ba[ks]-[A-Za-z0-9]{20,}", REDACTED),
         // Access keys of AWS.
-        (&["AKIA", "ASIA"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", MASK),
+        (&["AKIA", "ASIA"], r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", REDACTED),
         // Slack, Google, npm, PyPI, Stripe.
-        (&["xox"], r"xox[abeoprs]-[A-Za-z0-9-]{10,}", MASK),
-        (&["AIza"], r"AIza[A-Za-z0-9_-]{30,}", MASK),
-        (&["npm_"], r"npm_[A-Za-z0-9]{30,}", MASK),
-        (&["pypi-"], r"pypi-[A-Za-z0-9_-]{16,}", MASK),
-        (&["k_live_"], r"\b[rs]k_live_[A-Za-z0-9]{16,}", MASK),
+        (&["xox"], r"xox[abeoprs]-[A-Za-z0-9-]{10,}", REDACTED),
+        (&["AIza"], r"AIza[A-Za-z0-9_-]{30,}", REDACTED),
+        (&["npm_"], r"npm_[A-Za-z0-9]{30,}", REDACTED),
+        (&["pypi-"], r"pypi-[A-Za-z0-9_-]{16,}", REDACTED),
+        (&["k_live_"], r"\b[rs]k_live_[A-Za-z0-9]{16,}", REDACTED),
         // Private keys.
-        (&["-----BEGIN "], r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", MASK),
+        (
+            &["-----BEGIN "],
+            r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+            REDACTED,
+        ),
         // JSON web tokens.
-        (&["eyJ"], r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", MASK),
+        (&["eyJ"], r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", REDACTED),
         // Credentials in an address: the part between `//` and `@`.
         (&["//"], r"//[^/\s:@]+:[^/\s@]+@", "//[REDACTED]@"),
     ];
@@ -57,57 +61,57 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
 
 /// Masks known secret values and whatever looks like a secret.
 #[derive(Clone, Default)]
-pub struct Masker {
+pub struct Redactor {
     values: Vec<SecretString>,
 }
 
-impl std::fmt::Debug for Masker {
+impl std::fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Masker({} values)", self.values.len())
     }
 }
 
-impl Masker {
+impl Redactor {
     /// A masker that also knows these values.
     pub fn new(values: impl IntoIterator<Item = SecretString>) -> Self {
         let mut values: Vec<SecretString> =
-            values.into_iter().filter(|value| value.expose_secret().len() >= SHORTEST_VALUE).collect();
+            values.into_iter().filter(|value| value.expose_secret().len() >= MIN_SECRET_BYTES).collect();
         // A value that holds another has to go first.
         values.sort_by_key(|value| std::cmp::Reverse(value.expose_secret().len()));
         Self { values }
     }
 
     /// `text` without secrets.
-    pub fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let mut masked = Cow::Borrowed(text);
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut redacted = Cow::Borrowed(text);
         for value in &self.values {
-            if masked.contains(value.expose_secret()) {
-                masked = Cow::Owned(masked.replace(value.expose_secret(), MASK));
+            if redacted.contains(value.expose_secret()) {
+                redacted = Cow::Owned(redacted.replace(value.expose_secret(), REDACTED));
             }
         }
         for Pattern { marks, pattern, with } in PATTERNS.iter() {
-            if marks.iter().any(|mark| masked.contains(mark)) && pattern.is_match(&masked) {
-                masked = Cow::Owned(pattern.replace_all(&masked, *with).into_owned());
+            if marks.iter().any(|mark| redacted.contains(mark)) && pattern.is_match(&redacted) {
+                redacted = Cow::Owned(pattern.replace_all(&redacted, *with).into_owned());
             }
         }
-        masked
+        redacted
     }
 
     /// A JSON value without secrets in its texts.
-    pub fn mask_json(&self, value: &serde_json::Value) -> serde_json::Value {
+    pub fn redact_json(&self, value: &serde_json::Value) -> serde_json::Value {
         use serde_json::Value;
         match value {
-            Value::String(text) => Value::String(self.mask(text).into_owned()),
-            Value::Array(items) => items.iter().map(|item| self.mask_json(item)).collect(),
+            Value::String(text) => Value::String(self.redact(text).into_owned()),
+            Value::Array(items) => items.iter().map(|item| self.redact_json(item)).collect(),
             Value::Object(fields) => {
-                fields.iter().map(|(name, field)| (self.mask(name).into_owned(), self.mask_json(field))).collect()
+                fields.iter().map(|(name, field)| (self.redact(name).into_owned(), self.redact_json(field))).collect()
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
     /// The part of a growing text that can be shown: masked, and without an end that may be the beginning of a secret.
-    pub fn mask_growing(&self, text: &str) -> String {
+    pub fn redact_growing(&self, text: &str) -> String {
         let mut end = text.len();
         // Known values that hold white space may have begun anywhere in the last stretch of their length.
         for value in &self.values {
@@ -119,7 +123,7 @@ impl Masker {
         // All other secrets hold none, so only what follows the last white space can still become one, or be cut by `end`.
         if let Some(last_space) = text[..end].rfind(char::is_whitespace) {
             end = last_space;
-        } else if end < LONGEST_TOKEN {
+        } else if end < MAX_TOKEN_BYTES {
             end = 0;
         }
         // Key blocks are the exception.
@@ -128,7 +132,7 @@ impl Masker {
         {
             end = end.min(block);
         }
-        self.mask(&text[..floor(text, end)]).into_owned()
+        self.redact(&text[..floor(text, end)]).into_owned()
     }
 }
 
@@ -145,8 +149,8 @@ mod tests {
 
     #[test]
     fn known_values_and_known_forms_are_masked_and_ordinary_text_is_not() {
-        let masker = Masker::new(["correct horse battery".into(), "short".into()]);
-        let check = |text: &str, expected: &str| assert_eq!(masker.mask(text), expected);
+        let redactor = Redactor::new(["correct horse battery".into(), "short".into()]);
+        let check = |text: &str, expected: &str| assert_eq!(redactor.redact(text), expected);
         check("say correct horse battery now", "say [REDACTED] now");
         check("a short word stays", "a short word stays");
         check("key sk-ant-api03-abcdefghij_KL end", "key [REDACTED] end");
@@ -159,7 +163,7 @@ mod tests {
     #[test]
     fn every_form_is_among_those_that_can_be_known_and_every_secret_has_its_mark() {
         assert_eq!(PATTERNS.len(), 14);
-        let masker = Masker::default();
+        let redactor = Redactor::default();
         let long = "Ab3".repeat(20);
         for secret in [
             &format!("bsp_{}", "0a".repeat(32)),
@@ -177,16 +181,16 @@ mod tests {
             &format!("rk_live_{long}"),
             &format!("eyJ{long}.{long}.{long}"),
         ] {
-            assert_eq!(masker.mask(&format!("it is {secret} so")), "it is [REDACTED] so", "{secret}");
+            assert_eq!(redactor.redact(&format!("it is {secret} so")), "it is [REDACTED] so", "{secret}");
         }
     }
 
     #[test]
     fn a_secret_that_is_still_growing_is_never_shown() {
-        let masker = Masker::new(["two words secret".into()]);
+        let redactor = Redactor::new(["two words secret".into()]);
         let text = "the key is sk-ant-api03-abcdefghijkl and two words secret too. The end of it";
         for end in 0..=text.len() {
-            let shown = masker.mask_growing(&text[..end]);
+            let shown = redactor.redact_growing(&text[..end]);
             assert!(!shown.contains("sk-ant"), "{shown}");
             assert!(!shown.contains("two words s"), "{shown}");
         }

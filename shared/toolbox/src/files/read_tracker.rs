@@ -13,13 +13,13 @@ use crate::error::ToolError;
 
 /// Of one file: which content, and which of its lines were shown, as disjoint sorted ranges, first and last inclusive.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
-struct Sight {
+struct ReadRanges {
     sha256: String,
     shown: Vec<(usize, usize)>,
     lines: usize,
 }
 
-impl Sight {
+impl ReadRanges {
     fn is_whole(&self) -> bool {
         self.lines == 0 || self.shown.first() == Some(&(1, self.lines))
     }
@@ -40,7 +40,7 @@ impl Sight {
 
 /// Whether the content was shown to the model, or written by it, in full.
 pub(crate) fn is_seen(state: &Path, path: &RelativePath, content: &[u8]) -> bool {
-    load(state).get(path.as_str()).is_some_and(|sight| sight.sha256 == sha256_hex(content) && sight.is_whole())
+    load(state).get(path.as_str()).is_some_and(|ranges| ranges.sha256 == sha256_hex(content) && ranges.is_whole())
 }
 
 /// Lines `first` to `last` of `lines` were shown. Earlier views of the same content add up.
@@ -53,31 +53,31 @@ pub(crate) fn shown(
 ) -> Result<(), ToolError> {
     let sha256 = sha256_hex(content);
     update(state, |record| {
-        let sight = record.entry(path.as_str().to_owned()).or_default();
-        if sight.sha256 != sha256 {
-            *sight = Sight { sha256, shown: Vec::new(), lines };
+        let ranges = record.entry(path.as_str().to_owned()).or_default();
+        if ranges.sha256 != sha256 {
+            *ranges = ReadRanges { sha256, shown: Vec::new(), lines };
         }
         if first <= last {
-            sight.add(first, last);
+            ranges.add(first, last);
         }
     })
 }
 
 /// The model wrote this content, or part of it by an edit that named its surroundings.
 pub(crate) fn written(state: &Path, path: &RelativePath, content: &[u8]) -> Result<(), ToolError> {
-    let sight = Sight { sha256: sha256_hex(content), shown: Vec::new(), lines: 0 };
+    let ranges = ReadRanges { sha256: sha256_hex(content), shown: Vec::new(), lines: 0 };
     update(state, |record| {
-        record.insert(path.as_str().to_owned(), sight);
+        record.insert(path.as_str().to_owned(), ranges);
     })
 }
 
 /// A record that cannot be read counts as empty: the worst that follows is one more view.
-fn load(state: &Path) -> BTreeMap<String, Sight> {
+fn load(state: &Path) -> BTreeMap<String, ReadRanges> {
     let bytes = fs::read(state.join("seen.json")).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-fn update(state: &Path, change: impl FnOnce(&mut BTreeMap<String, Sight>)) -> Result<(), ToolError> {
+fn update(state: &Path, change: impl FnOnce(&mut BTreeMap<String, ReadRanges>)) -> Result<(), ToolError> {
     let apply = || -> io::Result<()> {
         fs::create_dir_all(state)?;
         // Reads of one turn run side by side; without the lock one would undo the other's entry.

@@ -15,23 +15,23 @@ use crate::brief;
 use crate::context::Context;
 use crate::record;
 
-const REQUEST: &str = include_str!("prompts/handover.md");
+const REQUEST: &str = include_str!("prompts/compaction.md");
 
 /// So much of the model's window may be used, in percent: the rest is for one more turn and for the note.
-const MOST_OF_WINDOW: u64 = 60;
+const MAX_WINDOW_PERCENT: u64 = 60;
 
 /// So many replies a conversation has before it is handed over for its length: less is no progress, however long the
 /// opening is.
-const FEWEST_REPLIES: usize = 5;
+const MIN_REPLIES: usize = 5;
 
 /// So many replies a conversation has before it may be begun afresh because it no longer fits.
-const FEWEST_REPLIES_WHEN_FULL: usize = 3;
+const MIN_REPLIES_WHEN_FULL: usize = 3;
 
 /// So often a session's conversation is begun afresh.
-const MOST_RENEWALS: u32 = 20;
+const MAX_COMPACTIONS: u32 = 20;
 
 /// The longest note that is handed on, in characters.
-const LONGEST_NOTE: usize = 30_000;
+const MAX_NOTE_CHARACTERS: usize = 30_000;
 
 /// Why a conversation ends before the work does.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,29 +45,29 @@ pub(crate) enum Cause {
 /// Whether the next call is to be the last one of its conversation.
 pub(crate) fn is_due(state: &SessionState, events: &[Event], limits: ModelLimits) -> bool {
     let main = &state.main;
-    if main.hands_over() {
+    if main.compacts() {
         return true;
     }
     let Some(session) = &state.session else { return false };
-    let most = session.setup.context_tokens.min(limits.context_tokens / 100 * MOST_OF_WINDOW);
-    main.renewals < MOST_RENEWALS
-        && main.replies_since_renewal() >= FEWEST_REPLIES
+    let most = session.setup.context_tokens.min(limits.context_tokens / 100 * MAX_WINDOW_PERCENT);
+    main.compactions < MAX_COMPACTIONS
+        && main.replies_since_compaction() >= MIN_REPLIES
         && main.context_tokens + unsent_tokens(events) > most
 }
 
 /// Asks for the note, unless that was done.
 pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
-    if context.journal.state().main.hands_over() {
+    if context.log.state().main.compacts() {
         return Ok(());
     }
     let text = REQUEST.trim().to_owned();
-    let request = UserMessage { conversation: Conversation::Main, author: Author::Handover, text, answers: None };
-    Ok(context.journal.append(vec![request.into()]).await?)
+    let request = UserMessage { conversation: Conversation::Main, author: Author::Compaction, text, answers: None };
+    Ok(context.log.append(vec![request.into()]).await?)
 }
 
 /// The events that begin the new conversation after the reply that should be the note.
 pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
-    let state = context.journal.state();
+    let state = context.log.state();
     let turn = state.main.last().map(|turn| (turn.turn.next(), turn.up_to)).unwrap_or_default();
     let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
     begin(context, Cause::Length, turn, tokens, note(reply))
@@ -76,11 +76,11 @@ pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<Ev
 /// The events that begin a new conversation because the old one is full: after `reply`, which filled the window, or in
 /// place of the call that was refused as too long. Fails when that has just been tried.
 pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result<Vec<EventBody>, StepError> {
-    let main = &context.journal.state().main;
-    let replies = main.replies_since_renewal() + usize::from(reply.is_some());
-    let fewest = if main.renewals == 0 { 1 } else { FEWEST_REPLIES_WHEN_FULL };
-    if replies < fewest || main.renewals >= MOST_RENEWALS {
-        let message = match main.renewals {
+    let main = &context.log.state().main;
+    let replies = main.replies_since_compaction() + usize::from(reply.is_some());
+    let fewest = if main.compactions == 0 { 1 } else { MIN_REPLIES_WHEN_FULL };
+    if replies < fewest || main.compactions >= MAX_COMPACTIONS {
+        let message = match main.compactions {
             0 => "the task and what is known of the repository do not fit the model's window".to_owned(),
             times => format!(
                 "the conversation fills the model's window again after {replies} replies; it was begun afresh {times} \
@@ -96,7 +96,7 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
             begin(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
         }
         None => {
-            let tokens = main.context_tokens + unsent_tokens(context.journal.events());
+            let tokens = main.context_tokens + unsent_tokens(context.log.events());
             begin(context, Cause::WindowFull, (last.0, main.seen()), tokens, None)
         }
     }
@@ -109,7 +109,7 @@ fn begin(
     tokens_before: u64,
     note: Option<String>,
 ) -> Result<Vec<EventBody>, StepError> {
-    let (state, events) = (context.journal.state(), context.journal.events());
+    let (state, events) = (context.log.state(), context.log.events());
     let why = match cause {
         Cause::Length => "it had become long",
         Cause::WindowFull => "it no longer fitted the model's window",
@@ -118,8 +118,8 @@ fn begin(
         Some(note) => (note, "with a note by the model"),
         None => (record::of(events), "with what the log says of it, since there is no note by the model"),
     };
-    let text = brief::renewed(state, events, covered, &note)?;
-    let text = context.common.masker.mask(&text).into_owned();
+    let text = brief::compacted(state, events, covered, &note)?;
+    let text = context.common.redactor.redact(&text).into_owned();
     let setup = &context.session()?.setup;
     let bytes = text.len() + setup.system.len() + setup.tools.as_str().len();
     let changed = ContextChanged {
@@ -142,7 +142,7 @@ fn note(reply: &ModelReply) -> Option<String> {
         ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
     });
     let text = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
-    (!text.is_empty()).then(|| text.chars().take(LONGEST_NOTE).collect())
+    (!text.is_empty()).then(|| text.chars().take(MAX_NOTE_CHARACTERS).collect())
 }
 
 /// The length of what the next call adds to the conversation, estimated.
@@ -151,7 +151,7 @@ fn unsent_tokens(events: &[Event]) -> u64 {
         !matches!(&event.body, EventBody::ModelReplied(replied) if replied.call.conversation == Conversation::Main)
     });
     let bytes = since.map(|event| match &event.body {
-        EventBody::ToolAnswered(answered) => match &answered.output {
+        EventBody::ToolResult(answered) => match &answered.output {
             Payload::Inline(text) => text.len(),
             Payload::Stored(blob) => usize::try_from(blob.bytes).unwrap_or(usize::MAX),
         },

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::claude::api_error::ApiError;
 use crate::claude::request::Request;
 
-const MOST: usize = 4;
+const MAX_BREAKPOINTS: usize = 4;
 
 /// How long a marked prefix is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,22 +15,22 @@ pub(crate) enum Lifetime {
 }
 
 pub(crate) fn check(request: &Request) -> Result<(), ApiError> {
-    let mut marks = Vec::new();
+    let mut cache_breakpoints = Vec::new();
     for (place, block) in request.blocks() {
-        marks.extend(read(block.get("cache_control"), place)?);
+        cache_breakpoints.extend(read(block.get("cache_control"), place)?);
         let inner = block.get("content").and_then(Value::as_array).into_iter().flatten();
         for part in inner {
-            marks.extend(read(part.get("cache_control"), place)?);
+            cache_breakpoints.extend(read(part.get("cache_control"), place)?);
         }
     }
-    marks.extend(automatic(request)?);
-    if marks.len() > MOST {
+    cache_breakpoints.extend(automatic(request)?);
+    if cache_breakpoints.len() > MAX_BREAKPOINTS {
         return Err(ApiError::invalid(format!(
             "A maximum of 4 blocks with cache_control may be provided. Found {}.",
-            marks.len()
+            cache_breakpoints.len()
         )));
     }
-    if marks.is_sorted_by_key(|lifetime| *lifetime == Lifetime::FiveMinutes) {
+    if cache_breakpoints.is_sorted_by_key(|lifetime| *lifetime == Lifetime::FiveMinutes) {
         return Ok(());
     }
     Err(ApiError::invalid(

@@ -20,10 +20,10 @@ const ALTERNATING: usize = 6;
 const FAILING: (usize, usize) = (5, 6);
 
 /// So often a run is told; after that it is a person's turn at once.
-const MOST_NUDGES: usize = 3;
+const MAX_NUDGES: usize = 3;
 
 /// What is to be done about it.
-pub(crate) enum Circle {
+pub(crate) enum LoopFinding {
     /// The model is told what was seen.
     Tell(String),
     /// It was told and went on: a person is asked.
@@ -38,7 +38,7 @@ struct Done {
 }
 
 /// Whether the run goes in circles.
-pub(crate) fn circle(events: &[Event]) -> Option<Circle> {
+pub(crate) fn detect(events: &[Event]) -> Option<LoopFinding> {
     let (mut told, mut nudges) = (Seq(0), 0);
     let mut fresh = Seq(0);
     for event in events {
@@ -56,14 +56,14 @@ pub(crate) fn circle(events: &[Event]) -> Option<Circle> {
     }
     let reason = seen(&recent(events, fresh.max(told)))?;
     let lately = told > Seq(0) && answered_since(events, told) <= WINDOW;
-    Some(if lately || nudges >= MOST_NUDGES { Circle::Ask(reason) } else { Circle::Tell(reason) })
+    Some(if lately || nudges >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
 }
 
 /// The events that tell the model that it goes in circles, if it is to be told.
 pub(crate) fn nudge(events: &[Event]) -> Vec<EventBody> {
-    match circle(events) {
-        Some(Circle::Tell(reason)) => told(reason),
-        Some(Circle::Ask(_)) | None => Vec::new(),
+    match detect(events) {
+        Some(LoopFinding::Tell(reason)) => told(reason),
+        Some(LoopFinding::Ask(_)) | None => Vec::new(),
     }
 }
 
@@ -81,16 +81,16 @@ pub(crate) fn told(reason: String) -> Vec<EventBody> {
 
 fn answered_since(events: &[Event], after: Seq) -> usize {
     let later = events.iter().rev().take_while(|event| event.seq > after);
-    later.filter(|event| matches!(event.body, EventBody::ToolAnswered(_))).count()
+    later.filter(|event| matches!(event.body, EventBody::ToolResult(_))).count()
 }
 
 /// The last calls with their results, newest first.
 fn recent(events: &[Event], after: Seq) -> Vec<Done> {
     let mut done = Vec::new();
     for event in events.iter().rev().take_while(|event| event.seq > after) {
-        let EventBody::ToolAnswered(answered) = &event.body else { continue };
+        let EventBody::ToolResult(answered) = &event.body else { continue };
         let call = events.iter().rev().find_map(|earlier| match &earlier.body {
-            EventBody::ToolCalled(called) if called.call == answered.call && called.turn == answered.turn => {
+            EventBody::ToolCall(called) if called.call == answered.call && called.turn == answered.turn => {
                 Some(format!("{} {}", called.tool, called.input))
             }
             _ => None,
@@ -135,22 +135,22 @@ fn seen(recent: &[Done]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use domain::{RunNumber, ToolAnswered, ToolCalled, TurnNumber};
+    use domain::{RunNumber, ToolCall, ToolResult, TurnNumber};
 
     use super::*;
 
     /// What was called, what came of it, whether it failed.
-    type Called<'a> = (&'a str, &'a str, bool);
+    type CallOutcome<'a> = (&'a str, &'a str, bool);
 
     /// A log of calls, one a turn.
-    fn log(calls: &[Called<'_>]) -> Vec<Event> {
+    fn event_log(calls: &[CallOutcome<'_>]) -> Vec<Event> {
         let mut events = Vec::new();
         for (number, (command, output, failed)) in (1..).zip(calls) {
             let (turn, call) = (TurnNumber(number), domain::CallId::try_from(format!("call-{number}")).unwrap());
             let input = serde_json::json!({ "command": command });
-            add(&mut events, ToolCalled { turn, call: call.clone(), tool: "bash".to_owned(), input });
+            add(&mut events, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), input });
             let outcome = if *failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
-            let answered = ToolAnswered {
+            let answered = ToolResult {
                 turn,
                 call,
                 tool: "bash".to_owned(),
@@ -178,17 +178,17 @@ mod tests {
         });
     }
 
-    fn reason(calls: &[Called<'_>]) -> Option<String> {
-        match circle(&log(calls))? {
-            Circle::Tell(reason) => Some(reason),
-            Circle::Ask(reason) => panic!("asked at once: {reason}"),
+    fn reason(calls: &[CallOutcome<'_>]) -> Option<String> {
+        match detect(&event_log(calls))? {
+            LoopFinding::Tell(reason) => Some(reason),
+            LoopFinding::Ask(reason) => panic!("asked at once: {reason}"),
         }
     }
 
     #[test]
     fn each_kind_of_circle_is_seen_at_its_length_and_not_before() {
         let ok = |call: &'static str| (call, call, false);
-        let circles: [(Vec<Called<'_>>, &str); 4] = [
+        let circles: [(Vec<CallOutcome<'_>>, &str); 4] = [
             (vec![ok("ls"); 4], "the same call led to the same result 4 times in a row"),
             (
                 vec![("make", "error 1", true), ("make", "error 2", true), ("make", "error 3", true)],
@@ -215,27 +215,27 @@ mod tests {
 
     #[test]
     fn work_that_moves_on_is_no_circle() {
-        let mut calls: Vec<Called<'_>> = Vec::new();
+        let mut calls: Vec<CallOutcome<'_>> = Vec::new();
         for n in ["1", "2", "3", "4", "5"] {
             calls.extend([(n, "ok", false), ("test", n, true)]);
         }
         assert_eq!(reason(&calls), None, "editing and testing in turn");
-        let polls: Vec<Called<'_>> = ["1", "2", "3", "4", "5"].map(|seen| ("tail log", seen, false)).to_vec();
+        let polls: Vec<CallOutcome<'_>> = ["1", "2", "3", "4", "5"].map(|seen| ("tail log", seen, false)).to_vec();
         assert_eq!(reason(&polls), None, "the same call with ever new results");
     }
 
     #[test]
     fn who_was_told_and_goes_on_is_for_a_person_and_who_recovered_is_told_again() {
         let four = [("ls", "x", false); 4];
-        let mut events = log(&four);
+        let mut events = event_log(&four);
         for body in told("circles".to_owned()) {
             add(&mut events, body);
         }
-        assert!(circle(&events).is_none(), "what was told of is not seen twice");
-        for event in log(&four) {
+        assert!(detect(&events).is_none(), "what was told of is not seen twice");
+        for event in event_log(&four) {
             add(&mut events, event.body);
         }
-        assert!(matches!(circle(&events), Some(Circle::Ask(_))));
+        assert!(matches!(detect(&events), Some(LoopFinding::Ask(_))));
 
         let message = |text: &str| UserMessage {
             conversation: Conversation::Main,
@@ -245,21 +245,21 @@ mod tests {
         };
         let mut helped = events.clone();
         add(&mut helped, message("Try another way."));
-        assert!(circle(&helped).is_none());
-        for event in log(&four) {
+        assert!(detect(&helped).is_none());
+        for event in event_log(&four) {
             add(&mut helped, event.body);
         }
-        assert!(matches!(circle(&helped), Some(Circle::Tell(_))), "a person's word is a new beginning");
+        assert!(matches!(detect(&helped), Some(LoopFinding::Tell(_))), "a person's word is a new beginning");
 
-        let mut recovered = log(&four);
+        let mut recovered = event_log(&four);
         for body in told("circles".to_owned()) {
             add(&mut recovered, body);
         }
         let names: Vec<String> = (0..WINDOW).map(|n| n.to_string()).collect();
-        let work: Vec<Called<'_>> = names.iter().map(|name| (name.as_str(), "x", false)).collect();
-        for event in log(&work).into_iter().chain(log(&four)) {
+        let work: Vec<CallOutcome<'_>> = names.iter().map(|name| (name.as_str(), "x", false)).collect();
+        for event in event_log(&work).into_iter().chain(event_log(&four)) {
             add(&mut recovered, event.body);
         }
-        assert!(matches!(circle(&recovered), Some(Circle::Tell(_))));
+        assert!(matches!(detect(&recovered), Some(LoopFinding::Tell(_))));
     }
 }

@@ -158,10 +158,10 @@ async fn beyond_the_loopback_nobody_comes_in_without_a_token() {
     let live = std::sync::Arc::clone(&world.live);
     let (blobs, forge) = (std::sync::Arc::clone(&world.blobs), std::sync::Arc::clone(&world.forge));
     let api =
-        web::Api::new(world.desk(), blobs, forge, live, Err("no model".to_owned()), "claude-sonnet-5-5".to_owned());
+        web::Api::new(world.services(), blobs, forge, live, Err("no model".to_owned()), "claude-sonnet-5-5".to_owned());
     let hosts = web::Hosts::LoopbackOr(vec!["agents.example".to_owned()]);
-    let door = web::Door { strangers: web::Strangers::AreRefused, hosts, origins: Vec::new() };
-    let router = web::router(&api, door, axum::Router::new());
+    let policy = web::AccessPolicy { anonymous: web::AnonymousAccess::Refused, hosts, origins: Vec::new() };
+    let router = web::router(&api, policy, axum::Router::new());
     let owner: Principal = "local".parse().unwrap();
     let new = domain::commands::NewToken {
         principal: owner,
@@ -172,7 +172,7 @@ async fn beyond_the_loopback_nobody_comes_in_without_a_token() {
         max_concurrent_sessions: None,
         max_daily_cost: None,
     };
-    let (token, _) = domain::commands::create_token(&world.desk(), new).await.unwrap();
+    let (token, _) = domain::commands::create_token(&world.services(), new).await.unwrap();
     let token = secrecy::ExposeSecret::expose_secret(token.secret()).to_owned();
     let call = async |path: &str, authorization: Option<String>| {
         let mut request = http::Request::get(path).header("host", "agents.example:8443");

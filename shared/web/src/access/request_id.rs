@@ -15,7 +15,7 @@ use crate::error::{ApiError, Code, ErrorBody, ErrorContent};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(super) async fn outermost(State(api): State<Api>, request: Request, next: Next) -> Response {
+pub(super) async fn assign_request_id(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = request_id(&api, &request);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
@@ -40,7 +40,7 @@ fn request_id(api: &Api, request: &Request) -> String {
     let harmless = |id: &&str| {
         (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     };
-    given.filter(harmless).map_or_else(|| api.desk.ids.unique(), str::to_owned)
+    given.filter(harmless).map_or_else(|| api.services.ids.unique(), str::to_owned)
 }
 
 /// Gives an error its body. What the router refuses by itself (no such address, no such method) is told like the rest.
