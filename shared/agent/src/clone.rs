@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::InvalidId;
 use domain::ports::{CloneSource, Exec, Layout, Program, Repository, Stderr};
+use domain::text::shorten;
 use secrecy::{ExposeSecret, SecretString};
 
 /// The longest a clone may take.
@@ -57,5 +58,5 @@ pub(crate) fn exec(
 pub(crate) fn progress(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let last = text.split(['\r', '\n']).map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default();
-    last.chars().take(200).collect()
+    shorten(last, 200).into_owned()
 }

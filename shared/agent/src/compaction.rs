@@ -6,6 +6,7 @@
 
 use domain::ports::ModelLimits;
 use domain::state::SessionState;
+use domain::text::shorten;
 use domain::{
     Author, ContentBlock, ContextChanged, Conversation, ErrorCode, Event, EventBody, ModelReply, Payload, Seq,
     StepError, StopReason, TurnNumber, UserMessage,
@@ -142,7 +143,7 @@ fn note(reply: &ModelReply) -> Option<String> {
         ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
     });
     let text = texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n\n");
-    (!text.is_empty()).then(|| text.chars().take(MAX_NOTE_CHARACTERS).collect())
+    (!text.is_empty()).then(|| shorten(&text, MAX_NOTE_CHARACTERS).into_owned())
 }
 
 /// The length of what the next call adds to the conversation, estimated.

@@ -2,6 +2,7 @@
 //!
 //! The first time it is told so; when it goes on all the same, a person is asked. What a person says is a new beginning.
 
+use domain::text::shorten;
 use domain::{AgentStuck, Author, Conversation, Digest256, Event, EventBody, Payload, Seq, ToolOutcome, UserMessage};
 
 /// So many calls are looked at.
@@ -111,7 +112,7 @@ fn recent(events: &[Event], after: Seq) -> Vec<Done> {
 /// What is wrong with the last calls, newest first, if anything is.
 fn seen(recent: &[Done]) -> Option<String> {
     let last = recent.first()?;
-    let named = |done: &Done| done.call.chars().take(120).collect::<String>();
+    let named = |done: &Done| shorten(&done.call, 120).into_owned();
     let in_a_row = |same: &dyn Fn(&Done) -> bool| recent.iter().take_while(|done| same(done)).count();
     let same = in_a_row(&|done| done.call == last.call && done.output == last.output);
     if same >= SAME {

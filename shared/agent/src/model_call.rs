@@ -8,6 +8,7 @@ use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::state::ConversationState;
+use domain::text::shorten;
 use domain::{
     BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode,
     Event, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
@@ -32,6 +33,9 @@ const MAX_FAILURES: u32 = 8;
 
 /// So often one turn is asked for, pauses included: at a minute each, some hours.
 const MAX_ATTEMPTS: u32 = 300;
+
+/// The longest reason for a refusal that is told.
+const MAX_REASON_CHARACTERS: usize = 500;
 
 /// How often live text is shown.
 const LIVE_INTERVAL: Duration = Duration::from_millis(150);
@@ -400,7 +404,7 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
     match reply.stop {
         StopReason::Refusal => {
             let said = reply.content.iter().find_map(|block| match block {
-                domain::ContentBlock::Text { text } => Some(text.chars().take(500).collect::<String>()),
+                domain::ContentBlock::Text { text } => Some(shorten(text, MAX_REASON_CHARACTERS).into_owned()),
                 _ => None,
             });
             let (category, explanation) = refusal(reply);
@@ -424,7 +428,7 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
 fn refusal(reply: &ModelReply) -> (Option<String>, Option<String>) {
     let Some(details) = reply.details.stop.clone() else { return (None, None) };
     let explanation = details.explanation.filter(|text| !text.trim().is_empty());
-    (details.category, explanation.map(|text| text.chars().take(500).collect()))
+    (details.category, explanation.map(|text| shorten(&text, MAX_REASON_CHARACTERS).into_owned()))
 }
 
 #[cfg(test)]

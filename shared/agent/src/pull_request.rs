@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::state::{RunState, SessionState};
+use domain::text::{first_line, one_line, shorten};
 use domain::{ContentBlock, transcript};
 
 /// The longest title, in characters.
@@ -17,12 +18,9 @@ const FOOTER: &str = "Made by Tiny Backspace";
 /// The title of commit and pull request.
 pub(crate) fn title(state: &SessionState) -> String {
     let title = state.plan.as_ref().map(|plan| plan.content.title.as_str()).unwrap_or_default();
-    let line = title.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("Apply the requested change");
-    let line: String = line.chars().filter(|c| !c.is_control()).collect();
-    if line.chars().count() <= MAX_TITLE_CHARACTERS {
-        return line;
-    }
-    line.chars().take(MAX_TITLE_CHARACTERS - 1).chain(['…']).collect()
+    let line = one_line(first_line(title));
+    let line = if line.is_empty() { "Apply the requested change".to_owned() } else { line };
+    shorten(&line, MAX_TITLE_CHARACTERS).into_owned()
 }
 
 /// The message of the commit.
@@ -156,10 +154,6 @@ pub(crate) fn branch(title: &str, session: &str, after: Option<&str>) -> String 
         // The earlier branch is gone (merged and deleted): this run gets one of its own.
         Some(run) => format!("backspace/{slug}-{unique}-{run}"),
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn wrap(text: &str, width: usize) -> String {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::text::shorten;
 use domain::{AiMessage, Author, Event, EventBody, Payload, Seq, ToolOutcome, ToolResult};
 
 /// So many of the last calls are listed.
@@ -39,7 +40,7 @@ pub(crate) fn of(events: &[Event]) -> String {
     if !messages.is_empty() {
         text.push_str("\n\nYour last messages:\n");
         for message in last(&messages, MAX_MESSAGES) {
-            let _ = write!(text, "\n- {}", cut(inline(&message.text), MAX_TEXT));
+            let _ = write!(text, "\n- {}", shorten(inline(&message.text), MAX_TEXT));
         }
     }
     for event in events {
@@ -56,12 +57,13 @@ pub(crate) fn of(events: &[Event]) -> String {
                 ToolOutcome::Failed => "failed",
                 ToolOutcome::CutOff => "cut off",
             };
-            let _ = write!(text, "\n- {}: {how}", cut(&named(events, answered), MAX_LINE));
+            let _ = write!(text, "\n- {}: {how}", shorten(&named(events, answered), MAX_LINE));
         }
         text.push_str("\n\nThe last results:\n");
         for answered in last(&results, MAX_RESULTS) {
-            let call = cut(&named(events, answered), MAX_LINE);
-            let output = crate::brief::untrusted(&cut(inline(&answered.output), MAX_TEXT));
+            let call = named(events, answered);
+            let call = shorten(&call, MAX_LINE);
+            let output = crate::brief::untrusted(&shorten(inline(&answered.output), MAX_TEXT));
             let _ = write!(text, "\n{call}:\n{output}");
         }
     }
@@ -85,11 +87,4 @@ fn named(events: &[Event], answered: &ToolResult) -> String {
         _ => None,
     });
     format!("{} {}", answered.tool, input.unwrap_or_default())
-}
-
-fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most).chain(['…']).collect()
 }

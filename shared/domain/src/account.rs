@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
+use crate::text::shorten;
 use crate::{AdmissionQueue, Digest256, MicroDollars, Principal, TokenId};
 
 /// What is known of a principal.
@@ -117,7 +118,7 @@ impl std::str::FromStr for RepositoryPattern {
     type Err = InvalidPattern;
 
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
-        let invalid = || InvalidPattern(text.chars().take(200).collect());
+        let invalid = || InvalidPattern(shorten(text, 200).into_owned());
         let below = text.strip_suffix("/*");
         let address = normal(below.unwrap_or(text)).filter(|address| text.len() <= 2048 && !address.is_empty());
         let address = address.ok_or_else(invalid)?;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::shorten;
 use crate::{Digest256, ErrorCode, Terminal};
 
 /// A path inside the workspace: relative, `/` between its parts, none of them `.`, `..`, empty or `.git`.
@@ -35,7 +36,7 @@ impl TryFrom<String> for WorkspacePath {
     type Error = ForbiddenPath;
 
     fn try_from(path: String) -> Result<Self, ForbiddenPath> {
-        let forbidden = |rule| Err(ForbiddenPath { path: path.chars().take(200).collect(), rule });
+        let forbidden = |rule| Err(ForbiddenPath { path: shorten(&path, 200).into_owned(), rule });
         if path.is_empty() || path.len() > 4096 {
             return forbidden("a path has 1 to 4,096 bytes");
         }

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::shorten;
+
 /// A text that is not an identifier of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {kind}: {expected}")]
@@ -42,7 +44,7 @@ macro_rules! text_id {
                 if valid(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    let value = text.chars().take(60).collect();
+                    let value = shorten(text, 60).into_owned();
                     Err(InvalidId { kind: $kind, value, expected: $expected })
                 }
             }
@@ -190,7 +192,7 @@ impl FromStr for ExecutionName {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let invalid = || InvalidId {
             kind: "execution name",
-            value: text.chars().take(60).collect(),
+            value: shorten(text, 60).into_owned(),
             expected: "a session id, '-' and the number of a run",
         };
         let (session, run) = text.rsplit_once('-').ok_or_else(invalid)?;

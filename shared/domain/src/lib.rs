@@ -5,6 +5,7 @@ pub mod ports;
 pub mod run_outcome;
 pub mod span;
 pub mod state;
+pub mod text;
 pub mod transcript;
 
 pub use account::*;

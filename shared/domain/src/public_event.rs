@@ -7,10 +7,14 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::text::{first_line, shorten};
 use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status};
 
 /// The version of the frame's form.
 const VERSION: u32 = 1;
+
+/// The longest `message` of an event.
+const MAX_MESSAGE_CHARACTERS: usize = 300;
 
 /// The frame of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
 pub fn public_event(session: &SessionId, event: &Event) -> Value {
@@ -22,7 +26,7 @@ pub fn public_event(session: &SessionId, event: &Event) -> Value {
     public_event.insert("run".into(), event.run.0.into());
     public_event.insert("kind".into(), event.body.kind().into());
     public_event.insert("type".into(), type_of(&event.body).into());
-    public_event.insert("message".into(), one_line(&message(event)).into());
+    public_event.insert("message".into(), shorten(first_line(&message(event)), MAX_MESSAGE_CHARACTERS).into());
     public_event.insert("traceId".into(), event.trace_id.as_str().into());
     public_event.insert("spanId".into(), event.span_id.as_str().into());
     if let Some(writer) = event.writer {
@@ -196,13 +200,4 @@ fn message(event: &Event) -> String {
         }
         EventBody::RunFinished(finished) => finished.summary.clone(),
     }
-}
-
-fn one_line(text: &str) -> String {
-    const MAX_MESSAGE_CHARACTERS: usize = 300;
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    if line.chars().count() <= MAX_MESSAGE_CHARACTERS {
-        return line.to_owned();
-    }
-    line.chars().take(MAX_MESSAGE_CHARACTERS).chain(['…']).collect()
 }

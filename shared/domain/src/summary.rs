@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::MicroDollars;
 use crate::ports::SessionSummary;
 use crate::state::SessionState;
+use crate::text::{first_line, shorten};
 
 /// The summary of a session as of `now`.
 pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary> {
@@ -12,7 +13,7 @@ pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary
     let run = state.run()?;
     let title = match &state.plan {
         Some(plan) => plan.content.title.clone(),
-        None => session.request.prompt.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().to_owned(),
+        None => first_line(&session.request.prompt).to_owned(),
     };
     Some(SessionSummary {
         id: session.id.clone(),
@@ -20,7 +21,7 @@ pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary
         created_at: session.created_at,
         updated_at: now,
         repo_url: session.request.repo_url.clone(),
-        title: title.chars().take(80).collect(),
+        title: shorten(&title, 80).into_owned(),
         run: run.number,
         status: run.status,
         cost: state.runs.iter().map(|run| run.budget.spent()).sum::<MicroDollars>(),

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use domain::text::shorten_to_bytes;
 use domain::{AttributeValue, Span, SpanKind, SpanOutcome};
 use opentelemetry::trace::{SpanContext, SpanId, Status, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
@@ -26,7 +27,7 @@ pub(crate) fn span_data(span: Span, scope: &InstrumentationScope) -> SpanData {
         parent_span_id: parent.unwrap_or(SpanId::INVALID),
         parent_span_is_remote: false,
         span_kind: kind(span.kind),
-        name: Cow::Owned(cut(span.name)),
+        name: Cow::Owned(shorten_to_bytes(&span.name, MAX_TEXT).into_owned()),
         start_time: SystemTime::from(span.start),
         // Clocks of two machines may disagree; viewers take an end before the start for an enormous duration.
         end_time: SystemTime::from(span.end.max(span.start)),
@@ -36,7 +37,7 @@ pub(crate) fn span_data(span: Span, scope: &InstrumentationScope) -> SpanData {
         links: SpanLinks::default(),
         status: match span.outcome {
             SpanOutcome::Ok => Status::Ok,
-            SpanOutcome::Error(sentence) => Status::error(cut(sentence)),
+            SpanOutcome::Error(sentence) => Status::error(shorten_to_bytes(&sentence, MAX_TEXT).into_owned()),
         },
         instrumentation_scope: scope.clone(),
     }
@@ -52,21 +53,16 @@ fn kind(kind: SpanKind) -> opentelemetry::trace::SpanKind {
 
 fn value(value: AttributeValue) -> Value {
     match value {
-        AttributeValue::Text(text) => Value::from(cut(text)),
+        AttributeValue::Text(text) => Value::from(shorten_to_bytes(&text, MAX_TEXT).into_owned()),
         AttributeValue::Integer(number) => Value::from(number),
         AttributeValue::Float(number) => Value::from(number),
         AttributeValue::Flag(flag) => Value::from(flag),
         AttributeValue::Texts(texts) => {
-            let texts = texts.into_iter().take(MAX_TEXTS).map(|text| StringValue::from(cut(text)));
+            let texts = texts
+                .into_iter()
+                .take(MAX_TEXTS)
+                .map(|text| StringValue::from(shorten_to_bytes(&text, MAX_TEXT).into_owned()));
             Value::Array(Array::String(texts.collect()))
         }
     }
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > MAX_TEXT {
-        text.truncate(text.floor_char_boundary(MAX_TEXT));
-        text.push('…');
-    }
-    text
 }

@@ -59,11 +59,7 @@ async fn read(mut body: Body, most: usize) -> Result<Vec<u8>, ApiError> {
 /// What is wrong, without the whole of what was sent.
 fn short(error: &dyn std::fmt::Display) -> String {
     const MAX_CHARACTERS: usize = 300;
-    let text = error.to_string();
-    match text.char_indices().nth(MAX_CHARACTERS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+    domain::text::shorten(&error.to_string(), MAX_CHARACTERS).into_owned()
 }
 
 /// The parameters after `?`.

@@ -1,8 +1,10 @@
 //! Shows a session while it goes on.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use domain::ports::EventLog as _;
+use domain::text::shorten;
 use domain::{Seq, SessionId, WaitReason, public_event};
 use serde_json::Value;
 
@@ -107,12 +109,11 @@ fn argument(input: &Value) -> String {
     let text =
         operation.or_else(|| ["command", "pattern", "question"].iter().find_map(|name| of(name)).map(str::to_owned));
     let text = text.unwrap_or_default();
+    let text = text.trim_end();
     let first = text.lines().next().unwrap_or_default();
-    let mut shown: String = first.chars().take(110).collect();
-    if shown.len() < text.trim_end().len() {
-        shown.push('…');
-    }
-    shown
+    // An ellipsis also says that more lines follow.
+    let shown = if first.len() < text.len() { Cow::Owned(format!("{first} …")) } else { Cow::Borrowed(first) };
+    shorten(&shown, 110).into_owned()
 }
 
 fn todo(items: &Value) -> String {

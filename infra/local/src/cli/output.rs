@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use domain::text::printable;
 use serde_json::{Value, json};
 
 /// The program's two voices.
@@ -48,18 +49,10 @@ impl Output {
 
     fn stdout(self, text: &str) {
         // Who reads may have gone away (`| head`); there is nobody left to tell.
-        let _ = writeln!(std::io::stdout().lock(), "{}", visible(text));
+        let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
     }
 
     fn stderr(self, text: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "{}", visible(text));
+        let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
     }
-}
-
-/// Text without characters that steer a terminal: much of it comes from models and repositories.
-fn visible(text: &str) -> String {
-    let steers = |c: char| {
-        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
+use domain::text::{one_line, shorten};
 use domain::{
     CallId, ContentBlock, DecisionRecorded, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated,
     ToolOutcome, ToolResult, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
@@ -316,8 +317,7 @@ fn check_of(context: &Context, call: &OpenCall, answer: &Answer) -> Option<domai
     if !is_check(command) || (passed && !conclusive) {
         return None;
     }
-    let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
-    let command = context.common.redactor.redact(&line).chars().take(200).collect();
+    let command = shorten(&context.common.redactor.redact(&one_line(command)), 200).into_owned();
     Some(domain::Check { command, passed })
 }
 

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::commands::{Services, follow_on, release};
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
+use domain::text::shorten;
 use domain::{
     ErrorCode, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError,
     StepOutput, Terminal, Verdict, WorkflowState,
@@ -81,7 +82,8 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
     let failure = match error {
         Some(caught) => {
             let code = ErrorCode::ALL.iter().copied().find(|code| code.name() == caught.error);
-            let cause: String = context.common.redactor.redact(&caught.cause).chars().take(1000).collect();
+            let cause = context.common.redactor.redact(&caught.cause);
+            let cause = shorten(&cause, 1000);
             Terminal::new(code.unwrap_or(ErrorCode::Internal), format!("{}: {cause}", caught.error))
         }
         None => Terminal::new(ErrorCode::Internal, "the workflow came to its end without a verdict that ends a run"),

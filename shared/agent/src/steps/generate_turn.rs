@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::commands::after_cancel;
 use domain::ports::keep_text;
 use domain::state::SessionState;
+use domain::text;
 use domain::{
     AgentStuck, AiMessage, AiThinking, Author, CallId, CallKey, ContentBlock, Conversation, EventBody, ModelReply,
     Step, StepError, StepOutput, StopReason, ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage,
@@ -248,8 +249,7 @@ fn usage(state: &SessionState) -> Option<UsageUpdated> {
 fn shorten(value: &Value) -> Value {
     match value {
         Value::String(text) if text.chars().count() > MAX_SHOWN_CHARACTERS => {
-            let head: String = text.chars().take(MAX_SHOWN_CHARACTERS).collect();
-            Value::String(format!("{head}… ({} bytes)", text.len()))
+            Value::String(format!("{} ({} bytes)", text::shorten(text, MAX_SHOWN_CHARACTERS), text.len()))
         }
         Value::Array(items) => items.iter().map(shorten).collect(),
         Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shorten(value))).collect(),

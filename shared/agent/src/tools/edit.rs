@@ -1,5 +1,8 @@
 //! `str_replace_based_edit_tool`: view, create, str_replace, insert, in the model's built-in schema.
 
+use std::borrow::Cow;
+
+use domain::text::shorten;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -71,28 +74,25 @@ impl Edit {
         match self {
             Self::View { path, view_range } => json!({ "command": "view", "filepath": path, "view_range": view_range }),
             Self::Create { path, file_text } => {
-                json!({ "command": "create", "filepath": path, "new_str": shortened(file_text) })
+                json!({ "command": "create", "filepath": path, "new_str": shown(file_text) })
             }
             Self::StrReplace { path, old_str, new_str } => json!({
                 "command": "str_replace",
                 "filepath": path,
-                "old_str": shortened(old_str),
-                "new_str": shortened(new_str),
+                "old_str": shown(old_str),
+                "new_str": shown(new_str),
             }),
             Self::Insert { path, insert_line, insert_text } => json!({
                 "command": "insert",
                 "filepath": path,
                 "old_str": "",
-                "new_str": shortened(insert_text),
+                "new_str": shown(insert_text),
                 "line": insert_line,
             }),
         }
     }
 }
 
-fn shortened(text: &str) -> String {
-    if text.chars().count() <= MAX_SHOWN_CHARACTERS {
-        return text.to_owned();
-    }
-    text.chars().take(MAX_SHOWN_CHARACTERS).chain(['…']).collect()
+fn shown(text: &str) -> Cow<'_, str> {
+    shorten(text, MAX_SHOWN_CHARACTERS)
 }

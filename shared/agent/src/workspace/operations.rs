@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::ports::{ByteRange, Exec, ExitStatus, Program, Stderr, Stream};
+use domain::text::shorten;
 use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
 use toolbox::{Answer, Call, Change, Mode};
 
@@ -183,7 +184,7 @@ impl Workspace {
         directories.dedup();
         directories.truncate(MAX_INSTRUCTIONS);
         let redactor = &context.common.redactor;
-        let commit_subjects = subjects.lines().map(|line| redactor.redact(line).chars().take(200).collect()).collect();
+        let commit_subjects = subjects.lines().map(|line| shorten(&redactor.redact(line), 200).into_owned()).collect();
         Ok(GitLook { instruction_directories: directories, commit_subjects })
     }
 }

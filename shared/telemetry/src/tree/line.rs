@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::text::{printable_line, shorten};
 use domain::{AttributeValue, Span, SpanOutcome, attributes};
 
 /// The attributes that are shown, in this order, each with the word before it.
@@ -128,17 +129,5 @@ fn outcome(outcome: &SpanOutcome) -> String {
 
 /// A text from anywhere as part of one line on a terminal.
 fn clean(text: &str) -> String {
-    let mut characters = text.chars();
-    let mut clean: String =
-        characters.by_ref().take(MAX_TEXT).map(|each| if is_plain(each) { each } else { '\u{fffd}' }).collect();
-    if characters.next().is_some() {
-        clean.push('…');
-    }
-    clean
-}
-
-/// Neither a control character nor one that breaks lines or reverses the reading direction.
-fn is_plain(character: char) -> bool {
-    !character.is_control()
-        && !matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    printable_line(&shorten(text, MAX_TEXT)).into_owned()
 }
