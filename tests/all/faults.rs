@@ -39,7 +39,7 @@ impl FaultyLog {
 impl EventLog for FaultyLog {
     async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
         let failing = self.appends.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at;
-        let failure = AppendError::Unavailable(Unavailable::new("the event log", "injected"));
+        let failure = AppendError::Unavailable(Unavailable::new(domain::Dependency::EventLog, "injected"));
         match (failing, self.fails) {
             (true, Fails::BeforeItIsDone) => Err(failure),
             (true, Fails::AfterItIsDone) => self.store.append(session, after, batch).await.and(Err(failure)),

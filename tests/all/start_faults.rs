@@ -40,7 +40,7 @@ impl Faulty {
 }
 
 fn injected() -> Unavailable {
-    Unavailable::new("the store", "injected")
+    Unavailable::new(domain::Dependency::Store, "injected")
 }
 
 #[async_trait]

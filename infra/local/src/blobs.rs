@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use domain::ports::Blobs;
-use domain::{BlobRef, Digest256, SessionId, Unavailable};
+use domain::{BlobRef, Dependency, Digest256, SessionId, Unavailable};
 
 /// Blobs in a directory.
 pub struct DirectoryBlobs {
@@ -44,14 +44,15 @@ impl DirectoryBlobs {
 impl Blobs for DirectoryBlobs {
     async fn put(&self, session: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {
         let digest = Digest256::of(content);
-        self.write(session, &digest, content).map_err(|error| Unavailable::new("the blobs", error))?;
+        self.write(session, &digest, content).map_err(|error| Unavailable::new(Dependency::Blobs, error))?;
         Ok(BlobRef { sha256: digest, bytes: content.len() as u64 })
     }
 
     async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
-        let content = fs::read(self.file(session, digest)).map_err(|error| Unavailable::new("the blobs", error))?;
+        let content =
+            fs::read(self.file(session, digest)).map_err(|error| Unavailable::new(Dependency::Blobs, error))?;
         if Digest256::of(&content) != *digest {
-            return Err(Unavailable::new("the blobs", format!("{} is damaged", digest.as_str())));
+            return Err(Unavailable::new(Dependency::Blobs, format!("{} is damaged", digest.as_str())));
         }
         Ok(content)
     }

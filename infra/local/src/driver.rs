@@ -173,12 +173,12 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
             continue;
         }
         if let Err(error) = recover_session(world, &summary.id).await {
-            tracing::warn!(session_id = %summary.id, %error, "the session could not be put in order");
+            tracing::warn!(session_id = %summary.id, error = format!("{error:#}"), "the session could not be put in order");
         }
     }
     for sandbox in world.sandboxes.kept()? {
         if let Err(error) = recover_sandbox(world, &sandbox).await {
-            tracing::warn!(%sandbox, %error, "the sandbox could not be removed");
+            tracing::warn!(%sandbox, error = format!("{error:#}"), "the sandbox could not be removed");
         }
     }
     Ok(())

@@ -153,7 +153,7 @@ impl Tasks for StepTasks {
             .map_err(|error| Failure::new("Internal", format!("the input of {} is wrong: {error}", call.resource)))?;
         match invoke(&self.common, handler.as_ref(), input, call.timeout).await {
             Ok(output) => serde_json::to_value(output).map_err(|error| Failure::new("Internal", error.to_string())),
-            Err(error) => Err(Failure::new(error.name(), error.to_string())),
+            Err(error) => Err(Failure::new(error.name(), domain::error_chain(&error))),
         }
     }
 }

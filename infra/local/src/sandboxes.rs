@@ -10,7 +10,7 @@ use domain::ports::{
     ByteRange, Exec, ExecState, Exit, ExitStatus, Layout, Network, Program, Sandbox as Made, SandboxError, SandboxSpec,
     Sandboxes, Started, Stderr, Stream,
 };
-use domain::{ExecId, SandboxId, Unavailable};
+use domain::{Dependency, ExecId, SandboxId, Unavailable};
 use sandbox::{Attached, Found, Launcher, Limits, Mode, Mount, Sandbox, Specification, Survives};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
@@ -155,7 +155,7 @@ fn boot() -> String {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable::new("the sandbox", error))
+    tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable::new(Dependency::Sandboxes, error))
 }
 
 fn failed(error: sandbox::Error) -> SandboxError {
@@ -169,7 +169,7 @@ fn failed(error: sandbox::Error) -> SandboxError {
         | sandbox::Error::NotStarted { .. }
         | sandbox::Error::CutOff { .. }
         | sandbox::Error::Gone
-        | sandbox::Error::Io { .. } => Unavailable::new("the local sandbox", error).into(),
+        | sandbox::Error::Io { .. } => Unavailable::new(Dependency::Sandboxes, error).into(),
     }
 }
 
@@ -210,7 +210,7 @@ impl Sandboxes for LocalSandboxes {
             Network::None => {}
         }
         let name = format!("{}-{}-{}", spec.session.as_str().to_lowercase(), spec.run, spec.generation);
-        let id: SandboxId = name.parse().map_err(|error| Unavailable::new("the local sandbox", error))?;
+        let id: SandboxId = name.parse().map_err(|error| Unavailable::new(Dependency::Sandboxes, error))?;
         if let Some(open) = self.opened(&id) {
             return Ok(self.made(&id, &open));
         }
@@ -220,7 +220,7 @@ impl Sandboxes for LocalSandboxes {
             let note = Note { source: spec.source.clone(), boot: boot() };
             std::fs::write(note_file(&directory), serde_json::to_vec(&note)?)
         };
-        write().map_err(|error| Unavailable::new("the local sandbox", error))?;
+        write().map_err(|error| Unavailable::new(Dependency::Sandboxes, error))?;
         let opened = self.open(&id, spec.source.clone()).await?;
         Ok(self.made(&id, &opened))
     }
@@ -274,7 +274,9 @@ impl Sandboxes for LocalSandboxes {
         let key = (id.clone(), exec.clone());
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
         let Some(attached) = running else {
-            return Err(Unavailable::new("the local sandbox", format!("{exec} was not started by this process")).into());
+            return Err(
+                Unavailable::new(Dependency::Sandboxes, format!("{exec} was not started by this process")).into()
+            );
         };
         let deadline = tokio::time::Instant::now() + at_most;
         loop {
@@ -330,7 +332,7 @@ impl Sandboxes for LocalSandboxes {
             if let Err(error) = std::fs::remove_file(note_file(&directory))
                 && error.kind() != std::io::ErrorKind::NotFound
             {
-                tracing::warn!(%error, "the note of a sandbox was not removed");
+                tracing::warn!(error = domain::error_chain(&error), "the note of a sandbox was not removed");
             }
             match directory.exists() {
                 true => sandbox::remove_directory(&directory),

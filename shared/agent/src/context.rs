@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use domain::ErrorCode;
+use domain::error_chain;
 use domain::ports::elapsed;
 use domain::{
     Attributes, EventBody, Seq, Session, SessionLog, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput,
@@ -85,7 +86,7 @@ impl Context {
     }
 
     /// Does a piece of work under a span of its own.
-    pub async fn spanned<T, E: std::fmt::Display>(
+    pub async fn spanned<T, E: std::error::Error + 'static>(
         &self,
         name: impl Into<String>,
         work: impl Future<Output = Result<T, E>>,
@@ -94,7 +95,7 @@ impl Context {
         let result = work.await;
         let outcome = match &result {
             Ok(_) => SpanOutcome::Ok,
-            Err(error) => SpanOutcome::Error(self.common.redactor.redact(&error.to_string()).into_owned()),
+            Err(error) => SpanOutcome::Error(self.common.redactor.redact(&error_chain(error)).into_owned()),
         };
         self.end(span, outcome);
         result
@@ -157,7 +158,8 @@ pub struct OpenSpan {
     pub attributes: Attributes,
 }
 
-/// A failure to read or write JSON of our own making.
-pub(crate) fn internal(error: impl std::fmt::Display) -> StepError {
-    StepError::terminal(ErrorCode::Internal, error.to_string())
+/// A defect of ours, which ends the run: with the error that showed it, or a sentence about it.
+pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
+    let error = error.into();
+    StepError::terminal(ErrorCode::Internal, error_chain(error.as_ref()))
 }

@@ -13,7 +13,7 @@ use domain::{
     BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode,
     Event, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
     PlanApproval, RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StepOutput, StopReason,
-    Terminal, TurnStarted, Usage, WaitReason, transcript,
+    Terminal, TurnStarted, Usage, WaitReason, error_chain, transcript,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
@@ -152,7 +152,7 @@ impl ModelCaller {
                 context.end(turn_span, SpanOutcome::Ok);
             }
             Err(error) => {
-                let said = context.common.redactor.redact(&error.to_string()).into_owned();
+                let said = context.common.redactor.redact(&error_chain(error)).into_owned();
                 chat.attributes.insert(key::ERROR_TYPE, kind(error).into());
                 context.end(chat, SpanOutcome::Error(said.clone()));
                 context.end(turn_span, SpanOutcome::Error(said));
@@ -188,7 +188,7 @@ impl ModelCaller {
             let text = context.common.redactor.redact_growing(&text);
             let reply = LiveReply { conversation: call.conversation, turn: call.turn, attempt: call.attempt, text };
             if let Err(error) = self.live.show(context.log.session_id(), &reply).await {
-                tracing::debug!(%error, "live text was not shown");
+                tracing::debug!(error = error_chain(&error), "live text was not shown");
             }
         }
     }

@@ -4,7 +4,9 @@
 //! - *Retryable*: the workflow tries again. Every failure of a port is that, unless it says otherwise.
 //! - *Terminal*: the run ends; an [`ErrorCode`], a sentence, and what to do about it.
 
+use std::error::Error;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -105,25 +107,88 @@ impl Terminal {
     }
 }
 
-/// A failure of something outside that may be gone next time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what}: {message}")]
-pub struct Unavailable {
-    /// What failed: the event log, the forge.
-    pub what: &'static str,
-    /// How.
-    pub message: String,
+/// An outside system, as its failures name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dependency {
+    /// The logs of the sessions.
+    EventLog,
+    /// The records of the sessions.
+    Sessions,
+    /// Principals and their tokens.
+    Accounts,
+    /// Large contents.
+    Blobs,
+    /// The workflow engine.
+    Workflows,
+    /// Replies while they are written.
+    LiveText,
+    /// Where secrets are kept.
+    Secrets,
+    /// Where the code is hosted.
+    Forge,
+    /// The provider of sandboxes.
+    Sandboxes,
+    /// The database of the one-machine world, which stands for several ports at once.
+    Store,
 }
 
-impl Unavailable {
-    /// A failure of `what`.
-    pub fn new(what: &'static str, cause: impl fmt::Display) -> Self {
-        Self { what, message: cause.to_string() }
+impl Dependency {
+    /// The name in a sentence.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::EventLog => "the event log",
+            Self::Sessions => "the session records",
+            Self::Accounts => "the accounts",
+            Self::Blobs => "the blob store",
+            Self::Workflows => "the workflow engine",
+            Self::LiveText => "the live text",
+            Self::Secrets => "the secret store",
+            Self::Forge => "the forge",
+            Self::Sandboxes => "the sandbox provider",
+            Self::Store => "the store",
+        }
     }
 }
 
+impl fmt::Display for Dependency {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A failure of an outside system that may be gone next time. Its cause is its [`source`](Error::source);
+/// [`error_chain`] tells both in a line.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{dependency} failed")]
+pub struct Unavailable {
+    /// Which system failed.
+    pub dependency: Dependency,
+    // Shared, because a failure is written into the log and returned to the workflow.
+    #[source]
+    cause: Arc<dyn Error + Send + Sync>,
+}
+
+impl Unavailable {
+    /// A failure of `dependency`, with the error that it gave or a sentence about it.
+    pub fn new(dependency: Dependency, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { dependency, cause: Arc::from(cause.into()) }
+    }
+}
+
+/// An error and its causes in one line, outermost first: `the forge failed: git fetch: could not resolve host`.
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// Why a step did not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StepError {
     /// The workflow tries again.
     #[error(transparent)]

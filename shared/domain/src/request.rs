@@ -2,10 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, MicroDollars, Terminal, name_invisible};
+use crate::text::shorten;
+use crate::{MicroDollars, name_invisible};
 
 /// The longest prompt, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 256 * 1024;
+
+/// The longest address of a repository, in bytes.
+const MAX_REPOSITORY_BYTES: usize = 2048;
 
 /// A request that has been checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +73,7 @@ impl Default for Limits {
 }
 
 /// A request as it comes in.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UncheckedRequest {
     /// See [`Request::repo_url`].
@@ -97,7 +101,7 @@ pub struct UncheckedRequest {
 }
 
 /// Limits as they come in; what is left out has its default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UncheckedLimits {
     /// 1 to 1,000 turns.
@@ -111,50 +115,65 @@ pub struct UncheckedLimits {
     pub max_minutes: Option<u32>,
 }
 
+/// Which field of a request breaks its rule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRequest {
+    /// `repoUrl` names nothing.
+    #[error("repoUrl is empty; name the repository")]
+    EmptyRepository,
+    /// `repoUrl` is too long or holds control characters.
+    #[error("repoUrl is longer than {MAX_REPOSITORY_BYTES} bytes or holds control characters")]
+    Repository,
+    /// `repoUrl` could be read as an option of git.
+    #[error("repoUrl begins with '-'")]
+    RepositoryOption,
+    /// `repoUrl` would put a secret into the log.
+    #[error("repoUrl holds a user name or password; leave them out (tokens are configured, for git or here)")]
+    Credentials,
+    /// `prompt` asks for nothing.
+    #[error("prompt is empty; say what is to be done")]
+    EmptyPrompt,
+    /// `prompt` is too long.
+    #[error("prompt has {bytes} bytes; at most {MAX_PROMPT_BYTES} are taken")]
+    PromptTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// `prompt` holds a character that no event can hold.
+    #[error("prompt holds a NUL character")]
+    PromptNul,
+    /// `baseBranch` is no branch name.
+    #[error("baseBranch {0:?} is not a name git allows for a branch")]
+    BaseBranch(String),
+    /// `model` is no model's name.
+    #[error("model {0:?} is not a model's name")]
+    Model(String),
+    /// `limits.maxTurns` is out of range.
+    #[error("limits.maxTurns has to be 1 to 1,000")]
+    MaxTurns,
+    /// `limits.maxMinutes` is out of range.
+    #[error("limits.maxMinutes has to be 1 to 1,440")]
+    MaxMinutes,
+    /// `limits.maxCostUsd` is out of range.
+    #[error("limits.maxCostUsd has to be more than 0 and at most 1,000")]
+    MaxCost,
+}
+
 impl UncheckedRequest {
     /// Checks the request. `default_model` is used when it names none.
-    pub fn check(self, default_model: &str) -> Result<Request, Terminal> {
-        let refused = |message: String| Err(Terminal::new(ErrorCode::InvalidRequest, message));
-        let repo_url = self.repo_url.as_str();
-        if repo_url.trim().is_empty() {
-            return refused("repoUrl is empty; name the repository".to_owned());
-        }
-        if repo_url.len() > 2048 || repo_url.chars().any(char::is_control) {
-            return refused("repoUrl is longer than 2,048 bytes or holds control characters".to_owned());
-        }
-        if repo_url.starts_with('-') {
-            return refused("repoUrl begins with '-'".to_owned());
-        }
-        if has_credentials(repo_url) {
-            return refused(
-                "repoUrl holds a user name or password; leave them out (tokens are configured, for git or here)"
-                    .to_owned(),
-            );
-        }
-        if self.prompt.trim().is_empty() {
-            return refused("prompt is empty; say what is to be done".to_owned());
-        }
-        if self.prompt.len() > MAX_PROMPT_BYTES {
-            let bytes = self.prompt.len();
-            return refused(format!("prompt has {bytes} bytes; at most {MAX_PROMPT_BYTES} are taken"));
-        }
-        if self.prompt.contains('\0') {
-            return refused("prompt holds a NUL character".to_owned());
-        }
-        if let Some(branch) = &self.base_branch
-            && !is_branch_name(branch)
-        {
-            return refused(format!("baseBranch {branch:?} is not a name git allows for a branch"));
+    pub fn check(self, default_model: &str) -> Result<Request, InvalidRequest> {
+        check_repository(&self.repo_url)?;
+        check_prompt(&self.prompt)?;
+        if let Some(branch) = self.base_branch.as_ref().filter(|branch| !is_branch_name(branch)) {
+            return Err(InvalidRequest::BaseBranch(shorten(branch, 200).into_owned()));
         }
         let model = self.model.unwrap_or_else(|| default_model.to_owned());
-        if model.is_empty()
-            || model.len() > 128
-            || !model.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b))
-        {
-            return refused(format!("model {model:?} is not a model's name"));
+        let in_names = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b);
+        if !(1..=128).contains(&model.len()) || !model.bytes().all(in_names) {
+            return Err(InvalidRequest::Model(shorten(&model, 200).into_owned()));
         }
         Ok(Request {
-            repo_url: repo_url.to_owned(),
+            repo_url: self.repo_url,
             prompt: name_invisible(&self.prompt).into_owned(),
             base_branch: self.base_branch,
             model,
@@ -171,26 +190,46 @@ impl UncheckedRequest {
 
 impl UncheckedLimits {
     /// Checks the limits and fills in the defaults.
-    pub fn check(self) -> Result<Limits, Terminal> {
+    pub fn check(self) -> Result<Limits, InvalidRequest> {
         let defaults = Limits::default();
-        let refused = |message: &str| Err(Terminal::new(ErrorCode::InvalidRequest, message));
         let max_turns = self.max_turns.unwrap_or(defaults.max_turns);
         if !(1..=1000).contains(&max_turns) {
-            return refused("limits.maxTurns has to be 1 to 1,000");
+            return Err(InvalidRequest::MaxTurns);
         }
         let max_minutes = self.max_minutes.unwrap_or(defaults.max_minutes);
         if !(1..=1440).contains(&max_minutes) {
-            return refused("limits.maxMinutes has to be 1 to 1,440");
+            return Err(InvalidRequest::MaxMinutes);
         }
-        let max_cost = match self.max_cost_usd {
+        let max_cost = match self.max_cost_usd.map(MicroDollars::from_dollars) {
             None => defaults.max_cost,
-            Some(dollars) => match MicroDollars::from_dollars(dollars) {
-                Ok(amount) if (1..=1_000_000_000).contains(&amount.0) => amount,
-                Ok(_) | Err(_) => return refused("limits.maxCostUsd has to be more than 0 and at most 1,000"),
-            },
+            Some(Ok(amount)) if (1..=1_000_000_000).contains(&amount.0) => amount,
+            Some(_) => return Err(InvalidRequest::MaxCost),
         };
         Ok(Limits { max_turns, max_cost, max_minutes })
     }
+}
+
+fn check_repository(repo_url: &str) -> Result<(), InvalidRequest> {
+    if repo_url.trim().is_empty() {
+        return Err(InvalidRequest::EmptyRepository);
+    }
+    if repo_url.len() > MAX_REPOSITORY_BYTES || repo_url.chars().any(char::is_control) {
+        return Err(InvalidRequest::Repository);
+    }
+    if repo_url.starts_with('-') {
+        return Err(InvalidRequest::RepositoryOption);
+    }
+    if has_credentials(repo_url) { Err(InvalidRequest::Credentials) } else { Ok(()) }
+}
+
+fn check_prompt(prompt: &str) -> Result<(), InvalidRequest> {
+    if prompt.trim().is_empty() {
+        return Err(InvalidRequest::EmptyPrompt);
+    }
+    if prompt.len() > MAX_PROMPT_BYTES {
+        return Err(InvalidRequest::PromptTooLong { bytes: prompt.len() });
+    }
+    if prompt.contains('\0') { Err(InvalidRequest::PromptNul) } else { Ok(()) }
 }
 
 /// Whether git takes `name` as a branch (`git check-ref-format --branch`), and it is no option.

@@ -6,11 +6,11 @@ use crate::ports::{AppendError, Clock, EventLog};
 use crate::state::{IllegalEvent, SessionState};
 use crate::{
     Attempt, ErrorCode, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step,
-    StepError, StepStarted, Terminal, TraceId, Unavailable, Writer,
+    StepError, StepStarted, Terminal, TraceId, Unavailable, Writer, error_chain,
 };
 
 /// Why an event was not written.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionLogError {
     /// A newer invocation of a step has taken over, or the run is over: this writer must stop.
     #[error("a newer attempt has taken over")]
@@ -277,7 +277,7 @@ impl From<SessionLogError> for Terminal {
     fn from(error: SessionLogError) -> Self {
         match StepError::from(error) {
             StepError::Terminal(terminal) => terminal,
-            StepError::Retryable(unavailable) => Self::new(ErrorCode::Internal, unavailable.to_string()),
+            StepError::Retryable(unavailable) => Self::new(ErrorCode::Internal, error_chain(&unavailable)),
         }
     }
 }

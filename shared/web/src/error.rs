@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use domain::commands::CommandError;
-use domain::{NotAdmitted, SessionLogError, Terminal, Unavailable};
+use domain::commands::{CommandError, Conflict};
+use domain::{InvalidRequest, NotAdmitted, SessionLogError, Terminal, Unavailable, error_chain};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -124,8 +124,8 @@ impl IntoResponse for ApiError {
 impl From<Unavailable> for ApiError {
     fn from(unavailable: Unavailable) -> Self {
         // What failed is named; how it failed is for the log.
-        tracing::warn!(%unavailable, "a request was not carried out");
-        Self::new(Code::Unavailable, format!("{} cannot be reached; try again", unavailable.what))
+        tracing::warn!(error = error_chain(&unavailable), "a request was not carried out");
+        Self::new(Code::Unavailable, format!("{} cannot be reached; try again", unavailable.dependency))
             .after(Duration::from_secs(2))
     }
 }
@@ -133,6 +133,12 @@ impl From<Unavailable> for ApiError {
 impl From<Terminal> for ApiError {
     fn from(terminal: Terminal) -> Self {
         Self::invalid(terminal.message)
+    }
+}
+
+impl From<InvalidRequest> for ApiError {
+    fn from(invalid: InvalidRequest) -> Self {
+        Self::invalid(invalid.to_string())
     }
 }
 
@@ -147,8 +153,15 @@ impl From<CommandError> for ApiError {
         let message = error.to_string();
         match error {
             CommandError::NotFound(_) | CommandError::NoToken(_) => Self::new(Code::NotFound, message),
-            CommandError::Conflict(_) => Self::new(Code::Conflict, message),
-            CommandError::OtherPlan { .. } => Self::new(Code::PlanOutdated, message),
+            CommandError::Conflict(Conflict::OtherPlan { .. }) => Self::new(Code::PlanOutdated, message),
+            CommandError::Conflict(
+                Conflict::RunOver
+                | Conflict::RunActive
+                | Conflict::Illegal(_)
+                | Conflict::LogExists(_)
+                | Conflict::LogUnreadable(_)
+                | Conflict::NoPlanWaiting(_),
+            ) => Self::new(Code::Conflict, message),
             CommandError::Invalid(_) => Self::invalid(message),
             CommandError::KeyReused => Self::new(Code::IdempotencyKeyReused, message),
             CommandError::NotAdmitted(NotAdmitted::Repository(_)) => Self::new(Code::Forbidden, message),

@@ -21,12 +21,12 @@ async fn event_log_contract(event_log: Arc<dyn EventLog>) {
     assert_eq!(event_log.read(&session, Seq(0), 100).await.unwrap(), batch, "what was appended is read back");
 
     let again = event_log.append(&session, Seq(0), &batch).await;
-    assert_eq!(again, Err(AppendError::Conflict), "the same place is taken");
+    assert!(matches!(again, Err(AppendError::Conflict)), "the same place is taken");
     let next = said(&batch[0], end.next(), "next");
     let gap = event_log.append(&session, Seq(end.0 + 5), &[said(&batch[0], Seq(end.0 + 6), "gap")]).await;
-    assert_eq!(gap, Err(AppendError::Conflict), "a gap is refused");
+    assert!(matches!(gap, Err(AppendError::Conflict)), "a gap is refused");
     let misnumbered = event_log.append(&session, end, &[said(&batch[0], Seq(end.0 + 2), "wrong")]).await;
-    assert_eq!(misnumbered, Err(AppendError::Conflict), "an event has the number of its place");
+    assert!(matches!(misnumbered, Err(AppendError::Conflict)), "an event has the number of its place");
 
     // A waiter is told of an append by somebody else, without having to look again after a pause.
     let (waited, appended) = tokio::join!(
@@ -121,7 +121,8 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
     let mut newer = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
     assert_eq!(newer.attempt().0, 2);
     let before = domain::read_all(&store, &session, Seq(0)).await.unwrap().len();
-    assert_eq!(zombie.append(vec![message("from beyond")]).await, Err(SessionLogError::Stale));
+    let stale = zombie.append(vec![message("from beyond")]).await;
+    assert!(matches!(stale, Err(SessionLogError::Stale)));
     assert_eq!(domain::read_all(&store, &session, Seq(0)).await.unwrap().len(), before, "nothing was written");
     newer.append(vec![message("alive")]).await.unwrap();
 
@@ -138,7 +139,8 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
         totals: Totals::default(),
     };
     log(&store, &session).await.append(vec![finished.into()]).await.unwrap();
-    assert_eq!(newer.append(vec![message("too late")]).await, Err(SessionLogError::Stale));
+    let stale = newer.append(vec![message("too late")]).await;
+    assert!(matches!(stale, Err(SessionLogError::Stale)));
     let stale: StepError = SessionLogError::Stale.into();
     assert_eq!(stale.name(), "Stale");
 }

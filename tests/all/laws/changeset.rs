@@ -1,7 +1,8 @@
 //! What may leave a sandbox.
 
 use domain::{
-    Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, UncheckedRequest, WorkspacePath, is_branch_name,
+    Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, InvalidRequest, UncheckedLimits, UncheckedRequest,
+    WorkspacePath, is_branch_name,
 };
 
 fn write(mode: FileMode, content: &str) -> FileChange {
@@ -87,30 +88,36 @@ fn a_change_names_each_file_once_keeps_to_its_limits_and_makes_no_file_a_directo
 }
 
 #[test]
-fn a_request_is_checked_at_the_door() {
-    let draft = |change: &dyn Fn(&mut UncheckedRequest)| {
-        let mut draft = UncheckedRequest {
+fn a_request_is_refused_by_the_rule_it_breaks() {
+    let check = |change: &dyn Fn(&mut UncheckedRequest)| {
+        let mut request = UncheckedRequest {
             repo_url: "https://example.com/r.git".to_owned(),
             prompt: "Do it.".to_owned(),
             ..UncheckedRequest::default()
         };
-        change(&mut draft);
-        draft.check("claude-sonnet-5-5")
+        change(&mut request);
+        request.check("claude-sonnet-5-5")
     };
-    assert!(draft(&|_| {}).is_ok());
-    let refused: [&dyn Fn(&mut UncheckedRequest); 9] = [
-        &|draft| draft.prompt = " \n".to_owned(),
-        &|draft| draft.prompt = "x".repeat(domain::MAX_PROMPT_BYTES + 1),
-        &|draft| draft.prompt = "a\0b".to_owned(),
-        &|draft| draft.repo_url = "https://user:token@example.com/r".to_owned(),
-        &|draft| draft.repo_url = "--upload-pack=touch x".to_owned(),
-        &|draft| draft.base_branch = Some("--force".to_owned()),
-        &|draft| draft.model = Some("a b".to_owned()),
-        &|draft| draft.limits = Some(domain::UncheckedLimits { max_turns: Some(0), ..Default::default() }),
-        &|draft| draft.limits = Some(domain::UncheckedLimits { max_cost_usd: Some(f64::NAN), ..Default::default() }),
+    assert!(check(&|_| {}).is_ok());
+    let limits = |limits: UncheckedLimits| move |request: &mut UncheckedRequest| request.limits = Some(limits);
+    let too_long = domain::MAX_PROMPT_BYTES + 1;
+    let refused: [(&dyn Fn(&mut UncheckedRequest), InvalidRequest); 13] = [
+        (&|request| request.repo_url = " ".to_owned(), InvalidRequest::EmptyRepository),
+        (&|request| request.repo_url = "https://example.com/\n".to_owned(), InvalidRequest::Repository),
+        (&|request| request.repo_url = "--upload-pack=touch x".to_owned(), InvalidRequest::RepositoryOption),
+        (&|request| request.repo_url = "https://user:token@example.com/r".to_owned(), InvalidRequest::Credentials),
+        (&|request| request.prompt = " \n".to_owned(), InvalidRequest::EmptyPrompt),
+        (&|request| request.prompt = "x".repeat(too_long), InvalidRequest::PromptTooLong { bytes: too_long }),
+        (&|request| request.prompt = "a\0b".to_owned(), InvalidRequest::PromptNul),
+        (&|request| request.base_branch = Some("--force".to_owned()), InvalidRequest::BaseBranch("--force".to_owned())),
+        (&|request| request.model = Some("a b".to_owned()), InvalidRequest::Model("a b".to_owned())),
+        (&limits(UncheckedLimits { max_turns: Some(0), ..Default::default() }), InvalidRequest::MaxTurns),
+        (&limits(UncheckedLimits { max_minutes: Some(1441), ..Default::default() }), InvalidRequest::MaxMinutes),
+        (&limits(UncheckedLimits { max_cost_usd: Some(f64::NAN), ..Default::default() }), InvalidRequest::MaxCost),
+        (&limits(UncheckedLimits { max_cost_usd: Some(0.0), ..Default::default() }), InvalidRequest::MaxCost),
     ];
-    for (number, change) in refused.iter().enumerate() {
-        assert_eq!(draft(*change).map_err(|refused| refused.code), Err(ErrorCode::InvalidRequest), "case {number}");
+    for (change, rule) in refused {
+        assert_eq!(check(change), Err(rule));
     }
 }
 

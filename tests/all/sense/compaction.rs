@@ -231,7 +231,7 @@ impl EventLog for FailsOnce {
         if !fails || self.written {
             self.store.append(session, after, batch).await?;
         }
-        let failure = AppendError::Unavailable(Unavailable::new("the event log", "injected"));
+        let failure = AppendError::Unavailable(Unavailable::new(domain::Dependency::EventLog, "injected"));
         if fails { Err(failure) } else { Ok(()) }
     }
 

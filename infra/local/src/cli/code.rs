@@ -9,7 +9,6 @@ use clap::Args;
 use domain::commands::{Start, start};
 use domain::{Principal, Seq, Session, UncheckedLimits, UncheckedRequest};
 use http::Method;
-use serde_json::{Value, json};
 
 use super::attach::{self, Seen};
 use super::client::ServerClient;
@@ -70,7 +69,7 @@ impl Code {
             let world = World::new(settings, KeepTree::No)?;
             let draft = self.request(&world)?;
             output.tell("A server runs for this directory; it drives the session.");
-            let frames = server.stream(Method::POST, "/code", Some(&body(&draft))).await?;
+            let frames = server.stream(Method::POST, "/code", Some(&serde_json::to_value(&draft)?)).await?;
             return attach::watch_and_report(&world, &server, Some(frames), Seen::of("", 0), output).await;
         }
         let model = Model::of(self.script.as_deref()).await?;
@@ -101,21 +100,6 @@ impl Code {
             draft: self.draft,
         })
     }
-}
-
-/// The request as the API takes it.
-fn body(draft: &UncheckedRequest) -> Value {
-    let limits = draft.limits.unwrap_or_default();
-    json!({
-        "repoUrl": draft.repo_url,
-        "prompt": draft.prompt,
-        "baseBranch": draft.base_branch,
-        "model": draft.model,
-        "limits": { "maxTurns": limits.max_turns, "maxCostUsd": limits.max_cost_usd, "maxMinutes": limits.max_minutes },
-        "requirePlanApproval": draft.require_plan_approval,
-        "autoCreatePr": draft.auto_create_pr,
-        "draft": draft.draft,
-    })
 }
 
 /// A path that stays right when the working directory is another; addresses stay as they are.

@@ -46,7 +46,7 @@ impl Serve {
         driver::recover(&world).await?;
         let listener = TcpListener::bind(self.listen).await;
         let listener = listener.with_context(|| format!("cannot listen on {}", self.listen))?;
-        let interpreter = model.interpreter(&world).map_err(|error| error.to_string());
+        let interpreter = model.interpreter(&world).map_err(|error| format!("{error:#}"));
         let limits = web::Limits { stream_age: world.settings.stream_age, ..web::Limits::default() };
         let cannot = interpreter.as_ref().err().cloned();
         // What asks for the end may come as soon as anybody can know that the server is there.

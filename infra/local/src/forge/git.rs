@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use domain::{CommitId, Unavailable};
+use domain::{CommitId, Dependency, Unavailable};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
@@ -26,7 +26,7 @@ impl Answer {
     }
 
     fn failed(&self, what: &str) -> Unavailable {
-        Unavailable::new("git", format!("git {what}: {}", self.stderr.trim()))
+        Unavailable::new(Dependency::Forge, format!("git {what}: {}", self.stderr.trim()))
     }
 }
 
@@ -181,7 +181,7 @@ pub(super) fn command_as_configured() -> Command {
 
 /// Runs a command to its end.
 pub(super) async fn answer(mut command: Command, stdin: &[u8]) -> Result<Answer, Unavailable> {
-    let failed = |error| Unavailable::new("git", error);
+    let failed = |error| Unavailable::new(Dependency::Forge, error);
     let input = if stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;

@@ -1,7 +1,7 @@
 //! Writes a commit: one `git fast-import`, fed with data only.
 
 use domain::ports::{ForgeError, Publication};
-use domain::{CommitId, FileChange, Unavailable, WorkspacePath};
+use domain::{CommitId, Dependency, FileChange, Unavailable, WorkspacePath};
 
 use super::git::Git;
 
@@ -12,7 +12,7 @@ pub(super) async fn commit(git: &Git, publication: &Publication) -> Result<Commi
     let arguments = ["fast-import", "--quiet", "--force", "--date-format=raw", "--done"];
     let said = git.run(&arguments, &stream).await?;
     let said = String::from_utf8_lossy(&said);
-    let commit = said.trim().parse().map_err(|error| Unavailable::new("git fast-import", error))?;
+    let commit = said.trim().parse().map_err(|error| Unavailable::new(Dependency::Forge, error))?;
     Ok(commit)
 }
 

@@ -13,7 +13,7 @@ use std::sync::OnceLock;
 
 use async_trait::async_trait;
 use domain::ports::{CloneSource, Forge, ForgeError, Publication, Published, PullRequest, PullRequestText, Repository};
-use domain::{CommitId, ErrorCode, Terminal, Unavailable, WorkspacePath};
+use domain::{CommitId, Dependency, ErrorCode, Terminal, Unavailable, WorkspacePath};
 
 pub use pulls::PullRecord;
 
@@ -84,7 +84,7 @@ impl LocalForge {
 
     /// A pull request's record.
     pub fn pull_request(&self, name: &str, number: u64) -> Result<Option<PullRecord>, Unavailable> {
-        pulls::read(&self.home_of(name), number).map_err(|error| Unavailable::new("the forge", error))
+        pulls::read(&self.home_of(name), number).map_err(|error| Unavailable::new(Dependency::Forge, error))
     }
 
     /// Whether there is a repository of that name.
@@ -129,7 +129,7 @@ impl LocalForge {
     /// The source that a repository was copied from.
     fn source(&self, name: &str) -> Result<Source, ForgeError> {
         let file = self.home_of(name).join("source");
-        let text = std::fs::read_to_string(&file).map_err(|error| Unavailable::new("the forge", error))?;
+        let text = std::fs::read_to_string(&file).map_err(|error| Unavailable::new(Dependency::Forge, error))?;
         Ok(Source::parse(text.trim())?)
     }
 
@@ -157,8 +157,9 @@ impl Forge for LocalForge {
         let source = Source::parse(repo_url)?;
         let name = source.name();
         let home = self.home_of(&name);
-        std::fs::create_dir_all(home.join("pulls")).map_err(|error| Unavailable::new("the forge", error))?;
-        std::fs::write(home.join("source"), source.address()).map_err(|error| Unavailable::new("the forge", error))?;
+        std::fs::create_dir_all(home.join("pulls")).map_err(|error| Unavailable::new(Dependency::Forge, error))?;
+        std::fs::write(home.join("source"), source.address())
+            .map_err(|error| Unavailable::new(Dependency::Forge, error))?;
         let git = self.git(&name);
         git.init().await?;
         if let Some(branch) = base_branch.filter(|branch| branch.starts_with(OWN_BRANCHES))
@@ -245,14 +246,14 @@ impl Forge for LocalForge {
 
     async fn find_pull_request(&self, repository: &str, branch: &str) -> Result<Option<PullRequest>, ForgeError> {
         let found = pulls::find(&self.home_of(repository), branch);
-        let found = found.map_err(|error| Unavailable::new("the forge", error))?;
+        let found = found.map_err(|error| Unavailable::new(Dependency::Forge, error))?;
         Ok(found.map(|number| self.handle(repository, number)))
     }
 
     async fn open_pull_request(&self, repository: &str, text: &PullRequestText) -> Result<PullRequest, ForgeError> {
         let record = PullRecord::of(text, &self.git(repository)).await?;
         let opened = pulls::add(&self.home_of(repository), record);
-        let number = opened.map_err(|error| Unavailable::new("the forge", error))?;
+        let number = opened.map_err(|error| Unavailable::new(Dependency::Forge, error))?;
         Ok(self.handle(repository, number))
     }
 
@@ -264,7 +265,7 @@ impl Forge for LocalForge {
     ) -> Result<(), ForgeError> {
         let record = PullRecord::of(text, &self.git(repository)).await?;
         let written = pulls::write(&self.home_of(repository), pull_request.number, &record);
-        Ok(written.map_err(|error| Unavailable::new("the forge", error))?)
+        Ok(written.map_err(|error| Unavailable::new(Dependency::Forge, error))?)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use domain::ports::ForgeError;
-use domain::{CommitId, Digest256, ErrorCode, Terminal, Unavailable};
+use domain::{CommitId, Dependency, Digest256, ErrorCode, Terminal, Unavailable};
 use tokio::process::Command;
 
 use super::git::{self, Git};
@@ -141,7 +141,7 @@ impl Source {
             let file = git.repository().with_file_name("gitconfig");
             let escaped = path.display().to_string().replace('\\', "\\\\").replace('"', "\\\"");
             let text = format!("[safe]\n\tdirectory = \"{escaped}\"\n\tdirectory = \"{escaped}/.git\"\n");
-            std::fs::write(&file, text).map_err(|error| Unavailable::new("the forge", error))?;
+            std::fs::write(&file, text).map_err(|error| Unavailable::new(Dependency::Forge, error))?;
             command.env("GIT_CONFIG_GLOBAL", file);
         }
         Ok(command)
@@ -171,7 +171,7 @@ impl Source {
             match self {
                 // What a directory of this machine says it will say again.
                 Self::Path(_) => ErrorCode::CloneFailed,
-                Self::Address(_) => return Unavailable::new("the repository", format!("{address}: {said}")).into(),
+                Self::Address(_) => return Unavailable::new(Dependency::Forge, format!("{address}: {said}")).into(),
             }
         };
         let hint = match self {

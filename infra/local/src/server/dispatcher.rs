@@ -50,7 +50,7 @@ impl Dispatcher {
             left = LEFT;
             match self.world.store.unfinished(unwritten_since) {
                 Ok(sessions) => sessions.into_iter().for_each(|session| self.begin(session, &mut drivers)),
-                Err(error) => tracing::warn!(%error, "sessions cannot be looked for"),
+                Err(error) => tracing::warn!(error = domain::error_chain(&error), "sessions cannot be looked for"),
             }
             while drivers.try_join_next().is_some() {}
             tokio::select! {

@@ -3,7 +3,7 @@
 use asl::{End, ExecutionStore, Failure, Place, Position, StoreError, TaskAnswer};
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
-use domain::{Digest256, StepOutput, TaskToken, Unavailable};
+use domain::{Dependency, Digest256, StepOutput, TaskToken, Unavailable};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, unavailable, unreadable};
@@ -30,7 +30,7 @@ impl Store {
         let sealed: Option<Vec<u8>> =
             self.connection().query_row(query, [execution], |row| row.get(0)).optional().map_err(unavailable)?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let text = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new("the store's key", error))?;
+        let text = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         serde_json::from_slice(&text).map(Some).map_err(unreadable)
     }
 
@@ -73,7 +73,7 @@ impl Store {
 
     fn save_position(&self, execution: &str, position: &Position) -> Result<(), Unavailable> {
         let text = serde_json::to_vec(position).map_err(unreadable)?;
-        let sealed = self.seal.seal(&text).map_err(|error| Unavailable::new("the store's key", error))?;
+        let sealed = self.seal.seal(&text).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         let (ended, token) = match &position.place {
             Place::In(visit) => (false, visit.token.as_deref()),
             Place::Ended(_) => (true, None),

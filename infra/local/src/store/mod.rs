@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use domain::Dependency;
 use domain::Unavailable;
 use rusqlite::Connection;
 use tokio::sync::watch;
@@ -39,14 +40,14 @@ impl Store {
         let file = directory.join("backspace.db");
         // SQLite gives its other files the same permissions.
         let private = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
-        private.map_err(|error| Unavailable::new("the store", format!("{}: {error}", file.display())))?;
+        private.map_err(|error| Unavailable::new(Dependency::Store, format!("{}: {error}", file.display())))?;
         let connection = Connection::open(file).map_err(unavailable)?;
         connection.busy_timeout(BUSY).map_err(unavailable)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
         // An append is acknowledged when it is on the disk.
         connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
-        let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new("the store's key", error))?;
+        let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), seal: Arc::new(seal), written: Arc::default() })
     }
 
@@ -81,9 +82,9 @@ impl Store {
 }
 
 fn unavailable(error: rusqlite::Error) -> Unavailable {
-    Unavailable::new("the store", error)
+    Unavailable::new(Dependency::Store, error)
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable::new("the store", format!("what it holds cannot be read: {error}"))
+    Unavailable::new(Dependency::Store, format!("what it holds cannot be read: {error}"))
 }

@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use domain::ports::{SessionSummary, Sessions};
-use domain::{IdempotencyKey, KeyBinding, Principal, RunNumber, Session, SessionId, TaskToken, Unavailable};
+use domain::{
+    Dependency, IdempotencyKey, KeyBinding, Principal, RunNumber, Session, SessionId, TaskToken, Unavailable,
+};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension as _, params};
 
@@ -101,7 +103,7 @@ impl Sessions for Store {
     }
 
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
-        let sealed = self.seal.seal(token.0.as_bytes()).map_err(|error| Unavailable::new("the store's key", error))?;
+        let sealed = self.seal.seal(token.0.as_bytes()).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         let query = "UPDATE sessions SET token_run = ?2, token = ?3 WHERE id = ?1";
         self.connection().execute(query, params![id.as_str(), run.0, sealed]).map_err(unavailable)?;
         Ok(())
@@ -115,7 +117,7 @@ impl Sessions for Store {
             .optional()
             .map_err(unavailable)?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let token = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new("the store's key", error))?;
+        let token = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         Ok(Some(TaskToken(String::from_utf8(token).map_err(unreadable)?)))
     }
 

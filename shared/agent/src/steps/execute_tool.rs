@@ -85,7 +85,7 @@ impl StepHandler for ExecuteTool {
         };
         match self.run_calls(context, &workspace, &reply).await {
             Ok(output) => Ok(output),
-            Err(WorkspaceError::Sandbox(reason)) => workspace.lost(context, reason).await,
+            Err(WorkspaceError::SandboxLost(reason)) => workspace.lost(context, reason).await,
             Err(WorkspaceError::Step(error)) => Err(error),
         }
     }

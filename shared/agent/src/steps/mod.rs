@@ -18,7 +18,7 @@ use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
     ErrorCode, EventBody, Keep, Redactor, RunNumber, SessionLog, SessionLogCache, SessionLogError, Span, SpanKind,
-    SpanOutcome, Status, Step, StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict,
+    SpanOutcome, Status, Step, StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict, error_chain,
 };
 use jiff::Timestamp;
 
@@ -109,7 +109,7 @@ pub async fn invoke(
     if let Some(summary) = summary_of(context.log.state(), ended) {
         // Lists may be a moment behind; the next step brings them up to date.
         if let Err(error) = common.sessions.update(&summary).await {
-            tracing::warn!(session_id = %summary.id, %error, "the session's summary was not updated");
+            tracing::warn!(session_id = %summary.id, error = error_chain(&error), "the session's summary was not updated");
         }
     }
     emit_span(&context, step, &result, started, ended);
@@ -185,13 +185,13 @@ async fn close(
         Err(error) => {
             let (code, message) = match &error {
                 StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
-                StepError::Retryable(unavailable) => (None, unavailable.to_string()),
+                StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
             };
             let message = context.common.redactor.redact(&message).into_owned();
             if code != Some(ErrorCode::Stale) {
                 let failed = StepFailed { step, attempt, code, message };
                 if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
-                    tracing::warn!(%unwritten, "a step's failure was not written");
+                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not written");
                 }
             }
             Err(error)
@@ -219,7 +219,7 @@ fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepErro
         }
         Err(error) => {
             attributes.insert(key::ERROR_TYPE, error.name().into());
-            SpanOutcome::Error(context.common.redactor.redact(&error.to_string()).into_owned())
+            SpanOutcome::Error(context.common.redactor.redact(&error_chain(error)).into_owned())
         }
     };
     context.common.traces.emit(Span {

@@ -53,7 +53,7 @@ impl StepHandler for Plan {
             };
             match self.survey(context, &workspace).await {
                 Ok(()) => {}
-                Err(WorkspaceError::Sandbox(reason)) => return workspace.lost(context, reason).await,
+                Err(WorkspaceError::SandboxLost(reason)) => return workspace.lost(context, reason).await,
                 Err(WorkspaceError::Step(error)) => return Err(error),
             }
         }

@@ -34,33 +34,29 @@ pub(crate) struct Workspace {
 }
 
 /// Why something could not be done in the workspace.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum WorkspaceError {
-    /// The sandbox is gone: it has to be prepared again.
-    Sandbox(String),
-    /// Something else.
-    Step(StepError),
+    /// The sandbox is gone: the step answers `prepare`, and a new one is made.
+    #[error("the sandbox is gone: {0}")]
+    SandboxLost(String),
+    /// The step fails, for whatever reason.
+    #[error(transparent)]
+    Step(#[from] StepError),
 }
 
 impl From<SandboxError> for WorkspaceError {
     fn from(error: SandboxError) -> Self {
         match error {
-            SandboxError::Lost(reason) => Self::Sandbox(reason),
+            SandboxError::Lost(reason) => Self::SandboxLost(reason),
             other @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_)) => Self::Step(other.into()),
         }
-    }
-}
-
-impl From<StepError> for WorkspaceError {
-    fn from(error: StepError) -> Self {
-        Self::Step(error)
     }
 }
 
 impl From<WorkspaceError> for StepError {
     fn from(lost: WorkspaceError) -> Self {
         match lost {
-            WorkspaceError::Sandbox(reason) => SandboxError::Lost(reason).into(),
+            WorkspaceError::SandboxLost(reason) => SandboxError::Lost(reason).into(),
             WorkspaceError::Step(error) => error,
         }
     }
@@ -165,25 +161,14 @@ impl Workspace {
     ) -> Result<toolbox::Answer, WorkspaceError> {
         let id = format!("{name}-{}", context.common.ids.span()).parse().map_err(internal)?;
         let exec = self.toolbox_exec(id, call, TIMEOUT)?;
-        let ran = context.spanned(format!("sandbox {name}"), async {
-            self.run(&exec, TIMEOUT + Duration::from_secs(5)).await.map_err(StepError::from)
-        });
-        let exit = match self.until_lost(ran.await)? {
+        let running = self.run(&exec, TIMEOUT + Duration::from_secs(5));
+        let exit = match context.spanned(format!("sandbox {name}"), running).await? {
             ExecOutcome::Finished(exit) => exit,
-            ExecOutcome::CutOff => return Err(WorkspaceError::Sandbox(format!("{name} was cut off"))),
+            ExecOutcome::CutOff => return Err(WorkspaceError::SandboxLost(format!("{name} was cut off"))),
             ExecOutcome::Running => return Err(WorkspaceError::Step(internal(format!("{name} did not end in time")))),
         };
         let answer = self.toolbox_answer(&exec.id, &exit).await?;
         answer.map_err(|failure| WorkspaceError::Step(internal(format!("{name}: {}", failure.message))))
-    }
-
-    fn until_lost(&self, ran: Result<ExecOutcome, StepError>) -> Result<ExecOutcome, WorkspaceError> {
-        ran.map_err(|error| match error {
-            StepError::Retryable(unavailable) if unavailable.what == "the sandbox" => {
-                WorkspaceError::Sandbox(unavailable.message)
-            }
-            other => WorkspaceError::Step(other),
-        })
     }
 }
 

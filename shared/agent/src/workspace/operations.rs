@@ -167,7 +167,7 @@ impl Workspace {
         let exit = match self.run(&exec, TIMEOUT).await? {
             ExecOutcome::Finished(exit) => exit,
             ExecOutcome::CutOff => {
-                return Err(WorkspaceError::Sandbox("looking at the checkout was cut off".to_owned()));
+                return Err(WorkspaceError::SandboxLost("looking at the checkout was cut off".to_owned()));
             }
             ExecOutcome::Running => {
                 return Err(WorkspaceError::Step(internal("looking at the checkout took too long")));

@@ -2,7 +2,7 @@
 
 use crate::ports::elapsed;
 use crate::{
-    Account, AdmissionQueue, Admitted, ExecutionName, MicroDollars, NotAdmitted, Principal, Quota, Request,
+    Account, AdmissionQueue, Admitted, Dependency, ExecutionName, MicroDollars, NotAdmitted, Principal, Quota, Request,
     Reservation, Role, Session, SessionLog, Unavailable, summary_of,
 };
 
@@ -200,7 +200,7 @@ impl Services {
                 }
                 // It has its place before its log; whoever writes that starts it.
                 Ok(_) | Err(CommandError::NotFound(_)) => {}
-                Err(error) => return Err(Unavailable::new("a session's log", error)),
+                Err(error) => return Err(Unavailable::new(Dependency::EventLog, error)),
             }
         }
         Ok(())
@@ -220,7 +220,10 @@ impl Services {
                 return Ok(result);
             }
         }
-        Err(Unavailable::new("the accounts", format!("the account of {owner} is written to all the time")))
+        Err(Unavailable::new(
+            Dependency::Accounts,
+            format!("the account of {owner} changed at each of {MAX_RETRIES} tries to write it"),
+        ))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::admission::queue_reason;
-use super::{CommandError, Services, execution};
+use super::{CommandError, Conflict, InvalidInput, Services, execution};
 
 /// Says something to a session.
 ///
@@ -51,7 +51,7 @@ pub async fn follow_on(services: &Services, session: &SessionId) -> Result<(), c
     match started {
         Err(CommandError::Unavailable(unavailable)) => Err(unavailable),
         Err(refused) => {
-            tracing::info!(%session, %refused, "no further run was started");
+            tracing::info!(%session, reason = crate::error_chain(&refused), "no further run was started");
             Ok(())
         }
         Ok(_) => Ok(()),
@@ -68,7 +68,7 @@ async fn start_next(
         return Err(CommandError::NotFound(log.session_id().clone()));
     };
     if !state.status().is_some_and(Status::is_terminal) {
-        return Err(CommandError::Conflict("a run is at work already".to_owned()));
+        return Err(Conflict::RunActive.into());
     }
     let limits = session.request.limits;
     let next = state.run().map_or(RunNumber(1), |run| run.number.next());
@@ -163,12 +163,10 @@ fn said(conversation: Conversation, text: &str, answers: Option<&CallId>) -> Eve
 
 fn check_text(services: &Services, text: &str) -> Result<String, CommandError> {
     if text.trim().is_empty() {
-        return Err(CommandError::Invalid("the message is empty".to_owned()));
+        return Err(InvalidInput::EmptyMessage.into());
     }
     if text.len() > MAX_PROMPT_BYTES || text.contains('\0') {
-        return Err(CommandError::Invalid(format!(
-            "a message has at most {MAX_PROMPT_BYTES} bytes and no NUL character"
-        )));
+        return Err(InvalidInput::Message.into());
     }
     Ok(services.redactor.redact(&crate::name_invisible(text)).into_owned())
 }
@@ -177,7 +175,7 @@ fn check_text(services: &Services, text: &str) -> Result<String, CommandError> {
 pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
     let mut log = services.log(session).await?;
     log.decide(|state| {
-        expect_plan(state, Some(plan))?;
+        expect_plan(state, session, Some(plan))?;
         let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
         Ok::<_, CommandError>(vec![approved.into(), WaitEnded { outcome: WaitOutcome::Approved }.into()])
     })
@@ -189,12 +187,12 @@ pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) ->
 pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
     if let Some(text) = text {
         let log = services.log(session).await?;
-        expect_plan(log.state(), None)?;
+        expect_plan(log.state(), session, None)?;
         return message(services, session, text).await.map(drop);
     }
     let mut log = services.log(session).await?;
     log.decide(|state| {
-        let plan = expect_plan(state, None)?;
+        let plan = expect_plan(state, session, None)?;
         let rejected = PlanRejected { plan, message: None };
         Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
     })
@@ -202,17 +200,17 @@ pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>
     Ok(services.complete(log.state(), WaitOutcome::Rejected).await?)
 }
 
+/// What a run can be extended by at a time: the limits of a new session.
+pub(super) const MAX_EXTENSION: BudgetExtended =
+    BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
+
 /// Lets a run use more. A run that waits for that goes on.
 pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
-    const MAX: BudgetExtended = BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
     if more == BudgetExtended::default() {
-        return Err(CommandError::Invalid("say by how much: turns, dollars or minutes".to_owned()));
+        return Err(InvalidInput::EmptyExtension.into());
     }
-    if more.turns > MAX.turns || more.cost > MAX.cost || more.minutes > MAX.minutes {
-        return Err(CommandError::Invalid(format!(
-            "a run is extended by at most {} turns, {} and {} minutes at a time",
-            MAX.turns, MAX.cost, MAX.minutes
-        )));
+    if more.turns > MAX_EXTENSION.turns || more.cost > MAX_EXTENSION.cost || more.minutes > MAX_EXTENSION.minutes {
+        return Err(InvalidInput::Extension.into());
     }
     let mut log = services.log(session).await?;
     let goes_on = !log.state().status().is_some_and(Status::is_terminal);
@@ -247,13 +245,12 @@ fn owner(state: &SessionState) -> Option<Principal> {
 }
 
 /// The plan that waits for approval, which has to be the one that was named.
-fn expect_plan(state: &SessionState, named: Option<&PlanId>) -> Result<PlanId, CommandError> {
+fn expect_plan(state: &SessionState, session: &SessionId, named: Option<&PlanId>) -> Result<PlanId, Conflict> {
     let Some(WaitReason::PlanApproval { plan }) = state.wait.as_ref().map(|wait| &wait.reason) else {
-        let name = execution(state).map(|execution| execution.session.to_string()).unwrap_or_default();
-        return Err(CommandError::Conflict(format!("session {name} has no plan that waits for approval")));
+        return Err(Conflict::NoPlanWaiting(session.clone()));
     };
     match named {
-        Some(named) if named != plan => Err(CommandError::OtherPlan { named: named.clone(), waiting: plan.clone() }),
+        Some(named) if named != plan => Err(Conflict::OtherPlan { named: named.clone(), waiting: plan.clone() }),
         _ => Ok(plan.clone()),
     }
 }

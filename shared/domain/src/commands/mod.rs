@@ -7,6 +7,7 @@
 mod admission;
 mod answer;
 mod cancel;
+mod error;
 mod reconcile;
 mod start;
 mod tokens;
@@ -15,16 +16,14 @@ use std::sync::Arc;
 
 pub use answer::{approve, extend, follow_on, message, reject};
 pub use cancel::cancel;
+pub use error::{CommandError, Conflict, InvalidInput};
 pub use reconcile::{Reconciled, reconcile, release};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};
 
 use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
 use crate::state::SessionState;
-use crate::{
-    ExecutionName, NotAdmitted, PlanId, Redactor, SessionId, SessionLog, SessionLogError, StepOutput, TokenId,
-    Unavailable, Verdict, WaitOutcome,
-};
+use crate::{ExecutionName, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
 
 /// What commands need of the outside.
 #[derive(Clone)]
@@ -43,51 +42,6 @@ pub struct Services {
     pub ids: Arc<dyn Ids>,
     /// Masks what people write.
     pub redactor: Redactor,
-}
-
-/// Why a command was not carried out.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CommandError {
-    /// There is no such session.
-    #[error("there is no session {0}")]
-    NotFound(SessionId),
-    /// There is no such token.
-    #[error("there is no token {0}")]
-    NoToken(TokenId),
-    /// The session is not in a state for it.
-    #[error("{0}")]
-    Conflict(String),
-    /// The approval names a plan that is not the one that waits.
-    #[error("plan {named} is not the one that waits; that is {waiting}")]
-    OtherPlan {
-        /// The plan that was named.
-        named: PlanId,
-        /// The plan that waits.
-        waiting: PlanId,
-    },
-    /// What was said cannot be taken.
-    #[error("{0}")]
-    Invalid(String),
-    /// The key of a request was used for another request.
-    #[error("this Idempotency-Key belongs to another request; a new request needs a new key")]
-    KeyReused,
-    /// The principal's limits are reached.
-    #[error(transparent)]
-    NotAdmitted(#[from] NotAdmitted),
-    /// Something outside failed.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl From<SessionLogError> for CommandError {
-    fn from(error: SessionLogError) -> Self {
-        match error {
-            SessionLogError::NotFound(session) => Self::NotFound(session),
-            SessionLogError::Stale => Self::Conflict("the run is over".to_owned()),
-            SessionLogError::Illegal(illegal) => Self::Conflict(illegal.to_string()),
-            SessionLogError::Unavailable(unavailable) => Self::Unavailable(unavailable),
-        }
-    }
 }
 
 impl Services {

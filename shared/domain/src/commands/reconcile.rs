@@ -79,10 +79,9 @@ pub async fn reconcile(
         }
         ExecutionState::Ended => {
             if let Some(sandbox) = log.state().sandbox.clone() {
-                sandboxes
-                    .terminate(&sandbox.id)
-                    .await
-                    .map_err(|error| CommandError::Unavailable(crate::Unavailable::new("the sandboxes", error)))?;
+                sandboxes.terminate(&sandbox.id).await.map_err(|error| {
+                    CommandError::Unavailable(crate::Unavailable::new(crate::Dependency::Sandboxes, error))
+                })?;
                 let reason = "the workflow ended without the run".to_owned();
                 log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
             }

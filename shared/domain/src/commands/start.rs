@@ -8,7 +8,7 @@ use crate::{
 };
 
 use super::admission::queue_reason;
-use super::{CommandError, Services};
+use super::{CommandError, Conflict, InvalidInput, Services};
 
 /// What a new session is made of.
 #[derive(Debug, Clone)]
@@ -80,12 +80,12 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
         Ok(()) => {}
         // The same key at the same moment: the other request made it.
         Err(AppendError::Conflict) if start.key.is_some() => {
-            let session = fixed(&services.event_log.read(&session.id, Seq(0), OPENING).await?);
-            let session = session.ok_or_else(|| CommandError::Conflict("the session's log is not one".to_owned()))?;
+            let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?;
+            let session = fixed(&opening).ok_or(Conflict::LogUnreadable(session.id))?;
             return Ok(Started { session, origin: Origin::Replayed });
         }
         Err(AppendError::Conflict) => {
-            return Err(CommandError::Conflict("the session's log exists already".to_owned()));
+            return Err(Conflict::LogExists(session.id).into());
         }
         Err(AppendError::Unavailable(unavailable)) => return Err(unavailable.into()),
     }
@@ -103,7 +103,7 @@ enum Claim {
 }
 
 async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Result<Claim, CommandError> {
-    let request = serde_json::to_vec(&start.request).map_err(|error| CommandError::Invalid(error.to_string()))?;
+    let request = serde_json::to_vec(&start.request).map_err(|error| InvalidInput::Unserializable(error))?;
     let wanted = KeyBinding { request: Digest256::of(&request), session: services.ids.session() };
     let bound = services.sessions.bind_key(&start.owner, key, &wanted).await?;
     if bound.request != wanted.request {

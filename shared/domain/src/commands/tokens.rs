@@ -4,19 +4,19 @@ use jiff::SignedDuration;
 
 use crate::{AccessToken, Account, MicroDollars, Principal, Quota, RepositoryPattern, Role, TokenId, TokenRecord};
 
-use super::{CommandError, Services};
+use super::{CommandError, InvalidInput, Services};
 
 /// The longest label, in bytes.
-const MAX_LABEL_BYTES: usize = 200;
+pub(super) const MAX_LABEL_BYTES: usize = 200;
 
 /// The longest time that a token may count, in days.
-const MAX_DAYS: u32 = 3650;
+pub(super) const MAX_DAYS: u32 = 3650;
 
 /// The most sessions at a time that can be said.
-const MAX_CONCURRENT_SESSIONS: u32 = 1000;
+pub(super) const MAX_CONCURRENT_SESSIONS: u32 = 1000;
 
 /// The most repositories that a principal's list may name.
-const MAX_REPOSITORIES: usize = 1000;
+pub(super) const MAX_REPOSITORIES: usize = 1000;
 
 /// A token that is to be made. What is said about the principal changes its account, for all its tokens; what is left out
 /// stays as it is.
@@ -40,18 +40,17 @@ pub struct NewToken {
 
 /// Makes a token. It is shown to nobody but the caller, once; only its digest is kept.
 pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessToken, TokenRecord), CommandError> {
-    let invalid = |message: String| Err(CommandError::Invalid(message));
     if new.label.len() > MAX_LABEL_BYTES || new.label.chars().any(char::is_control) {
-        return invalid(format!("a label has at most {MAX_LABEL_BYTES} bytes and no control characters"));
+        return Err(InvalidInput::Label.into());
     }
     if new.days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-        return invalid(format!("a token counts for 1 to {MAX_DAYS} days, or for ever"));
+        return Err(InvalidInput::Lifetime.into());
     }
     if new.max_concurrent_sessions.is_some_and(|most| !(1..=MAX_CONCURRENT_SESSIONS).contains(&most)) {
-        return invalid(format!("a principal has 1 to {MAX_CONCURRENT_SESSIONS} sessions at a time, or any number"));
+        return Err(InvalidInput::ConcurrentSessions.into());
     }
     if new.repositories.as_ref().is_some_and(|patterns| patterns.len() > MAX_REPOSITORIES) {
-        return invalid(format!("at most {MAX_REPOSITORIES} repositories can be named"));
+        return Err(InvalidInput::Repositories.into());
     }
     services.change(&new.principal, |account| change(account, &new)).await?;
     let now = services.clock.now();

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{BlobRef, Digest256, Event, INLINE_LIMIT, Payload, SessionId, Unavailable};
+use crate::{BlobRef, Dependency, Digest256, Event, INLINE_LIMIT, Payload, SessionId, Unavailable};
 
 /// Contents by their SHA-256, kept per session so that they end with it.
 ///
@@ -31,7 +31,7 @@ pub async fn text_of(blobs: &dyn Blobs, session: &SessionId, payload: &Payload) 
         Payload::Inline(text) => Ok(text.clone()),
         Payload::Stored(blob) => {
             let content = blobs.get(session, &blob.sha256).await?;
-            String::from_utf8(content).map_err(|error| Unavailable::new("blobs", error))
+            String::from_utf8(content).map_err(|error| Unavailable::new(Dependency::Blobs, error))
         }
     }
 }

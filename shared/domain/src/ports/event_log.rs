@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crate::{Event, Seq, SessionId, Unavailable};
 
 /// Why a batch was not appended.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// The log does not end at `after`: somebody else appended. Nothing was written.
     #[error("the log has grown since it was read")]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::{Changeset, CommitId, StepError, Terminal, Unavailable, WorkspacePath};
+use crate::{Changeset, CommitId, Dependency, StepError, Terminal, Unavailable, WorkspacePath};
 
 /// A repository that can be worked on, as found before any money is spent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,7 +114,7 @@ pub struct PullRequest {
 }
 
 /// Why the forge did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum ForgeError {
     /// It asks to be left alone for a while.
     #[error("the forge asks for a pause of {seconds} s")]
@@ -142,7 +142,7 @@ impl From<ForgeError> for StepError {
     fn from(error: ForgeError) -> Self {
         match error {
             ForgeError::Wait { seconds } => {
-                Self::Retryable(Unavailable::new("the forge", format!("asks for a pause of {seconds} s")))
+                Self::Retryable(Unavailable::new(Dependency::Forge, format!("it asks for a pause of {seconds} s")))
             }
             ForgeError::BranchMoved { branch, .. } => Self::Terminal(Terminal::new(
                 crate::ErrorCode::PublishConflict,

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorCode, ExecId, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
+use crate::{Dependency, ErrorCode, ExecId, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
 
 /// What a sandbox is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ pub enum ByteRange {
 }
 
 /// Why a sandbox did not do what it was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SandboxError {
     /// The sandbox is gone, with everything in it.
     #[error("the sandbox is gone: {0}")]
@@ -197,7 +197,9 @@ pub enum SandboxError {
 impl From<SandboxError> for StepError {
     fn from(error: SandboxError) -> Self {
         match error {
-            SandboxError::Lost(reason) => Self::Retryable(Unavailable::new("the sandbox", reason)),
+            SandboxError::Lost(reason) => {
+                Self::Retryable(Unavailable::new(Dependency::Sandboxes, format!("the sandbox is gone: {reason}")))
+            }
             SandboxError::Unavailable(unavailable) => Self::Retryable(unavailable),
             SandboxError::Impossible(message) => Self::Terminal(Terminal::new(ErrorCode::SandboxUnavailable, message)),
         }

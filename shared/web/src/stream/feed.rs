@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use domain::ports::{EventLog, LiveReply, LiveText};
-use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, Unavailable, public_event};
+use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, Unavailable, error_chain, public_event};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -141,7 +141,7 @@ impl Feeds {
                     None
                 }
                 Err(unavailable) => {
-                    tracing::warn!(session_id = %session, %unavailable, "a stream cannot read its log");
+                    tracing::warn!(session_id = %session, error = error_chain(&unavailable), "a stream cannot read its log");
                     feed.window().failures += 1;
                     Some(Duration::from_secs(1))
                 }
@@ -168,7 +168,7 @@ impl Feeds {
                 }
                 Ok(_) => {}
                 Err(unavailable) => {
-                    tracing::debug!(session_id = %session, %unavailable, "live text is out of reach");
+                    tracing::debug!(session_id = %session, error = error_chain(&unavailable), "live text is out of reach");
                     drop(feed);
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
