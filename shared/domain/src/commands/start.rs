@@ -103,7 +103,7 @@ enum Claim {
 }
 
 async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Result<Claim, CommandError> {
-    let request = serde_json::to_vec(&start.request).map_err(|error| InvalidInput::Unserializable(error))?;
+    let request = serde_json::to_vec(&start.request).map_err(InvalidInput::Unserializable)?;
     let wanted = KeyBinding { request: Digest256::of(&request), session: services.ids.session() };
     let bound = services.sessions.bind_key(&start.owner, key, &wanted).await?;
     if bound.request != wanted.request {
