@@ -101,7 +101,8 @@ fn a_request_is_refused_by_the_rule_it_breaks() {
     assert!(check(&|_| {}).is_ok());
     let limits = |limits: UncheckedLimits| move |request: &mut UncheckedRequest| request.limits = Some(limits);
     let too_long = domain::MAX_PROMPT_BYTES + 1;
-    let refused: [(&dyn Fn(&mut UncheckedRequest), InvalidRequest); 13] = [
+    type Change<'a> = &'a dyn Fn(&mut UncheckedRequest);
+    let refused: [(Change<'_>, InvalidRequest); 13] = [
         (&|request| request.repo_url = " ".to_owned(), InvalidRequest::EmptyRepository),
         (&|request| request.repo_url = "https://example.com/\n".to_owned(), InvalidRequest::Repository),
         (&|request| request.repo_url = "--upload-pack=touch x".to_owned(), InvalidRequest::RepositoryOption),
