@@ -3,9 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use domain::{Plan, Todo};
+use domain::Plan;
 use serde_json::Value;
-use toolbox::{Create, Glob, Grep, Insert, StrReplace, View};
 
 #[test]
 fn every_tool_call_and_plan_of_the_scripts_has_its_shape() {
@@ -21,29 +20,9 @@ fn every_tool_call_and_plan_of_the_scripts_has_its_shape() {
             turns.iter().chain(alternatives).filter_map(|turn| turn["tools"].as_array()).flatten().collect();
         assert!(calls.len() >= 9, "{path}");
         for call in calls {
-            if let Err(flaw) = understand(call["name"].as_str().unwrap(), call["input"].clone()) {
+            if let Err(flaw) = agent::check_call(call["name"].as_str().unwrap(), &call["input"]) {
                 panic!("{path}: {flaw}: {call}");
             }
         }
     }
-}
-
-fn understand(tool: &str, mut input: Value) -> Result<(), String> {
-    let fields = input.as_object_mut().ok_or("the input is no object")?;
-    let names = fields.len();
-    let read = match tool {
-        "bash" if names == 1 && fields["command"].is_string() => Ok(()),
-        "str_replace_based_edit_tool" => match fields.remove("command").as_ref().and_then(Value::as_str) {
-            Some("view") => serde_json::from_value::<View>(input).map(drop),
-            Some("create") => serde_json::from_value::<Create>(input).map(drop),
-            Some("str_replace") => serde_json::from_value::<StrReplace>(input).map(drop),
-            Some("insert") => serde_json::from_value::<Insert>(input).map(drop),
-            Some(_) | None => return Err("no such command".to_owned()),
-        },
-        "glob" => serde_json::from_value::<Glob>(input).map(drop),
-        "grep" => serde_json::from_value::<Grep>(input).map(drop),
-        "update_todos" if names == 1 => serde_json::from_value::<Vec<Todo>>(input["todos"].take()).map(drop),
-        _ => return Err("no such tool".to_owned()),
-    };
-    read.map_err(|error| error.to_string())
 }

@@ -151,18 +151,7 @@ mod tests {
             let input = serde_json::json!({ "command": command });
             add(&mut events, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), input });
             let outcome = if *failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
-            let answered = ToolResult {
-                turn,
-                call,
-                tool: "bash".to_owned(),
-                output: (*output).into(),
-                outcome,
-                duration_ms: 0,
-                exit_code: None,
-                view: serde_json::Value::Null,
-                check: None,
-            };
-            add(&mut events, answered);
+            add(&mut events, ToolResult::without_run(turn, call, "bash".to_owned(), outcome, output));
         }
         events
     }

@@ -2,13 +2,15 @@
 
 use domain::{DEFAULT_CONTEXT_TOKENS, Digest256, RawJson, Setup};
 
-use crate::tools::ToolLimits;
+use serde_json::Value;
+
+use crate::tools::{ToolLimits, schemas};
 
 /// The longest reply to ask for, so that a call fits one invocation.
 pub const DEFAULT_MAX_TOKENS: u32 = 32_000;
 
 /// Everything that is written for the model and fixed with the program, by its file.
-const PROMPTS: [(&str, &str); 10] = [
+const PROMPTS: [(&str, &str); 9] = [
     ("prompts/compaction.md", include_str!("prompts/compaction.md")),
     ("prompts/plan.md", PLAN),
     ("prompts/plan.schema.json", PLAN_SCHEMA),
@@ -18,13 +20,11 @@ const PROMPTS: [(&str, &str); 10] = [
     ("prompts/projects/general.md", include_str!("prompts/projects/general.md")),
     ("prompts/projects/web.md", include_str!("prompts/projects/web.md")),
     ("prompts/system.md", SYSTEM),
-    ("tools/schemas.json", TOOLS),
 ];
 
 const SYSTEM: &str = include_str!("prompts/system.md");
 const PLAN: &str = include_str!("prompts/plan.md");
 const PLAN_SCHEMA: &str = include_str!("prompts/plan.schema.json");
-const TOOLS: &str = include_str!("tools/schemas.json");
 
 /// The set-up of sessions that start now.
 pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::Error> {
@@ -32,10 +32,11 @@ pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::
         let value: serde_json::Value = serde_json::from_str(json)?;
         RawJson::of(&value)
     };
+    let tools = schemas();
     Ok(Setup {
-        prompts_version: version(&PROMPTS),
+        prompts_version: version(&PROMPTS, &tools),
         system: SYSTEM.replace("{{command_seconds}}", &limits.command.as_secs().to_string()),
-        tools: compact(TOOLS)?,
+        tools: RawJson::of(&tools)?,
         plan_system: PLAN.to_owned(),
         plan_schema: compact(PLAN_SCHEMA)?,
         max_tokens,
@@ -43,9 +44,10 @@ pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::
     })
 }
 
-/// Twelve hex digits that change with every change of a prompt.
-fn version(prompts: &[(&str, &str)]) -> String {
-    let texts: Vec<String> = prompts.iter().map(|(name, text)| format!("{name}\0{text}")).collect();
+/// Twelve hex digits that change with every change of a prompt or of a tool's schema.
+fn version(prompts: &[(&str, &str)], tools: &Value) -> String {
+    let mut texts: Vec<String> = prompts.iter().map(|(name, text)| format!("{name}\0{text}")).collect();
+    texts.push(format!("tools\0{tools}"));
     Digest256::of(texts.join("\0").as_bytes()).as_str()[..12].to_owned()
 }
 
@@ -70,14 +72,16 @@ mod tests {
 
     #[test]
     fn every_prompt_counts_in_the_version() {
-        let mut there = BTreeSet::from(["tools/schemas.json".to_owned()]);
+        let mut there = BTreeSet::new();
         files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prompts"), &mut there);
         assert_eq!(there, PROMPTS.iter().map(|(name, _)| (*name).to_owned()).collect());
-        let now = version(&PROMPTS);
+        let tools = schemas();
+        let now = version(&PROMPTS, &tools);
         for changed in 0..PROMPTS.len() {
             let mut prompts = PROMPTS;
             prompts[changed].1 = "another text";
-            assert_ne!(version(&prompts), now, "{}", PROMPTS[changed].0);
+            assert_ne!(version(&prompts, &tools), now, "{}", PROMPTS[changed].0);
         }
+        assert_ne!(version(&PROMPTS, &Value::Null), now, "the tools");
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::text::{first_line, shorten};
-use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status};
+use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status, ToolKind};
 
 /// The version of the frame's form.
 const VERSION: u32 = 1;
@@ -45,15 +45,13 @@ fn type_of(body: &EventBody) -> &'static str {
     match body {
         EventBody::AiMessage(_) | EventBody::PlanCreated(_) => "AI Message",
         EventBody::AiThinking(_) => "AI Thinking",
-        EventBody::ToolResult(answered) => match answered.tool.as_str() {
-            "bash" => "Tool: Bash",
-            "glob" | "grep" => "Tool: Search",
-            "str_replace_based_edit_tool" => match answered.view["command"].as_str() {
-                Some("view") => "Tool: Read",
-                Some("create") => "Tool: Write",
-                _ => "Tool: Edit",
-            },
-            _ => "Tool",
+        EventBody::ToolResult(result) => match result.tool_kind {
+            ToolKind::Bash => "Tool: Bash",
+            ToolKind::Read => "Tool: Read",
+            ToolKind::Write => "Tool: Write",
+            ToolKind::Edit => "Tool: Edit",
+            ToolKind::Search => "Tool: Search",
+            ToolKind::Other => "Tool",
         },
         EventBody::SessionError(_) | EventBody::StepFailed(_) => "error",
         EventBody::RunFinished(finished) if finished.status == Status::Failed => "error",
@@ -77,10 +75,6 @@ fn fields(body: &EventBody) -> Value {
                 Value::Object(view) => view.clone(),
                 _ => Map::new(),
             };
-            // The built-in editor calls its operation `command`; clients know `command` as a shell command.
-            if answered.tool == "str_replace_based_edit_tool" {
-                fields.remove("command");
-            }
             fields.insert("turn".into(), answered.turn.0.into());
             fields.insert("call".into(), answered.call.as_str().into());
             fields.insert("tool".into(), answered.tool.as_str().into());

@@ -93,17 +93,8 @@ impl Log {
     }
 
     fn result(&mut self, turn: TurnNumber, n: usize, output: &str, outcome: ToolOutcome) {
-        self.add(ToolResult {
-            turn,
-            call: format!("toolu_{turn}_{n}").parse().unwrap(),
-            tool: "bash".to_owned(),
-            output: Payload::from(output),
-            outcome,
-            duration_ms: 0,
-            exit_code: None,
-            view: serde_json::Value::Null,
-            check: None,
-        });
+        let call = format!("toolu_{turn}_{n}").parse().unwrap();
+        self.add(ToolResult::without_run(turn, call, "bash".to_owned(), outcome, output));
     }
 }
 

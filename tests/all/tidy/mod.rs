@@ -2,6 +2,7 @@
 
 mod files;
 mod imports;
+mod tools;
 mod workflow;
 
 use std::path::{Path, PathBuf};

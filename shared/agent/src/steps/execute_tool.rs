@@ -9,20 +9,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
-use domain::text::{one_line, shorten};
 use domain::{
-    CallId, ContentBlock, DecisionRecorded, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated,
-    ToolOutcome, ToolResult, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
+    ContentBlock, EventBody, Keep, Step, StepError, StepOutput, StopReason, ToolKind, ToolOutcome, ToolResult,
+    ToolStarted, Verdict, WaitOutcome, WaitReason, transcript,
 };
 use serde_json::Value;
 
 use super::StepHandler;
 use super::generate_turn::stopped;
 use crate::context::{Context, Watched, internal};
-use crate::run_tool::{Outcome, RunTool};
-use crate::tools::{Answer, Tool, ToolLimits};
+use crate::tool_call::{CallEnd, CallStart, OpenCall};
+use crate::tools::{Answer, ToolLimits, read_call};
 use crate::workspace::{Workspace, WorkspaceError, checkpoint};
-use crate::{instructions, loop_detection, survey, wait};
+use crate::{instructions, loop_detection, wait};
 
 /// Kept back of the deadline: for the checkpoint and for what has to be written.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -37,25 +36,6 @@ pub struct ExecuteTool {
     pub limits: ToolLimits,
 }
 
-/// A call of the reply that has no result.
-pub(crate) struct OpenCall {
-    pub turn: TurnNumber,
-    pub id: CallId,
-    pub name: String,
-    pub tool: Result<Tool, String>,
-    pub state: CallProgress,
-}
-
-/// How far an earlier invocation came with a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CallProgress {
-    NotStarted,
-    /// Started in the sandbox that is there now: it can be joined or harvested.
-    StartedHere,
-    /// Started in a sandbox that is gone.
-    StartedElsewhere,
-}
-
 /// A call with what became of it.
 struct Answered {
     call: OpenCall,
@@ -63,6 +43,7 @@ struct Answered {
     duration: Duration,
 }
 
+/// What became of calls that ran together.
 enum Group {
     Answered(Vec<Answered>),
     /// There was no time to wait for the end; the calls go on.
@@ -99,15 +80,15 @@ impl ExecuteTool {
         reply: &ReplyState,
     ) -> Result<StepOutput, WorkspaceError> {
         let mut calls = self.open_calls(context, workspace, reply).await?;
-        let questions: Vec<OpenCall> = calls.extract_if(.., |call| matches!(call.tool, Ok(Tool::AskUser(_)))).collect();
+        let questions: Vec<OpenCall> = calls.extract_if(.., |call| call.asks_user()).collect();
         let mut touched: Vec<String> = Vec::new();
         while !calls.is_empty() {
             if context.time_left() < RESERVE {
                 return Ok(StepOutput::go(Verdict::Tools));
             }
             let group: Vec<OpenCall> = calls.drain(..group_length(&calls)).collect();
-            let writes = group.iter().any(|call| call.tool.as_ref().is_ok_and(Tool::writes));
-            touched.extend(group.iter().filter_map(|call| call.tool.as_ref().ok()?.path().map(str::to_owned)));
+            let writes = group.iter().any(OpenCall::writes);
+            touched.extend(group.iter().filter_map(|call| call.path().map(str::to_owned)));
             self.announce(context, workspace, &group).await?;
             let mut bodies = match self.run_group(context, workspace, group).await? {
                 Group::Answered(answered) => self.results(context, answered).await?,
@@ -123,7 +104,7 @@ impl ExecuteTool {
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
         context.closing.extend(loop_detection::nudge(context.log.events()));
-        self.ask(context, questions).await.map_err(WorkspaceError::Step)
+        self.ask(context, workspace, questions).await
     }
 
     /// The calls of the reply that have no result, with their input as the model gave it.
@@ -154,14 +135,14 @@ impl ExecuteTool {
                 Err("This call was not run: the run it belonged to ended before. Decide anew whether it is needed."
                     .to_owned())
             } else {
-                Tool::parse(&name, &input).map_err(|failure| failure.0)
+                read_call(&name, &input).map_err(|failure| failure.0)
             };
-            let state = match &state.started_in {
-                None => CallProgress::NotStarted,
-                Some(sandbox) if *sandbox == workspace.id => CallProgress::StartedHere,
-                Some(_) => CallProgress::StartedElsewhere,
+            let start = match &state.started_in {
+                None => CallStart::NotStarted,
+                Some(sandbox) if *sandbox == workspace.id => CallStart::StartedHere,
+                Some(_) => CallStart::StartedElsewhere,
             };
-            open.push(OpenCall { turn: reply.call.turn, id, name, tool, state });
+            open.push(OpenCall { turn: reply.call.turn, id, name, tool, start });
         }
         Ok(open)
     }
@@ -174,7 +155,7 @@ impl ExecuteTool {
         group: &[OpenCall],
     ) -> Result<(), StepError> {
         let attempt = context.log.attempt();
-        let started = group.iter().filter(|call| call.state == CallProgress::NotStarted && call.tool.is_ok());
+        let started = group.iter().filter(|call| call.start == CallStart::NotStarted && call.tool.is_ok());
         let bodies: Vec<EventBody> = started
             .map(|call| {
                 let (call, turn) = (call.id.clone(), call.turn);
@@ -190,25 +171,28 @@ impl ExecuteTool {
         workspace: &Workspace,
         group: Vec<OpenCall>,
     ) -> Result<Group, WorkspaceError> {
-        let runner = RunTool { context, workspace, limits: &self.limits, up_to: context.time_left() - RESERVE / 2 };
+        let wait = context.time_left().saturating_sub(RESERVE / 2);
         let started = context.common.clock.now();
-        let work = futures_util::future::join_all(group.iter().map(|call| runner.run(call)));
-        let outcomes = match context.until_cancelled(work).await {
-            Watched::Done(outcomes) => outcomes,
+        let calls = group.iter().map(|call| call.run(context, workspace, &self.limits, wait));
+        let ends = match context.until_cancelled(futures_util::future::join_all(calls)).await {
+            Watched::Done(ends) => ends,
             Watched::Stopped => {
                 for call in &group {
-                    workspace.kill(&RunTool::exec_id(call)?).await?;
+                    workspace.kill(&call.exec_id()?).await?;
                 }
                 return Ok(Group::Stopped);
             }
         };
         let mut answered = Vec::with_capacity(group.len());
-        for (call, outcome) in group.into_iter().zip(outcomes) {
-            match outcome? {
-                Outcome::Answered(answer, ended) => {
-                    answered.push(Answered { call, answer, duration: elapsed(started, ended) });
+        for (call, end) in group.into_iter().zip(ends) {
+            match end? {
+                CallEnd::Answered(answer, at) => {
+                    answered.push(Answered { call, answer, duration: elapsed(started, at) });
                 }
-                Outcome::Running => return Ok(Group::Running),
+                CallEnd::Running => return Ok(Group::Running),
+                CallEnd::Asks(_) => {
+                    return Err(internal("a tool asks the user that did not say that it would").into());
+                }
             }
         }
         Ok(Group::Answered(answered))
@@ -218,28 +202,27 @@ impl ExecuteTool {
         let mut bodies: Vec<EventBody> = Vec::new();
         let redactor = &context.common.redactor;
         for Answered { call, answer, duration } in answered {
-            let view = call.tool.as_ref().map_or(Value::Null, |tool| redactor.redact_json(&tool.view()));
-            let check = check_of(context, &call, &answer);
+            let (tool_kind, view) = match &call.tool {
+                Ok(tool) => {
+                    let display = tool.display();
+                    (display.kind, redactor.redact_json(&display.fields))
+                }
+                Err(_) => (ToolKind::Other, Value::Null),
+            };
             let output = keep_text(self.blobs.as_ref(), context.log.session_id(), answer.output).await?;
-            if let Some(items) = answer.todos {
-                bodies.push(TodoUpdated { items }.into());
-            }
-            if let Some(decision) = answer.decision {
-                let stated = serde_json::to_value(decision).map_err(internal)?;
-                let decision = serde_json::from_value(redactor.redact_json(&stated)).map_err(internal)?;
-                bodies.push(DecisionRecorded { decision }.into());
-            }
+            bodies.extend(answer.events);
             bodies.push(
                 ToolResult {
                     turn: call.turn,
                     call: call.id,
                     tool: call.name,
+                    tool_kind,
                     output,
                     outcome: answer.outcome,
                     duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                     exit_code: answer.exit_code,
                     view,
-                    check,
+                    check: answer.check,
                 }
                 .into(),
             );
@@ -275,64 +258,45 @@ impl ExecuteTool {
     }
 
     /// After everything else the user is asked, when the reply asks.
-    async fn ask(&self, context: &mut Context, questions: Vec<OpenCall>) -> Result<StepOutput, StepError> {
+    async fn ask(
+        &self,
+        context: &mut Context,
+        workspace: &Workspace,
+        questions: Vec<OpenCall>,
+    ) -> Result<StepOutput, WorkspaceError> {
         let mut questions = questions.into_iter();
         let Some(first) = questions.next() else { return Ok(StepOutput::go(Verdict::Turn)) };
         for more in questions {
             let output = "Only one question is asked at a time. Ask again if it is still open.";
-            context.closing.push(refusal(&more, output).into());
-        }
-        let Ok(Tool::AskUser(asked)) = &first.tool else { return Ok(StepOutput::go(Verdict::Turn)) };
-        let question = asked.question.trim();
-        if question.is_empty() || question.chars().count() > crate::tools::MAX_QUESTION_CHARACTERS {
-            let most = crate::tools::MAX_QUESTION_CHARACTERS;
-            context.closing.push(refusal(&first, &format!("A question has 1 to {most} characters.")).into());
-            return Ok(StepOutput::go(Verdict::Turn));
+            context.closing.push(unasked(&more, output).into());
         }
         if unanswered_before(context, &first) {
             let output = "Nobody answered in time. Decide yourself, and say so at the end.";
-            context.closing.push(refusal(&first, output).into());
+            context.closing.push(unasked(&first, output).into());
             return Ok(StepOutput::go(Verdict::Turn));
         }
-        let question = context.common.redactor.redact(question).into_owned();
-        wait::begin(context, WaitReason::Question { call: first.id.clone(), question }).await
+        let wait = context.time_left().saturating_sub(RESERVE / 2);
+        match first.run(context, workspace, &self.limits, wait).await? {
+            CallEnd::Asks(question) => {
+                Ok(wait::begin(context, WaitReason::Question { call: first.id.clone(), question }).await?)
+            }
+            CallEnd::Answered(answer, _) => {
+                context.closing.push(unasked(&first, &answer.output).into());
+                Ok(StepOutput::go(Verdict::Turn))
+            }
+            CallEnd::Running => Ok(StepOutput::go(Verdict::Tools)),
+        }
     }
 }
 
 /// How many calls from the front run together.
 fn group_length(calls: &[OpenCall]) -> usize {
-    let writes = |call: &OpenCall| call.tool.as_ref().is_ok_and(Tool::writes);
-    calls.iter().position(writes).map_or(calls.len(), |first| first.max(1))
+    calls.iter().position(OpenCall::writes).map_or(calls.len(), |first| first.max(1))
 }
 
-fn check_of(context: &Context, call: &OpenCall, answer: &Answer) -> Option<domain::Check> {
-    let Ok(Tool::Bash(bash)) = &call.tool else { return None };
-    let command = bash.command.as_deref()?;
-    let surveyed = context.log.state().survey.as_ref()?;
-    let is_check = |command: &str| survey::is_check(command, &surveyed.survey);
-    let passed = answer.outcome == ToolOutcome::Ok;
-    // Where something else follows the check, or makes up for its failure, success says nothing of the check.
-    let last = command.trim_end().rsplit([';', '\n']).next().unwrap_or_default();
-    let conclusive = !command.contains("||") && is_check(last);
-    if !is_check(command) || (passed && !conclusive) {
-        return None;
-    }
-    let command = shorten(&context.common.redactor.redact(&one_line(command)), 200).into_owned();
-    Some(domain::Check { command, passed })
-}
-
-fn refusal(call: &OpenCall, output: &str) -> ToolResult {
-    ToolResult {
-        turn: call.turn,
-        call: call.id.clone(),
-        tool: call.name.clone(),
-        output: output.into(),
-        outcome: ToolOutcome::Failed,
-        duration_ms: 0,
-        exit_code: None,
-        view: Value::Null,
-        check: None,
-    }
+/// The result of a question that the user was not asked.
+fn unasked(call: &OpenCall, output: &str) -> ToolResult {
+    ToolResult::without_run(call.turn, call.id.clone(), call.name.clone(), ToolOutcome::Failed, output)
 }
 
 /// Whether this very question waited before and nobody answered in time.

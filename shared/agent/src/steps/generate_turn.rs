@@ -208,17 +208,8 @@ fn no_end(cut: usize) -> String {
 
 /// The answer to a call in a reply that the model did not stand by.
 fn not_run(turn: TurnNumber, call: &CallId, tool: &str) -> ToolResult {
-    ToolResult {
-        turn,
-        call: call.clone(),
-        tool: tool.to_owned(),
-        output: "This call was not run: the reply it stood in ended in a refusal.".into(),
-        outcome: ToolOutcome::Failed,
-        duration_ms: 0,
-        exit_code: None,
-        view: Value::Null,
-        check: None,
-    }
+    let output = "This call was not run: the reply it stood in ended in a refusal.";
+    ToolResult::without_run(turn, call.clone(), tool.to_owned(), ToolOutcome::Failed, output)
 }
 
 /// What the model is told when its reply came to no end.

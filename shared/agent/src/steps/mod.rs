@@ -24,7 +24,6 @@ use jiff::Timestamp;
 
 pub use await_user::AwaitUser;
 pub use execute_tool::ExecuteTool;
-pub(crate) use execute_tool::{CallProgress, OpenCall};
 pub use finish::Finish;
 pub use generate_turn::GenerateTurn;
 pub use open_pr::OpenPr;

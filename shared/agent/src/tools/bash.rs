@@ -1,12 +1,16 @@
 //! `bash`: a fresh process per call; working directory and exports are carried over.
 
-use domain::ToolOutcome;
-use domain::ports::{Exec, Exit, ExitStatus, Layout, Program, Stderr};
-use domain::{ExecId, ToolFailure};
+use async_trait::async_trait;
+use domain::ports::{Exec, Exit, ExitStatus, Program, Stderr};
+use domain::text::{one_line, shorten};
+use domain::{Check, ToolKind, ToolOutcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ToolLimits;
+use super::bash_output;
+use super::tool::{Answer, Display, Progress, Scope, Tool};
+use crate::survey;
+use crate::workspace::{ExecOutcome, WorkspaceError};
 
 const SCRIPT: &str = include_str!("bash.sh");
 
@@ -31,7 +35,7 @@ const ENVIRONMENT: [(&str, &str); 15] = [
 
 /// When a pipeline fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pipes {
+enum Pipes {
     /// When its last command does, as shells have it.
     Last,
     /// When any of its commands does: for checks, so that `pytest | tail` tells how the tests went.
@@ -49,22 +53,58 @@ impl Pipes {
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Bash {
+pub(super) struct Bash {
     #[serde(default)]
-    pub command: Option<String>,
+    command: Option<String>,
     #[serde(default)]
-    pub restart: Option<bool>,
+    restart: Option<bool>,
+}
+
+#[async_trait]
+impl Tool for Bash {
+    fn name() -> &'static str {
+        "bash"
+    }
+
+    /// The model knows the schema by the tool's type.
+    fn schema() -> Value {
+        json!({ "type": "bash_20250124", "name": Self::name() })
+    }
+
+    fn writes(&self) -> bool {
+        true
+    }
+
+    fn display(&self) -> Display {
+        Display { kind: ToolKind::Bash, fields: json!({ "command": self.command, "restart": self.restart }) }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
+        let Some(exec) = self.exec(scope) else {
+            return Ok(Answer::failed("bash needs a command, or restart: true").into());
+        };
+        let exit = match scope.workspace.run(&exec, scope.wait).await? {
+            ExecOutcome::Running => return Ok(Progress::Running),
+            ExecOutcome::CutOff => return Ok(Answer::cut_off().into()),
+            ExecOutcome::Finished(exit) => exit,
+        };
+        let mut output = bash_output::read(scope, exit.stdout_bytes).await?;
+        let (outcome, exit_code, ending) = self.ending(&exit, scope);
+        if !ending.is_empty() {
+            if !output.is_empty() && !output.ends_with('\n') {
+                output.push('\n');
+            }
+            output.push_str(&ending);
+        }
+        let check = self.check(scope, outcome);
+        Ok(Answer { outcome, exit_code, check, ..Answer::ok(output) }.into())
+    }
 }
 
 impl Bash {
-    /// `pipes` says whether a pipeline fails when any of its commands does.
-    pub(crate) fn exec(
-        &self,
-        id: ExecId,
-        layout: &Layout,
-        limits: &ToolLimits,
-        pipes: Pipes,
-    ) -> Result<Exec, ToolFailure> {
+    /// The command as the sandbox runs it; none when the call names none.
+    fn exec(&self, scope: &Scope<'_>) -> Option<Exec> {
+        let layout = &scope.workspace.layout;
         let mut argv: Vec<String> = Vec::new();
         let mut stdin = Vec::new();
         match (&self.command, self.restart) {
@@ -75,61 +115,79 @@ impl Bash {
             (Some(command), _) => {
                 argv.extend(["bash", "--noprofile", "--norc", "-c", SCRIPT, "bash"].map(str::to_owned));
                 argv.push(layout.state.clone());
-                argv.push(pipes.option().to_owned());
+                argv.push(self.pipes(scope).option().to_owned());
                 stdin.extend_from_slice(command.as_bytes());
             }
-            (None, _) => return Err(ToolFailure("bash needs a command, or restart: true".to_owned())),
+            (None, _) => return None,
         }
-        Ok(Exec {
-            id,
+        Some(Exec {
+            id: scope.exec.clone(),
             program: Program::Command(argv),
             stdin,
             environment: ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             secrets: Vec::new(),
             directory: layout.workspace.clone(),
-            timeout: limits.command,
+            timeout: scope.limits.command,
             stderr: Stderr::Merged,
-            kept_bytes: limits.kept_bytes,
+            kept_bytes: scope.limits.kept_bytes,
         })
     }
 
-    pub(crate) fn view(&self) -> Value {
-        json!({ "command": self.command, "restart": self.restart })
+    fn pipes(&self, scope: &Scope<'_>) -> Pipes {
+        if self.command.as_deref().is_some_and(|command| is_check(scope, command)) { Pipes::Any } else { Pipes::Last }
     }
 
     /// What is said about how the command ended, after its output.
-    pub(crate) fn verdict(&self, exit: &Exit, limits: &ToolLimits) -> (ToolOutcome, Option<i32>, String) {
-        let mut said = Vec::new();
+    fn ending(&self, exit: &Exit, scope: &Scope<'_>) -> (ToolOutcome, Option<i32>, String) {
+        let mut notes = Vec::new();
         let (outcome, code) = match exit.status {
             ExitStatus::Exited(0) => (ToolOutcome::Ok, Some(0)),
             ExitStatus::Exited(code) => {
-                said.push(format!("[exit code {code}]"));
+                notes.push(format!("[exit code {code}]"));
                 (ToolOutcome::Failed, Some(code))
             }
             ExitStatus::Signalled(signal) => {
-                said.push(format!("[ended by signal {signal}]"));
+                notes.push(format!("[ended by signal {signal}]"));
                 (ToolOutcome::Failed, Some(128 + signal))
             }
             ExitStatus::TimedOut => {
-                said.push(format!(
+                notes.push(format!(
                     "[killed after {} s, with everything it had started; exports and working directory are as before]",
-                    limits.command.as_secs()
+                    scope.limits.command.as_secs()
                 ));
                 (ToolOutcome::Failed, None)
             }
             ExitStatus::Killed => {
-                said.push("[killed because the run was stopped]".to_owned());
+                notes.push("[killed because the run was stopped]".to_owned());
                 (ToolOutcome::Failed, None)
             }
         };
         match exit.background_ended {
             0 => {}
-            1 => said.push("[1 background process ended with this call]".to_owned()),
-            many => said.push(format!("[{many} background processes ended with this call]")),
+            1 => notes.push("[1 background process ended with this call]".to_owned()),
+            many => notes.push(format!("[{many} background processes ended with this call]")),
         }
         if self.restart == Some(true) && outcome == ToolOutcome::Ok {
-            said.push("The shell was restarted: working directory and exports are as at the beginning.".to_owned());
+            notes.push("The shell was restarted: working directory and exports are as at the beginning.".to_owned());
         }
-        (outcome, code, said.join("\n"))
+        (outcome, code, notes.join("\n"))
     }
+
+    /// What the command says of the project's checks, when it was one of them and its exit code is that of the check.
+    fn check(&self, scope: &Scope<'_>, outcome: ToolOutcome) -> Option<Check> {
+        let command = self.command.as_deref().filter(|command| is_check(scope, command))?;
+        let passed = outcome == ToolOutcome::Ok;
+        // Where something else follows the check, or makes up for its failure, success says nothing of the check.
+        let last = command.trim_end().rsplit([';', '\n']).next().unwrap_or_default();
+        let conclusive = !command.contains("||") && is_check(scope, last);
+        if passed && !conclusive {
+            return None;
+        }
+        Some(Check { command: shorten(&scope.redacted(&one_line(command)), 200).into_owned(), passed })
+    }
+}
+
+fn is_check(scope: &Scope<'_>, command: &str) -> bool {
+    let surveyed = scope.context.log.state().survey.as_ref();
+    surveyed.is_some_and(|surveyed| survey::is_check(command, &surveyed.survey))
 }

@@ -2,18 +2,22 @@
 
 use std::borrow::Cow;
 
+use async_trait::async_trait;
+use domain::ToolKind;
 use domain::text::shorten;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ToolLimits;
+use super::tool::{Display, Progress, Scope, Tool};
+use super::toolbox_call;
+use crate::workspace::WorkspaceError;
 
-/// Texts in a view are cut to this many characters.
+/// Texts of an edit are cut to this many characters for viewers; the whole change is in the checkpoint.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case")]
-pub(crate) enum Edit {
+pub(super) enum Edit {
     View {
         path: String,
         #[serde(default)]
@@ -37,27 +41,55 @@ pub(crate) enum Edit {
     },
 }
 
-impl Edit {
-    pub(crate) fn writes(&self) -> bool {
+#[async_trait]
+impl Tool for Edit {
+    fn name() -> &'static str {
+        "str_replace_based_edit_tool"
+    }
+
+    /// The model knows the schema by the tool's type.
+    fn schema() -> Value {
+        json!({ "type": "text_editor_20250728", "name": Self::name() })
+    }
+
+    fn writes(&self) -> bool {
         match self {
             Self::View { .. } => false,
             Self::Create { .. } | Self::StrReplace { .. } | Self::Insert { .. } => true,
         }
     }
 
-    pub(crate) fn path(&self) -> &str {
+    fn path(&self) -> Option<&str> {
         match self {
             Self::View { path, .. }
             | Self::Create { path, .. }
             | Self::StrReplace { path, .. }
-            | Self::Insert { path, .. } => path,
+            | Self::Insert { path, .. } => Some(path),
         }
     }
 
-    pub(crate) fn call(&self, limits: &ToolLimits) -> toolbox::Call {
-        match self.clone() {
+    /// The operation is not among the fields: clients know `command` as a shell command.
+    fn display(&self) -> Display {
+        let (kind, fields) = match self {
+            Self::View { path, view_range } => (ToolKind::Read, json!({ "filepath": path, "view_range": view_range })),
+            Self::Create { path, file_text } => {
+                (ToolKind::Write, json!({ "filepath": path, "new_str": shown(file_text) }))
+            }
+            Self::StrReplace { path, old_str, new_str } => {
+                (ToolKind::Edit, json!({ "filepath": path, "old_str": shown(old_str), "new_str": shown(new_str) }))
+            }
+            Self::Insert { path, insert_line, insert_text } => (
+                ToolKind::Edit,
+                json!({ "filepath": path, "old_str": "", "new_str": shown(insert_text), "line": insert_line }),
+            ),
+        };
+        Display { kind, fields }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
+        let call = match self.clone() {
             Self::View { path, view_range } => {
-                let max_characters = Some(limits.output_characters);
+                let max_characters = Some(scope.limits.output_characters);
                 toolbox::Call::View(toolbox::View { path, view_range, max_characters })
             }
             Self::Create { path, file_text } => toolbox::Call::Create(toolbox::Create { path, file_text }),
@@ -67,29 +99,8 @@ impl Edit {
             Self::Insert { path, insert_line, insert_text } => {
                 toolbox::Call::Insert(toolbox::Insert { path, insert_line, insert_text })
             }
-        }
-    }
-
-    pub(crate) fn view(&self) -> Value {
-        match self {
-            Self::View { path, view_range } => json!({ "command": "view", "filepath": path, "view_range": view_range }),
-            Self::Create { path, file_text } => {
-                json!({ "command": "create", "filepath": path, "new_str": shown(file_text) })
-            }
-            Self::StrReplace { path, old_str, new_str } => json!({
-                "command": "str_replace",
-                "filepath": path,
-                "old_str": shown(old_str),
-                "new_str": shown(new_str),
-            }),
-            Self::Insert { path, insert_line, insert_text } => json!({
-                "command": "insert",
-                "filepath": path,
-                "old_str": "",
-                "new_str": shown(insert_text),
-                "line": insert_line,
-            }),
-        }
+        };
+        toolbox_call::run(scope, call).await
     }
 }
 

@@ -1,17 +1,50 @@
 //! `glob`: files by a pattern.
 
+use async_trait::async_trait;
+use domain::ToolKind;
 use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::tool::{Display, Progress, Scope, Tool};
+use super::toolbox_call;
+use crate::workspace::WorkspaceError;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Glob {
-    pub pattern: String,
+pub(super) struct Glob {
+    pattern: String,
     #[serde(default)]
-    pub path: Option<String>,
+    path: Option<String>,
 }
 
-impl Glob {
-    pub(crate) fn call(&self) -> toolbox::Call {
-        toolbox::Call::Glob(toolbox::Glob { pattern: self.pattern.clone(), path: self.path.clone() })
+#[async_trait]
+impl Tool for Glob {
+    fn name() -> &'static str {
+        "glob"
+    }
+
+    fn schema() -> Value {
+        json!({
+            "name": Self::name(),
+            "description": "Finds files by a glob pattern such as `src/**/*.py`, newest first. Files that git ignores are left out. At most 100 are listed.",
+            "input_schema": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["pattern"],
+                "properties": {
+                    "pattern": { "type": "string", "description": "The glob pattern, relative to `path`." },
+                    "path": { "type": "string", "description": "The directory to search in; the workspace when left out." }
+                }
+            }
+        })
+    }
+
+    fn display(&self) -> Display {
+        Display { kind: ToolKind::Search, fields: json!({ "pattern": self.pattern, "filepath": self.path }) }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
+        let call = toolbox::Glob { pattern: self.pattern.clone(), path: self.path.clone() };
+        toolbox_call::run(scope, toolbox::Call::Glob(call)).await
     }
 }

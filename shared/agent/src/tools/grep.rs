@@ -1,27 +1,65 @@
 //! `grep`: lines by a regular expression.
 
+use async_trait::async_trait;
+use domain::ToolKind;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use toolbox::GrepMode;
+
+use super::tool::{Display, Progress, Scope, Tool};
+use super::toolbox_call;
+use crate::workspace::WorkspaceError;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Grep {
-    pub pattern: String,
+pub(super) struct Grep {
+    pattern: String,
     #[serde(default)]
-    pub path: Option<String>,
+    path: Option<String>,
     #[serde(default)]
-    pub glob: Option<String>,
+    glob: Option<String>,
     #[serde(default)]
-    pub ignore_case: bool,
+    ignore_case: bool,
     #[serde(default)]
-    pub context: usize,
+    context: usize,
     #[serde(default)]
-    pub mode: GrepMode,
+    mode: GrepMode,
 }
 
-impl Grep {
-    pub(crate) fn call(&self) -> toolbox::Call {
+#[async_trait]
+impl Tool for Grep {
+    fn name() -> &'static str {
+        "grep"
+    }
+
+    fn schema() -> Value {
+        json!({
+            "name": Self::name(),
+            "description": "Searches file contents with a regular expression (Rust's syntax). Files that git ignores and binary files are left out.",
+            "input_schema": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["pattern"],
+                "properties": {
+                    "pattern": { "type": "string", "description": "The regular expression." },
+                    "path": { "type": "string", "description": "File or directory to search; the workspace when left out." },
+                    "glob": { "type": "string", "description": "Only files that match this glob, such as `*.ts`." },
+                    "ignore_case": { "type": "boolean" },
+                    "context": { "type": "integer", "minimum": 0, "maximum": 20, "description": "Lines of context around a match." },
+                    "mode": { "type": "string", "enum": ["content", "files", "count"], "description": "What to list: matching lines (default), files, or the number of matches per file." }
+                }
+            }
+        })
+    }
+
+    fn display(&self) -> Display {
+        Display { kind: ToolKind::Search, fields: json!({ "pattern": self.pattern, "filepath": self.path }) }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
         let Self { pattern, path, glob, ignore_case, context, mode } = self.clone();
-        toolbox::Call::Grep(toolbox::Grep { pattern, path, glob, ignore_case, context, mode, limit: None })
+        // How many matches are listed is the toolbox's own limit: it knows what fits an answer.
+        let call = toolbox::Grep { pattern, path, glob, ignore_case, context, mode, limit: None };
+        toolbox_call::run(scope, toolbox::Call::Grep(call)).await
     }
 }

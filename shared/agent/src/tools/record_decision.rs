@@ -1,25 +1,67 @@
 //! `record_decision`: a choice between real alternatives, for the people who review the change.
 
-use domain::Decision;
+use async_trait::async_trait;
+use domain::{Decision, DecisionRecorded, ToolKind};
+use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::Answer;
+use super::tool::{Answer, Display, Progress, Scope, Tool};
+use crate::workspace::WorkspaceError;
 
-/// The longest text of a decision, in characters.
-const MAX_TEXT: usize = 1000;
+/// Decisions stand in the pull request, a line each.
+const MAX_TEXT_CHARACTERS: usize = 1000;
 
-/// So many alternatives are taken.
 const MAX_ALTERNATIVES: usize = 10;
 
-/// What the model states, once it is of a length that can be shown.
-pub(crate) fn answer(decision: &Decision) -> Answer {
-    let texts = [&decision.decision, &decision.reason].into_iter().chain(&decision.alternatives);
-    if decision.decision.trim().is_empty() || decision.reason.trim().is_empty() {
-        return Answer::failed("A decision needs its reason.");
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RecordDecision(Decision);
+
+#[async_trait]
+impl Tool for RecordDecision {
+    fn name() -> &'static str {
+        "record_decision"
     }
-    if decision.alternatives.len() > MAX_ALTERNATIVES || texts.clone().any(|text| text.chars().count() > MAX_TEXT) {
-        return Answer::failed(format!(
-            "A decision has at most {MAX_ALTERNATIVES} alternatives, and each text at most {MAX_TEXT} characters."
-        ));
+
+    fn schema() -> Value {
+        json!({
+            "name": Self::name(),
+            "description": "Tells the reviewers of a choice between real alternatives that you made while working, where a good engineer might have chosen otherwise. Not for matters of course.",
+            "input_schema": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["decision", "reason", "alternatives"],
+                "properties": {
+                    "decision": { "type": "string" },
+                    "reason": { "type": "string" },
+                    "alternatives": { "type": "array", "items": { "type": "string" } }
+                }
+            }
+        })
     }
-    Answer { decision: Some(decision.clone()), ..Answer::ok("Recorded.") }
+
+    fn display(&self) -> Display {
+        Display { kind: ToolKind::Other, fields: Value::Null }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
+        let Decision { decision, reason, alternatives } = &self.0;
+        if decision.trim().is_empty() || reason.trim().is_empty() {
+            return Ok(Answer::failed("A decision needs its reason.").into());
+        }
+        let mut texts = [decision, reason].into_iter().chain(alternatives);
+        if alternatives.len() > MAX_ALTERNATIVES || texts.any(|text| text.chars().count() > MAX_TEXT_CHARACTERS) {
+            return Ok(Answer::failed(format!(
+                "A decision has at most {MAX_ALTERNATIVES} alternatives, and each text at most {MAX_TEXT_CHARACTERS} \
+                 characters."
+            ))
+            .into());
+        }
+        let decision = Decision {
+            decision: scope.redacted(decision),
+            reason: scope.redacted(reason),
+            alternatives: alternatives.iter().map(|text| scope.redacted(text)).collect(),
+        };
+        Ok(Answer { events: vec![DecisionRecorded { decision }.into()], ..Answer::ok("Recorded.") }.into())
+    }
 }

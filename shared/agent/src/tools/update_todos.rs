@@ -1,25 +1,67 @@
 //! `update_todos`: the to-do list that the user sees.
 
-use domain::{Todo, TodoStatus};
+use async_trait::async_trait;
+use domain::{Todo, TodoStatus, TodoUpdated, ToolKind};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
-use super::Answer;
+use super::tool::{Answer, Display, Progress, Scope, Tool};
+use crate::workspace::WorkspaceError;
 
+/// The list is sent to every viewer with each change.
 const MAX_ITEMS: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct UpdateTodos {
-    pub todos: Vec<Todo>,
+pub(super) struct UpdateTodos {
+    todos: Vec<Todo>,
 }
 
-impl UpdateTodos {
-    pub(crate) fn answer(self) -> Answer {
-        if self.todos.len() > MAX_ITEMS {
-            return Answer::failed(format!("a to-do list has at most {MAX_ITEMS} items"));
+#[async_trait]
+impl Tool for UpdateTodos {
+    fn name() -> &'static str {
+        "update_todos"
+    }
+
+    fn schema() -> Value {
+        json!({
+            "name": Self::name(),
+            "description": "Replaces the to-do list, which the user sees. One item at a time is in progress.",
+            "input_schema": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["todos"],
+                "properties": {
+                    "todos": {
+                        "type": "array",
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["content", "status"],
+                            "properties": {
+                                "content": { "type": "string" },
+                                "status": { "type": "string", "enum": ["pending", "in_progress", "completed"] }
+                            }
+                        }
+                    }
+                }
+            }
+        })
+    }
+
+    fn display(&self) -> Display {
+        Display { kind: ToolKind::Other, fields: Value::Null }
+    }
+
+    async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
+        let count = self.todos.len();
+        if count > MAX_ITEMS {
+            return Ok(Answer::failed(format!("a to-do list has at most {MAX_ITEMS} items")).into());
         }
-        let completed = self.todos.iter().filter(|todo| todo.status == TodoStatus::Completed).count();
-        let output = format!("The list is kept: {completed} of {} done.", self.todos.len());
-        Answer { todos: Some(self.todos), ..Answer::ok(output) }
+        let redacted = |todo: &Todo| Todo { content: scope.redacted(&todo.content), ..todo.clone() };
+        let items: Vec<Todo> = self.todos.iter().map(redacted).collect();
+        let completed = items.iter().filter(|todo| todo.status == TodoStatus::Completed).count();
+        let output = format!("The list is updated: {completed} of {count} done.");
+        Ok(Answer { events: vec![TodoUpdated { items }.into()], ..Answer::ok(output) }.into())
     }
 }

@@ -4,7 +4,7 @@ use crate::ports::SessionSummary;
 use crate::state::SessionState;
 use crate::{
     Admitted, Approver, Author, BudgetExtended, CallId, Conversation, EventBody, ExecutionName, MAX_PROMPT_BYTES,
-    MicroDollars, Payload, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted, SessionId, SessionLog,
+    MicroDollars, PlanApproved, PlanId, PlanRejected, Principal, RunNumber, RunStarted, SessionId, SessionLog,
     SessionLogError, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded, WaitOutcome, WaitReason, summary_of,
 };
 
@@ -134,17 +134,9 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
         }
         Some(WaitReason::Question { call, .. }) => {
             let turn = state.main.last().map(|turn| turn.turn).unwrap_or_default();
-            let answered = ToolResult {
-                turn,
-                call: call.clone(),
-                tool: "ask_user".to_owned(),
-                output: Payload::from(text),
-                outcome: ToolOutcome::Ok,
-                duration_ms: 0,
-                exit_code: None,
-                view: serde_json::Value::Null,
-                check: None,
-            };
+            let asked = state.main.open_calls().find(|open| open.id == *call);
+            let tool = asked.map(|open| open.tool.clone()).unwrap_or_default();
+            let answered = ToolResult::without_run(turn, call.clone(), tool, ToolOutcome::Ok, text);
             (vec![said(Conversation::Main, text, Some(call)), answered.into()], Some(WaitOutcome::Answered))
         }
         Some(WaitReason::Stuck { .. }) => (vec![said(Conversation::Main, text, None)], Some(WaitOutcome::Answered)),

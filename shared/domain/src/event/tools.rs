@@ -43,7 +43,10 @@ pub struct ToolResult {
     pub call: CallId,
     /// The tool.
     pub tool: String,
-    /// What the model reads: cut and masked.
+    /// What the tool does, as clients show it.
+    #[serde(default)]
+    pub tool_kind: ToolKind,
+    /// What the model reads: cut and redacted.
     pub output: Payload,
     /// How it went.
     pub outcome: ToolOutcome,
@@ -58,6 +61,43 @@ pub struct ToolResult {
     /// When the call was a check of the project (tests, linter): whether it passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
+}
+
+/// What a tool does, in the words that clients know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolKind {
+    /// It runs shell commands.
+    Bash,
+    /// It shows a file.
+    Read,
+    /// It writes a whole file.
+    Write,
+    /// It changes a part of a file.
+    Edit,
+    /// It looks for files or for lines in them.
+    Search,
+    /// None of these.
+    #[default]
+    Other,
+}
+
+impl ToolResult {
+    /// The result of a call that is answered without being run: the user answers it, or it must not run.
+    pub fn without_run(turn: TurnNumber, call: CallId, tool: String, outcome: ToolOutcome, output: &str) -> Self {
+        Self {
+            turn,
+            call,
+            tool,
+            tool_kind: ToolKind::Other,
+            output: output.into(),
+            outcome,
+            duration_ms: 0,
+            exit_code: None,
+            view: Value::Null,
+            check: None,
+        }
+    }
 }
 
 /// How a tool call went.

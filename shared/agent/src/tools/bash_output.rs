@@ -1,11 +1,29 @@
-//! Cutting long outputs in the middle.
+//! What a command wrote, as the model reads it: whole when it is short, otherwise cut in the middle.
 
 use domain::Redactor;
+use domain::ports::{ByteRange, Stream};
+
+use super::tool::Scope;
+use crate::workspace::WorkspaceError;
+
+/// The output of a finished command that wrote `bytes` bytes.
+pub(super) async fn read(scope: &Scope<'_>, bytes: u64) -> Result<String, WorkspaceError> {
+    let max = scope.limits.output_characters;
+    let part = async |range| scope.workspace.output(&scope.exec, Stream::Stdout, range).await;
+    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if length <= max {
+        return Ok(scope.redacted(&String::from_utf8_lossy(&part(ByteRange::From(0, length)).await?)));
+    }
+    let head = part(ByteRange::From(0, max / 2)).await?;
+    let tail = part(ByteRange::Last(max / 2)).await?;
+    let file = format!("{}/{}/stdout", scope.workspace.layout.outputs, scope.exec);
+    Ok(middle(&scope.context.common.redactor, &head, &tail, bytes, scope.limits.kept_bytes, &file))
+}
 
 /// Beginning and end of an output of `bytes` bytes, with a line in between that says what is missing and where it is.
 ///
 /// Both pieces are cut back to whole lines or words first: a secret that stands across a cut would not be known as one.
-pub(crate) fn middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, kept: &str) -> String {
+fn middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, kept: &str) -> String {
     let head = String::from_utf8_lossy(head);
     let tail = String::from_utf8_lossy(tail);
     let from = tail.find(char::is_whitespace).map_or(tail.len(), |at| at + 1);
@@ -16,9 +34,7 @@ pub(crate) fn middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, 
     } else {
         format!("the first {kept_bytes} of its {bytes} bytes are kept in {kept}")
     };
-    format!(
-        "{head}\n[... {missing} bytes cut here; {whole}: view it with view_range, or search it with grep in bash ...]\n{tail}"
-    )
+    format!("{head}\n[... {missing} bytes cut here; {whole}: view a range of it, or search it with grep ...]\n{tail}")
 }
 
 #[cfg(test)]

@@ -1,0 +1,52 @@
+//! A tool call that the toolbox inside the sandbox carries out.
+
+use domain::ports::ExitStatus;
+
+use crate::context::internal;
+use crate::workspace::{ExecOutcome, WorkspaceError};
+
+use super::tool::{Answer, Progress, Scope};
+
+/// Has the toolbox carry out `call`, and answers with its text.
+pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progress, WorkspaceError> {
+    let exec = scope.workspace.toolbox_exec(scope.exec.clone(), call, scope.limits.toolbox)?;
+    let exit = match scope.workspace.run(&exec, scope.wait).await? {
+        ExecOutcome::Running => return Ok(Progress::Running),
+        ExecOutcome::CutOff => return Ok(Answer::cut_off().into()),
+        ExecOutcome::Finished(exit) => exit,
+    };
+    match exit.status {
+        ExitStatus::TimedOut => {
+            let seconds = scope.limits.toolbox.as_secs();
+            return Ok(Answer::failed(format!("The call took more than {seconds} s and was ended.")).into());
+        }
+        ExitStatus::Killed => return Ok(Answer::failed("The call was ended because the run was stopped.").into()),
+        ExitStatus::Exited(_) | ExitStatus::Signalled(_) => {}
+    }
+    let answer = match scope.workspace.toolbox_answer(&exec.id, &exit).await? {
+        Ok(answer) => Answer::ok(scope.redacted(text(&answer)?)),
+        Err(failure) => Answer::failed(scope.redacted(&failure.message)),
+    };
+    Ok(answer.into())
+}
+
+/// What the model reads of an answer.
+fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
+    match answer {
+        toolbox::Answer::View(viewed) => Ok(&viewed.text),
+        toolbox::Answer::Create(edited) | toolbox::Answer::StrReplace(edited) | toolbox::Answer::Insert(edited) => {
+            Ok(&edited.text)
+        }
+        toolbox::Answer::Glob(globbed) => Ok(&globbed.text),
+        toolbox::Answer::Grep(grepped) => Ok(&grepped.text),
+        toolbox::Answer::Survey(_)
+        | toolbox::Answer::Instructions(_)
+        | toolbox::Answer::Baseline(_)
+        | toolbox::Answer::Collect(_)
+        | toolbox::Answer::Restore(_)
+        | toolbox::Answer::Diff(_)
+        | toolbox::Answer::Rebase(_) => {
+            Err(WorkspaceError::Step(internal("the toolbox answered a tool with something else")))
+        }
+    }
+}
