@@ -1,5 +1,6 @@
 //! What no compiler checks: who imports whom, how long files are, that the words in different places are the same ones.
 
+mod documents;
 mod files;
 mod imports;
 mod tools;
