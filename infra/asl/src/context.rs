@@ -1,48 +1,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{
-    definition::Problem,
-    path::{Path, Step, parse_steps, walk},
-};
+use crate::path::{ContextField, Path, walk};
 
-/// The fields of the context object that a definition may name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum ContextField {
-    ExecutionId,
-    ExecutionName,
-    ExecutionInput(Vec<Step>),
-    ExecutionStartTime,
-    StateName,
-    StateEnteredTime,
-    StateRetryCount,
-    StateMachineId,
-    StateMachineName,
-    TaskToken,
-}
-
-impl ContextField {
-    pub(crate) fn parse(text: &str) -> Result<Self, Problem> {
-        let refused = || Problem::UnsupportedContextPath(text.to_owned());
-        if let Some(within) = text.strip_prefix("$$.Execution.Input") {
-            return parse_steps(within).map(Self::ExecutionInput).ok_or_else(refused);
-        }
-        match text {
-            "$$.Execution.Id" => Ok(Self::ExecutionId),
-            "$$.Execution.Name" => Ok(Self::ExecutionName),
-            "$$.Execution.StartTime" => Ok(Self::ExecutionStartTime),
-            "$$.State.Name" => Ok(Self::StateName),
-            "$$.State.EnteredTime" => Ok(Self::StateEnteredTime),
-            "$$.State.RetryCount" => Ok(Self::StateRetryCount),
-            "$$.StateMachine.Id" => Ok(Self::StateMachineId),
-            "$$.StateMachine.Name" => Ok(Self::StateMachineName),
-            "$$.Task.Token" => Ok(Self::TaskToken),
-            _ => Err(refused()),
-        }
-    }
-}
-
-/// What the context object says while a state is at work.
+/// The context object of one state run: what `$$` paths read.
 pub(crate) struct Context<'a> {
     pub(crate) machine: &'a str,
     pub(crate) execution: &'a str,
@@ -51,15 +12,16 @@ pub(crate) struct Context<'a> {
     pub(crate) state: &'a str,
     pub(crate) entered_at: Timestamp,
     pub(crate) retry_count: u32,
+    /// The task token; only in a task that waits for one.
     pub(crate) token: Option<&'a str>,
 }
 
 impl Context<'_> {
-    /// What `path` names in `data` or in the context object.
+    /// The value that `path` names in `data` or in the context object, if there is one.
     pub(crate) fn read(&self, path: &Path, data: &Value) -> Option<Value> {
         match path {
             Path::Data(reference) => reference.read(data).cloned(),
-            Path::Context(field) => self.field(field),
+            Path::Context(path) => self.field(&path.field),
         }
     }
 
@@ -70,7 +32,7 @@ impl Context<'_> {
                 json!(format!("arn:aws:states:local:000000000000:execution:{machine}:{execution}"))
             }
             ContextField::ExecutionName => json!(execution),
-            ContextField::ExecutionInput(steps) => walk(steps, self.execution_input)?.clone(),
+            ContextField::ExecutionInput(segments) => walk(segments, self.execution_input)?.clone(),
             ContextField::ExecutionStartTime => time(self.started_at),
             ContextField::StateName => json!(self.state),
             ContextField::StateEnteredTime => time(self.entered_at),
@@ -82,7 +44,7 @@ impl Context<'_> {
     }
 }
 
-/// Step Functions writes milliseconds, always three digits.
+/// Step Functions writes times with exactly three digits of milliseconds.
 fn time(at: Timestamp) -> Value {
     Value::String(format!("{at:.3}"))
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Matches every error but [`DATA_LIMIT_EXCEEDED`] and [`RUNTIME`].
+/// Matches every error except [`DATA_LIMIT_EXCEEDED`] and [`RUNTIME`].
 pub(crate) const ALL: &str = "States.ALL";
 pub(crate) const TASK_FAILED: &str = "States.TaskFailed";
 pub(crate) const TIMEOUT: &str = "States.Timeout";
@@ -12,8 +12,8 @@ pub(crate) const PARAMETER_PATH_FAILURE: &str = "States.ParameterPathFailure";
 pub(crate) const RESULT_PATH_MATCH_FAILURE: &str = "States.ResultPathMatchFailure";
 pub(crate) const PERMISSIONS: &str = "States.Permissions";
 
-/// The reserved names that a Retry or a Catch may name here. `States.Runtime` is not among them: it always ends
-/// the execution, so an entry that names it would be dead.
+/// The reserved error names that `ErrorEquals` accepts. `States.Runtime` is not among them: it always ends the execution,
+/// so an entry that names it could never match.
 pub(crate) const CATCHABLE: [&str; 8] = [
     ALL,
     TASK_FAILED,
@@ -25,24 +25,24 @@ pub(crate) const CATCHABLE: [&str; 8] = [
     PERMISSIONS,
 ];
 
-/// Step Functions' limits on the fields of a failure, in characters (API reference of SendTaskFailure).
-const ERROR_LIMIT: usize = 256;
-const CAUSE_LIMIT: usize = 32_768;
+/// Step Functions' limits on the two texts of a failure, in characters (API reference of SendTaskFailure).
+const MAX_ERROR: usize = 256;
+const MAX_CAUSE: usize = 32_768;
 
-/// How a task, a state or an execution failed, in the two words of the language.
+/// How a task, a state or an execution failed: the language's `Error` and `Cause`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{error}: {cause}")]
 pub struct Failure {
-    /// The error's name, which Retry and Catch match. Names of the language itself begin with `States.`.
+    /// The error name that Retry and Catch match. The language's own names begin with `States.`.
     pub error: String,
-    /// What happened, for a person.
+    /// A description for people.
     pub cause: String,
 }
 
 impl Failure {
-    /// A failure; both texts are cut to the lengths that Step Functions accepts (256 and 32,768 characters).
+    /// Cuts both texts to the lengths that Step Functions accepts: 256 characters for `error`, 32,768 for `cause`.
     pub fn new(error: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self { error: cut(error.into(), ERROR_LIMIT), cause: cut(cause.into(), CAUSE_LIMIT) }
+        Self { error: truncated(error.into(), MAX_ERROR), cause: truncated(cause.into(), MAX_CAUSE) }
     }
 
     pub(crate) fn runtime(cause: impl Into<String>) -> Self {
@@ -53,17 +53,18 @@ impl Failure {
         Self::new(TIMEOUT, cause)
     }
 
-    /// The same failure within the limits: what a task or a journal hands over was built by others.
-    pub(crate) fn bounded(self) -> Self {
+    /// The same failure with its texts cut to the limits. A failure from outside may exceed them, because its fields are
+    /// public and it can be deserialized.
+    pub(crate) fn truncated(self) -> Self {
         Self::new(self.error, self.cause)
     }
 
-    /// What a Catch hands to the state it goes to.
+    /// The error output that a Catch adds to the state's input.
     pub(crate) fn as_output(&self) -> Value {
         json!({ "Error": self.error, "Cause": self.cause })
     }
 
-    /// Whether one of the names of an `ErrorEquals` means this failure.
+    /// Whether one of the names of an `ErrorEquals` list matches this failure.
     pub(crate) fn is_any_of(&self, names: &[String]) -> bool {
         names.iter().any(|name| self.is(name))
     }
@@ -78,7 +79,7 @@ impl Failure {
     }
 }
 
-fn cut(mut text: String, limit: usize) -> String {
+fn truncated(mut text: String, limit: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(limit) {
         text.truncate(end);
     }

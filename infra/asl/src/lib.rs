@@ -1,10 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-pub use definition::{Catcher, DefinitionError, Problem, Retrier, State, StateKind, StateMachine, Task};
+pub use definition::{Catcher, Retrier, State, StateKind, StateMachine, Task};
 pub use failure::Failure;
 pub use interpreter::{Interpreter, RunError};
 pub use ports::{ExecutionStore, Random, StoreError, TaskAnswer, TaskCall, Tasks, Time};
-pub use position::{End, Place, Position, StateEntry};
+pub use position::{End, Position, Progress, StateEntry};
+pub use problem::{DefinitionError, Problem};
 
 mod context;
 mod definition;
@@ -13,6 +14,7 @@ mod interpreter;
 mod path;
 mod ports;
 mod position;
+mod problem;
 mod rfc3339;
 mod run;
 mod size;

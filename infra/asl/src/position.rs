@@ -4,57 +4,58 @@ use serde_json::Value;
 
 use crate::Failure;
 
-/// Where an execution stands: all that is needed to go on with it.
+/// The stored state of an execution: everything that another process needs to resume it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Position {
     /// The execution's input.
     pub input: Value,
-    /// When the execution began.
     pub started_at: Timestamp,
-    /// In a state, or at the end.
-    pub place: Place,
+    // Stored positions call it `place`.
+    #[serde(rename = "place")]
+    pub progress: Progress,
 }
 
+/// How far an execution has come.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// A state is about to be entered, is at work, or waits for its next try.
+pub enum Progress {
+    /// The state is about to be entered, is running, or waits for its next attempt.
     In(StateEntry),
     /// The execution is over.
     Ended(End),
 }
 
-/// One visit of a state.
+/// One entry into a state, with all its attempts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StateEntry {
     /// The state's name.
     pub state: String,
-    /// The state's raw input.
+    /// The state's raw input, before `InputPath`.
     pub input: Value,
-    /// When it was entered. A Wait counts from here.
+    /// When the state was entered. A Wait counts from here.
     pub entered_at: Timestamp,
-    /// How often each entry of Retry was used in this visit.
+    /// Retries used so far, for each entry of the state's `Retry` list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retries: Vec<u32>,
-    /// When the next try begins; none for the first.
+    /// When the next attempt begins; none for the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
-    /// The token of the current try, for a task that is completed by one. It stays the same when the execution is
-    /// resumed. A secret.
+    /// The token of the current attempt, for a callback task. A resumed execution keeps it. A secret: whoever knows it
+    /// can complete the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
 
 impl StateEntry {
-    /// How often the state was tried before the current try.
+    /// The number of attempts before the current one.
     pub fn retry_count(&self) -> u32 {
         self.retries.iter().fold(0, |sum, retries| sum.saturating_add(*retries))
     }
 
-    /// When the current try begins or began.
-    pub fn tried_at(&self) -> Timestamp {
+    /// When the current attempt begins or began.
+    pub fn attempted_at(&self) -> Timestamp {
         self.retry_at.unwrap_or(self.entered_at)
     }
 }
@@ -66,8 +67,8 @@ pub enum End {
     Succeeded {
         output: Value,
     },
-    /// A Fail state, an error that nothing caught, or (`States.Timeout`) the machine's own time-out.
+    /// A Fail state, an error that no Catch matched, or (`States.Timeout`) the machine's own time-out.
     Failed(Failure),
-    /// Stopped from outside.
+    /// [`Interpreter::stop`](crate::Interpreter::stop) ended it.
     Aborted(Failure),
 }

@@ -5,25 +5,28 @@ use serde_json::Value;
 use crate::failure::{DATA_LIMIT_EXCEEDED, Failure};
 
 /// Step Functions' limit on a state's input, a task's result and a state's output, in bytes of UTF-8 JSON.
-const DATA_LIMIT: usize = 262_144;
+const MAX_DATA: usize = 262_144;
 
-/// Refuses data that Step Functions would not carry. `what` names it for the cause.
+/// Passes `data` through if Step Functions would carry it. `what` names the data in the failure's cause.
+///
+/// # Errors
+/// `States.DataLimitExceeded` for data above 262,144 bytes.
 pub(crate) fn within_limit(data: Value, what: &str) -> Result<Value, Failure> {
-    let mut counter = Counter { room: DATA_LIMIT };
+    let mut counter = Counter { remaining: MAX_DATA };
     match serde_json::to_writer(&mut counter, &data) {
         Ok(()) => Ok(data),
-        Err(_) => Err(Failure::new(DATA_LIMIT_EXCEEDED, format!("{what} is larger than {DATA_LIMIT} bytes"))),
+        Err(_) => Err(Failure::new(DATA_LIMIT_EXCEEDED, format!("{what} is larger than {MAX_DATA} bytes"))),
     }
 }
 
-/// Counts without keeping, and stops at the limit.
+/// Counts the bytes written to it, stores none and fails at the limit, so that large data is not serialized whole.
 struct Counter {
-    room: usize,
+    remaining: usize,
 }
 
 impl Write for Counter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.room = self.room.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.remaining = self.remaining.checked_sub(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
         Ok(bytes.len())
     }
 

@@ -1,23 +1,23 @@
 use serde_json::{Map, Value};
 
 use crate::{
-    context::{Context, ContextField},
-    definition::Problem,
+    context::Context,
     failure::{Failure, PARAMETER_PATH_FAILURE},
-    path::Path,
+    path::{ContextField, Path},
+    problem::Problem,
 };
 
-/// A payload template (`Parameters`, `ResultSelector`): JSON in which the fields that end in `.$` hold paths.
+/// A payload template (`Parameters`, `ResultSelector`): JSON in which the fields whose names end in `.$` hold paths.
 #[derive(Clone, Debug)]
 pub(crate) enum Template {
     Literal(Value),
-    Read { path: Path, text: String },
+    Read(Path),
     List(Vec<Template>),
     Object(Vec<(String, Template)>),
 }
 
 impl Template {
-    /// Reads a template; what is wrong is handed to `report` with the place inside the template.
+    /// Parses a template. Each problem goes to `report` together with its path, which begins with `at`.
     pub(crate) fn parse(value: &Value, at: &str, report: &mut dyn FnMut(&str, Problem)) -> Self {
         match value {
             Value::Object(fields) => Self::Object(
@@ -51,26 +51,30 @@ impl Template {
 
     fn parse_path(value: &Value) -> Result<Self, Problem> {
         let text = value.as_str().ok_or(Problem::WrongType("a path"))?;
-        Ok(Self::Read { path: Path::parse(text)?, text: text.to_owned() })
+        Path::parse(text).map(Self::Read)
     }
 
-    /// Whether any place of the template holds the task's token.
-    pub(crate) fn names_token(&self) -> bool {
+    /// Whether any field of the template reads the task token.
+    pub(crate) fn reads_token(&self) -> bool {
         match self {
             Self::Literal(_) => false,
-            Self::Read { path, .. } => matches!(path, Path::Context(ContextField::TaskToken)),
-            Self::List(items) => items.iter().any(Self::names_token),
-            Self::Object(fields) => fields.iter().any(|(_, field)| field.names_token()),
+            Self::Read(Path::Context(path)) => path.field == ContextField::TaskToken,
+            Self::Read(Path::Data(_)) => false,
+            Self::List(items) => items.iter().any(Self::reads_token),
+            Self::Object(fields) => fields.iter().any(|(_, field)| field.reads_token()),
         }
     }
 
+    /// The template with every path replaced by the value it names.
+    ///
     /// # Errors
     /// `States.ParameterPathFailure` for a path that names nothing.
     pub(crate) fn fill(&self, data: &Value, context: &Context<'_>) -> Result<Value, Failure> {
         match self {
             Self::Literal(value) => Ok(value.clone()),
-            Self::Read { path, text } => context.read(path, data).ok_or_else(|| {
-                Failure::new(PARAMETER_PATH_FAILURE, format!("the path {text} names nothing in the state's data"))
+            Self::Read(path) => context.read(path, data).ok_or_else(|| {
+                let path = path.as_str();
+                Failure::new(PARAMETER_PATH_FAILURE, format!("the path {path} names nothing in the state's data"))
             }),
             Self::List(items) => items.iter().map(|item| item.fill(data, context)).collect(),
             Self::Object(fields) => fields

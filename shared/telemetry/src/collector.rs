@@ -1,35 +1,35 @@
-//! Where spans are sent: address and headers of a collector.
+//! The address and headers of a trace collector.
 
 use std::fmt;
 
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-/// The path below the base address where OTLP over HTTP takes spans (OpenTelemetry protocol 1, "OTLP/HTTP").
+/// The path below the base address that receives spans (OpenTelemetry protocol 1, "OTLP/HTTP").
 const TRACES_PATH: [&str; 2] = ["v1", "traces"];
 
-/// A collector that speaks OTLP over HTTP with protobuf.
+/// A trace collector that speaks OTLP over HTTP with protobuf.
 #[derive(Clone)]
 pub struct Collector {
     pub(crate) endpoint: Url,
     pub(crate) headers: HeaderMap,
 }
 
-/// A collector's address or headers cannot be used. The values are not repeated, since they may be secret.
+/// A collector's address or headers are invalid. The messages do not repeat them, because they may contain secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CollectorError {
-    /// The address is none.
-    #[error("the trace collector's address is not one: {0}; give a base address such as http://localhost:4318")]
+    /// The address is not a URL.
+    #[error("the trace collector's address is not a URL: {0}; give a base address such as http://localhost:4318")]
     Address(String),
-    /// The address is not for HTTP.
-    #[error("the trace collector's address begins with {0}://; OTLP is sent over http:// or https://")]
+    /// The address is not an HTTP URL.
+    #[error("the trace collector's address begins with {0}://; use http:// or https://")]
     Scheme(String),
-    /// The address carries more than a base address may.
+    /// The address contains more than a base address.
     #[error(
-        "the trace collector's address holds {0}; give the base address alone and put credentials into the headers"
+        "the trace collector's address contains {0}; give only the base address and put credentials into the headers"
     )]
     Excess(&'static str),
-    /// One of the headers is malformed.
+    /// The header with this number, counted from 1, is malformed.
     #[error(
         "header {0} of the trace collector is not of the form name=value; separate headers with commas and write a comma inside a value as %2C"
     )]
@@ -37,11 +37,11 @@ pub enum CollectorError {
 }
 
 impl Collector {
-    /// A collector by its base address, to which `/v1/traces` is added, as `OTEL_EXPORTER_OTLP_ENDPOINT` has it.
+    /// A collector at a base address, as in `OTEL_EXPORTER_OTLP_ENDPOINT`. `/v1/traces` is appended to it.
     ///
     /// # Errors
     ///
-    /// When the address is not an HTTP base address, or carries credentials, which would end up in logs.
+    /// When the address is not an HTTP base address, or contains credentials, which would appear in logs.
     pub fn new(endpoint: &str) -> Result<Self, CollectorError> {
         let mut url = Url::parse(endpoint.trim()).map_err(|error| CollectorError::Address(error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -59,11 +59,11 @@ impl Collector {
         Ok(Self { endpoint: url, headers: HeaderMap::new() })
     }
 
-    /// Adds headers, written as `OTEL_EXPORTER_OTLP_HEADERS` has them: `name=value,name=value`, values percent-encoded.
+    /// Adds headers in the format of `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`, with percent-encoded values.
     ///
     /// # Errors
     ///
-    /// When one of them is no header.
+    /// When one of them is malformed.
     pub fn headers(mut self, list: &str) -> Result<Self, CollectorError> {
         let entries = list.split(',').map(str::trim).enumerate().filter(|(_, entry)| !entry.is_empty());
         for (index, entry) in entries {
@@ -73,7 +73,7 @@ impl Collector {
         Ok(self)
     }
 
-    /// Whether it is on this machine, where no proxy should come between.
+    /// Whether the collector runs on this machine, so that its requests must not go through a proxy.
     pub(crate) fn is_loopback(&self) -> bool {
         self.endpoint.host_str().is_some_and(|host| {
             let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
@@ -84,7 +84,7 @@ impl Collector {
 
 impl fmt::Debug for Collector {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The headers are marked as sensitive when they are parsed, so that their values are not shown.
+        // `parse_header` marks the values as sensitive, so `HeaderMap` does not print them.
         let Self { endpoint, headers } = self;
         formatter.debug_struct("Collector").field("endpoint", &endpoint.as_str()).field("headers", headers).finish()
     }
@@ -97,7 +97,7 @@ fn parse_header(entry: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name.trim().parse().ok()?, value))
 }
 
-/// `None` when a percent sign is not followed by two hex digits.
+/// Decodes `%XX`; none when a percent sign is not followed by two hexadecimal digits.
 fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = text.bytes();
     let mut decoded = Vec::with_capacity(text.len());

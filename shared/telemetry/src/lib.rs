@@ -1,14 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-pub use collected::Collected;
 pub use collector::{Collector, CollectorError};
 pub use logs::{Format, LogsError, logs};
 pub use traces::{Service, Tracing, TracingBuilder};
 pub use tree::Tree;
 
-mod collected;
 mod collector;
-mod export;
+mod exporter;
 mod logs;
 mod queue;
 mod span_data;

@@ -10,51 +10,48 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-/// How the targets of crates begin that print what they carry, headers with credentials included, at `debug` or `trace`.
-const CARRIERS: [&str; 9] =
+/// Prefixes of the log targets of crates that, at `debug` or `trace`, print the requests and responses they carry, including
+/// headers with credentials.
+const CREDENTIAL_TARGETS: [&str; 9] =
     ["aws_", "h2", "hyper", "lambda_", "octocrab", "opentelemetry", "reqwest", "rustls", "tower"];
 
-/// How a line looks.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people; in colour on a terminal.
+    /// For people, in colour on a terminal.
     Human,
-    /// One JSON object per line, fields of the event such as `session_id`, `step` and `trace_id` at its top level, those
-    /// of the spans around it in `spans`.
+    /// One JSON object per line. The event's fields, such as `session_id`, `step` and `trace_id`, are at its top level; the
+    /// fields of the enclosing spans are in `spans`.
     Json,
 }
 
 /// Logs could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogsError {
-    /// The level is neither a level nor a list of directives.
+    /// `level` is neither a level nor a list of directives.
     #[error(
         "{level:?} is not a log level ({reason}); use error, warn, info, debug or trace, or directives such as \"info,agent=debug\""
     )]
-    Level {
-        /// What was given.
-        level: String,
-        /// What is wrong with it.
-        reason: ParseError,
-    },
-    /// Something else has set up logs in this process.
-    #[error("logs are set up already: {0}")]
-    Again(#[from] TryInitError),
+    Level { level: String, reason: ParseError },
+    /// This process already has a log subscriber.
+    #[error("logs are already set up: {0}")]
+    AlreadySetUp(#[from] TryInitError),
 }
 
-/// Sets up logs for the process, on standard error. For a composition root, once.
+/// Sets up logging to standard error for the process. A composition root calls it once.
 ///
-/// `level` is `error`, `warn`, `info`, `debug`, `trace`, `off`, or directives per crate: `info,agent=debug`.
+/// `level` is `error`, `warn`, `info`, `debug`, `trace`, `off`, or a list of directives per crate, such as
+/// `info,agent=debug`.
 ///
 /// # Errors
 ///
-/// When the level makes no sense, or logs are set up already.
+/// When the level is invalid, or logs are already set up.
 pub fn logs(format: Format, level: &str) -> Result<(), LogsError> {
     subscriber(format, level, stderr)?.try_init()?;
     Ok(())
 }
 
-/// What [`logs`] installs, writing to anything.
+/// The subscriber that [`logs`] installs, with any writer.
 pub(crate) fn subscriber<W>(format: Format, level: &str, writer: W) -> Result<impl Subscriber + Send + Sync, LogsError>
 where
     W: for<'writer> MakeWriter<'writer> + Send + Sync + 'static,
@@ -71,5 +68,6 @@ where
 }
 
 fn is_harmless(metadata: &Metadata<'_>) -> bool {
-    *metadata.level() <= LevelFilter::INFO || !CARRIERS.iter().any(|carrier| metadata.target().starts_with(carrier))
+    *metadata.level() <= LevelFilter::INFO
+        || !CREDENTIAL_TARGETS.iter().any(|prefix| metadata.target().starts_with(prefix))
 }

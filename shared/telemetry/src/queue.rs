@@ -1,6 +1,6 @@
-//! The queue between those who emit spans and the thread that sends them.
+//! The queue between the callers that emit spans and the thread that sends them.
 //!
-//! A lock is held for moments only, never while something is sent.
+//! The lock is never held while a request is sent, so that emitting a span never waits for the network.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::trace::SpanData;
 
-/// The most spans that wait. Beyond it the oldest are let go.
+/// Maximum queued spans. Beyond it the oldest are dropped, because the root, which holds a trace together, comes last.
 pub(crate) const CAPACITY: usize = 2048;
 
-/// The most spans in one request; with long texts in all of them about 4 MB, below the 5 MB that CloudWatch takes.
-const BATCH: usize = 128;
+/// Maximum spans in one request. With long texts in all of them they are about 4 MB, below CloudWatch's limit of 5 MB.
+const MAX_BATCH: usize = 128;
 
-/// How long a span waits for company, so that a trace grows in the viewer while the session runs.
+/// How long a span waits for others to share its request. A second keeps a trace growing in the viewer while the session
+/// runs.
 const DELAY: Duration = Duration::from_secs(1);
 
-/// Spans that wait to be sent.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -27,34 +27,33 @@ pub(crate) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<SpanData>,
-    /// When the first of them came into an empty queue.
+    /// When the last span entered an empty queue: the start of the current delay.
     since: Option<Instant>,
-    /// How many spans ever came in.
+    /// Spans ever queued.
     accepted: u64,
-    /// How many of them were sent, lost on the way or let go.
+    /// Of these, the spans that were sent, lost or dropped.
     settled: u64,
-    /// How many were let go because the queue was full, since that was last told.
-    let_go: u64,
-    /// Up to which count somebody waits for spans to be settled.
-    wanted: u64,
-    /// A wait ran out of time, and the sender is still at the same batch.
-    stuck: bool,
-    /// Nothing more comes in.
+    /// Spans dropped from the full queue since the last batch.
+    dropped: u64,
+    /// The number of settled spans that a flush waits for.
+    flush_target: u64,
+    /// A wait timed out, and the sender has settled no batch since.
+    stalled: bool,
+    /// The queue takes no more spans.
     closed: bool,
-    /// Nobody sends any more.
+    /// The sender is gone.
     ended: bool,
 }
 
 /// Spans to be sent together.
 pub(crate) struct Batch {
-    /// At least one.
     pub(crate) spans: Vec<SpanData>,
-    /// How many were let go before them.
-    pub(crate) let_go: u64,
+    /// Spans dropped from the full queue since the batch before.
+    pub(crate) dropped: u64,
 }
 
 impl Queue {
-    /// Takes a span.
+    /// Queues a span. A full queue drops its oldest one.
     pub(crate) fn push(&self, span: SpanData) {
         let mut state = self.lock();
         if state.closed || state.ended {
@@ -63,20 +62,20 @@ impl Queue {
         if state.waiting.len() == CAPACITY {
             state.waiting.pop_front();
             state.settled += 1;
-            state.let_go += 1;
+            state.dropped += 1;
         }
         state.waiting.push_back(span);
         state.accepted += 1;
-        // The sender sleeps through what comes in between.
+        // The sender needs to wake only for the first span and for a full batch.
         if state.waiting.len() == 1 {
             state.since = Some(Instant::now());
             self.changed.notify_all();
-        } else if state.waiting.len() == BATCH {
+        } else if state.waiting.len() == MAX_BATCH {
             self.changed.notify_all();
         }
     }
 
-    /// Waits for the next batch; none when the queue is closed and empty. For the sending thread.
+    /// Waits for the next batch; none when the queue is closed and empty. Called by the sender.
     pub(crate) fn next_batch(&self) -> Option<Batch> {
         let mut state = self.lock();
         loop {
@@ -87,26 +86,26 @@ impl Queue {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
-            let urgent = state.closed || state.wanted > state.settled || state.waiting.len() >= BATCH;
+            let urgent = state.closed || state.flush_target > state.settled || state.waiting.len() >= MAX_BATCH;
             let rest = state.since.map_or(Duration::ZERO, |since| DELAY.saturating_sub(since.elapsed()));
             if urgent || rest.is_zero() {
-                let count = state.waiting.len().min(BATCH);
+                let count = state.waiting.len().min(MAX_BATCH);
                 let spans = state.waiting.drain(..count).collect();
-                return Some(Batch { spans, let_go: std::mem::take(&mut state.let_go) });
+                return Some(Batch { spans, dropped: std::mem::take(&mut state.dropped) });
             }
             state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Says that a batch is dealt with, well or not. For the sending thread.
+    /// Records that a batch was sent or lost. Called by the sender.
     pub(crate) fn settle(&self, batch: usize) {
         let mut state = self.lock();
         state.settled += u64::try_from(batch).unwrap_or(u64::MAX);
-        state.stuck = false;
+        state.stalled = false;
         self.changed.notify_all();
     }
 
-    /// Says that nobody sends any more. For the sending thread.
+    /// Records that the sender is gone. Called by the sender.
     pub(crate) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
@@ -114,37 +113,37 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Asks that everything taken so far be sent now, and returns the count to wait for.
-    pub(crate) fn ask(&self) -> u64 {
+    /// Requests that all queued spans are sent now, and returns the count for [`Queue::wait`].
+    pub(crate) fn request_flush(&self) -> u64 {
         let mut state = self.lock();
-        state.wanted = state.accepted;
+        state.flush_target = state.accepted;
         self.changed.notify_all();
-        state.wanted
+        state.flush_target
     }
 
-    /// Waits until that many spans are settled, the sender is gone or the deadline has passed.
-    pub(crate) fn wait(&self, wanted: u64, deadline: Instant) {
+    /// Waits until `count` spans are settled, the sender is gone or the deadline has passed.
+    pub(crate) fn wait(&self, count: u64, deadline: Instant) {
         let mut state = self.lock();
-        while state.settled < wanted && !state.ended {
+        while state.settled < count && !state.ended {
             let rest = deadline.saturating_duration_since(Instant::now());
             if rest.is_zero() {
-                state.stuck = true;
+                state.stalled = true;
                 return;
             }
             state = self.changed.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Whether a wait ran out of time and the sender is still at the same batch.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.lock().stuck
+    /// Whether a wait timed out and the sender has settled no batch since.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.lock().stalled
     }
 
-    /// Takes no more spans; the sender ends when it has sent the rest, or, when it is stuck, after the batch it is at.
+    /// Stops taking spans. The sender ends when it has sent the rest, or, if it is stalled, after its current batch.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        if state.stuck {
+        if state.stalled {
             state.waiting.clear();
         }
         self.changed.notify_all();

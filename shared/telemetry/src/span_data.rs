@@ -1,4 +1,4 @@
-//! A span of ours as the OpenTelemetry SDK holds it.
+//! Converts a `domain::Span` to the OpenTelemetry SDK's form.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -9,16 +9,16 @@ use opentelemetry::trace::{SpanContext, SpanId, Status, TraceFlags, TraceId, Tra
 use opentelemetry::{Array, InstrumentationScope, KeyValue, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
-/// The longest text of an attribute, in bytes. With the few long texts that a span has it keeps well below the 200 KB per
-/// span of CloudWatch's OTLP endpoint (read November 2026).
+/// Maximum length of a text, in bytes. A span has few long texts, so it stays well below the 200 KB per span of CloudWatch's
+/// OTLP endpoint (read November 2026).
 pub(crate) const MAX_TEXT: usize = 16 * 1024;
 
-/// The most texts of one attribute.
+/// Maximum texts of one attribute.
 const MAX_TEXTS: usize = 128;
 
-/// Converts a span, keeping its ids. The SDK's own tracer cannot do that: it mints them.
+/// Converts a span and keeps its ids. The SDK's own tracer cannot do so, because it generates ids.
 pub(crate) fn span_data(span: Span, scope: &InstrumentationScope) -> SpanData {
-    // `domain` admits hex of the right length only, so that the fallback, an id that collectors refuse, is never met.
+    // `domain` accepts only hexadecimal ids of the right length, so the fallback, which collectors refuse, is never used.
     let trace_id = TraceId::from_hex(span.trace_id.as_str()).unwrap_or(TraceId::INVALID);
     let span_id = SpanId::from_hex(span.span_id.as_str()).unwrap_or(SpanId::INVALID);
     let parent = span.parent.map(|parent| SpanId::from_hex(parent.as_str()).unwrap_or(SpanId::INVALID));
@@ -29,7 +29,7 @@ pub(crate) fn span_data(span: Span, scope: &InstrumentationScope) -> SpanData {
         span_kind: kind(span.kind),
         name: Cow::Owned(shorten_to_bytes(&span.name, MAX_TEXT).into_owned()),
         start_time: SystemTime::from(span.start),
-        // Clocks of two machines may disagree; viewers take an end before the start for an enormous duration.
+        // The clocks of two machines may differ, and viewers show an end before the start as an enormous duration.
         end_time: SystemTime::from(span.end.max(span.start)),
         attributes: span.attributes.into_iter().map(|(name, given)| KeyValue::new(name, value(given))).collect(),
         dropped_attributes_count: 0,

@@ -1,4 +1,4 @@
-//! The port for spans, over whatever sinks a composition root chose.
+//! The `Traces` port over the collectors and sinks that a composition root chooses.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 
 use crate::Collector;
-use crate::export::Export;
+use crate::exporter::Exporter;
 
-/// How long a flush, or the drop, may take, all collectors together. `domain::ports::Traces` promises it.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Maximum duration of a flush or a drop, for all collectors together. `domain::ports::Traces` promises it.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
 
 const SERVICE_NAME: &str = "tiny-backspace";
 
-/// What all spans of a process say about where they come from.
+/// The attributes that all spans of a process share.
 #[derive(Debug, Clone)]
 pub struct Service {
     /// `service.version`.
@@ -25,15 +25,15 @@ pub struct Service {
     pub environment: String,
 }
 
-/// Hands each span to every sink. Without sinks it does nothing.
+/// Sends each span to every collector and sink.
 ///
-/// Dropping it flushes, within the same two seconds; a collector that a flush gave up on is not waited for again.
+/// Dropping it flushes for at most two seconds. It does not wait for a collector on which a flush has given up.
 pub struct Tracing {
-    collectors: Vec<Export>,
+    collectors: Vec<Exporter>,
     sinks: Vec<Arc<dyn Traces>>,
 }
 
-/// Collects what a [`Tracing`] is made of.
+/// Builds a [`Tracing`].
 pub struct TracingBuilder {
     service: Service,
     collectors: Vec<Collector>,
@@ -41,18 +41,23 @@ pub struct TracingBuilder {
 }
 
 impl Tracing {
-    /// Begins without any sink.
+    /// A builder without collectors and sinks.
     pub fn builder(service: Service) -> TracingBuilder {
         TracingBuilder { service, collectors: Vec::new(), sinks: Vec::new() }
     }
 
-    fn wait_for(&self, collectors: impl Fn(&Export) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        // All are asked before one is waited for, so that they send at the same time.
-        let asked: Vec<_> =
-            self.collectors.iter().filter(|each| collectors(each)).map(|each| (each, each.ask())).collect();
-        for (collector, asked) in asked {
-            collector.wait(asked, deadline);
+    /// Flushes the collectors that `is_included` selects.
+    fn flush_collectors(&self, is_included: impl Fn(&Exporter) -> bool) {
+        let deadline = Instant::now() + FLUSH_TIMEOUT;
+        // Every flush is requested before the first wait, so that the collectors are served in parallel.
+        let requested: Vec<_> = self
+            .collectors
+            .iter()
+            .filter(|collector| is_included(collector))
+            .map(|collector| (collector, collector.request_flush()))
+            .collect();
+        for (collector, count) in requested {
+            collector.wait(count, deadline);
         }
     }
 }
@@ -71,36 +76,36 @@ impl Traces for Tracing {
         for sink in &self.sinks {
             sink.flush();
         }
-        self.wait_for(|_| true);
+        self.flush_collectors(|_| true);
     }
 }
 
 impl Drop for Tracing {
     fn drop(&mut self) {
-        self.wait_for(|collector| !collector.is_stuck());
+        self.flush_collectors(|collector| !collector.is_stalled());
     }
 }
 
 impl TracingBuilder {
-    /// Sends spans to this collector, from a thread that is started with [`TracingBuilder::build`].
+    /// Adds a collector. [`TracingBuilder::build`] starts a thread for it.
     #[must_use]
     pub fn collector(mut self, collector: Collector) -> Self {
         self.collectors.push(collector);
         self
     }
 
-    /// Hands spans to this sink too: a [`crate::Tree`], a [`crate::Collected`] or another, which must not block.
+    /// Adds a sink, such as a [`crate::Tree`]. It must not block.
     #[must_use]
     pub fn sink(mut self, sink: Arc<dyn Traces>) -> Self {
         self.sinks.push(sink);
         self
     }
 
-    /// Starts what was asked for. A collector is not contacted before there are spans, and one that cannot be used is
-    /// told in the log.
+    /// Starts the threads of the collectors. A collector is contacted only when there are spans; a failure to do so is
+    /// logged.
     pub fn build(self) -> Tracing {
         let Service { version, environment } = self.service;
-        // Empty to begin with: the default would read the environment.
+        // The default resource would read the environment.
         let resource = Resource::builder_empty()
             .with_attributes([
                 KeyValue::new("service.name", SERVICE_NAME),
@@ -109,7 +114,7 @@ impl TracingBuilder {
             ])
             .build();
         let scope = InstrumentationScope::builder(SERVICE_NAME).with_version(version).build();
-        let start = |collector| Export::start(collector, resource.clone(), scope.clone());
+        let start = |collector| Exporter::start(collector, resource.clone(), scope.clone());
         Tracing { collectors: self.collectors.into_iter().map(start).collect(), sinks: self.sinks }
     }
 }

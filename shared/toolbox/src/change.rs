@@ -1,4 +1,4 @@
-//! A changeset as data: what differs from the base commit.
+//! A changeset: the paths that differ from the base commit, with their content.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -7,20 +7,20 @@ use sha2::{Digest, Sha256};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Change {
-    /// The path holds this content now.
+    /// The path now has this content.
     Write {
         /// Relative to the workspace, with `/` between components.
         path: String,
         mode: Mode,
-        /// As git stores it; for a symbolic link, its target.
+        /// The content as git stores it, after git's filters; for a symbolic link, its target.
         #[serde(rename = "content_base64", with = "base64_bytes")]
         content: Vec<u8>,
-        /// Of `content`, in lower-case hexadecimal.
+        /// The hash of `content` in lower-case hexadecimal.
         sha256: String,
-        /// Length of `content`.
+        /// The length of `content`.
         bytes: u64,
     },
-    /// The path was in the base commit and is gone.
+    /// The path is in the base commit and no longer exists.
     Delete {
         /// Relative to the workspace, with `/` between components.
         path: String,
@@ -28,13 +28,12 @@ pub enum Change {
 }
 
 impl Change {
-    /// A write, with length and hash of `content` filled in.
+    /// A [`Change::Write`] with the length and hash of `content`.
     pub fn write(path: impl Into<String>, mode: Mode, content: Vec<u8>) -> Self {
         let (sha256, bytes) = (sha256_hex(&content), content.len() as u64);
         Self::Write { path: path.into(), mode, content, sha256, bytes }
     }
 
-    /// The path that changed.
     pub fn path(&self) -> &str {
         match self {
             Self::Write { path, .. } | Self::Delete { path } => path,
@@ -42,13 +41,13 @@ impl Change {
     }
 }
 
-/// The file modes that git knows and a changeset may carry.
+/// The file modes that a changeset may contain. Git's others are for submodules and directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
-    /// An ordinary file.
+    /// A regular file.
     #[serde(rename = "100644")]
     Regular,
-    /// An ordinary file with the executable bits.
+    /// A regular file with the executable bits.
     #[serde(rename = "100755")]
     Executable,
     /// A symbolic link.
@@ -57,7 +56,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Git's six digits.
+    /// The mode as git writes it, in six octal digits.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Regular => "100644",
@@ -67,25 +66,25 @@ impl Mode {
     }
 }
 
-/// A path that differs and is not in the changeset, and why.
+/// A path that differs from the base commit and was left out of the changeset.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Relative to the workspace; bytes that are not UTF-8 are replaced.
+    /// Relative to the workspace. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub path: String,
     /// A clause, such as `it is a submodule`.
     pub reason: String,
 }
 
-/// A path on which old and new work could not be joined.
+/// A path whose change could not be merged with the new base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// Relative to the workspace.
     pub path: String,
-    /// What collided, and what stands in the workspace now.
+    /// What collided, and what the workspace contains now.
     pub reason: String,
 }
 
-/// SHA-256 over the sorted paths, modes and content hashes, in hexadecimal.
+/// The digest of a changeset: SHA-256 over its sorted paths, modes and content hashes, in hexadecimal.
 ///
 /// Two changesets against the same base have the same digest exactly when they lead to the same files.
 pub fn digest(changes: &[Change]) -> String {
@@ -112,7 +111,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }
 
-/// Bytes as standard base64 in JSON.
+/// Serializes bytes as standard base64.
 pub(crate) mod base64_bytes {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
@@ -128,7 +127,7 @@ pub(crate) mod base64_bytes {
     }
 }
 
-/// The same, where there may be none.
+/// [`base64_bytes`] for an optional value.
 pub(crate) mod optional_base64 {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;

@@ -1,4 +1,4 @@
-//! What can go wrong, in words for the model: what happened, to what, and what to do.
+//! Errors with messages for the model: what happened, to what, and what to do next.
 
 use std::io;
 
@@ -8,43 +8,43 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// For the program that called.
+    /// For the calling program.
     pub kind: ErrorKind,
-    /// For the model to read.
+    /// For the model.
     pub message: String,
 }
 
-/// Kinds of failure that a caller may want to tell apart.
+/// The kinds of failure that a caller may handle differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
-    /// The request or response could not be understood.
+    /// The request or response could not be parsed.
     Protocol,
     /// The other side speaks another version.
     Version,
-    /// A path that leaves the workspace, touches `.git`, or cannot be a path.
+    /// A path that leaves the workspace, enters `.git` or is malformed.
     Path,
-    /// There is nothing at the path.
+    /// Nothing exists at the path.
     Missing,
-    /// Something is there, of the wrong kind: a directory, a device, a binary file.
+    /// Something of another kind exists at the path: a directory, a device, a binary file.
     WrongType,
-    /// The file exists and its current content was not shown to the model.
+    /// The file exists and the model has not been shown its current content.
     Unseen,
     /// The text to replace does not occur.
     NoMatch,
     /// The text to replace occurs more than once.
     Ambiguous,
-    /// Lines that the file does not have.
+    /// A line number that the file does not have.
     Range,
-    /// Larger than a stated limit.
+    /// A file above a limit.
     TooLarge,
-    /// An argument that makes no sense, such as a bad pattern.
+    /// An invalid argument, such as a malformed pattern.
     Invalid,
-    /// `baseline` was not called, or what it made is gone or damaged.
+    /// `baseline` was not called, or the base that it stored is missing or damaged.
     NoBase,
     /// Git failed.
     Git,
-    /// The operating system refused.
+    /// A system call failed.
     Io,
 }
 
@@ -53,21 +53,20 @@ pub(crate) enum ToolError {
     #[error("The message could not be read: {0}.")]
     Protocol(String),
     #[error(
-        "Protocol version {got} is not spoken here, only {}. Use the toolbox that belongs to the caller.",
-        crate::VERSION
+        "Protocol version {got} is not supported, only version {supported}. Use the toolbox that belongs to the caller."
     )]
-    Version { got: u32 },
+    Version { got: u32, supported: u32 },
     #[error("{path:?} is outside the workspace {workspace}. Use a path inside it.")]
     Outside { path: String, workspace: String },
     #[error(
         "{path:?} goes through the symbolic link {link:?}, which leads outside the workspace. Only paths that stay inside can be used."
     )]
     LinkOutside { path: String, link: String },
-    #[error("{path:?} goes through the symbolic link {link:?}. Links are not followed here.")]
+    #[error("{path:?} goes through the symbolic link {link:?}. Symbolic links are not followed here.")]
     LinkRefused { path: String, link: String },
     #[error("{path:?} goes through too many symbolic links. Use the path of the file itself.")]
     LinkLoop { path: String },
-    #[error("{path:?} is in a `.git` directory, which cannot be read or changed with this tool.")]
+    #[error("{path:?} is in a `.git` directory, which this tool neither reads nor changes.")]
     GitDirectory { path: String },
     #[error("{path:?} is not a usable path: {reason}.")]
     BadPath { path: String, reason: &'static str },
@@ -87,7 +86,7 @@ pub(crate) enum ToolError {
     Ambiguous { path: String, count: String, lines: String },
     #[error("{0}")]
     Range(String),
-    #[error("{path:?} has {bytes} bytes, more than the {limit} that can be read here. {advice}")]
+    #[error("{path:?} has {bytes} bytes, above the limit of {limit} for this operation. {advice}")]
     TooLarge { path: String, bytes: u64, limit: u64, advice: &'static str },
     #[error("{0}")]
     Invalid(String),

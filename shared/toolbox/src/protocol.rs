@@ -1,7 +1,8 @@
-//! What goes over the two pipes: one request, one response, both JSON.
+//! The request and the response, both JSON.
 
 use std::path::PathBuf;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, ToolError};
@@ -10,33 +11,32 @@ use crate::{
     Instructions, InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
 };
 
-/// The version of the protocol. Both sides must speak the same one; another is answered with the error kind `version`.
+/// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`.
 pub const VERSION: u32 = 1;
 
-/// One call, with the three directories it works on.
+/// One call, with the directories that it works on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// [`VERSION`] of the side that asks.
+    /// The caller's [`VERSION`].
     pub version: u32,
-    /// The checkout. Nothing outside it is read or written for a path that a model gave.
+    /// The checkout. A path from a model cannot leave it.
     pub workspace: PathBuf,
-    /// The toolbox's own directory: the pristine git directory and the record of what was seen.
+    /// The toolbox's own directory: the pristine git directory and the record of read files.
     pub state: PathBuf,
-    /// Kept outputs of commands, which `view` may read besides the workspace.
+    /// The directory of stored command outputs, which `view` may read too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outputs: Option<PathBuf>,
-    /// What to do.
     pub call: Call,
 }
 
 impl Request {
-    /// A request in the current version, without kept outputs.
+    /// A request in the current version, without stored outputs.
     pub fn new(workspace: impl Into<PathBuf>, state: impl Into<PathBuf>, call: Call) -> Self {
         Self { version: VERSION, workspace: workspace.into(), state: state.into(), outputs: None, call }
     }
 
-    /// Lets `view` read below `outputs` too.
+    /// Lets `view` also read below `outputs`.
     #[must_use]
     pub fn with_outputs(mut self, outputs: impl Into<PathBuf>) -> Self {
         self.outputs = Some(outputs.into());
@@ -44,7 +44,7 @@ impl Request {
     }
 }
 
-/// The operations, by the names they have on the wire.
+/// The operations, under their names in the protocol.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Call {
@@ -63,7 +63,7 @@ pub enum Call {
     Rebase(Rebase),
 }
 
-/// What an operation that succeeded found or did, under the name of the call it answers.
+/// The result of a successful operation, under the name of its call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -82,7 +82,7 @@ pub enum Answer {
     Rebase(Rebased),
 }
 
-/// The response as it stands on the wire: exactly one of `ok` and `error`.
+/// The response: exactly one of `ok` and `error` is present.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Response {
     version: u32,
@@ -100,30 +100,35 @@ impl Response {
         }
     }
 
-    /// Reads what a toolbox wrote. The bytes come from a sandbox: garbage, another version, or a response with both or
-    /// neither of `ok` and `error` is a failure of kind `protocol` or `version`, never a panic.
+    /// Parses the response of a toolbox. The bytes come from a sandbox and may be anything.
+    ///
+    /// # Errors
+    ///
+    /// The failure in the response; of kind `version` for another version; of kind `protocol` for bytes that are no
+    /// response, or a response with both or neither of `ok` and `error`.
     pub fn parse(bytes: &[u8]) -> Result<Answer, Failure> {
-        let version: Version = serde_json::from_slice(bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
-        version.check()?;
-        let response: Self = serde_json::from_slice(bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
+        let response: Self = parse(bytes)?;
         match (response.ok, response.error) {
             (Some(answer), None) => Ok(answer),
             (None, Some(failure)) => Err(failure),
             (Some(_), Some(_)) | (None, None) => {
-                Err(ToolError::Protocol("a response has either `ok` or `error`".to_owned()).into())
+                Err(ToolError::Protocol("a response must have exactly one of `ok` and `error`".to_owned()).into())
             }
         }
     }
 }
 
-/// The one field that is read before anything else is understood.
-#[derive(Deserialize)]
-pub(crate) struct Version {
-    version: u32,
-}
-
-impl Version {
-    pub(crate) fn check(&self) -> Result<(), ToolError> {
-        if self.version == VERSION { Ok(()) } else { Err(ToolError::Version { got: self.version }) }
+/// Parses a request or a response. The version is checked first, because a message of another version may not parse.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ToolError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
     }
+
+    let invalid = |error: serde_json::Error| ToolError::Protocol(error.to_string());
+    let Versioned { version } = serde_json::from_slice(bytes).map_err(invalid)?;
+    if version != VERSION {
+        return Err(ToolError::Version { got: version, supported: VERSION });
+    }
+    serde_json::from_slice(bytes).map_err(invalid)
 }

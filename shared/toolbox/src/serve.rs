@@ -1,4 +1,4 @@
-//! One request in, one response out.
+//! Serves one request.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -7,16 +7,16 @@ use std::process::ExitCode;
 use crate::error::ToolError;
 use crate::files::root::Root;
 use crate::operations;
-use crate::protocol::{Answer, Call, Request, Response, Version};
+use crate::protocol::{Answer, Call, Request, Response, parse};
 use crate::{Baseline, Survey};
 
-/// The largest request that is read, in bytes. A changeset to restore is the largest there is.
+/// Maximum size of a request, in bytes. The largest requests carry a changeset for `restore` or `rebase`.
 const MAX_REQUEST_BYTES: u64 = 256 << 20;
 
-/// Reads one request from `input`, does it, and writes one response to `output`.
+/// Reads one request from `input`, carries it out and writes one response to `output`.
 ///
-/// A request that fails is answered with an error and still exits with success: the response tells what happened. Only
-/// when no response could be written is the exit code a failure.
+/// A failed operation is reported in the response and still exits with success. The exit code is a failure only when the
+/// response could not be written.
 pub fn serve(input: impl Read, mut output: impl Write) -> ExitCode {
     let response = Response::new(answer(input));
     let written = serde_json::to_vec(&response).map_err(io::Error::from).and_then(|mut bytes| {
@@ -36,9 +36,8 @@ fn answer(input: impl Read) -> Result<Answer, ToolError> {
     if bytes.len() as u64 > MAX_REQUEST_BYTES {
         return Err(ToolError::Protocol(format!("it is larger than {MAX_REQUEST_BYTES} bytes")));
     }
-    let version: Version = serde_json::from_slice(&bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
-    version.check()?;
-    let request: Request = serde_json::from_slice(&bytes).map_err(|error| ToolError::Protocol(error.to_string()))?;
+    let request: Request = parse(&bytes)?;
+    // A request with a changeset is large, and its parsed form holds all of it again.
     drop(bytes);
     dispatch(request)
 }

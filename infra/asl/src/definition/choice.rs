@@ -1,9 +1,9 @@
 use serde_json::Value;
 
-use super::{fields::Fields, problem::Problem};
-use crate::{path::Path, rfc3339};
+use super::fields::Fields;
+use crate::{path::Path, problem::Problem, rfc3339};
 
-/// A Choice state: the first branch whose rule holds is taken.
+/// A Choice state: the first branch whose rule holds decides what follows.
 #[derive(Clone, Debug)]
 pub(crate) struct Choice {
     pub(crate) branches: Vec<Branch>,
@@ -21,26 +21,26 @@ pub(crate) enum Rule {
     And(Vec<Rule>),
     Or(Vec<Rule>),
     Not(Box<Rule>),
-    Test { variable: Path, written: String, test: Test },
+    Test { variable: Path, test: Test },
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum Test {
     Compare {
-        kind: Kind,
+        comparison: Comparison,
         relation: Relation,
-        with: Operand,
+        operand: Operand,
     },
     /// `StringMatches`: a pattern in which `*` stands for any text.
     Matches(String),
-    Is {
-        what: Is,
+    Type {
+        test: TypeTest,
         expected: bool,
     },
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub(crate) enum Comparison {
     String,
     Numeric,
     Boolean,
@@ -59,11 +59,11 @@ pub(crate) enum Relation {
 #[derive(Clone, Debug)]
 pub(crate) enum Operand {
     Literal(Value),
-    Read { path: Path, written: String },
+    Read(Path),
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Is {
+pub(crate) enum TypeTest {
     Present,
     Null,
     String,
@@ -132,8 +132,8 @@ fn parse_rules<'a>(fields: &Fields<'a>, name: &str, rules: &'a [Value]) -> Optio
 }
 
 fn parse_test(fields: &mut Fields<'_>) -> Option<Rule> {
-    let written = fields.require_string("Variable");
-    let variable = written.and_then(|text| fields.checked("Variable", Path::parse(text)));
+    let variable = fields.require_string("Variable");
+    let variable = variable.and_then(|text| fields.checked("Variable", Path::parse(text)));
     let mut operators = fields.take_rest().into_iter();
     let Some((operator, operand)) = operators.next() else {
         fields.report("", Problem::Missing);
@@ -143,58 +143,59 @@ fn parse_test(fields: &mut Fields<'_>) -> Option<Rule> {
         fields.report(another, Problem::Conflict(operator.to_owned()));
     }
     let test = fields.checked(operator, Test::parse(operator, operand));
-    Some(Rule::Test { variable: variable?, written: written?.to_owned(), test: test? })
+    Some(Rule::Test { variable: variable?, test: test? })
 }
 
 impl Test {
     fn parse(operator: &str, operand: &Value) -> Result<Self, Problem> {
-        if let Some(what) = Is::parse(operator) {
+        if let Some(test) = TypeTest::parse(operator) {
             let expected = operand.as_bool().ok_or(Problem::WrongType("true or false"))?;
-            return Ok(Self::Is { what, expected });
+            return Ok(Self::Type { test, expected });
         }
         if operator == "StringMatches" {
             let pattern = operand.as_str().ok_or(Problem::WrongType("a string"))?;
             return Ok(Self::Matches(pattern.to_owned()));
         }
-        let (comparison, reads) = match operator.strip_suffix("Path") {
-            Some(comparison) => (comparison, true),
+        let (name, is_path) = match operator.strip_suffix("Path") {
+            Some(name) => (name, true),
             None => (operator, false),
         };
-        let (kind, relation) =
-            parse_comparison(comparison).ok_or_else(|| Problem::UnsupportedOperator(operator.to_owned()))?;
-        let with = if reads {
-            let written = operand.as_str().ok_or(Problem::WrongType("a path"))?;
-            Operand::Read { path: Path::parse(written)?, written: written.to_owned() }
+        let (comparison, relation) =
+            parse_comparison(name).ok_or_else(|| Problem::UnsupportedOperator(operator.to_owned()))?;
+        let operand = if is_path {
+            Operand::Read(Path::parse(operand.as_str().ok_or(Problem::WrongType("a path"))?)?)
         } else {
-            kind.check(operand)?;
+            comparison.check(operand)?;
             Operand::Literal(operand.clone())
         };
-        Ok(Self::Compare { kind, relation, with })
+        Ok(Self::Compare { comparison, relation, operand })
     }
 }
 
-fn parse_comparison(operator: &str) -> Option<(Kind, Relation)> {
-    let kinds = [
-        ("String", Kind::String),
-        ("Numeric", Kind::Numeric),
-        ("Boolean", Kind::Boolean),
-        ("Timestamp", Kind::Timestamp),
+fn parse_comparison(operator: &str) -> Option<(Comparison, Relation)> {
+    let comparisons = [
+        ("String", Comparison::String),
+        ("Numeric", Comparison::Numeric),
+        ("Boolean", Comparison::Boolean),
+        ("Timestamp", Comparison::Timestamp),
     ];
-    let (kind, relation) = kinds.into_iter().find_map(|(prefix, kind)| Some((kind, operator.strip_prefix(prefix)?)))?;
-    let relation = match (kind, relation) {
+    let (comparison, relation) =
+        comparisons.into_iter().find_map(|(prefix, kind)| Some((kind, operator.strip_prefix(prefix)?)))?;
+    let relation = match (comparison, relation) {
         (_, "Equals") => Relation::Equals,
-        // True and false have no order.
-        (Kind::Boolean, _) => return None,
+        // Booleans have no order.
+        (Comparison::Boolean, _) => return None,
         (_, "LessThan") => Relation::LessThan,
         (_, "LessThanEquals") => Relation::LessThanEquals,
         (_, "GreaterThan") => Relation::GreaterThan,
         (_, "GreaterThanEquals") => Relation::GreaterThanEquals,
         _ => return None,
     };
-    Some((kind, relation))
+    Some((comparison, relation))
 }
 
-impl Kind {
+impl Comparison {
+    /// Checks the type of a literal operand.
     fn check(self, operand: &Value) -> Result<(), Problem> {
         let (fits, expected) = match self {
             Self::String => (operand.is_string(), "a string"),
@@ -206,7 +207,7 @@ impl Kind {
     }
 }
 
-impl Is {
+impl TypeTest {
     fn parse(operator: &str) -> Option<Self> {
         Some(match operator {
             "IsPresent" => Self::Present,

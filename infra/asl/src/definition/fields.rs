@@ -2,20 +2,27 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::problem::{Problem, Problems};
-use crate::{path::Path, path::Reference, template::Template};
+use crate::{
+    path::{Path, Reference},
+    problem::{Problem, Problems},
+    template::Template,
+};
 
-/// The fields of one JSON object of a definition. Each is taken once; what is left at the end is refused.
+/// The longest duration that Step Functions accepts, in seconds.
+pub(crate) const MAX_SECONDS: u64 = 99_999_999;
+
+/// The fields of one JSON object of a definition. The parser takes each field that it knows; [`Fields::close`] refuses the
+/// others.
 pub(super) struct Fields<'a> {
     problems: &'a Problems,
     state: Option<&'a str>,
-    /// The path from the state to this object, empty or with its final dot.
+    /// The path from the state to this object: empty, or with a final dot.
     prefix: String,
-    left: Vec<(&'a str, &'a Value)>,
+    remaining: Vec<(&'a str, &'a Value)>,
 }
 
 impl<'a> Fields<'a> {
-    /// Reports and answers none when `value` is not an object.
+    /// Reports a problem and returns none when `value` is not an object.
     pub(super) fn open(problems: &'a Problems, state: Option<&'a str>, at: &str, value: &'a Value) -> Option<Self> {
         let Some(object) = value.as_object() else {
             problems.report(state, at, Problem::WrongType("an object"));
@@ -25,11 +32,11 @@ impl<'a> Fields<'a> {
             problems,
             state,
             prefix: if at.is_empty() { String::new() } else { format!("{at}.") },
-            left: object.iter().map(|(key, value)| (&**key, value)).collect(),
+            remaining: object.iter().map(|(key, value)| (&**key, value)).collect(),
         })
     }
 
-    /// Opens an object inside this one.
+    /// Opens `value`, an object inside this one.
     pub(super) fn inner(&self, at: &str, value: &'a Value) -> Option<Self> {
         Self::open(self.problems, self.state, &format!("{}{at}", self.prefix), value)
     }
@@ -39,12 +46,12 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.left.iter().any(|(key, _)| *key == name)
+        self.remaining.iter().any(|(key, _)| *key == name)
     }
 
     pub(super) fn take(&mut self, name: &str) -> Option<&'a Value> {
-        let at = self.left.iter().position(|(key, _)| *key == name)?;
-        Some(self.left.remove(at).1)
+        let at = self.remaining.iter().position(|(key, _)| *key == name)?;
+        Some(self.remaining.remove(at).1)
     }
 
     pub(super) fn require(&mut self, name: &str) -> Option<&'a Value> {
@@ -55,12 +62,12 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// What is left, for an object whose remaining keys mean something.
+    /// Takes all remaining fields, for an object whose keys are not known beforehand.
     pub(super) fn take_rest(&mut self) -> Vec<(&'a str, &'a Value)> {
-        std::mem::take(&mut self.left)
+        std::mem::take(&mut self.remaining)
     }
 
-    /// Refuses every field that nobody took.
+    /// Refuses every field that was not taken.
     pub(super) fn close(mut self) {
         for (name, _) in self.take_rest() {
             self.report(name, Problem::UnsupportedField);
@@ -77,7 +84,7 @@ impl<'a> Fields<'a> {
         self.checked(name, value.as_str().ok_or(Problem::WrongType("a string")))
     }
 
-    pub(super) fn whole(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn integer(&mut self, name: &str, range: RangeInclusive<u64>) -> Option<u64> {
         let value = self.take(name)?;
         let number = value
             .as_u64()
@@ -102,10 +109,10 @@ impl<'a> Fields<'a> {
         self.checked(name, Reference::parse(text))
     }
 
-    /// A path that may be `null` (nothing is read or written) and is the whole when absent.
+    /// A path that is `$` when absent, and none for `null`.
     pub(super) fn path_or_null(&mut self, name: &str) -> Option<Path> {
-        match self.left.iter().find(|(key, _)| *key == name) {
-            None => Some(Path::Data(Reference::whole())),
+        match self.remaining.iter().find(|(key, _)| *key == name) {
+            None => Some(Path::Data(Reference::root())),
             Some((_, Value::Null)) => self.take(name).and(None),
             Some(_) => self.path(name),
         }
@@ -113,8 +120,8 @@ impl<'a> Fields<'a> {
 
     /// Like [`Fields::path_or_null`], for `ResultPath`.
     pub(super) fn reference_or_null(&mut self, name: &str) -> Option<Reference> {
-        match self.left.iter().find(|(key, _)| *key == name) {
-            None => Some(Reference::whole()),
+        match self.remaining.iter().find(|(key, _)| *key == name) {
+            None => Some(Reference::root()),
             Some((_, Value::Null)) => self.take(name).and(None),
             Some(_) => self.reference(name),
         }
@@ -129,6 +136,7 @@ impl<'a> Fields<'a> {
         Template::parse(value, name, &mut |at, problem| self.report(at, problem))
     }
 
+    /// The value, or none after reporting the problem.
     pub(super) fn checked<T>(&self, name: &str, result: Result<T, Problem>) -> Option<T> {
         result.map_err(|problem| self.report(name, problem)).ok()
     }

@@ -1,12 +1,11 @@
 use std::collections::HashSet;
 
-use super::{
-    machine::{State, StateMachine},
-    problem::{Problem, Problems},
-};
+use super::model::{State, StateMachine};
+use crate::problem::{Problem, Problems};
 
-/// Checks that every state named exists and every state that exists can be reached. `names` holds all states of the
-/// text, those that could not be read included, so that one mistake is not told twice.
+/// Checks that every `Next` names an existing state and that every state can be reached. `names` holds all states of the
+/// definition, including those that could not be parsed, so that a problem in one is not reported again as a missing
+/// state.
 pub(super) fn check(machine: &StateMachine, names: &HashSet<&str>, problems: &Problems) {
     if !names.contains(machine.start_at.as_str()) {
         let problem = Problem::NoSuchState(machine.start_at.clone());
@@ -20,25 +19,25 @@ pub(super) fn check(machine: &StateMachine, names: &HashSet<&str>, problems: &Pr
             }
         }
     }
-    // A state that could not be read might have led anywhere.
+    // A state that could not be parsed might lead to any other, so then nothing is known to be unreachable.
     if machine.states.len() == names.len() {
-        let reached = reached(machine);
+        let reachable = reachable(machine);
         for state in &machine.states {
-            if !reached.contains(state.name.as_str()) {
+            if !reachable.contains(state.name.as_str()) {
                 problems.report(Some(&state.name), "", Problem::Unreachable);
             }
         }
     }
 }
 
-fn reached(machine: &StateMachine) -> HashSet<&str> {
-    let mut reached = HashSet::new();
-    let mut open: Vec<&State> = machine.state(&machine.start_at).into_iter().collect();
-    while let Some(state) = open.pop() {
-        if reached.insert(state.name.as_str()) {
+fn reachable(machine: &StateMachine) -> HashSet<&str> {
+    let mut reachable = HashSet::new();
+    let mut pending: Vec<&State> = machine.state(&machine.start_at).into_iter().collect();
+    while let Some(state) = pending.pop() {
+        if reachable.insert(state.name.as_str()) {
             let targets = state.targets();
-            open.extend(targets.iter().filter_map(|(_, target)| machine.state(target)));
+            pending.extend(targets.iter().filter_map(|(_, target)| machine.state(target)));
         }
     }
-    reached
+    reachable
 }

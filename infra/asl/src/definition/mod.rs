@@ -1,9 +1,9 @@
-//! What a definition says, and how it is read: everything that could go wrong is found here, before a run.
+//! Reads a definition and checks it. Everything that can be wrong with it is found here, before an execution starts.
 
-pub(crate) use choice::{Choice, Is, Kind, Operand, Relation, Rule, Test};
-pub(crate) use machine::{Body, Text, Transition, WaitUntil};
-pub use machine::{State, StateKind, StateMachine};
-pub use problem::{DefinitionError, Problem};
+pub(crate) use choice::{Choice, Comparison, Operand, Relation, Rule, Test, TypeTest};
+pub(crate) use fields::MAX_SECONDS;
+pub(crate) use model::{Body, Text, Transition, WaitUntil};
+pub use model::{State, StateKind, StateMachine};
 pub use retry::{Catcher, Retrier};
 pub use task::Task;
 pub(crate) use task::TaskTimeout;
@@ -11,9 +11,8 @@ pub(crate) use task::TaskTimeout;
 mod choice;
 mod fields;
 mod graph;
-mod machine;
-mod problem;
+mod model;
+mod parse;
 mod retry;
-mod state;
 mod substitute;
 mod task;

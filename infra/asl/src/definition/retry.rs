@@ -1,15 +1,16 @@
 use std::time::Duration;
 
-use super::{fields::Fields, problem::Problem, state::MAX_SECONDS};
+use super::fields::{Fields, MAX_SECONDS};
 use crate::{
     failure::{ALL, CATCHABLE},
     path::Reference,
+    problem::Problem,
 };
 
-/// Step Functions' limit on `MaxDelaySeconds`, exclusive.
-const MAX_DELAY: u64 = 31_622_400;
+/// Step Functions' limit on `MaxDelaySeconds`: it must be less than 31,622,400.
+const MAX_DELAY_SECONDS: u64 = 31_622_399;
 
-/// One entry of a Retry: which errors, how often, how far apart.
+/// One entry of a `Retry` list: which errors are retried, how often, and after which delays.
 #[derive(Clone, Debug)]
 pub struct Retrier {
     error_equals: Vec<String>,
@@ -21,22 +22,21 @@ pub struct Retrier {
 }
 
 impl Retrier {
-    /// The error names of the entry.
     pub fn error_equals(&self) -> &[String] {
         &self.error_equals
     }
 
-    /// How often the state is tried again; 0 names errors that are not.
+    /// The maximum number of retries. With 0 the entry's errors are never retried, not even by a later entry.
     pub fn max_attempts(&self) -> u32 {
         self.max_attempts
     }
 
-    /// The pause before retry number `retries + 1`. `fraction`, in 0 to 1, is the throw of the dice for `JitterStrategy`
-    /// FULL, which draws from the whole span down to nothing.
+    /// The delay before the next retry, after `retries` retries. `fraction` is a random number from 0 to 1; it counts only
+    /// for the `JitterStrategy` FULL, which draws from the range between zero and the full delay.
     pub(crate) fn delay(&self, retries: u32, fraction: f64) -> Duration {
         let growth = self.backoff_rate.powf(f64::from(retries));
-        let longest = self.max_delay.map_or(MAX_SECONDS as f64, |delay| delay.as_secs_f64());
-        let delay = (self.interval.as_secs_f64() * growth).min(longest);
+        let max = self.max_delay.map_or(MAX_SECONDS as f64, |delay| delay.as_secs_f64());
+        let delay = (self.interval.as_secs_f64() * growth).min(max);
         let delay = if self.full_jitter { delay * fraction } else { delay };
         Duration::try_from_secs_f64(delay).unwrap_or(self.interval)
     }
@@ -44,11 +44,11 @@ impl Retrier {
     fn parse(mut fields: Fields<'_>) -> Option<Self> {
         fields.take("Comment");
         let error_equals = error_equals(&mut fields);
-        let interval = fields.whole("IntervalSeconds", 1..=MAX_SECONDS).unwrap_or(1);
-        let max_attempts = fields.whole("MaxAttempts", 0..=MAX_SECONDS).unwrap_or(3);
-        let max_delay = fields.whole("MaxDelaySeconds", 1..=MAX_DELAY - 1);
+        let interval = fields.integer("IntervalSeconds", 1..=MAX_SECONDS).unwrap_or(1);
+        let max_attempts = fields.integer("MaxAttempts", 0..=MAX_SECONDS).unwrap_or(3);
+        let max_delay = fields.integer("MaxDelaySeconds", 1..=MAX_DELAY_SECONDS);
         if max_delay.is_some_and(|delay| delay <= interval) {
-            fields.report("MaxDelaySeconds", Problem::OutOfRange(interval + 1, MAX_DELAY - 1));
+            fields.report("MaxDelaySeconds", Problem::OutOfRange(interval + 1, MAX_DELAY_SECONDS));
         }
         let backoff_rate = fields.take("BackoffRate").map_or(Some(2.0), |rate| {
             let rate = rate.as_f64().filter(|rate| *rate >= 1.0);
@@ -74,22 +74,20 @@ impl Retrier {
     }
 }
 
-/// One entry of a Catch: which errors, and where to go with them.
+/// One entry of a `Catch` list: which errors it catches, and the state that follows.
 #[derive(Clone, Debug)]
 pub struct Catcher {
     error_equals: Vec<String>,
     next: String,
-    /// None for `null`: the error is not kept.
+    /// None for `null`: the error output is dropped.
     pub(crate) result_path: Option<Reference>,
 }
 
 impl Catcher {
-    /// The error names of the entry.
     pub fn error_equals(&self) -> &[String] {
         &self.error_equals
     }
 
-    /// The state it goes to.
     pub fn next(&self) -> &str {
         &self.next
     }
@@ -126,9 +124,9 @@ fn entries<'a, T>(fields: &mut Fields<'a>, name: &str, parse: impl Fn(Fields<'a>
             }
         }
     }
-    let opened = entries.iter().enumerate();
-    let opened = opened.filter_map(|(index, entry)| fields.inner(&format!("{name}[{index}]"), entry));
-    opened.filter_map(parse).collect()
+    let objects = entries.iter().enumerate();
+    let objects = objects.filter_map(|(index, entry)| fields.inner(&format!("{name}[{index}]"), entry));
+    objects.filter_map(parse).collect()
 }
 
 fn error_equals(fields: &mut Fields<'_>) -> Option<Vec<String>> {

@@ -1,9 +1,9 @@
 use serde_json::Value;
 
-use super::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems};
 
-/// Replaces every `${Name}` in the strings of a definition, as a deployment does with its definition substitutions.
-/// What is put in is never read again, so a value cannot bring in another name.
+/// Replaces every `${Name}` in the strings of a definition, as a deployment does with its definition substitutions. A
+/// substituted value is not scanned again, so it cannot bring in another name.
 pub(super) fn substitute(
     definition: &Value,
     substitutions: &dyn Fn(&str) -> Option<String>,
@@ -72,7 +72,7 @@ fn replace(text: &str, substitutions: &dyn Fn(&str) -> Option<String>, unresolve
             replaced.push_str(&value);
         } else {
             unresolved(name);
-            // Stays as it is, so that an empty field is not complained of as well.
+            // The name stays in the text, so that the empty field is not reported as a second problem.
             replaced.push_str(&format!("${{{name}}}"));
         }
         rest = after;

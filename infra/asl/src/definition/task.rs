@@ -3,24 +3,23 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::{
-    fields::Fields,
-    problem::Problem,
+    fields::{Fields, MAX_SECONDS},
     retry::{Catcher, Retrier, parse_catches, parse_retries},
-    state::MAX_SECONDS,
 };
-use crate::{path::Reference, template::Template};
+use crate::{path::Reference, problem::Problem, template::Template};
 
+/// The one supported callback resource.
 const LAMBDA_CALLBACK: &str = "arn:aws:states:::lambda:invoke.waitForTaskToken";
 
-/// What a Task state does.
+/// The task of a Task state.
 #[derive(Clone, Debug)]
 pub struct Task {
     resource: String,
-    /// The same after substitution.
+    /// `resource` after substitution.
     pub(crate) target: String,
     callback: bool,
     pub(crate) timeout: TaskTimeout,
-    /// None hands the effective input on as it is.
+    /// None passes the effective input on unchanged.
     pub(crate) parameters: Option<Template>,
     pub(crate) result_selector: Option<Template>,
     /// None for `null`: the result is dropped.
@@ -29,7 +28,7 @@ pub struct Task {
     pub(crate) catches: Vec<Catcher>,
 }
 
-/// How long one attempt may take.
+/// The time-out of one attempt.
 #[derive(Clone, Debug)]
 pub(crate) enum TaskTimeout {
     Fixed(Duration),
@@ -37,17 +36,17 @@ pub(crate) enum TaskTimeout {
 }
 
 impl Task {
-    /// What is called, as the text has it before substitution: the `Resource`, or for a callback its `FunctionName`.
+    /// What is called, as the definition has it before substitution: the `Resource`, or for a callback its `FunctionName`.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// Whether the result comes from whoever completes the task's token (`.waitForTaskToken`).
+    /// Whether the task's result is the answer to its token (`.waitForTaskToken`).
     pub fn is_callback(&self) -> bool {
         self.callback
     }
 
-    /// How long one attempt may take; none when `TimeoutSecondsPath` reads it from the state's input.
+    /// The time-out of one attempt; none when `TimeoutSecondsPath` reads it from the state's input.
     pub fn timeout(&self) -> Option<Duration> {
         match &self.timeout {
             TaskTimeout::Fixed(timeout) => Some(*timeout),
@@ -55,24 +54,23 @@ impl Task {
         }
     }
 
-    /// The entries of Retry, in order.
     pub fn retries(&self) -> &[Retrier] {
         &self.retries
     }
 
-    /// The entries of Catch, in order.
     pub fn catches(&self) -> &[Catcher] {
         &self.catches
     }
 
+    /// `written` is the state before substitution.
     pub(super) fn parse(fields: &mut Fields<'_>, written: &Value) -> Option<Self> {
         let resource = fields.require_string("Resource");
         let callback = resource == Some(LAMBDA_CALLBACK);
         let call = if callback { function_call(fields) } else { plain_call(fields, resource) };
         let timeout = timeout(fields);
         let result_selector = fields.template("ResultSelector");
-        if result_selector.as_ref().is_some_and(|selector| selector.names_token()) {
-            fields.report("ResultSelector", Problem::StrayToken);
+        if result_selector.as_ref().is_some_and(|selector| selector.reads_token()) {
+            fields.report("ResultSelector", Problem::TokenNotAllowed);
         }
         let result_path = fields.reference_or_null("ResultPath");
         let retries = parse_retries(fields);
@@ -93,18 +91,19 @@ impl Task {
     }
 }
 
+/// The target and the template for its input.
 type Call = (String, Option<Template>);
 
-/// A function's own ARN, or any name that whoever runs the tasks knows. Service integrations wrap input and result in
-/// shapes of their own, so all but the one above are refused.
+/// The resource is a function's own ARN, or any name that the [`Tasks`](crate::Tasks) implementation knows. Service
+/// integrations wrap input and result in formats of their own, so all except [`LAMBDA_CALLBACK`] are refused.
 fn plain_call(fields: &mut Fields<'_>, resource: Option<&str>) -> Option<Call> {
     let parameters = fields.template("Parameters");
-    if parameters.as_ref().is_some_and(|parameters| parameters.names_token()) {
-        fields.report("Parameters", Problem::StrayToken);
+    if parameters.as_ref().is_some_and(|parameters| parameters.reads_token()) {
+        fields.report("Parameters", Problem::TokenNotAllowed);
     }
     let resource = resource?;
-    let service = resource.starts_with("arn:aws:states:") || resource.ends_with(".waitForTaskToken");
-    if service || resource.is_empty() {
+    let is_service = resource.starts_with("arn:aws:states:") || resource.ends_with(".waitForTaskToken");
+    if is_service || resource.is_empty() {
         fields.report("Resource", Problem::UnsupportedResource(resource.to_owned()));
         return None;
     }
@@ -115,24 +114,24 @@ fn plain_call(fields: &mut Fields<'_>, resource: Option<&str>) -> Option<Call> {
 fn function_call(fields: &mut Fields<'_>) -> Option<Call> {
     let parameters = fields.require("Parameters")?;
     let mut parameters = fields.inner("Parameters", parameters)?;
-    // A function chosen at run time could not be checked against what exists.
+    // `FunctionName.$` is refused: a function that is chosen at run time cannot be checked when the definition is loaded.
     let function = parameters.require_string("FunctionName");
     let payload = match parameters.take("Payload") {
         Some(payload) => parameters.parse_template("Payload", payload),
         None => Template::Literal(Value::Object(Map::new())),
     };
-    if !payload.names_token() {
-        parameters.report("Payload", Problem::NoToken);
+    if !payload.reads_token() {
+        parameters.report("Payload", Problem::MissingToken);
     }
     parameters.close();
     Some((function?.to_owned(), Some(payload)))
 }
 
 fn timeout(fields: &mut Fields<'_>) -> Option<TaskTimeout> {
-    let given = fields.has("TimeoutSeconds") || fields.has("TimeoutSecondsPath");
-    let fixed = fields.whole("TimeoutSeconds", 1..=MAX_SECONDS);
+    let is_set = fields.has("TimeoutSeconds") || fields.has("TimeoutSecondsPath");
+    let fixed = fields.integer("TimeoutSeconds", 1..=MAX_SECONDS);
     let read = fields.reference("TimeoutSecondsPath");
-    if !given {
+    if !is_set {
         fields.report("TimeoutSeconds", Problem::NoTimeout);
     }
     match (fixed, read) {

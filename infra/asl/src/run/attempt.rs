@@ -4,23 +4,26 @@ use serde_json::Value;
 
 use crate::{ExecutionStore, Failure, StoreError, TaskAnswer, TaskCall, Tasks, Time};
 
-/// One try of a task.
+/// One attempt at a task.
 pub(crate) struct Attempt<'a> {
     pub(crate) tasks: &'a dyn Tasks,
     pub(crate) store: &'a dyn ExecutionStore,
     pub(crate) time: &'a dyn Time,
     pub(crate) call: TaskCall,
-    /// When the try is over, whatever has come of it.
+    /// When the attempt times out.
     pub(crate) deadline: Timestamp,
 }
 
 impl Attempt<'_> {
     /// The task's result; none when the deadline came first.
+    ///
+    /// # Errors
+    /// The store's.
     pub(crate) async fn run(self) -> Result<Option<Result<Value, Failure>>, StoreError> {
         match self.call.token.clone() {
             None => {
                 let invoked = self.tasks.invoke(self.call);
-                Ok(before(self.time, self.deadline, invoked).await)
+                Ok(until(self.time, self.deadline, invoked).await)
             }
             Some(token) => self.run_callback(&token).await,
         }
@@ -29,7 +32,7 @@ impl Attempt<'_> {
     async fn run_callback(self, token: &str) -> Result<Option<Result<Value, Failure>>, StoreError> {
         let Self { tasks, store, time, call, deadline } = self;
         let execution = call.execution.clone();
-        // A resumed execution may have been answered while nobody ran it.
+        // The answer may have come before the execution was resumed. It counts even after the deadline.
         if let Some(answer) = store.find_answer(&execution, token).await? {
             return Ok(Some(result(answer)));
         }
@@ -37,19 +40,20 @@ impl Attempt<'_> {
             let answered = async {
                 let answered = store.wait_for_answer(&execution, token);
                 match select(answered, tasks.invoke(call)).await {
-                    // Who is quicker than the task's own call must not cut it off.
+                    // The answer can arrive before the task's own call returns; that call must not be cut off.
                     Either::Left((answer, invoked)) => {
                         let _ = invoked.await;
                         answer.map(result)
                     }
                     Either::Right((Ok(_), answered)) => answered.await.map(result),
                     Either::Right((Err(failure), _)) => {
+                        // An accepted answer outweighs a failed call.
                         let answer = store.find_answer(&execution, token).await?;
                         Ok(answer.map_or(Err(failure), result))
                     }
                 }
             };
-            if let Some(answer) = before(time, deadline, Box::pin(answered)).await {
+            if let Some(answer) = until(time, deadline, Box::pin(answered)).await {
                 return answer.map(Some);
             }
         }
@@ -64,8 +68,8 @@ fn result(answer: TaskAnswer) -> Result<Value, Failure> {
     }
 }
 
-/// What `work` comes to, or none (and the work is dropped) when `deadline` comes first.
-async fn before<T>(time: &dyn Time, deadline: Timestamp, work: impl Future<Output = T> + Unpin) -> Option<T> {
+/// The result of `work`; none when `deadline` comes first, and then the work is dropped.
+async fn until<T>(time: &dyn Time, deadline: Timestamp, work: impl Future<Output = T> + Unpin) -> Option<T> {
     match select(work, time.sleep_until(deadline)).await {
         Either::Left((result, _)) => Some(result),
         Either::Right(((), _)) => None,

@@ -4,17 +4,17 @@ use serde_json::Value;
 
 use crate::{
     context::Context,
-    definition::{Choice, Is, Kind, Operand, Relation, Rule, Test},
+    definition::{Choice, Comparison, Operand, Relation, Rule, Test, TypeTest},
     failure::{Failure, NO_CHOICE_MATCHED},
     path::Path,
     rfc3339,
 };
 
-/// The state that a Choice sends `input` to.
+/// The state that follows a Choice on `input`.
 ///
 /// # Errors
-/// `States.NoChoiceMatched` when no rule holds and there is no Default; `States.Runtime` when a rule reads what is not
-/// there (only `IsPresent` may).
+/// `States.NoChoiceMatched` when no rule holds and there is no Default; `States.Runtime` when a rule other than
+/// `IsPresent` reads a value that does not exist.
 pub(crate) fn choose<'a>(choice: &'a Choice, input: &Value, context: &Context<'_>) -> Result<&'a str, Failure> {
     for branch in &choice.branches {
         if holds(&branch.rule, input, context)? {
@@ -29,22 +29,22 @@ pub(crate) fn choose<'a>(choice: &'a Choice, input: &Value, context: &Context<'_
 
 fn holds(rule: &Rule, input: &Value, context: &Context<'_>) -> Result<bool, Failure> {
     match rule {
-        // Stops at the first that fails, so that `IsPresent` can guard what follows.
+        // Stops at the first rule that does not hold, so that an `IsPresent` can guard the rules after it.
         Rule::And(rules) => all(rules, true, input, context),
         Rule::Or(rules) => all(rules, false, input, context).map(|none| !none),
         Rule::Not(rule) => Ok(!holds(rule, input, context)?),
-        Rule::Test { variable, written, test } => {
+        Rule::Test { variable, test } => {
             let value = context.read(variable, input);
-            if let Test::Is { what: Is::Present, expected } = test {
+            if let Test::Type { test: TypeTest::Present, expected } = test {
                 return Ok(value.is_some() == *expected);
             }
-            let value = value.ok_or_else(|| absent(written))?;
+            let value = value.ok_or_else(|| absent(variable))?;
             passes(test, &value, input, context)
         }
     }
 }
 
-/// Whether every rule comes out as `wanted`.
+/// Whether every rule evaluates to `wanted`.
 fn all(rules: &[Rule], wanted: bool, input: &Value, context: &Context<'_>) -> Result<bool, Failure> {
     for rule in rules {
         if holds(rule, input, context)? != wanted {
@@ -56,45 +56,42 @@ fn all(rules: &[Rule], wanted: bool, input: &Value, context: &Context<'_>) -> Re
 
 fn passes(test: &Test, value: &Value, input: &Value, context: &Context<'_>) -> Result<bool, Failure> {
     match test {
-        Test::Is { what, expected } => Ok(is(*what, value) == *expected),
+        Test::Type { test, expected } => Ok(is_of_type(*test, value) == *expected),
         Test::Matches(pattern) => Ok(value.as_str().is_some_and(|text| matches(pattern, text))),
-        Test::Compare { kind, relation, with } => {
-            let with = match with {
-                Operand::Literal(with) => with,
-                Operand::Read { path, written } => &read(path, written, input, context)?,
+        Test::Compare { comparison, relation, operand } => {
+            let operand = match operand {
+                Operand::Literal(operand) => operand,
+                Operand::Read(path) => &context.read(path, input).ok_or_else(|| absent(path))?,
             };
-            Ok(compare(*kind, value, with).is_some_and(|order| relation.accepts(order)))
+            Ok(compare(*comparison, value, operand).is_some_and(|order| relation.accepts(order)))
         }
     }
 }
 
-fn read(path: &Path, written: &str, input: &Value, context: &Context<'_>) -> Result<Value, Failure> {
-    context.read(path, input).ok_or_else(|| absent(written))
-}
-
-fn absent(path: &str) -> Failure {
+fn absent(path: &Path) -> Failure {
+    let path = path.as_str();
     Failure::runtime(format!("the Choice reads {path}, which names nothing in the state's input"))
 }
 
-fn is(what: Is, value: &Value) -> bool {
-    match what {
-        Is::Present => true,
-        Is::Null => value.is_null(),
-        Is::String => value.is_string(),
-        Is::Numeric => value.is_number(),
-        Is::Boolean => value.is_boolean(),
-        Is::Timestamp => value.as_str().and_then(rfc3339::parse).is_some(),
+fn is_of_type(test: TypeTest, value: &Value) -> bool {
+    match test {
+        TypeTest::Present => true,
+        TypeTest::Null => value.is_null(),
+        TypeTest::String => value.is_string(),
+        TypeTest::Numeric => value.is_number(),
+        TypeTest::Boolean => value.is_boolean(),
+        TypeTest::Timestamp => value.as_str().and_then(rfc3339::parse).is_some(),
     }
 }
 
-/// None when either is not of that kind: then no relation holds.
-fn compare(kind: Kind, left: &Value, right: &Value) -> Option<Ordering> {
-    match kind {
-        Kind::String => Some(left.as_str()?.cmp(right.as_str()?)),
-        Kind::Boolean => Some(left.as_bool()?.cmp(&right.as_bool()?)),
-        Kind::Timestamp => Some(rfc3339::parse(left.as_str()?)?.cmp(&rfc3339::parse(right.as_str()?)?)),
-        // Whole numbers are compared as such: beyond 2^53 a float would call neighbours equal.
-        Kind::Numeric => match (left.as_i64(), right.as_i64()) {
+/// None when either value is not of the compared type: then no relation holds.
+fn compare(comparison: Comparison, left: &Value, right: &Value) -> Option<Ordering> {
+    match comparison {
+        Comparison::String => Some(left.as_str()?.cmp(right.as_str()?)),
+        Comparison::Boolean => Some(left.as_bool()?.cmp(&right.as_bool()?)),
+        Comparison::Timestamp => Some(rfc3339::parse(left.as_str()?)?.cmp(&rfc3339::parse(right.as_str()?)?)),
+        // Integers are compared as integers: above 2^53, neighbouring integers are the same `f64`.
+        Comparison::Numeric => match (left.as_i64(), right.as_i64()) {
             (Some(left), Some(right)) => Some(left.cmp(&right)),
             _ => left.as_f64()?.partial_cmp(&right.as_f64()?),
         },
@@ -113,8 +110,8 @@ impl Relation {
     }
 }
 
-/// `*` stands for any text, `\*` for the star itself and `\\` for the backslash. Takes time in proportion to pattern
-/// times text at worst: after a mismatch only the last star is tried further on.
+/// Matches a `StringMatches` pattern: `*` stands for any text, `\*` for the star itself and `\\` for the backslash. The
+/// worst case is pattern length times text length, because after a mismatch only the last star is extended.
 fn matches(pattern: &str, text: &str) -> bool {
     let pattern = tokens(pattern);
     let text: Vec<char> = text.chars().collect();
@@ -143,7 +140,7 @@ fn matches(pattern: &str, text: &str) -> bool {
     pattern[at_pattern..].iter().all(Option::is_none)
 }
 
-/// The pattern's characters; none for a star that stands for any text.
+/// The pattern's characters, with none for a `*` wildcard.
 fn tokens(pattern: &str) -> Vec<Option<char>> {
     let mut tokens = Vec::new();
     let mut characters = pattern.chars();

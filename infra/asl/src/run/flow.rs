@@ -1,11 +1,13 @@
-//! How data goes through a state: `InputPath`, `Parameters`, `ResultSelector`, `ResultPath`, `OutputPath`.
+//! The data flow through a state: `InputPath`, `Parameters`, `ResultSelector`, `ResultPath`, `OutputPath`.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::{
     context::Context,
-    definition::{State, Text, WaitUntil},
+    definition::{MAX_SECONDS, State, Text, WaitUntil},
     failure::Failure,
     path::{Path, Reference},
     rfc3339,
@@ -13,12 +15,12 @@ use crate::{
     template::Template,
 };
 
-/// The effective input: what the state's other fields read from.
+/// The effective input: the raw input after `InputPath`.
 pub(crate) fn input(state: &State, raw: &Value, context: &Context<'_>) -> Result<Value, Failure> {
     select(state.input_path.as_ref(), raw, context, "InputPath")
 }
 
-/// What the state hands on, cut down by `OutputPath`.
+/// The state's output: `data` after `OutputPath`, if it is within the size limit.
 pub(crate) fn output(state: &State, data: &Value, context: &Context<'_>) -> Result<Value, Failure> {
     let output = select(state.output_path.as_ref(), data, context, "OutputPath")?;
     within_limit(output, &format!("the output of state {:?}", state.name))
@@ -29,11 +31,11 @@ fn select(path: Option<&Path>, data: &Value, context: &Context<'_>, field: &str)
         None => Ok(Value::Object(Map::new())),
         Some(path) => context
             .read(path, data)
-            .ok_or_else(|| Failure::runtime(format!("{field} names nothing in the state's data"))),
+            .ok_or_else(|| Failure::runtime(format!("{field} {} names nothing in the state's data", path.as_str()))),
     }
 }
 
-/// Fills a template, or hands the data on where there is none.
+/// Fills a template, or passes the data through where there is none.
 pub(crate) fn fill(template: Option<&Template>, data: Value, context: &Context<'_>) -> Result<Value, Failure> {
     match template {
         Some(template) => template.fill(&data, context),
@@ -41,7 +43,7 @@ pub(crate) fn fill(template: Option<&Template>, data: Value, context: &Context<'
     }
 }
 
-/// Lays a result over the raw input; no path (`null`) drops the result.
+/// Stores a result in the raw input at `ResultPath`; without a path (`null`) the result is dropped.
 pub(crate) fn combine(path: Option<&Reference>, raw: &Value, result: Value) -> Result<Value, Failure> {
     match path {
         None => Ok(raw.clone()),
@@ -49,15 +51,16 @@ pub(crate) fn combine(path: Option<&Reference>, raw: &Value, result: Value) -> R
     }
 }
 
-/// The seconds that a path of the definition points to.
-pub(crate) fn seconds(path: &Reference, input: &Value, least: u64) -> Result<u64, Failure> {
+/// The number of seconds at `path`, from `min` to Step Functions' limit.
+pub(crate) fn seconds(path: &Reference, input: &Value, min: u64) -> Result<u64, Failure> {
     let seconds = path.read(input).and_then(Value::as_u64);
-    seconds.filter(|seconds| (least..=99_999_999).contains(seconds)).ok_or_else(|| {
-        Failure::runtime(format!("{} does not name a whole number of seconds from {least} to 99999999", path.as_str()))
+    seconds.filter(|seconds| (min..=MAX_SECONDS).contains(seconds)).ok_or_else(|| {
+        let path = path.as_str();
+        Failure::runtime(format!("{path} does not name a whole number of seconds from {min} to {MAX_SECONDS}"))
     })
 }
 
-/// When a Wait state that was entered at `entered_at` is over.
+/// When a Wait state that was entered at `entered_at` ends.
 pub(crate) fn wait_until(until: &WaitUntil, input: &Value, entered_at: Timestamp) -> Result<Timestamp, Failure> {
     match until {
         WaitUntil::Seconds(seconds) => Ok(after(entered_at, *seconds)),
@@ -72,15 +75,15 @@ pub(crate) fn wait_until(until: &WaitUntil, input: &Value, entered_at: Timestamp
 }
 
 fn after(at: Timestamp, seconds: u64) -> Timestamp {
-    later(at, std::time::Duration::from_secs(seconds))
+    later(at, Duration::from_secs(seconds))
 }
 
-/// `at + span`, or the end of time.
-pub(crate) fn later(at: Timestamp, span: std::time::Duration) -> Timestamp {
-    at.checked_add(span).unwrap_or(Timestamp::MAX)
+/// `at + duration`, capped at the largest timestamp.
+pub(crate) fn later(at: Timestamp, duration: Duration) -> Timestamp {
+    at.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
-/// The failure that a Fail state stands for.
+/// The failure with which a Fail state ends the execution.
 pub(crate) fn fail(
     error: Option<&Text>,
     cause: Option<&Text>,

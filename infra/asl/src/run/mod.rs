@@ -1,4 +1,4 @@
-//! What one visit of a state does. Only a task's attempt waits for anything but time.
+//! Runs one state. Only a task attempt waits for anything other than the clock.
 
 use attempt::Attempt;
 use choose::choose;

@@ -6,19 +6,19 @@ use crate::{
     ports::Random,
 };
 
-/// What a task's failure leads to.
+/// What follows a task's failure.
 pub(crate) enum Recovery<'a> {
-    /// Try again after a pause, with the counters as they are then.
+    /// Retry after a delay; `retries` are the counters of that attempt.
     Retry {
-        after: Duration,
+        delay: Duration,
         retries: Vec<u32>,
     },
     Catch(&'a Catcher),
     None,
 }
 
-/// Asks Retry first, then Catch. The first entry of Retry that names the error decides, even when it is used up: that
-/// is how an entry with `MaxAttempts` 0 keeps an error from a later `States.ALL`.
+/// Applies Retry first, then Catch. The first Retry entry that matches the error decides even when its attempts are used
+/// up: that is how an entry with `MaxAttempts` 0 keeps an error from a later `States.ALL`.
 pub(crate) fn recover<'a>(task: &'a Task, failure: &Failure, retries: &[u32], random: &dyn Random) -> Recovery<'a> {
     let mut entries = task.retries.iter().enumerate();
     if let Some((index, retrier)) = entries.find(|(_, retrier)| failure.is_any_of(retrier.error_equals())) {
@@ -27,9 +27,9 @@ pub(crate) fn recover<'a>(task: &'a Task, failure: &Failure, retries: &[u32], ra
         retries.resize(task.retries.len(), 0);
         let used = &mut retries[index];
         if *used < retrier.max_attempts() {
-            let after = retrier.delay(*used, fraction(random));
+            let delay = retrier.delay(*used, fraction(random));
             *used += 1;
-            return Recovery::Retry { after, retries };
+            return Recovery::Retry { delay, retries };
         }
     }
     let mut catches = task.catches.iter();
@@ -39,7 +39,7 @@ pub(crate) fn recover<'a>(task: &'a Task, failure: &Failure, retries: &[u32], ra
     }
 }
 
-/// From 0 up to, not including, 1: the 53 bits that a float can hold.
+/// A random number from 0 up to, but not including, 1, made of the 53 bits that an `f64` can hold.
 fn fraction(random: &dyn Random) -> f64 {
     (random.next() >> 11) as f64 / (1u64 << 53) as f64
 }

@@ -19,36 +19,40 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// A token nobody can guess, for a task that is completed by one.
-    pub(crate) fn token(&self, task: &Task) -> Option<String> {
-        let word = |_| format!("{:016x}", self.random.next());
-        task.is_callback().then(|| (0..4).map(word).collect())
+    /// An unguessable token of 256 bits for a callback task; none for other tasks.
+    pub(crate) fn new_token(&self, task: &Task) -> Option<String> {
+        let part = |_| format!("{:016x}", self.random.next());
+        task.is_callback().then(|| (0..4).map(part).collect())
     }
 }
 
-/// One visit of a state, with all that it may look at.
+/// One run of a state, with everything that it may use.
 pub(crate) struct StateRun<'a> {
     pub(crate) ports: &'a Ports,
     pub(crate) state: &'a State,
     pub(crate) entry: &'a StateEntry,
     pub(crate) context: Context<'a>,
-    /// When the execution's own time is over.
-    pub(crate) ends_at: Timestamp,
+    /// When the state machine's own time-out ends the execution.
+    pub(crate) execution_deadline: Timestamp,
 }
 
-/// What follows a visit.
+/// What follows a state run.
 pub(crate) enum Outcome {
-    Go { to: String, output: Value },
+    Next {
+        state: String,
+        output: Value,
+    },
+    /// The same state runs again from this entry: a retry, or an entry that lacked a token.
     Again(StateEntry),
     End(End),
 }
 
-/// Why a visit stopped short.
+/// Why a state run ended early.
 enum Stop {
     Failed(Failure),
-    /// No Retry and no Catch applies.
+    /// Neither Retry nor Catch applies to it.
     ExecutionTimedOut,
-    ExecutionStore(StoreError),
+    Store(StoreError),
 }
 
 impl From<Failure> for Stop {
@@ -59,13 +63,13 @@ impl From<Failure> for Stop {
 
 impl StateRun<'_> {
     /// # Errors
-    /// The journal's only: every other failure is an outcome.
+    /// Only the store's: every other failure is an outcome.
     pub(crate) async fn run(self) -> Result<Outcome, StoreError> {
         let outcome = match &self.state.body {
             Body::Task { task, next } => self.task(task, next).await,
             Body::Wait { until, next } => self.wait(until, next).await,
             Body::Choice(_) | Body::Pass { .. } | Body::Succeed | Body::Fail { .. } => {
-                self.in_time().and_then(|()| Ok(self.at_once()?))
+                self.check_time().and_then(|()| Ok(self.run_immediate()?))
             }
         };
         match outcome {
@@ -74,19 +78,19 @@ impl StateRun<'_> {
             Err(Stop::ExecutionTimedOut) => Ok(Outcome::End(End::Failed(Failure::timeout(
                 "the execution ran longer than the state machine's TimeoutSeconds",
             )))),
-            Err(Stop::ExecutionStore(error)) => Err(error),
+            Err(Stop::Store(error)) => Err(error),
         }
     }
 
-    /// The states that wait for nothing.
-    fn at_once(&self) -> Result<Outcome, Failure> {
+    /// Runs a state that waits for nothing.
+    fn run_immediate(&self) -> Result<Outcome, Failure> {
         let raw = &self.entry.input;
         let input = flow::input(self.state, raw, &self.context)?;
         match &self.state.body {
             Body::Choice(choice) => {
-                let to = choose(choice, &input, &self.context)?.to_owned();
+                let state = choose(choice, &input, &self.context)?.to_owned();
                 let output = flow::output(self.state, &input, &self.context)?;
-                Ok(Outcome::Go { to, output })
+                Ok(Outcome::Next { state, output })
             }
             Body::Pass { result, parameters, result_path, next } => {
                 let result = match result {
@@ -114,10 +118,11 @@ impl StateRun<'_> {
         if let Some(retry_at) = self.entry.retry_at {
             self.sleep_until(retry_at).await?;
         }
-        self.in_time()?;
+        self.check_time()?;
         if task.is_callback() && self.entry.token.is_none() {
-            // The position was saved under a definition in which this was another kind of task.
-            let token = self.ports.token(task);
+            // The position was saved under an earlier definition, in which this task was not a callback. The new token is
+            // saved before the task can learn it.
+            let token = self.ports.new_token(task);
             return Ok(Outcome::Again(StateEntry { token, ..self.entry.clone() }));
         }
         match self.attempt(task, next).await {
@@ -135,11 +140,12 @@ impl StateRun<'_> {
         };
         let input = flow::fill(task.parameters.as_ref(), input, context)?;
         let input = within_limit(input, &format!("the input of task {:?}", state.name()))?;
-        // The time of a callback goes on while nobody runs the execution; a plain task begins anew.
-        let begun = if task.is_callback() { entry.tried_at() } else { self.ports.time.now() };
-        let deadline = flow::later(begun, timeout).min(self.ends_at);
-        let left = deadline.duration_since(self.ports.time.now());
-        let left = Duration::try_from(left).unwrap_or_default();
+        // A callback's time-out keeps running while no process runs the execution. A plain task gets its whole time-out
+        // again, because its work ended with the process.
+        let begun = if task.is_callback() { entry.attempted_at() } else { self.ports.time.now() };
+        let deadline = flow::later(begun, timeout).min(self.execution_deadline);
+        let remaining = deadline.duration_since(self.ports.time.now());
+        let remaining = Duration::try_from(remaining).unwrap_or_default();
         let attempt = Attempt {
             tasks: &*self.ports.tasks,
             store: &*self.ports.store,
@@ -147,7 +153,7 @@ impl StateRun<'_> {
             call: TaskCall {
                 resource: task.target.clone(),
                 input,
-                timeout: left,
+                timeout: remaining,
                 token: entry.token.clone(),
                 execution: context.execution.to_owned(),
                 state: state.name().to_owned(),
@@ -155,10 +161,11 @@ impl StateRun<'_> {
             },
             deadline,
         };
-        let result = match attempt.run().await.map_err(Stop::ExecutionStore)? {
-            Some(result) => result.map_err(Failure::bounded)?,
+        let result = match attempt.run().await.map_err(Stop::Store)? {
+            Some(result) => result.map_err(Failure::truncated)?,
             None => {
-                self.in_time()?;
+                // The deadline was the earlier of the task's and the execution's; the latter skips Retry and Catch.
+                self.check_time()?;
                 let name = state.name();
                 return Err(Failure::timeout(format!("task {name:?} took longer than {timeout:?}")).into());
             }
@@ -171,37 +178,40 @@ impl StateRun<'_> {
 
     fn recover(&self, task: &Task, failure: Failure) -> Result<Outcome, Failure> {
         match recover(task, &failure, &self.entry.retries, &*self.ports.random) {
-            Recovery::Retry { after, retries } => Ok(Outcome::Again(StateEntry {
+            Recovery::Retry { delay, retries } => Ok(Outcome::Again(StateEntry {
                 retries,
-                retry_at: Some(flow::later(self.ports.time.now(), after)),
-                token: self.ports.token(task),
+                retry_at: Some(flow::later(self.ports.time.now(), delay)),
+                token: self.ports.new_token(task),
                 ..self.entry.clone()
             })),
             Recovery::Catch(catcher) => {
                 let path = catcher.result_path.as_ref();
                 let output = flow::combine(path, &self.entry.input, failure.as_output())?;
                 let output = within_limit(output, &format!("the output of state {:?}", self.state.name()))?;
-                Ok(Outcome::Go { to: catcher.next().to_owned(), output })
+                Ok(Outcome::Next { state: catcher.next().to_owned(), output })
             }
             Recovery::None => Err(failure),
         }
     }
 
+    /// Applies `OutputPath` and leaves the state.
     fn leave(&self, next: &Transition, data: &Value) -> Result<Outcome, Failure> {
         let output = flow::output(self.state, data, &self.context)?;
         Ok(match next {
-            Transition::Next(to) => Outcome::Go { to: to.clone(), output },
+            Transition::Next(state) => Outcome::Next { state: state.clone(), output },
             Transition::End => Outcome::End(End::Succeeded { output }),
         })
     }
 
-    /// Sleeps, but not past the end of the execution's time.
+    /// Sleeps until `at`, but no longer than to the execution's deadline.
     async fn sleep_until(&self, at: Timestamp) -> Result<(), Stop> {
-        self.ports.time.sleep_until(at.min(self.ends_at)).await;
-        self.in_time()
+        self.ports.time.sleep_until(at.min(self.execution_deadline)).await;
+        self.check_time()
     }
 
-    fn in_time(&self) -> Result<(), Stop> {
-        if self.ports.time.now() < self.ends_at { Ok(()) } else { Err(Stop::ExecutionTimedOut) }
+    /// # Errors
+    /// [`Stop::ExecutionTimedOut`] once the execution's deadline has passed.
+    fn check_time(&self) -> Result<(), Stop> {
+        if self.ports.time.now() < self.execution_deadline { Ok(()) } else { Err(Stop::ExecutionTimedOut) }
     }
 }

@@ -22,7 +22,7 @@ fn choose(rule: Value) -> Result<bool, String> {
 }
 
 #[test]
-fn every_operator_answers() {
+fn every_operator_compares_as_the_language_says() {
     let cases = [
         ("s", "StringEquals", json!("turn"), true),
         ("s", "StringEquals", json!("Turn"), false),
@@ -62,7 +62,7 @@ fn every_operator_answers() {
 }
 
 #[test]
-fn rules_nest_and_stop_early() {
+fn nested_rules_stop_at_the_first_that_decides() {
     let present = json!({ "Variable": "$.none", "IsPresent": true });
     let reads = json!({ "Variable": "$.none", "NumericEquals": 1 });
     let holds = json!({ "Variable": "$.b", "BooleanEquals": true });
@@ -75,7 +75,7 @@ fn rules_nest_and_stop_early() {
 }
 
 #[test]
-fn the_first_rule_that_holds_is_taken_and_none_is_an_error() {
+fn the_first_rule_that_holds_decides_and_no_match_is_an_error() {
     let rule = |value: &str, next: &str| json!({ "Variable": "$.v", "StringEquals": value, "Next": next });
     let definition = machine(json!({ "StartAt": "A", "States": {
         "A": { "Type": "Choice", "Choices": [rule("x", "One"), rule("x", "Two"), rule("y", "Two")] },

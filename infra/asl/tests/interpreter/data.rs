@@ -2,19 +2,19 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, World, error, machine, single, succeeded};
 
-/// A Task `A` whose task answers `result`, with further fields.
+/// Runs a Task state whose task returns `result`, with further fields.
 fn task(result: Value, fields: Value, input: Value) -> (std::sync::Arc<World>, Result<asl::End, asl::RunError>) {
     let mut state = json!({ "Type": "Task", "Resource": "f", "TimeoutSeconds": 5, "End": true });
     for (field, value) in fields.as_object().unwrap() {
         state[field] = value.clone();
     }
-    let world = World::new([("A", vec![Act::Give(result)])]);
+    let world = World::new([("A", vec![Act::Return(result)])]);
     let end = world.run(&single(state), input);
     (world, end)
 }
 
 #[test]
-fn data_goes_through_the_five_fields_in_order() {
+fn data_passes_through_the_five_fields_in_order() {
     let (world, end) = task(
         json!({ "answer": [1, { "deep": true }], "noise": 0 }),
         json!({
@@ -45,7 +45,7 @@ fn null_paths_drop_what_they_select() {
 }
 
 #[test]
-fn a_path_that_leads_nowhere_fails_under_its_own_name() {
+fn each_field_fails_with_its_own_error_for_a_missing_value() {
     let name = |fields| error(task(json!({}), fields, json!({ "a": [1], "s": "text" })).1);
     assert_eq!(name(json!({ "InputPath": "$.b" })), "States.Runtime");
     assert_eq!(name(json!({ "OutputPath": "$.b" })), "States.Runtime");
@@ -56,7 +56,7 @@ fn a_path_that_leads_nowhere_fails_under_its_own_name() {
 }
 
 #[test]
-fn the_limit_is_262_144_bytes_and_escapes_the_wildcard() {
+fn data_above_262_144_bytes_fails_and_states_all_does_not_catch_it() {
     let fields = json!({ "Catch": [{ "ErrorEquals": ["States.ALL"], "Next": "A" }] });
     let text = |length: usize| json!("x".repeat(length - 2));
     assert_eq!(task(text(262_144), fields.clone(), json!(0)).1.unwrap(), succeeded(text(262_144)));
@@ -69,12 +69,12 @@ fn the_limit_is_262_144_bytes_and_escapes_the_wildcard() {
         "A": { "Type": "Task", "Resource": "f", "TimeoutSeconds": 5, "End": true,
             "Catch": [{ "ErrorEquals": ["States.DataLimitExceeded"], "ResultPath": null, "Next": "B" }] },
         "B": { "Type": "Succeed" } } }));
-    let world = World::new([("A", vec![Act::Give(text(262_145))])]);
+    let world = World::new([("A", vec![Act::Return(text(262_145))])]);
     assert_eq!(world.run(&named, json!(1)).unwrap(), succeeded(json!(1)));
 }
 
 #[test]
-fn the_context_object_says_where_we_are() {
+fn the_context_object_describes_execution_state_and_machine() {
     let definition = machine(json!({ "StartAt": "Wait", "States": {
         "Wait": { "Type": "Wait", "Seconds": 90, "Next": "Pass" },
         "Pass": { "Type": "Pass", "End": true, "Parameters": {
@@ -92,7 +92,7 @@ fn the_context_object_says_where_we_are() {
 }
 
 #[test]
-fn waits_end_when_each_of_their_fields_says() {
+fn each_field_of_a_wait_sets_its_end() {
     let input = json!({ "s": 7, "t": "1970-01-01T00:00:09Z", "bad": -1 });
     for (field, value, seconds) in [
         ("Seconds", json!(5), 5),
@@ -110,7 +110,7 @@ fn waits_end_when_each_of_their_fields_says() {
 }
 
 #[test]
-fn a_fail_state_can_read_its_words() {
+fn a_fail_state_can_read_its_error_from_the_input() {
     let state = single(json!({ "Type": "Fail", "ErrorPath": "$.error.Error", "Cause": "because" }));
     let end = World::new([]).run(&state, json!({ "error": { "Error": "Broken" } })).unwrap();
     assert_eq!(end, asl::End::Failed(asl::Failure::new("Broken", "because")));

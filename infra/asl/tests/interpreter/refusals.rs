@@ -7,7 +7,7 @@ fn problems(definition: &Value) -> Vec<(Option<String>, String, Problem)> {
     errors.into_iter().map(parts).collect()
 }
 
-/// The problems of a sound Task `A` with some fields replaced; `null` as `"-"` removes one.
+/// The problems of a valid Task `A` with some fields replaced; `"-"` removes a field.
 fn in_task(change: Value) -> Vec<(String, Problem)> {
     let mut state = json!({ "Type": "Task", "Resource": "f", "TimeoutSeconds": 5, "End": true });
     for (field, value) in change.as_object().unwrap() {
@@ -31,7 +31,7 @@ fn one(field: &str, problem: Problem) -> Vec<(String, Problem)> {
 }
 
 #[test]
-fn what_is_not_supported_is_refused_by_field() {
+fn unsupported_fields_of_a_task_are_refused() {
     let text = str::to_owned;
     let retry = |names: Value| json!({ "Retry": [{ "ErrorEquals": names }] });
     let cases = [
@@ -58,7 +58,7 @@ fn what_is_not_supported_is_refused_by_field() {
             Problem::UnsupportedContextPath(text("$$.Map.Item.Value")),
         ),
         (json!({ "Parameters": { "a.$": "$.b", "a": 1 } }), "Parameters.a.$", Problem::Conflict(text("a"))),
-        (json!({ "Parameters": { "a.$": "$$.Task.Token" } }), "Parameters", Problem::StrayToken),
+        (json!({ "Parameters": { "a.$": "$$.Task.Token" } }), "Parameters", Problem::TokenNotAllowed),
         (
             json!({ "Resource": "arn:aws:states:::lambda:invoke" }),
             "Resource",
@@ -100,7 +100,7 @@ fn what_is_not_supported_is_refused_by_field() {
 }
 
 #[test]
-fn other_states_are_checked_too() {
+fn unsupported_fields_of_other_states_are_refused() {
     let choice = |rule: Value| json!({ "Type": "Choice", "Choices": [rule] });
     let callback = |parameters: Value| {
         json!({ "Type": "Task", "TimeoutSeconds": 5, "End": true, "Parameters": parameters,
@@ -133,11 +133,11 @@ fn other_states_are_checked_too() {
         (
             json!({ "Type": "Wait", "End": true, "Seconds": 1, "SecondsPath": "$.s" }),
             "",
-            Problem::Conflict("another way to say how long".into()),
+            Problem::Conflict("another field that says how long".into()),
         ),
         (json!({ "Type": "Fail", "Error": "E", "ErrorPath": "$.e" }), "ErrorPath", Problem::Conflict("Error".into())),
         (json!({ "Type": "Succeed", "Next": "A" }), "Next", Problem::UnsupportedField),
-        (callback(json!({ "FunctionName": "f", "Payload": {} })), "Parameters.Payload", Problem::NoToken),
+        (callback(json!({ "FunctionName": "f", "Payload": {} })), "Parameters.Payload", Problem::MissingToken),
         (
             callback(json!({ "FunctionName": "f", "Qualifier": "1", "Payload": { "t.$": "$$.Task.Token" } })),
             "Parameters.Qualifier",
@@ -150,7 +150,7 @@ fn other_states_are_checked_too() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let found = problems(&json!({
         "StartAt": "Nowhere",
         "TimeoutSeconds": "soon",
@@ -160,9 +160,9 @@ fn all_that_is_wrong_is_told_at_once() {
             "B": { "Type": "Task", "Resource": "${Missing}", "End": true },
         },
     }));
-    let told: Vec<_> = found.iter().map(|(state, field, _)| (state.as_deref(), field.as_str())).collect();
+    let reported: Vec<_> = found.iter().map(|(state, field, _)| (state.as_deref(), field.as_str())).collect();
     assert_eq!(
-        told,
+        reported,
         [
             (Some("B"), "Resource"),
             (None, "TimeoutSeconds"),
@@ -180,7 +180,7 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn a_refusal_reads_as_a_sentence() {
+fn a_problem_reads_as_a_sentence() {
     let errors =
         StateMachine::parse(r#"{ "StartAt": "A", "States": { "A": { "Type": "Pass", "Next": "B" } } }"#, |_| None);
     let text: Vec<_> = errors.unwrap_err().iter().map(ToString::to_string).collect();
@@ -188,7 +188,7 @@ fn a_refusal_reads_as_a_sentence() {
 }
 
 #[test]
-fn a_substitution_is_not_read_again() {
+fn a_substituted_value_is_not_substituted_again() {
     let text = r#"{ "StartAt": "A", "States": { "A":
         { "Type": "Task", "Resource": "${F}", "TimeoutSeconds": 1, "End": true } } }"#;
     let machine = StateMachine::parse(text, |name| (name == "F").then(|| "x${F}\"".to_owned())).unwrap();
@@ -202,7 +202,7 @@ mod never_panics {
     use proptest::prelude::*;
 
     proptest! {
-        /// Paths are the only grammar here that is read by hand.
+        /// Paths are the only grammar here with a hand-written parser.
         #[test]
         fn on_any_path(path in r#"\$?\$?[.\[\]'"\\a0é*]{0,12}"#) {
             let definition = serde_json::json!({ "StartAt": "A", "States": { "A":

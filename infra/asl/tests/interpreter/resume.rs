@@ -1,9 +1,9 @@
-use asl::{End, Failure, RunError, StateMachine, TaskAnswer};
+use asl::{End, Failure, Position, RunError, StateMachine, TaskAnswer};
 use serde_json::json;
 
 use crate::support::{Act, Crash, Reply, World, block_on, machine};
 
-fn tour() -> StateMachine {
+fn definition() -> StateMachine {
     machine(json!({ "StartAt": "Work", "States": {
         "Work": { "Type": "Task", "Resource": "f", "TimeoutSeconds": 30, "ResultPath": "$.work", "Next": "Look",
             "Retry": [{ "ErrorEquals": ["X"], "IntervalSeconds": 4, "MaxAttempts": 2 }] },
@@ -17,59 +17,59 @@ fn tour() -> StateMachine {
 }
 
 fn world() -> std::sync::Arc<World> {
-    // After a crash the second call repeats; idempotence is the task's own affair.
-    let work = vec![Act::Fail("X"), Act::Give(json!("done"))];
+    // The last response repeats, because a crash after a task makes its call come again.
+    let work = vec![Act::Fail("X"), Act::Return(json!("done"))];
     let yes = Reply::Answer(TaskAnswer::Success { output: json!("yes") });
-    World::new([("Work", work), ("Ask", vec![Act::Give(json!(0))])]).replies([yes])
+    World::new([("Work", work), ("Ask", vec![Act::Return(json!(0))])]).replies([yes])
 }
 
 #[test]
 fn a_crash_at_any_save_changes_nothing_but_the_number_of_calls() {
     let input = json!({ "id": 1 });
-    let whole = world();
-    let end = whole.run(&tour(), input.clone()).unwrap();
-    let saves = whole.saved.lock().unwrap().len();
-    assert_eq!(whole.entered(), ["Work", "Work", "Look", "Rest", "Ask", "Shape", "Done"]);
+    let uninterrupted = world();
+    let end = uninterrupted.run(&definition(), input.clone()).unwrap();
+    let saves = uninterrupted.saved.lock().unwrap().len();
+    assert_eq!(uninterrupted.entered(), ["Work", "Work", "Look", "Rest", "Ask", "Shape", "Done"]);
     assert!(matches!(end, End::Succeeded { .. }));
 
     for crash in (0..saves).flat_map(|at| [Crash::Before(at), Crash::After(at)]) {
         let world = world();
         *world.crash.lock().unwrap() = Some(crash);
-        let crashed = world.run(&tour(), input.clone());
-        assert!(matches!(crashed, Err(RunError::ExecutionStore(_))), "{crash:?}");
+        let crashed = world.run(&definition(), input.clone());
+        assert!(matches!(crashed, Err(RunError::Store(_))), "{crash:?}");
         *world.crash.lock().unwrap() = None;
-        assert_eq!(world.run(&tour(), input.clone()).unwrap(), end, "{crash:?}");
+        assert_eq!(world.run(&definition(), input.clone()).unwrap(), end, "{crash:?}");
         let mut entered = world.entered();
-        // Dying before the save of the retry makes the failed try be forgotten with it.
+        // A crash before the save of the retry loses the failed attempt with it.
         entered.dedup();
         assert_eq!(entered, ["Work", "Look", "Rest", "Ask", "Shape", "Done"], "{crash:?}");
     }
 }
 
 #[test]
-fn a_resumed_wait_waits_only_the_rest() {
+fn a_resumed_wait_waits_only_for_the_rest() {
     let world = world();
     *world.crash.lock().unwrap() = Some(Crash::After(3));
-    world.run(&tour(), json!({})).unwrap_err();
+    world.run(&definition(), json!({})).unwrap_err();
     let before = world.elapsed();
-    world.pass(20);
+    world.advance(20);
     *world.crash.lock().unwrap() = None;
-    block_on(world.interpreter(&tour()).resume("e")).unwrap();
+    block_on(world.interpreter(&definition()).resume("e")).unwrap();
     assert_eq!(world.elapsed(), before + 50);
 }
 
 #[test]
-fn a_name_is_one_execution() {
+fn an_execution_name_is_used_once() {
     let world = world();
-    let first = world.run(&tour(), json!({ "id": 1 })).unwrap();
+    let first = world.run(&definition(), json!({ "id": 1 })).unwrap();
     let calls = world.called().len();
-    assert_eq!(world.run(&tour(), json!({ "id": 1 })).unwrap(), first);
+    assert_eq!(world.run(&definition(), json!({ "id": 1 })).unwrap(), first);
     assert_eq!(world.called().len(), calls);
-    let other = world.run(&tour(), json!({ "id": 2 }));
+    let other = world.run(&definition(), json!({ "id": 2 }));
     assert!(matches!(other, Err(RunError::ExecutionAlreadyExists(_))));
-    let unknown = block_on(world.interpreter(&tour()).resume("f"));
+    let unknown = block_on(world.interpreter(&definition()).resume("f"));
     assert!(matches!(unknown, Err(RunError::ExecutionDoesNotExist(_))));
-    let bad = block_on(world.interpreter(&tour()).run("../e", json!({})));
+    let bad = block_on(world.interpreter(&definition()).run("../e", json!({})));
     assert!(matches!(bad, Err(RunError::InvalidName(_))));
 }
 
@@ -77,23 +77,38 @@ fn a_name_is_one_execution() {
 fn a_stopped_execution_stays_stopped() {
     let world = world();
     *world.crash.lock().unwrap() = Some(Crash::After(2));
-    world.run(&tour(), json!({})).unwrap_err();
+    world.run(&definition(), json!({})).unwrap_err();
     *world.crash.lock().unwrap() = None;
-    let stopped = block_on(world.interpreter(&tour()).stop("e", Failure::new("Stopped", "by hand")));
+    let stopped = block_on(world.interpreter(&definition()).stop("e", Failure::new("Stopped", "by hand")));
     assert_eq!(stopped.unwrap(), End::Aborted(Failure::new("Stopped", "by hand")));
-    let end = world.run(&tour(), json!({})).unwrap();
+    let end = world.run(&definition(), json!({})).unwrap();
     assert!(matches!(end, End::Aborted(_)));
-    let again = block_on(world.interpreter(&tour()).stop("e", Failure::new("Twice", "")));
+    let again = block_on(world.interpreter(&definition()).stop("e", Failure::new("Twice", "")));
     assert_eq!(again.unwrap(), end);
 }
 
 #[test]
-fn a_state_that_the_definition_lost_is_an_error_and_not_an_end() {
+fn a_state_missing_from_the_definition_is_an_error_and_not_an_end() {
     let world = world();
     *world.crash.lock().unwrap() = Some(Crash::After(2));
-    world.run(&tour(), json!({})).unwrap_err();
+    world.run(&definition(), json!({})).unwrap_err();
     *world.crash.lock().unwrap() = None;
     let other = machine(json!({ "StartAt": "Done", "States": { "Done": { "Type": "Succeed" } } }));
     assert!(matches!(world.run(&other, json!({})), Err(RunError::UnknownState { .. })));
-    assert!(world.run(&tour(), json!({})).is_ok());
+    assert!(world.run(&definition(), json!({})).is_ok());
+}
+
+/// Positions outlive the program that stored them, so their JSON must stay readable.
+#[test]
+fn stored_positions_keep_their_json_names() {
+    for place in [
+        json!({ "in": { "state": "Ask", "input": 1, "enteredAt": "1970-01-01T00:00:02Z", "retries": [0, 1],
+            "retryAt": "1970-01-01T00:00:03Z", "token": "t" } }),
+        json!({ "ended": { "status": "succeeded", "output": 2 } }),
+        json!({ "ended": { "status": "failed", "error": "E", "cause": "C" } }),
+    ] {
+        let stored = json!({ "input": 1, "startedAt": "1970-01-01T00:00:01Z", "place": place });
+        let position: Position = serde_json::from_value(stored.clone()).unwrap();
+        assert_eq!(serde_json::to_value(position).unwrap(), stored);
+    }
 }

@@ -11,7 +11,7 @@ fn task(retry: Value, catch: Value) -> asl::StateMachine {
         "Done": { "Type": "Succeed" } } }))
 }
 
-/// Keeps B and C reachable.
+/// A Catch that keeps the states B and C reachable.
 fn catch() -> Value {
     json!([
         { "ErrorEquals": ["Never", "Named"], "ResultPath": "$.error", "Next": "B" },
@@ -20,7 +20,7 @@ fn catch() -> Value {
 }
 
 #[test]
-fn pauses_grow_to_their_limit() {
+fn delays_grow_to_their_maximum() {
     let machine = task(
         json!([{ "ErrorEquals": ["X"], "IntervalSeconds": 2, "BackoffRate": 2, "MaxDelaySeconds": 10, "MaxAttempts": 5 }]),
         catch(),
@@ -33,19 +33,19 @@ fn pauses_grow_to_their_limit() {
 }
 
 #[test]
-fn full_jitter_draws_from_the_whole_pause() {
+fn full_jitter_draws_from_the_whole_delay() {
     let machine = task(
         json!([{ "ErrorEquals": ["X"], "IntervalSeconds": 8, "JitterStrategy": "FULL", "MaxAttempts": 4 }]),
         catch(),
     );
     let world = World::new([("A", vec![Act::Fail("X")])]);
     world.run(&machine, json!({})).unwrap();
-    // The dice fall on 0 and one half in turn.
+    // The random fraction alternates between 0 and one half; a sleep of 0 is not recorded.
     assert_eq!(*world.sleeps.lock().unwrap(), [8, 32]);
 }
 
 #[test]
-fn each_entry_counts_for_itself_and_the_first_that_matches_decides() {
+fn each_retry_entry_counts_separately_and_the_first_match_decides() {
     let machine = task(
         json!([
             { "ErrorEquals": ["Terminal"], "MaxAttempts": 0 },
@@ -65,30 +65,30 @@ fn each_entry_counts_for_itself_and_the_first_that_matches_decides() {
 }
 
 #[test]
-fn counters_begin_anew_with_each_visit() {
+fn retry_counters_restart_with_each_entry_into_a_state() {
     let machine = machine(json!({ "StartAt": "A", "States": {
         "A": { "Type": "Task", "Resource": "f", "TimeoutSeconds": 30, "Next": "More",
             "Retry": [{ "ErrorEquals": ["X"], "MaxAttempts": 1 }] },
         "More": { "Type": "Choice", "Choices": [{ "Variable": "$.more", "BooleanEquals": true, "Next": "A" }], "Default": "Done" },
         "Done": { "Type": "Succeed" } } }));
-    let again = |more| Act::Give(json!({ "more": more }));
+    let again = |more| Act::Return(json!({ "more": more }));
     let world = World::new([("A", vec![Act::Fail("X"), again(true), Act::Fail("X"), again(false)])]);
     assert_eq!(world.run(&machine, json!({})).unwrap(), succeeded(json!({ "more": false })));
 }
 
 #[test]
-fn a_catch_keeps_the_input_and_adds_the_error() {
+fn a_catch_adds_the_error_to_the_input() {
     let run = |error| {
         let world = World::new([("A", vec![Act::Fail(error)])]);
         world.run(&task(json!([]), catch()), json!({ "id": 1 })).unwrap()
     };
-    let told = |name: &str| json!({ "Error": name, "Cause": "scripted" });
-    assert_eq!(run("Named"), succeeded(json!({ "id": 1, "error": told("Named") })));
-    assert_eq!(run("Else"), succeeded(json!({ "id": 1, "other": told("Else") })));
+    let output = |name: &str| json!({ "Error": name, "Cause": "scripted" });
+    assert_eq!(run("Named"), succeeded(json!({ "id": 1, "error": output("Named") })));
+    assert_eq!(run("Else"), succeeded(json!({ "id": 1, "other": output("Else") })));
 }
 
 #[test]
-fn the_wildcards_match_what_the_language_says() {
+fn states_all_and_states_task_failed_match_what_the_language_says() {
     let matches = |name: &str, error: &'static str| {
         let catch = json!([{ "ErrorEquals": [name], "Next": "B" }, { "ErrorEquals": ["Never"], "Next": "C" }]);
         let world = World::new([("A", vec![Act::Fail(error)])]);
@@ -111,7 +111,7 @@ fn the_wildcards_match_what_the_language_says() {
 }
 
 #[test]
-fn a_task_that_takes_too_long_times_out_and_each_try_has_its_own_time() {
+fn each_attempt_at_a_task_has_its_own_time_out() {
     let machine = task(json!([{ "ErrorEquals": ["States.Timeout"], "IntervalSeconds": 1, "MaxAttempts": 1 }]), catch());
     let world = World::new([("A", vec![Act::Hang, Act::Slow(29, json!("late"))])]);
     let end = world.run(&machine, json!({})).unwrap();
@@ -120,7 +120,7 @@ fn a_task_that_takes_too_long_times_out_and_each_try_has_its_own_time() {
 }
 
 #[test]
-fn the_machines_own_time_out_skips_every_catch() {
+fn the_time_out_of_the_machine_skips_every_catch() {
     let definition = |state: Value| {
         machine(json!({ "StartAt": "A", "TimeoutSeconds": 20, "States": {
         "A": state, "B": { "Type": "Succeed" } } }))

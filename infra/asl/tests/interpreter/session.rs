@@ -1,4 +1,4 @@
-//! The deployed definition, run through as scripts of verdicts.
+//! Runs the deployed definition with scripted verdicts.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,15 +19,15 @@ fn input() -> Value {
     json!({ "sessionId": "s", "run": 1 })
 }
 
-fn say(verdict: &str) -> Act {
-    Act::Give(json!({ "verdict": verdict }))
+fn verdict(word: &str) -> Act {
+    Act::Return(json!({ "verdict": word }))
 }
 
-fn says(verdicts: &[&str]) -> Vec<Act> {
-    verdicts.iter().map(|verdict| say(verdict)).collect()
+fn verdicts(words: &[&str]) -> Vec<Act> {
+    words.iter().map(|word| verdict(word)).collect()
 }
 
-/// What Finish was told of the state, and how the run ended.
+/// The state that Finish received, and the end of the run.
 fn run(world: &Arc<World>) -> (Value, Result<End, asl::RunError>) {
     let end = world.run(&session(), input());
     let calls = world.calls.lock().unwrap();
@@ -36,7 +36,7 @@ fn run(world: &Arc<World>) -> (Value, Result<End, asl::RunError>) {
 }
 
 #[test]
-fn every_task_is_named_after_its_function_bounded_and_cared_for() {
+fn every_task_is_named_after_its_function_and_has_limits() {
     let machine = session();
     let tasks: Vec<_> = machine.states().filter(|state| state.kind() == StateKind::Task).collect();
     assert_eq!(tasks.iter().map(|state| state.name()).collect::<Vec<_>>(), TASKS);
@@ -61,12 +61,12 @@ fn every_task_is_named_after_its_function_bounded_and_cared_for() {
 #[test]
 fn a_run_goes_from_prepare_to_done() {
     let world = World::new([
-        ("Prepare", says(&["prepare", "plan"])),
-        ("Plan", says(&["turn"])),
-        ("GenerateTurn", says(&["tools", "publish"])),
-        ("ExecuteTool", says(&["turn"])),
-        ("OpenPr", says(&["publish", "done"])),
-        ("Finish", says(&["done"])),
+        ("Prepare", verdicts(&["prepare", "plan"])),
+        ("Plan", verdicts(&["turn"])),
+        ("GenerateTurn", verdicts(&["tools", "publish"])),
+        ("ExecuteTool", verdicts(&["turn"])),
+        ("OpenPr", verdicts(&["publish", "done"])),
+        ("Finish", verdicts(&["done"])),
     ]);
     let (state, end) = run(&world);
     assert_eq!(
@@ -81,7 +81,7 @@ fn a_run_goes_from_prepare_to_done() {
 }
 
 #[test]
-fn a_wait_goes_back_to_the_step_that_asked_for_it() {
+fn a_wait_returns_to_the_step_that_asked_for_it() {
     let steps = [
         ("prepare", "Prepare"),
         ("plan", "Plan"),
@@ -90,12 +90,12 @@ fn a_wait_goes_back_to_the_step_that_asked_for_it() {
         ("publish", "OpenPr"),
     ];
     for (then, step) in steps {
-        let wait = Act::Give(json!({ "verdict": "wait", "waitSeconds": 30, "then": then }));
-        let mut acts = vec![wait.clone(), say("nothing")];
+        let wait = Act::Return(json!({ "verdict": "wait", "waitSeconds": 30, "then": then }));
+        let mut acts = vec![wait.clone(), verdict("nothing")];
         if step == "Prepare" {
             acts.insert(0, wait);
         }
-        let world = World::new([("Prepare", vec![say(then)]), ("Finish", says(&["nothing"])), (step, acts)]);
+        let world = World::new([("Prepare", vec![verdict(then)]), ("Finish", verdicts(&["nothing"])), (step, acts)]);
         let (_, end) = run(&world);
         assert!(matches!(end.unwrap(), End::Succeeded { .. }));
         let waits = if step == "Prepare" { 2 } else { 1 };
@@ -109,7 +109,7 @@ fn a_wait_goes_back_to_the_step_that_asked_for_it() {
 #[test]
 fn every_verdict_that_ends_a_run_goes_to_finish() {
     for verdict in ["done", "nothing", "rejected", "expired", "cancelled", "failed"] {
-        let world = World::new([("Prepare", says(&[verdict])), ("Finish", says(&[verdict]))]);
+        let world = World::new([("Prepare", verdicts(&[verdict])), ("Finish", verdicts(&[verdict]))]);
         let (state, end) = run(&world);
         assert_eq!(
             (world.called(), &state["last"]["verdict"]),
@@ -130,9 +130,9 @@ fn a_terminal_error_goes_to_finish_at_once_and_the_run_fails() {
     for code in codes {
         let code: &'static str = code.leak();
         let world = World::new([
-            ("Prepare", says(&["turn"])),
+            ("Prepare", verdicts(&["turn"])),
             ("GenerateTurn", vec![Act::Fail(code)]),
-            ("Finish", says(&["failed"])),
+            ("Finish", verdicts(&["failed"])),
         ]);
         let (state, end) = run(&world);
         assert_eq!(world.called(), ["Prepare", "GenerateTurn", "Finish"]);
@@ -142,18 +142,18 @@ fn a_terminal_error_goes_to_finish_at_once_and_the_run_fails() {
 }
 
 #[test]
-fn any_other_error_is_tried_six_times_again() {
+fn any_other_error_is_retried_six_times() {
     let acts = |fails: usize| {
         let mut acts = vec![Act::Fail("ModelOverloaded"); fails];
-        acts.push(say("done"));
-        [("Prepare", acts), ("Finish", says(&["done"]))]
+        acts.push(verdict("done"));
+        [("Prepare", acts), ("Finish", verdicts(&["done"]))]
     };
     let world = World::new(acts(6));
     let (state, _) = run(&world);
     assert_eq!(state["last"], json!({ "verdict": "done" }));
     let retries: Vec<_> = world.calls.lock().unwrap().iter().map(|call| call.input["retry"].clone()).collect();
     assert_eq!(retries, [0, 1, 2, 3, 4, 5, 6, 0]);
-    // The dice fall on nothing and one half in turn: of 2, 4, 8, 16, 32 and 60 seconds.
+    // The random fraction alternates between 0 and one half of 2, 4, 8, 16, 32 and 60 seconds.
     assert_eq!(*world.sleeps.lock().unwrap(), [2, 8, 30]);
 
     let (state, _) = run(&World::new(acts(7)));
@@ -162,16 +162,16 @@ fn any_other_error_is_tried_six_times_again() {
 
 fn awaiting() -> [(&'static str, Vec<Act>); 5] {
     [
-        ("Prepare", vec![Act::Give(json!({ "verdict": "await", "timeoutSeconds": 600 }))]),
-        ("AwaitUser", vec![Act::Give(json!(null))]),
-        ("GenerateTurn", says(&["nothing"])),
-        ("OpenPr", says(&["expired"])),
-        ("Finish", says(&["expired"])),
+        ("Prepare", vec![Act::Return(json!({ "verdict": "await", "timeoutSeconds": 600 }))]),
+        ("AwaitUser", vec![Act::Return(json!(null))]),
+        ("GenerateTurn", verdicts(&["nothing"])),
+        ("OpenPr", verdicts(&["expired"])),
+        ("Finish", verdicts(&["expired"])),
     ]
 }
 
 #[test]
-fn an_answer_of_the_user_is_a_verdict_like_any_other() {
+fn a_users_answer_is_a_verdict_like_any_other() {
     let answer = TaskAnswer::Success { output: json!({ "verdict": "turn" }) };
     let world = World::new(awaiting()).replies([Reply::Answer(answer)]);
     run(&world).1.unwrap();
@@ -179,7 +179,7 @@ fn an_answer_of_the_user_is_a_verdict_like_any_other() {
 }
 
 #[test]
-fn a_user_who_does_not_come_leads_to_the_pull_request() {
+fn a_user_who_does_not_answer_leads_to_the_pull_request() {
     let world = World::new(awaiting()).replies([Reply::Never]);
     let (state, end) = run(&world);
     assert_eq!(world.called(), ["Prepare", "AwaitUser", "OpenPr", "Finish"]);
@@ -188,7 +188,7 @@ fn a_user_who_does_not_come_leads_to_the_pull_request() {
 }
 
 #[test]
-fn an_await_that_fails_for_good_goes_to_finish() {
+fn a_failed_await_goes_to_finish() {
     let stale = TaskAnswer::Failure(Failure::new("Stale", "a newer attempt is at work"));
     let world = World::new(awaiting()).replies([Reply::Answer(stale)]);
     run(&world).1.unwrap();
@@ -196,17 +196,19 @@ fn an_await_that_fails_for_good_goes_to_finish() {
 }
 
 #[test]
-fn finish_is_tried_again_and_has_no_catch() {
-    let world =
-        World::new([("Prepare", says(&["done"])), ("Finish", vec![Act::Fail("Throttled"), Act::Hang, say("done")])]);
+fn finish_is_retried_and_has_no_catch() {
+    let world = World::new([
+        ("Prepare", verdicts(&["done"])),
+        ("Finish", vec![Act::Fail("Throttled"), Act::Hang, verdict("done")]),
+    ]);
     let (_, end) = run(&world);
     assert!(matches!(end.unwrap(), End::Succeeded { .. }));
-    let world = World::new([("Prepare", says(&["done"])), ("Finish", vec![Act::Fail("LogCorrupt")])]);
+    let world = World::new([("Prepare", verdicts(&["done"])), ("Finish", vec![Act::Fail("LogCorrupt")])]);
     assert_eq!(error(run(&world).1), "LogCorrupt");
 }
 
 #[test]
-fn every_state_is_reached_by_the_scripts_words() {
+fn verdict_and_resume_lead_to_every_task() {
     let machine = session();
     let choices: BTreeSet<_> = ["Verdict", "Resume"]
         .into_iter()

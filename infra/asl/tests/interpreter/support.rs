@@ -8,32 +8,32 @@ use std::{
 };
 
 use asl::{
-    End, ExecutionStore, Failure, Interpreter, Place, Position, RunError, StateMachine, StoreError, TaskAnswer,
+    End, ExecutionStore, Failure, Interpreter, Position, Progress, RunError, StateMachine, StoreError, TaskAnswer,
     TaskCall, Tasks, Time,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// What a scripted task does when it is called.
+/// One scripted response of a task.
 #[derive(Clone)]
 pub(crate) enum Act {
-    Give(Value),
+    Return(Value),
     Fail(&'static str),
-    /// Never answers.
+    /// Never returns.
     Hang,
-    /// Answers after that many seconds.
+    /// Returns after that many seconds.
     Slow(u64, Value),
 }
 
-/// What comes of a token whose answer is waited for.
+/// The scripted answer to a token.
 #[derive(Clone)]
 pub(crate) enum Reply {
     Answer(TaskAnswer),
     Never,
 }
 
-/// Everything outside the interpreter; it survives a crash of the interpreter.
+/// All ports of the interpreter in one double. It survives a crash of the interpreter.
 #[derive(Default)]
 pub(crate) struct World {
     now: Mutex<Timestamp>,
@@ -46,10 +46,10 @@ pub(crate) struct World {
     answers: Mutex<HashMap<String, TaskAnswer>>,
     pub(crate) closed: Mutex<Vec<String>>,
     pub(crate) crash: Mutex<Option<Crash>>,
-    dice: AtomicU64,
+    random: AtomicU64,
 }
 
-/// Fails one save, counted from 0.
+/// A simulated crash at one save, counted from 0: before or after the position is stored.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Crash {
     Before(usize),
@@ -57,7 +57,7 @@ pub(crate) enum Crash {
 }
 
 impl World {
-    /// `acts` are what each state's task does, call by call; the last is repeated.
+    /// `acts` are the responses of each state's task, call by call; the last one repeats.
     pub(crate) fn new<const N: usize>(acts: [(&str, Vec<Act>); N]) -> Arc<Self> {
         let acts = acts.map(|(state, acts)| (state.to_owned(), VecDeque::from(acts)));
         Arc::new(Self { acts: Mutex::new(HashMap::from(acts)), ..Self::default() })
@@ -70,15 +70,16 @@ impl World {
 
     pub(crate) fn interpreter(self: &Arc<Self>, machine: &StateMachine) -> Interpreter {
         let world = Arc::clone(self);
-        let dice = move || world.dice.fetch_add(1 << 63, Ordering::Relaxed);
-        Interpreter::new("test", machine.clone(), self.clone(), self.clone(), self.clone(), Arc::new(dice))
+        // Alternates between 0 and one half of the range.
+        let random = move || world.random.fetch_add(1 << 63, Ordering::Relaxed);
+        Interpreter::new("test", machine.clone(), self.clone(), self.clone(), self.clone(), Arc::new(random))
     }
 
     pub(crate) fn run(self: &Arc<Self>, machine: &StateMachine, input: Value) -> Result<End, RunError> {
         block_on(self.interpreter(machine).run("e", input))
     }
 
-    pub(crate) fn pass(&self, seconds: u64) {
+    pub(crate) fn advance(&self, seconds: u64) {
         *self.now.lock().unwrap() += Duration::from_secs(seconds);
     }
 
@@ -95,12 +96,12 @@ impl World {
         self.calls.lock().unwrap().iter().map(|call| call.state.clone()).collect()
     }
 
-    /// The states that were entered, in order, each retry again.
+    /// The states that were entered, in order; each retry counts as an entry.
     pub(crate) fn entered(&self) -> Vec<String> {
         let saved = self.saved.lock().unwrap();
-        let states = saved.iter().filter_map(|position| match &position.place {
-            Place::In(entry) => Some(entry.state.clone()),
-            Place::Ended(_) => None,
+        let states = saved.iter().filter_map(|position| match &position.progress {
+            Progress::In(entry) => Some(entry.state.clone()),
+            Progress::Ended(_) => None,
         });
         states.collect()
     }
@@ -121,11 +122,11 @@ impl Tasks for World {
         };
         self.calls.lock().unwrap().push(call);
         match act {
-            Act::Give(value) => Ok(value),
+            Act::Return(value) => Ok(value),
             Act::Fail(error) => Err(Failure::new(error, "scripted")),
             Act::Hang => std::future::pending().await,
             Act::Slow(seconds, value) => {
-                self.pass(seconds);
+                self.advance(seconds);
                 Ok(value)
             }
         }
@@ -193,10 +194,10 @@ impl Time for World {
 
 /// A definition without substitutions.
 pub(crate) fn machine(definition: Value) -> StateMachine {
-    StateMachine::parse(&definition.to_string(), |_| None).expect("a sound definition")
+    StateMachine::parse(&definition.to_string(), |_| None).expect("a valid definition")
 }
 
-/// A definition of the one state `A`.
+/// A definition with the single state `A`.
 pub(crate) fn single(state: Value) -> StateMachine {
     machine(serde_json::json!({ "StartAt": "A", "States": { "A": state } }))
 }

@@ -1,6 +1,6 @@
 //! Where executions of the workflow stand, for the interpreter and for whoever answers a waiting task.
 
-use asl::{End, ExecutionStore, Failure, Place, Position, StoreError, TaskAnswer};
+use asl::{End, ExecutionStore, Failure, Position, Progress, StoreError, TaskAnswer};
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
 use domain::{Dependency, Digest256, StepOutput, TaskToken, Unavailable};
@@ -38,16 +38,16 @@ impl Store {
     pub fn execution_state(&self, execution: &str) -> Result<ExecutionState, Unavailable> {
         Ok(match self.position(execution)? {
             None => ExecutionState::Unknown,
-            Some(Position { place: Place::In(_), .. }) => ExecutionState::Running,
-            Some(Position { place: Place::Ended(_), .. }) => ExecutionState::Ended,
+            Some(Position { progress: Progress::In(_), .. }) => ExecutionState::Running,
+            Some(Position { progress: Progress::Ended(_), .. }) => ExecutionState::Ended,
         })
     }
 
     /// How an execution ended, if it has.
     pub fn execution_end(&self, execution: &str) -> Result<Option<End>, Unavailable> {
-        Ok(match self.position(execution)?.map(|position| position.place) {
-            Some(Place::Ended(end)) => Some(end),
-            Some(Place::In(_)) | None => None,
+        Ok(match self.position(execution)?.map(|position| position.progress) {
+            Some(Progress::Ended(end)) => Some(end),
+            Some(Progress::In(_)) | None => None,
         })
     }
 
@@ -64,8 +64,8 @@ impl Store {
     /// Ends an execution that has not ended, skipping what its definition says about endings.
     pub fn abort_execution(&self, execution: &str, cause: &str) -> Result<(), Unavailable> {
         let Some(mut position) = self.position(execution)? else { return Ok(()) };
-        if let Place::In(_) = position.place {
-            position.place = Place::Ended(End::Aborted(Failure::new("States.Aborted", cause)));
+        if let Progress::In(_) = position.progress {
+            position.progress = Progress::Ended(End::Aborted(Failure::new("States.Aborted", cause)));
             self.save_position(execution, &position)?;
         }
         Ok(())
@@ -74,9 +74,9 @@ impl Store {
     fn save_position(&self, execution: &str, position: &Position) -> Result<(), Unavailable> {
         let text = serde_json::to_vec(position).map_err(unreadable)?;
         let sealed = self.seal.seal(&text).map_err(|error| Unavailable::new(Dependency::Store, error))?;
-        let (ended, token) = match &position.place {
-            Place::In(visit) => (false, visit.token.as_deref()),
-            Place::Ended(_) => (true, None),
+        let (ended, token) = match &position.progress {
+            Progress::In(entry) => (false, entry.token.as_deref()),
+            Progress::Ended(_) => (true, None),
         };
         let token = token.map(digest);
         let token = token.as_ref().map(Digest256::as_str);

@@ -1,4 +1,4 @@
-//! Addresses and headers.
+//! Addresses and headers of a collector.
 
 use crate::{Collector, CollectorError};
 
@@ -14,7 +14,7 @@ fn the_path_for_traces_is_added_to_the_base_address() {
 }
 
 #[test]
-fn addresses_and_headers_that_cannot_be_used_are_refused_without_repeating_them() {
+fn the_refusal_of_an_address_or_header_does_not_repeat_it() {
     assert_eq!(Collector::new("localhost:4318").unwrap_err(), CollectorError::Scheme("localhost".to_owned()));
     let local = || Collector::new("http://localhost:4318").unwrap();
     for refusal in [
@@ -25,8 +25,8 @@ fn addresses_and_headers_that_cannot_be_used_are_refused_without_repeating_them(
         local().headers("secret=%zz").unwrap_err(),
         local().headers("a=secret%0d%0ab: c").unwrap_err(),
     ] {
-        let told = format!("{refusal} {refusal:?}");
-        assert!(!told.contains("secret"), "{told}");
+        let message = format!("{refusal} {refusal:?}");
+        assert!(!message.contains("secret"), "{message}");
     }
 }
 

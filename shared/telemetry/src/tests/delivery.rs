@@ -1,23 +1,35 @@
-//! What reaches a collector, and how long one waits for it.
+//! What a collector receives, and how long a flush or a drop waits for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use domain::ports::Traces as _;
-use domain::{AttributeValue, SpanKind, attributes};
+use domain::ports::Traces;
+use domain::{AttributeValue, Span, SpanKind, attributes};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as WireKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 
-use super::receiver::{Receiving, hanging, unreachable};
 use super::spans::{TRACE, With as _, span};
+use super::test_collector::{TestCollector, hanging, unreachable};
 use crate::queue::CAPACITY;
 use crate::span_data::MAX_TEXT;
-use crate::{Collected, Collector, Service, Tracing};
+use crate::{Collector, Service, Tracing};
 
-/// The contract of `domain::ports::Traces` is two seconds; the rest is for a loaded machine.
-const BOUND: Duration = Duration::from_millis(2500);
+/// The contract of `domain::ports::Traces` is two seconds; the rest is tolerance for a loaded machine.
+const FLUSH_LIMIT: Duration = Duration::from_millis(2500);
+
+/// A sink that records the spans it gets.
+#[derive(Default)]
+struct Recorder(Mutex<Vec<Span>>);
+
+impl Traces for Recorder {
+    fn emit(&self, span: Span) {
+        self.0.lock().unwrap().push(span);
+    }
+
+    fn flush(&self) {}
+}
 
 fn tracing(addresses: &[&str]) -> Tracing {
     let service = Service { version: "1.2.3".to_owned(), environment: "test".to_owned() };
@@ -43,7 +55,7 @@ fn text(text: &str) -> Value {
 
 #[test]
 fn a_span_arrives_as_it_was_emitted() {
-    let receiving = Receiving::start();
+    let receiving = TestCollector::start();
     let service = Service { version: "1.2.3".to_owned(), environment: "test".to_owned() };
     let collector = Collector::new(&receiving.address).unwrap().headers("x-api-key=se%2Ccret, x-team=agents").unwrap();
     let tracing = Tracing::builder(service).collector(collector).build();
@@ -100,15 +112,15 @@ fn a_span_arrives_as_it_was_emitted() {
 }
 
 #[test]
-fn a_drop_sends_what_no_flush_has_sent() {
-    let receiving = Receiving::start();
+fn a_drop_sends_the_spans_that_no_flush_has_sent() {
+    let receiving = TestCollector::start();
     let tracing = tracing(&[&receiving.address]);
     for number in 1..=300 {
         tracing.emit(span(number, None, "step prepare", 0, 1));
     }
     drop(tracing);
     let spans = receiving
-        .so_far()
+        .received()
         .iter()
         .map(|request| request.body.resource_spans[0].scope_spans[0].spans.len())
         .sum::<usize>();
@@ -117,7 +129,7 @@ fn a_drop_sends_what_no_flush_has_sent() {
 
 #[test]
 fn long_texts_are_cut_and_an_end_before_the_start_is_moved() {
-    let receiving = Receiving::start();
+    let receiving = TestCollector::start();
     let tracing = tracing(&[&receiving.address]);
     tracing.emit(span(1, None, "chat", 10, 5).with(attributes::OUTPUT, "ü".repeat(MAX_TEXT)));
     tracing.flush();
@@ -128,60 +140,60 @@ fn long_texts_are_cut_and_an_end_before_the_start_is_moved() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_since_credentials_would_go_along() {
-    let elsewhere = Receiving::start();
-    let redirecting = Receiving::redirecting(&elsewhere);
+fn a_redirect_is_not_followed() {
+    let elsewhere = TestCollector::start();
+    let redirecting = TestCollector::redirecting(&elsewhere);
     let tracing = tracing(&[&redirecting.address]);
     tracing.emit(span(1, None, "step prepare", 0, 1));
     tracing.flush();
-    assert_eq!(redirecting.so_far().len(), 1);
-    assert_eq!(elsewhere.so_far().len(), 0);
+    assert_eq!(redirecting.received().len(), 1);
+    assert_eq!(elsewhere.received().len(), 0);
 }
 
 #[test]
-fn an_unreachable_collector_costs_a_flush_and_a_drop_at_most_two_seconds() {
+fn an_unreachable_collector_delays_a_flush_or_a_drop_by_two_seconds() {
     let tracing = tracing(&[&unreachable()]);
     tracing.emit(span(1, None, "step prepare", 0, 1));
     let flush = timed(|| tracing.flush());
-    assert!(flush < BOUND, "{flush:?}");
+    assert!(flush < FLUSH_LIMIT, "{flush:?}");
     tracing.emit(span(2, None, "step plan", 0, 1));
     let end = timed(|| drop(tracing));
-    assert!(end < BOUND, "{end:?}");
+    assert!(end < FLUSH_LIMIT, "{end:?}");
 }
 
 #[test]
-fn hanging_collectors_cost_two_seconds_together_and_the_drop_after_that_nothing() {
+fn hanging_collectors_delay_a_flush_together_and_not_the_drop_after_it() {
     let (_first, first) = hanging();
     let (_second, second) = hanging();
     let tracing = tracing(&[&first, &second]);
     tracing.emit(span(1, None, "step prepare", 0, 1));
     let flush = timed(|| tracing.flush());
-    assert!(flush < BOUND, "{flush:?}");
+    assert!(flush < FLUSH_LIMIT, "{flush:?}");
     tracing.emit(span(2, None, "step plan", 0, 1));
     let end = timed(|| drop(tracing));
     assert!(end < Duration::from_millis(500), "{end:?}");
 }
 
 #[test]
-fn a_collector_that_hangs_does_not_keep_spans_from_another_nor_block_who_emits() {
+fn a_hanging_collector_blocks_neither_emit_nor_another_collector() {
     let (_listener, address) = hanging();
-    let receiving = Receiving::start();
-    let collected = Arc::new(Collected::default());
+    let receiving = TestCollector::start();
+    let recorder = Arc::new(Recorder::default());
     let service = Service { version: "1.2.3".to_owned(), environment: "test".to_owned() };
     let tracing = Tracing::builder(service)
         .collector(Collector::new(&address).unwrap())
         .collector(Collector::new(&receiving.address).unwrap())
-        .sink(Arc::clone(&collected) as _)
+        .sink(Arc::clone(&recorder) as _)
         .build();
     let emitted = 2 * u64::try_from(CAPACITY).unwrap();
     let emitting = timed(|| (1..=emitted).for_each(|number| tracing.emit(span(number, None, "turn", 0, 1))));
-    assert!(emitting < BOUND, "{emitting:?}");
+    assert!(emitting < FLUSH_LIMIT, "{emitting:?}");
     tracing.flush();
     drop(tracing);
-    assert_eq!(collected.spans().len(), 2 * CAPACITY);
-    // The reachable one gets at least the newest spans, in the order in which they came, and the last one.
+    assert_eq!(recorder.0.lock().unwrap().len(), 2 * CAPACITY);
+    // The reachable collector gets at least the newest spans, in the order in which they were emitted.
     let numbers: Vec<Vec<u8>> = receiving
-        .so_far()
+        .received()
         .into_iter()
         .flat_map(|request| request.body.resource_spans)
         .flat_map(|group| group.scope_spans)
@@ -195,10 +207,10 @@ fn a_collector_that_hangs_does_not_keep_spans_from_another_nor_block_who_emits()
 
 #[tokio::test]
 async fn tracing_is_built_used_and_dropped_inside_an_async_runtime() {
-    let receiving = Receiving::start();
+    let receiving = TestCollector::start();
     let tracing = tracing(&[&receiving.address]);
     tracing.emit(span(1, None, "step prepare", 0, 1));
     tracing.flush();
     drop(tracing);
-    assert_eq!(receiving.so_far().len(), 1);
+    assert_eq!(receiving.received().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! What log lines look like.
+//! The format and the filtering of log lines.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -9,9 +9,9 @@ use tracing::{debug, info, info_span, warn};
 use crate::logs::{Format, LogsError, subscriber};
 
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+struct Buffer(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Written {
+impl Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().write(bytes)
     }
@@ -22,7 +22,7 @@ impl Write for Written {
 }
 
 fn lines(format: Format, level: &str, events: impl FnOnce()) -> Vec<String> {
-    let written = Written::default();
+    let written = Buffer::default();
     let writer = written.clone();
     let subscriber = subscriber(format, level, move || writer.clone()).unwrap();
     tracing::subscriber::with_default(subscriber, events);
@@ -31,7 +31,7 @@ fn lines(format: Format, level: &str, events: impl FnOnce()) -> Vec<String> {
 }
 
 #[test]
-fn a_json_line_carries_the_fields_of_its_event_at_the_top() {
+fn a_json_line_has_the_fields_of_its_event_at_the_top_level() {
     let lines = lines(Format::Json, "info", || {
         let _around = info_span!("invocation", request_id = "r-1").entered();
         info!(session_id = "s-1", step = "plan", trace_id = "t-1", "planned\nin two lines");
@@ -48,7 +48,7 @@ fn a_json_line_carries_the_fields_of_its_event_at_the_top() {
 }
 
 #[test]
-fn crates_that_print_what_they_carry_are_not_heard_below_info() {
+fn crates_that_print_credentials_are_not_logged_below_info() {
     let lines = lines(Format::Human, "trace,h2=trace", || {
         debug!(target: "h2::codec", "authorization: secret");
         debug!(target: "opentelemetry-otlp", "url with a key");
@@ -60,7 +60,7 @@ fn crates_that_print_what_they_carry_are_not_heard_below_info() {
 }
 
 #[test]
-fn a_level_that_makes_no_sense_is_refused_by_its_name() {
+fn an_invalid_level_is_refused() {
     let refusal = subscriber(Format::Human, "agent=loud", std::io::sink).err().unwrap();
     assert!(matches!(&refusal, LogsError::Level { level, .. } if level == "agent=loud"), "{refusal:?}");
 }

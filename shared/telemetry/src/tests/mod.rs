@@ -1,9 +1,9 @@
-//! Through the public surface: spans in at one end, requests or text out at the other.
+//! Tests that emit spans and check the requests or the text that come of them.
 
 mod collector;
 mod delivery;
 mod logs;
 mod queue;
-mod receiver;
 mod spans;
+mod test_collector;
 mod tree;

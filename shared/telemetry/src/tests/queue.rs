@@ -1,4 +1,4 @@
-//! The queue alone, without a sender of its own.
+//! The queue without a sender.
 
 use std::iter;
 
@@ -10,7 +10,7 @@ use crate::queue::{CAPACITY, Queue};
 use crate::span_data::span_data;
 
 #[test]
-fn a_full_queue_lets_go_of_the_oldest_spans_and_says_how_many() {
+fn a_full_queue_drops_the_oldest_spans_and_counts_them() {
     let queue = Queue::default();
     let scope = InstrumentationScope::builder("test").build();
     let emitted = u64::try_from(CAPACITY).unwrap() + 3;
@@ -24,5 +24,5 @@ fn a_full_queue_lets_go_of_the_oldest_spans_and_says_how_many() {
     let ids: Vec<SpanId> =
         batches.iter().flat_map(|batch| &batch.spans).map(|span| span.span_context.span_id()).collect();
     assert_eq!(ids, (4..=emitted).map(SpanId::from).collect::<Vec<_>>());
-    assert_eq!(batches.iter().map(|batch| batch.let_go).sum::<u64>(), 3);
+    assert_eq!(batches.iter().map(|batch| batch.dropped).sum::<u64>(), 3);
 }

@@ -1,4 +1,4 @@
-//! Spans to test with.
+//! Test spans.
 
 use domain::{AttributeValue, Span, SpanId, SpanKind, SpanOutcome, TraceId};
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ pub(super) fn span_id(number: u64) -> SpanId {
     format!("{number:016x}").parse().unwrap()
 }
 
-/// An inner span of the test trace that begins and ends so many milliseconds after a fixed moment.
+/// A span of the test trace. `from` and `until` are milliseconds after a fixed time.
 pub(super) fn span(number: u64, parent: Option<u64>, name: &str, from: i64, until: i64) -> Span {
     let at = |milliseconds| Timestamp::from_millisecond(1_763_926_285_000 + milliseconds).unwrap();
     Span {
@@ -29,6 +29,7 @@ pub(super) fn span(number: u64, parent: Option<u64>, name: &str, from: i64, unti
     }
 }
 
+/// Adds attributes and outcomes to a test span.
 pub(super) trait With {
     fn with(self, name: &'static str, value: impl Into<AttributeValue>) -> Self;
     fn failed(self, sentence: &str) -> Self;

@@ -1,4 +1,4 @@
-//! What `--trace` prints.
+//! The tree that `--trace` prints.
 
 use domain::ports::Traces as _;
 use domain::{AttributeValue, attributes};
@@ -20,7 +20,7 @@ fn a_session_is_shown_as_a_tree() {
             .with(attributes::INPUT, "a long prompt that is not shown")
     };
     let reasons = AttributeValue::Texts(vec!["tool_call".to_owned()]);
-    // In the order in which spans end, which is not the order in which they are shown.
+    // Spans are emitted when they end, which is not the order in which they are shown.
     for span in [
         span(2, Some(1), "step prepare", 0, 3210).with(attributes::VERDICT, "plan"),
         chat(4, 3, 3500, 8100),
@@ -47,7 +47,7 @@ fn a_session_is_shown_as_a_tree() {
 }
 
 #[test]
-fn hostile_names_stay_on_their_line_and_circles_are_shown_once() {
+fn hostile_names_stay_on_their_line_and_cycles_are_shown_once() {
     let tree = Tree::default();
     tree.emit(span(1, Some(2), "one\r\n\u{1b}[2J\u{202e}", 0, 10));
     tree.emit(span(2, Some(1), "two", 5, 10).failed("a\nb"));
@@ -57,6 +57,6 @@ fn hostile_names_stay_on_their_line_and_circles_are_shown_once() {
 }
 
 #[test]
-fn a_trace_that_was_not_seen_says_so() {
-    assert_eq!(Tree::default().render(&trace_id()), "trace 6923610d0123456789abcdef01234567: no spans were seen\n");
+fn a_trace_without_spans_says_so() {
+    assert_eq!(Tree::default().render(&trace_id()), "trace 6923610d0123456789abcdef01234567: no spans were recorded\n");
 }

@@ -1,11 +1,11 @@
-//! One line of a tree, and the line above all.
+//! The lines of a tree and its summary.
 
 use std::fmt::Write as _;
 
 use domain::text::{printable_line, shorten};
 use domain::{AttributeValue, Span, SpanOutcome, attributes};
 
-/// The attributes that are shown, in this order, each with the word before it.
+/// The shown attributes in their order, each with its label.
 const SHOWN: [(&str, &str); 12] = [
     (attributes::REQUEST_MODEL, "model"),
     (attributes::TOOL_NAME, "tool"),
@@ -21,39 +21,39 @@ const SHOWN: [(&str, &str); 12] = [
     (attributes::PULL_REQUEST, "pull request"),
 ];
 
-/// The most characters of a text on a line.
+/// Maximum characters of one text on a line.
 const MAX_TEXT: usize = 120;
 
-/// The widest column of names. Longer ones push the rest of their line to the right.
+/// Maximum width of the column of names. A longer name moves the rest of its line to the right.
 const MAX_WIDTH: usize = 60;
 
-/// Whether an attribute is shown, or needed for the sums.
+/// Whether a line or the summary uses an attribute.
 pub(super) fn is_shown(name: &str) -> bool {
     name == attributes::OPERATION || SHOWN.iter().any(|(shown, _)| *shown == name)
 }
 
-/// One span, and the branches that lead to it.
+/// One span with the branches that lead to it.
 pub(super) struct Line<'a> {
     pub(super) lead: String,
     pub(super) span: &'a Span,
 }
 
 impl Line<'_> {
-    /// How wide the column of names must be for this line, in characters.
+    /// The width of the column of names that this line needs, in characters.
     pub(super) fn width(&self) -> usize {
         (self.lead.chars().count() + clean(&self.span.name).chars().count()).min(MAX_WIDTH)
     }
 
-    /// Appends the line.
+    /// Appends the line to `text`.
     pub(super) fn write(&self, width: usize, text: &mut String) {
         let Self { lead, span } = self;
         let name = format!("{lead}{}", clean(&span.name));
         let mut line = format!("{name:width$}  {:>10}  {}", duration(span), outcome(&span.outcome));
-        for (attribute, word) in SHOWN {
+        for (attribute, label) in SHOWN {
             if let Some(value) = span.attributes.get(attribute).and_then(|value| shown(attribute, value)) {
-                // `chat claude-…` and `execute_tool bash` have said it.
+                // Names such as `chat claude-…` and `execute_tool bash` already contain the value.
                 if !span.name.ends_with(&format!(" {value}")) {
-                    let _ = write!(line, "  {word} {value}");
+                    let _ = write!(line, "  {label} {value}");
                 }
             }
         }
@@ -62,12 +62,13 @@ impl Line<'_> {
     }
 }
 
-/// The line above a tree, whose first span is given apart: how many spans, how long, and what the calls to the model used.
+/// The line above a tree: the number of spans, the duration since the start of `first`, and the tokens and cost of the model
+/// calls.
 pub(super) fn summary(first: &Span, spans: &[Span]) -> String {
     let end = spans.iter().map(|span| span.end).max().unwrap_or(first.end);
     let length = milliseconds(end.duration_since(first.start).as_millis());
     let mut text = format!("trace {}  {} spans  {length}", first.trace_id, spans.len());
-    // Other spans may repeat what their calls used, which would count twice.
+    // Other spans may repeat the usage of the calls below them, which would count it twice.
     let is_chat = |span: &&Span| span.attributes.get(attributes::OPERATION) == Some(&AttributeValue::from("chat"));
     let calls: Vec<&Span> = spans.iter().filter(is_chat).collect();
     if !calls.is_empty() {
@@ -110,7 +111,7 @@ fn duration(span: &Span) -> String {
 }
 
 fn milliseconds(milliseconds: i128) -> String {
-    // A clock that was set back between start and end makes no span negative.
+    // A clock that was set back between start and end would make a duration negative.
     let milliseconds = milliseconds.max(0);
     let (seconds, tenths) = (milliseconds / 1000, milliseconds % 1000 / 100);
     match seconds {
@@ -127,7 +128,7 @@ fn outcome(outcome: &SpanOutcome) -> String {
     }
 }
 
-/// A text from anywhere as part of one line on a terminal.
+/// An untrusted text as part of one line on a terminal.
 fn clean(text: &str) -> String {
     printable_line(&shorten(text, MAX_TEXT)).into_owned()
 }

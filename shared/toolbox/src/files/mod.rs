@@ -1,6 +1,7 @@
-//! The file system, seen from inside one directory that nothing leaves.
+//! Access to the file system that stays inside one directory.
 
 pub(crate) mod path;
+pub(crate) mod pattern;
 pub(crate) mod read_tracker;
 pub(crate) mod root;
 pub(crate) mod walk;

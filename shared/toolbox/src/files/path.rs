@@ -1,9 +1,12 @@
-//! Paths inside a root, as words: parsed once, then trusted as far as words go. Links are `root`'s business.
+//! Paths inside a root, checked as text only; `root` handles symbolic links.
 
 use std::fmt;
 use std::path::Path;
 
 use crate::error::ToolError;
+
+/// Linux's limit on one component of a path (`NAME_MAX`), in bytes.
+const MAX_COMPONENT_BYTES: usize = 255;
 
 /// A normal path relative to a root: no empty, `.`, `..` or `.git` component; empty for the root itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,7 +15,7 @@ pub(crate) struct RelativePath(String);
 impl RelativePath {
     pub(crate) const ROOT: Self = Self(String::new());
 
-    /// A path as a model gives it: relative to `root` or absolute below it.
+    /// Parses a path from a model: relative to `root`, or absolute below it.
     pub(crate) fn parse(given: &str, root: &Path) -> Result<Self, ToolError> {
         let relative = if given.starts_with('/') {
             below(given, root)
@@ -26,15 +29,15 @@ impl RelativePath {
         for component in relative.split('/') {
             match component {
                 "" | "." => {}
-                // Through a link, `..` would not lead back where it seems to.
-                ".." => return Err(bad(given, "it contains \"..\"; write it without")),
+                // After a symbolic link, `..` leads to another directory than the text suggests.
+                ".." => return Err(bad(given, "it contains \"..\"; write the path without it")),
                 component => components.push(checked(component, given)?),
             }
         }
         Ok(Self(components.join("/")))
     }
 
-    /// A path as a changeset gives it: already normal, or refused.
+    /// Parses a path from a changeset or from git, which must already be normal.
     pub(crate) fn exact(given: &str) -> Result<Self, ToolError> {
         for component in given.split('/') {
             if matches!(component, "" | "." | "..") {
@@ -45,7 +48,7 @@ impl RelativePath {
         Ok(Self(given.to_owned()))
     }
 
-    /// Joins components that were found on the way through the file system.
+    /// Joins components without checking them: they come from the file system or from checked paths.
     pub(crate) fn from_components<'a>(components: impl IntoIterator<Item = &'a str>) -> Self {
         Self(components.into_iter().collect::<Vec<_>>().join("/"))
     }
@@ -74,15 +77,15 @@ impl fmt::Display for RelativePath {
     }
 }
 
-/// What `absolute` is relative to `root`, as words.
+/// The part of the path `absolute` below `root`, compared as text; none if it is not below `root`.
 pub(crate) fn below<'a>(absolute: &'a str, root: &Path) -> Option<&'a str> {
     let root = root.to_str()?.trim_end_matches('/');
     let rest = absolute.strip_prefix(root)?;
     (rest.is_empty() || rest.starts_with('/')).then_some(rest)
 }
 
-/// Whether a name means a git directory, to git or to a file system that the change may later reach: case folding
-/// (macOS, Windows), ignored code points (macOS), trailing dots and spaces, streams and short names (Windows).
+/// Whether git, or a file system on which the change may be checked out later, takes a name for `.git`: after case folding
+/// (macOS, Windows), ignored code points (macOS), trailing dots and spaces, streams or short names (Windows).
 pub(crate) fn is_git_name(name: &str) -> bool {
     let visible: String = name.chars().filter(|character| !is_ignored_by_hfs(*character)).collect();
     let before_stream = visible.split(':').next().unwrap_or_default();
@@ -97,7 +100,7 @@ fn is_ignored_by_hfs(character: char) -> bool {
 fn checked<'a>(component: &'a str, given: &str) -> Result<&'a str, ToolError> {
     if component.contains('\0') {
         Err(bad(given, "it contains a NUL character"))
-    } else if component.len() > 255 {
+    } else if component.len() > MAX_COMPONENT_BYTES {
         Err(bad(given, "a component is longer than 255 bytes"))
     } else if is_git_name(component) {
         Err(ToolError::GitDirectory { path: given.to_owned() })

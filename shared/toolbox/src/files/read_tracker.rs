@@ -1,4 +1,4 @@
-//! The record of what this session has seen, so that nothing is overwritten unseen.
+//! Records which lines of which file the model has been shown, so that it cannot overwrite what it has not read.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -11,16 +11,19 @@ use super::path::RelativePath;
 use crate::change::sha256_hex;
 use crate::error::ToolError;
 
-/// Of one file: which content, and which of its lines were shown, as disjoint sorted ranges, first and last inclusive.
+/// The lines of one file that the model has been shown, for one version of its content.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
 struct ReadRanges {
+    /// Of the content that the ranges belong to.
     sha256: String,
+    /// First and last line, both inclusive and counted from 1; sorted and disjoint.
     shown: Vec<(usize, usize)>,
+    /// Lines of the file. 0 marks a file that the model wrote and therefore knows.
     lines: usize,
 }
 
 impl ReadRanges {
-    fn is_whole(&self) -> bool {
+    fn is_complete(&self) -> bool {
         self.lines == 0 || self.shown.first() == Some(&(1, self.lines))
     }
 
@@ -38,13 +41,13 @@ impl ReadRanges {
     }
 }
 
-/// Whether the content was shown to the model, or written by it, in full.
-pub(crate) fn is_seen(state: &Path, path: &RelativePath, content: &[u8]) -> bool {
-    load(state).get(path.as_str()).is_some_and(|ranges| ranges.sha256 == sha256_hex(content) && ranges.is_whole())
+/// Whether the model was shown this content in full, or wrote it.
+pub(crate) fn is_read(state: &Path, path: &RelativePath, content: &[u8]) -> bool {
+    load(state).get(path.as_str()).is_some_and(|ranges| ranges.sha256 == sha256_hex(content) && ranges.is_complete())
 }
 
-/// Lines `first` to `last` of `lines` were shown. Earlier views of the same content add up.
-pub(crate) fn shown(
+/// Records that lines `first` to `last` of `lines` were shown. Views of the same content add up.
+pub(crate) fn record_view(
     state: &Path,
     path: &RelativePath,
     content: &[u8],
@@ -63,15 +66,15 @@ pub(crate) fn shown(
     })
 }
 
-/// The model wrote this content, or part of it by an edit that named its surroundings.
-pub(crate) fn written(state: &Path, path: &RelativePath, content: &[u8]) -> Result<(), ToolError> {
+/// Records that the model wrote this content. An edit counts too: it quotes the text that it replaces.
+pub(crate) fn record_write(state: &Path, path: &RelativePath, content: &[u8]) -> Result<(), ToolError> {
     let ranges = ReadRanges { sha256: sha256_hex(content), shown: Vec::new(), lines: 0 };
     update(state, |record| {
         record.insert(path.as_str().to_owned(), ranges);
     })
 }
 
-/// A record that cannot be read counts as empty: the worst that follows is one more view.
+/// A missing or damaged record counts as empty: at worst the model has to view a file again.
 fn load(state: &Path) -> BTreeMap<String, ReadRanges> {
     let bytes = fs::read(state.join("seen.json")).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
@@ -80,7 +83,7 @@ fn load(state: &Path) -> BTreeMap<String, ReadRanges> {
 fn update(state: &Path, change: impl FnOnce(&mut BTreeMap<String, ReadRanges>)) -> Result<(), ToolError> {
     let apply = || -> io::Result<()> {
         fs::create_dir_all(state)?;
-        // Reads of one turn run side by side; without the lock one would undo the other's entry.
+        // The reads of one turn run in parallel. Without the lock, one could overwrite the other's entry.
         let lock = File::create(state.join("seen.lock"))?;
         lock.lock()?;
         let mut record = load(state);
@@ -89,5 +92,5 @@ fn update(state: &Path, change: impl FnOnce(&mut BTreeMap<String, ReadRanges>)) 
         fs::write(&partial, serde_json::to_vec(&record)?)?;
         fs::rename(&partial, state.join("seen.json"))
     };
-    apply().map_err(ToolError::io("recording in", state.display().to_string()))
+    apply().map_err(ToolError::io("updating the record of read files in", state.display().to_string()))
 }

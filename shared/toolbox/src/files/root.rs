@@ -1,8 +1,9 @@
-//! A directory and the way to everything inside it, component by component.
+//! Resolves paths inside one directory, component by component.
 //!
-//! Each step opens one component relative to the directory held open before it and never lets the kernel follow a
-//! link; links are read and followed here, where their targets can be judged. So no exchange of a directory for a link
-//! in between leads outside. `openat2` would do the same in one call, but gVisor long answered it with `ENOSYS`.
+//! Each step opens one component relative to the open directory before it and never lets the kernel follow a symbolic
+//! link. Links are read and followed here, where their targets can be checked. A process that replaces a directory by a
+//! link during the walk can therefore not lead it outside. `openat2` would do the same in one call, but gVisor long
+//! answered it with `ENOSYS`.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,40 +17,40 @@ use rustix::io::Errno;
 use super::path::{RelativePath, below, is_git_name};
 use crate::error::ToolError;
 
-/// As many as Linux follows.
+/// Maximum symbolic links on one path; the same as Linux's limit.
 const MAX_LINKS: usize = 40;
 
-/// A directory held open.
+/// The directory that paths are resolved in, held open.
 pub(crate) struct Root {
     directory: OwnedFd,
     path: PathBuf,
 }
 
-/// Whether a symbolic link on the way is followed, if it stays inside.
+/// Whether symbolic links that stay inside the root are followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Links {
     Follow,
     Refuse,
 }
 
-/// Where a path leads, after all links.
+/// A resolved path.
 pub(crate) struct Located {
     /// The real path, without links.
     pub(crate) path: RelativePath,
     pub(crate) found: Found,
-    /// The deepest directory on the way that exists.
+    /// The deepest existing directory on the path.
     directory: OwnedFd,
-    /// What is to be created below `directory` before the last component can exist.
+    /// The directories to create below `directory` before `name` can exist.
     pub(super) missing: Vec<String>,
     /// The last component.
     pub(super) name: String,
 }
 
-/// What is at a path.
+/// What a path leads to.
 pub(crate) enum Found {
     Nothing,
     File(Stat),
-    /// A link that was not followed. Only under [`Links::Refuse`], and only as the last component.
+    /// A symbolic link that was not followed: only with [`Links::Refuse`], and only as the last component.
     Link,
     Directory,
     /// A device, a socket or a pipe.
@@ -68,12 +69,12 @@ impl Root {
         &self.path
     }
 
-    /// Finds what a model's path leads to.
+    /// Resolves a path from a model. Symbolic links are followed as long as they stay inside.
     pub(crate) fn locate(&self, given: &str) -> Result<Located, ToolError> {
         self.walk(&RelativePath::parse(given, &self.path)?, given, Links::Follow)
     }
 
-    /// Finds what a path of a changeset or of a listing leads to, through no link at all.
+    /// Resolves a path from a changeset or a listing. A symbolic link before the last component is an error.
     pub(crate) fn locate_exact(&self, path: &RelativePath) -> Result<Located, ToolError> {
         self.walk(path, path.as_str(), Links::Refuse)
     }
@@ -85,7 +86,7 @@ impl Root {
         while let Some(name) = pending.pop_front() {
             let outside = |link: &str| ToolError::LinkOutside { path: given.to_owned(), link: link.to_owned() };
             if name == ".." {
-                // Only a link's target can say so; a given path cannot.
+                // Only the target of a link can contain `..`: `RelativePath` refuses it in a given path.
                 if trail.pop().is_none() {
                     return Err(outside(given));
                 }
@@ -139,7 +140,7 @@ impl Root {
                     | FileType::Unknown => Found::Other,
                 },
             };
-            return self.arrived(trail, name, pending.into(), found, given);
+            return self.locate_end(trail, name, pending.into(), found, given);
         }
         let path = RelativePath::from_components(trail.iter().map(|(name, _)| name.as_str()));
         let (name, directory) = match trail.pop() {
@@ -149,8 +150,8 @@ impl Root {
         Ok(Located { path, found: Found::Directory, directory: directory?, missing: Vec::new(), name })
     }
 
-    /// The walk ended before a directory: at nothing, or at something that is not one.
-    fn arrived(
+    /// The end of a walk at `name`, which does not exist or is not a directory; `rest` are the components after it.
+    fn locate_end(
         &self,
         mut trail: Vec<(String, OwnedFd)>,
         name: String,
@@ -164,7 +165,10 @@ impl Root {
         }
         let names = || trail.iter().map(|(name, _)| name.as_str()).chain([name.as_str()]);
         if rest.iter().any(|component| component == ".." || is_git_name(component)) {
-            return Err(ToolError::BadPath { path: given.to_owned(), reason: "a link on the way leads nowhere" });
+            return Err(ToolError::BadPath {
+                path: given.to_owned(),
+                reason: "a symbolic link on it leads to nothing",
+            });
         }
         let path = RelativePath::from_components(names().chain(rest.iter().map(String::as_str)));
         let (mut missing, mut name) = (Vec::new(), name);
@@ -182,7 +186,7 @@ impl Root {
         self.directory.try_clone().map_err(ToolError::io("opening", self.path.display().to_string()))
     }
 
-    /// A directory directly below the root has the root for its parent; its own descriptor is no longer wanted.
+    /// The parent of a directory directly below the root: the root. The directory's own descriptor is closed.
     fn reopen(&self, own: OwnedFd) -> Result<OwnedFd, ToolError> {
         drop(own);
         self.reopen_root()
@@ -194,37 +198,41 @@ impl Located {
         self.directory.as_fd()
     }
 
-    /// The path for people, and for the file system calls of `walk`.
-    pub(crate) fn shown(&self) -> String {
+    /// The path for messages.
+    pub(crate) fn display_path(&self) -> String {
         self.path.to_string()
     }
 
-    /// Reads a regular file of at most `limit` bytes.
+    /// Reads a regular file of at most `limit` bytes. `advice` completes the error for a larger one.
     pub(crate) fn read(&self, limit: u64, advice: &'static str) -> Result<Vec<u8>, ToolError> {
-        let too_large = |bytes| ToolError::TooLarge { path: self.shown(), bytes, limit, advice };
-        // A pipe put there since it was looked at must not block the open.
+        let too_large = |bytes| ToolError::TooLarge { path: self.display_path(), bytes, limit, advice };
+        // The file may have been replaced by a pipe since the walk, and a pipe must not block the open.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = openat(&self.directory, self.name.as_str(), flags, Mode::empty())
-            .map_err(|error| ToolError::io("opening", self.shown())(error.into()))?;
+            .map_err(|error| ToolError::io("opening", self.display_path())(error.into()))?;
         let file = File::from(file);
-        let metadata = file.metadata().map_err(ToolError::io("reading", self.shown()))?;
+        let metadata = file.metadata().map_err(ToolError::io("reading", self.display_path()))?;
         if !metadata.is_file() {
             let what = "not a regular file".to_owned();
-            return Err(ToolError::WrongType { path: self.shown(), what, advice: "It cannot be read with this tool." });
+            return Err(ToolError::WrongType {
+                path: self.display_path(),
+                what,
+                advice: "It cannot be read with this tool.",
+            });
         }
         if metadata.len() > limit {
             return Err(too_large(metadata.len()));
         }
         let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-        file.take(limit + 1).read_to_end(&mut bytes).map_err(ToolError::io("reading", self.shown()))?;
+        file.take(limit + 1).read_to_end(&mut bytes).map_err(ToolError::io("reading", self.display_path()))?;
         if bytes.len() as u64 > limit { Err(too_large(bytes.len() as u64)) } else { Ok(bytes) }
     }
 
-    /// The target of a link that was not followed.
+    /// The target of a [`Found::Link`].
     pub(crate) fn link_target(&self) -> Result<Vec<u8>, ToolError> {
         readlinkat(&self.directory, self.name.as_str(), Vec::new())
             .map(std::ffi::CString::into_bytes)
-            .map_err(|error| ToolError::io("reading the link", self.shown())(error.into()))
+            .map_err(|error| ToolError::io("reading the link", self.display_path())(error.into()))
     }
 }
 

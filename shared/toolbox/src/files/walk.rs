@@ -1,4 +1,4 @@
-//! Listing what lies below a directory, with ignored files left out.
+//! Lists the files below a directory, except those that git ignores.
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -9,22 +9,22 @@ use ignore::{DirEntry, WalkBuilder};
 use super::path::{RelativePath, is_git_name};
 use super::root::Root;
 
-/// How far and what to list.
+/// What a walk lists.
 #[derive(Clone, Copy)]
 pub(crate) struct Walk {
-    /// Levels below the target, or all.
+    /// Maximum levels below the target; none for no limit.
     pub(crate) levels: Option<usize>,
     pub(crate) hidden: Hidden,
 }
 
-/// Whether names that begin with a dot are listed. `.git` never is.
+/// Whether names that begin with a dot are listed. `.git` is never listed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hidden {
     Show,
     LeaveOut,
 }
 
-/// One thing below the target.
+/// A file, directory or link below the target.
 pub(crate) struct Entry {
     pub(crate) path: RelativePath,
     pub(crate) kind: EntryKind,
@@ -40,18 +40,18 @@ pub(crate) enum EntryKind {
 }
 
 impl Walk {
-    /// Everything below `target`, itself left out, in the order of names. Links are listed and not followed; names that
-    /// are not UTF-8 and special files are left out.
+    /// Everything below `target`, without `target` itself, ordered by name. Links are listed and not followed. Names that are
+    /// not UTF-8 and special files are left out.
     ///
-    /// The walk begins at the root, so that the `.gitignore` files above the target count and none above the root does;
-    /// a target that is itself ignored was asked for by name, and is listed by its own rules.
+    /// The walk begins at the root, so that the `.gitignore` files between root and target count and none above the root
+    /// does. An ignored target was named by the caller, so it is listed by the rules of its own `.gitignore` files.
     pub(crate) fn entries<'a>(self, root: &'a Root, target: &RelativePath) -> Box<dyn Iterator<Item = Entry> + 'a> {
         let from_root = self.walk(root.path(), &RelativePath::ROOT, target.clone());
         let mut from_root = from_root.peekable();
         if target.is_root() {
             return Box::new(from_root);
         }
-        // The target is the first thing within itself, unless it is ignored.
+        // The walk yields the target first, unless it is ignored.
         if from_root.peek().is_some() {
             return Box::new(from_root.skip(1));
         }
@@ -72,9 +72,9 @@ impl Walk {
             Some(path) if path.is_root() => true,
             Some(path) => {
                 let name = entry.file_name().to_string_lossy();
-                let on_the_way = wanted.is_within(&path);
+                let leads_to_target = wanted.is_within(&path);
                 let hidden = self.hidden == Hidden::LeaveOut && name.starts_with('.');
-                !is_git_name(&name) && (on_the_way || (path.is_within(&wanted) && !hidden))
+                !is_git_name(&name) && (leads_to_target || (path.is_within(&wanted) && !hidden))
             }
             None => false,
         });

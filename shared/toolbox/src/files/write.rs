@@ -1,4 +1,4 @@
-//! Changes to the file system: whole files at once, or nothing.
+//! Changes files atomically: a file is replaced as a whole or not at all.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -11,25 +11,24 @@ use super::path::RelativePath;
 use super::root::{Found, Located, Root};
 use crate::error::ToolError;
 
-/// The permission bits that a written file gets.
+/// The permission bits of a written file.
 #[derive(Clone, Copy)]
 pub(crate) enum Permissions {
-    /// Those of the file that was there, or the usual ones for a new file.
+    /// Those of the file that is replaced; for a new file, those that the umask allows.
     Keep,
-    /// Exactly these.
     Set(u32),
 }
 
 impl Located {
-    /// Puts `content` at the path: written beside it, then renamed over it, so that a reader sees the old or the new
-    /// file and a hard link to the old one elsewhere is never written through. Missing directories are made.
+    /// Writes `content` to a temporary file beside the path and renames it over the path. A reader sees the old file or the
+    /// new one, and a hard link to the old file elsewhere keeps its content. Missing directories are created.
     pub(crate) fn replace(&self, content: &[u8], permissions: Permissions) -> Result<(), ToolError> {
-        let failed = ToolError::io("writing", self.shown());
+        let failed = ToolError::io("writing", self.display_path());
         self.try_replace(content, permissions).map_err(failed)
     }
 
     fn try_replace(&self, content: &[u8], permissions: Permissions) -> io::Result<()> {
-        let directory = self.make_directories()?;
+        let directory = self.create_directories()?;
         let (temporary, file) = create_temporary(&directory)?;
         let result = (|| {
             let mut file = File::from(file);
@@ -46,41 +45,41 @@ impl Located {
             Ok(())
         })();
         if result.is_err() {
-            // The first failure is the one to tell about.
+            // The write's own error is reported; a temporary file that stays behind is harmless.
             let _ = unlinkat(&directory, temporary.as_str(), AtFlags::empty());
         }
         result
     }
 
-    /// Makes a symbolic link at the path, in place of a file or link that is there.
+    /// Creates a symbolic link at the path. It replaces a file or link.
     pub(crate) fn link_to(&self, target: &[u8]) -> Result<(), ToolError> {
-        let make = || -> io::Result<()> {
-            let directory = self.make_directories()?;
+        let create = || -> io::Result<()> {
+            let directory = self.create_directories()?;
             match symlinkat(target, &directory, self.name.as_str()) {
                 Err(Errno::EXIST) => {
                     unlinkat(&directory, self.name.as_str(), AtFlags::empty())?;
                     Ok(symlinkat(target, &directory, self.name.as_str())?)
                 }
-                made => Ok(made?),
+                created => Ok(created?),
             }
         };
-        make().map_err(ToolError::io("linking", self.shown()))
+        create().map_err(ToolError::io("linking", self.display_path()))
     }
 
-    /// Removes a file or link; that there is none is fine.
+    /// Removes a file or link. Nothing at the path is no error.
     pub(crate) fn remove(&self) -> Result<(), ToolError> {
         match unlinkat(self.directory(), self.name.as_str(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(ToolError::io("deleting", self.shown())(error.into())),
+            Err(error) => Err(ToolError::io("deleting", self.display_path())(error.into())),
         }
     }
 
-    /// Removes a directory if it is empty, and says whether it did.
+    /// Removes a directory if it is empty, and returns whether it did.
     pub(crate) fn remove_empty_directory(&self) -> bool {
         unlinkat(self.directory(), self.name.as_str(), AtFlags::REMOVEDIR).is_ok()
     }
 
-    fn make_directories(&self) -> io::Result<OwnedFd> {
+    fn create_directories(&self) -> io::Result<OwnedFd> {
         let mut directory = self.directory().try_clone_to_owned()?;
         for name in &self.missing {
             match mkdirat(&directory, name.as_str(), Mode::from_raw_mode(0o777)) {
@@ -95,7 +94,7 @@ impl Located {
 }
 
 impl Root {
-    /// Removes the directories above a deleted path that are empty now, as git does.
+    /// Removes the directories above a deleted path that are now empty, as git does.
     pub(crate) fn prune_above(&self, path: &RelativePath) -> Result<(), ToolError> {
         let components: Vec<&str> = path.components().collect();
         for length in (1..components.len()).rev() {

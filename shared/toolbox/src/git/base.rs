@@ -1,4 +1,4 @@
-//! The base commit, as `baseline` found it.
+//! The base commit, as `baseline` recorded it.
 
 use std::fs;
 use std::io;
@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::Git;
 use crate::error::ToolError;
 
-/// What is known about the base, kept inside the pristine git directory so that both come and go together.
+/// The record of the base. It is stored inside the pristine git directory, so that neither can exist without the other.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Base {
     /// None in an empty repository.
     pub(crate) commit: Option<String>,
+    /// None when HEAD is detached.
     pub(crate) branch: Option<String>,
     pub(crate) files: usize,
-    /// The commit's tree, or the empty tree: what the workspace is compared with.
+    /// The tree that the workspace is compared with: the commit's, or the empty tree.
     pub(crate) tree: String,
 }
 
@@ -26,7 +27,10 @@ impl Base {
         state.join("base.git")
     }
 
-    /// The base and git on it.
+    /// The base, and git on the pristine git directory.
+    ///
+    /// # Errors
+    /// [`ToolError::NoBase`] when `baseline` was not called or its record is damaged.
     pub(crate) fn open(state: &Path, workspace: &Path) -> Result<(Self, Git), ToolError> {
         let directory = Self::directory(state);
         let bytes = fs::read(directory.join("base.json")).map_err(|error| match error.kind() {
@@ -34,7 +38,7 @@ impl Base {
             _ => ToolError::NoBase(error.to_string()),
         })?;
         let base: Self = serde_json::from_slice(&bytes).map_err(|error| ToolError::NoBase(error.to_string()))?;
-        // These words go to git as arguments, and a sandbox could have written the file.
+        // These ids become git arguments, and a process in the sandbox could have rewritten the record.
         if is_object_id(&base.tree) && base.commit.as_deref().is_none_or(is_object_id) {
             Ok((base, Git::new(directory, workspace)))
         } else {
@@ -47,7 +51,7 @@ impl Base {
     }
 }
 
-/// Whether a text is a full object id, SHA-1 or SHA-256.
+/// Whether a text is a full object id: SHA-1 or SHA-256 in hexadecimal.
 pub(crate) fn is_object_id(text: &str) -> bool {
     matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,17 +1,18 @@
-//! Copying a fresh checkout's git directory, hard links where possible.
+//! Copies the git directory of a fresh checkout, with hard links where possible.
 
 use std::fs::{self, File, FileTimes};
 use std::io;
 use std::path::Path;
 
-/// The configuration of the copy: what git needs to know about the repository, and nothing that runs a program.
-/// Names that only Windows or macOS take offence at are let through, because `.git` in disguise is refused elsewhere.
+/// The configuration of the copy: what git needs to know about the repository, and nothing that runs a program. Names that
+/// are a problem only on Windows or macOS are allowed; `files::path` refuses the disguised forms of `.git`.
 const CONFIGURATION: &str = include_str!("base.config");
 
-/// Copies what git needs to read objects from `from` and to keep an index of its own.
+/// Copies what git needs to read the objects of `from` and to maintain an index of its own.
 ///
-/// The index comes along with its time stamp: a fresh clone's index knows the workspace's files, so that the first
-/// comparison need not read them all, and its age is how git tells files changed in the same instant.
+/// The index is copied with its modification time. A fresh clone's index knows the workspace's files, so that the first
+/// comparison need not read all of them, and git compares the times of files with that of the index to detect a file that
+/// changed in the same instant.
 pub(crate) fn copy(from: &Path, to: &Path, object_format: &str) -> io::Result<()> {
     fs::create_dir_all(to.join("refs/heads"))?;
     link_tree(&from.join("objects"), &to.join("objects"))?;
@@ -32,7 +33,7 @@ pub(crate) fn copy(from: &Path, to: &Path, object_format: &str) -> io::Result<()
     fs::write(to.join("config"), configuration)
 }
 
-/// Links every file of a directory into another, or copies it where links are refused (another file system).
+/// Hard-links every file of a directory into another, or copies it where that fails, as on another file system.
 fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -48,8 +49,8 @@ fn link_tree(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A clone may borrow objects from another repository, named relative to its own `objects`. The list is written anew:
-/// the linked file is the workspace's own.
+/// Makes the paths of `alternates`, repositories from which a clone borrows objects, absolute: they may be relative to the
+/// original's `objects`. The file is removed first, because writing through the hard link would change the original.
 fn resolve_alternates(from: &Path, to: &Path) -> io::Result<()> {
     let list = match fs::read_to_string(from.join("objects/info/alternates")) {
         Ok(list) => list,

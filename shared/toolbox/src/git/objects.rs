@@ -1,4 +1,4 @@
-//! Reading many objects through one `git cat-file`.
+//! Reads many objects through one `git cat-file`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::Stdio;
@@ -7,19 +7,22 @@ use std::thread;
 use super::Git;
 use crate::error::ToolError;
 
-/// One object that was asked for.
+/// Maximum length of an answer's first line, in bytes. It repeats the name, which holds a path.
+const MAX_HEADER_BYTES: u64 = 64 << 10;
+
+/// A requested object.
 pub(crate) enum Object {
-    /// There is none of that name, or its name leads out of the tree or in a circle.
+    /// No object has this name, or it is a symbolic link that leads out of the tree, to nothing or in a circle.
     Missing,
     /// A directory, or a commit.
     NotBlob,
-    /// A blob of at most the asked size.
+    /// A blob within the limit.
     Blob(Vec<u8>),
-    /// A larger blob, of which this is the beginning.
+    /// The beginning of a larger blob of `bytes` bytes.
     Cut { bytes: u64, head: Vec<u8> },
 }
 
-/// Whether symbolic links inside the tree are followed to what they name in the same tree.
+/// Whether symbolic links in a tree are followed within that tree.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TreeLinks {
     Follow,
@@ -27,8 +30,8 @@ pub(crate) enum TreeLinks {
 }
 
 impl Git {
-    /// Reads the objects by name, in order, and hands each to `take`, at most `limit` bytes of each. Names must not
-    /// contain a newline.
+    /// Reads the named objects in order and passes each to `take` with its index, at most `limit` bytes of each. Names must
+    /// not contain a newline, which separates them on the pipe.
     pub(crate) fn read_objects(
         &self,
         names: &[String],
@@ -47,11 +50,11 @@ impl Git {
             let mut child =
                 self.command(&arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
             let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-            let asked = names.join("\n") + "\n";
-            let answered = thread::scope(|scope| {
+            let request = names.join("\n") + "\n";
+            let result = thread::scope(|scope| {
                 scope.spawn(move || {
-                    // If git ended early, the missing answer below tells.
-                    let _ = stdin.map(|mut stdin| stdin.write_all(asked.as_bytes()));
+                    // If git exits early, reading its answers below fails.
+                    let _ = stdin.map(|mut stdin| stdin.write_all(request.as_bytes()));
                 });
                 let Some(stdout) = stdout else { return Ok(()) };
                 let mut stdout = BufReader::new(stdout);
@@ -61,7 +64,7 @@ impl Git {
                 Ok(())
             });
             let status = child.wait()?;
-            answered.map(|()| status.success())
+            result.map(|()| status.success())
         };
         let failed = |message| ToolError::Git { command: "cat-file".to_owned(), message };
         match read() {
@@ -72,11 +75,11 @@ impl Git {
     }
 }
 
-/// Reads `<id> <type> <size>`, the content and a newline, or `<name> missing` and its like.
+/// Reads one answer: `<id> <type> <size>`, the content and a newline; or a line such as `<name> missing`.
 fn read_one(stream: &mut impl BufRead, limit: u64) -> io::Result<Object> {
     let damaged = || io::Error::new(io::ErrorKind::InvalidData, "its answer cannot be understood");
     let mut header = Vec::new();
-    stream.by_ref().take(64 << 10).read_until(b'\n', &mut header)?;
+    stream.by_ref().take(MAX_HEADER_BYTES).read_until(b'\n', &mut header)?;
     let header = String::from_utf8(header).map_err(|_| damaged())?;
     let header = header.strip_suffix('\n').ok_or_else(damaged)?;
     if header.ends_with(" missing") || header.ends_with(" ambiguous") {
@@ -85,15 +88,15 @@ fn read_one(stream: &mut impl BufRead, limit: u64) -> io::Result<Object> {
     let mut words = header.split(' ');
     let (first, kind) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let size: u64 = words.next().unwrap_or(kind).parse().map_err(|_| damaged())?;
-    // What a link could not be followed to is told as `symlink <size>`, with the target in the object's place.
+    // For a link that could not be followed, git writes `dangling <size>` or the like, and the target as the content.
     let unresolved = matches!(first, "dangling" | "loop" | "notdir" | "symlink");
     let mut head = Vec::new();
-    let kept = size.min(limit);
-    if stream.by_ref().take(kept).read_to_end(&mut head)? as u64 != kept {
+    let length = size.min(limit);
+    if stream.by_ref().take(length).read_to_end(&mut head)? as u64 != length {
         return Err(damaged());
     }
-    // The rest, and the newline after it.
-    let rest = size - kept + 1;
+    // Skips the rest and the newline after it.
+    let rest = size - length + 1;
     if io::copy(&mut stream.by_ref().take(rest), &mut io::sink())? != rest {
         return Err(damaged());
     }

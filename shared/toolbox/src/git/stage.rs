@@ -1,97 +1,100 @@
-//! Bringing the pristine git directory's index up to what the workspace holds.
+//! Brings the index of the pristine git directory up to date with the workspace.
 //!
-//! `git add -A` would do it in one go, but it hashes a file of any size before its size can be judged, ends at a nested
-//! repository without a commit, and leaves out what it cannot read with a warning. So git lists what differs, the list
-//! is judged here, and what passes is handed to `git update-index`.
+//! `git add -A` would do so in one call, but it hashes a file of any size, fails at a nested repository without a commit,
+//! and leaves out what it cannot read with only a warning. Therefore git lists the paths that differ, the list is checked
+//! here, and `git update-index` gets the paths that pass.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::Git;
+use super::{Git, MAX_OUTPUT_BYTES};
 use crate::change::Skipped;
 use crate::error::ToolError;
 use crate::files::path::RelativePath;
 use crate::files::root::{Found, Root};
 
-/// Git processes that are spent on finding the paths that git refuses.
+/// Maximum git processes for one staging, most of which search for the paths that git refuses.
 const MAX_ATTEMPTS: usize = 64;
 
-/// What is let into the index.
+/// Maximum output of the listing, in bytes.
+const MAX_LISTING_BYTES: u64 = 256 << 20;
+
+/// What may enter the index.
 #[derive(Clone, Copy)]
 pub(crate) struct StageLimits {
-    /// Paths that differ.
+    /// Maximum number of paths that differ.
     pub(crate) files: usize,
-    /// Bytes of one file.
+    /// Maximum size of one file.
     pub(crate) bytes_per_file: u64,
 }
 
-/// Brings the index up to date. Answers what differs and was left out, by path with the reason; the index still holds
-/// what it held before for these.
+/// Brings the index up to date and returns the paths that differ but were left out, each with the reason. For these the
+/// index keeps its previous entry.
 pub(crate) fn stage(git: &Git, root: &Root, limits: StageLimits) -> Result<BTreeMap<String, String>, ToolError> {
     let listing = git.run(
         &["ls-files", "-z", "--modified", "--deleted", "--others", "--exclude-standard", "--deduplicate"],
         b"",
-        256 << 20,
+        MAX_LISTING_BYTES,
     )?;
-    if listing.code != Some(0) || listing.cut {
+    if listing.code != Some(0) || listing.is_cut {
         return Err(listing.failure(&["ls-files"]));
     }
     let mut left_out = unreadable_directories(&listing.stderr);
-    let (mut wanted, mut gone) = (Vec::new(), Vec::new());
+    let (mut to_stage, mut to_remove) = (Vec::new(), Vec::new());
     let candidates: BTreeSet<&[u8]> = listing.stdout.split(|byte| *byte == 0).filter(|path| !path.is_empty()).collect();
     for path in candidates {
         let Ok(path) = str::from_utf8(path) else {
             left_out.insert(String::from_utf8_lossy(path).into_owned(), "its name is not UTF-8".to_owned());
             continue;
         };
-        match judge(root, path, limits, wanted.len() + gone.len()) {
-            Verdict::Stage => wanted.push(path),
-            Verdict::Gone => gone.push(path),
-            Verdict::LeaveOut(reason) => {
+        match decide(root, path, limits, to_stage.len() + to_remove.len()) {
+            Decision::Stage => to_stage.push(path),
+            Decision::Remove => to_remove.push(path),
+            Decision::LeaveOut(reason) => {
                 left_out.insert(path.trim_end_matches('/').to_owned(), reason);
             }
         }
     }
-    if !gone.is_empty() {
-        git.output(&["update-index", "-z", "--force-remove", "--stdin"], &joined(&gone))?;
+    if !to_remove.is_empty() {
+        git.output(&["update-index", "-z", "--force-remove", "--stdin"], &joined(&to_remove))?;
     }
     let mut attempts = 0;
-    update(git, &wanted, &mut attempts, &mut left_out)?;
+    update(git, &to_stage, &mut attempts, &mut left_out)?;
     Ok(left_out)
 }
 
-enum Verdict {
+enum Decision {
     Stage,
-    Gone,
+    Remove,
     LeaveOut(String),
 }
 
-fn judge(root: &Root, path: &str, limits: StageLimits, taken: usize) -> Verdict {
+fn decide(root: &Root, path: &str, limits: StageLimits, accepted: usize) -> Decision {
     if path.ends_with('/') {
-        return Verdict::LeaveOut("it is a git repository of its own".to_owned());
+        return Decision::LeaveOut("it is a git repository of its own".to_owned());
     }
     let Ok(relative) = RelativePath::exact(path) else {
-        return Verdict::LeaveOut("its name is not allowed in a repository".to_owned());
+        return Decision::LeaveOut("its name is not allowed in a repository".to_owned());
     };
-    if taken >= limits.files {
-        return Verdict::LeaveOut(format!("more than {} files differ", limits.files));
+    if accepted >= limits.files {
+        return Decision::LeaveOut(format!("more than {} files differ", limits.files));
     }
     match root.locate_exact(&relative) {
         Ok(located) => match located.found {
             Found::File(stat) if u64::try_from(stat.st_size).unwrap_or_default() > limits.bytes_per_file => {
-                Verdict::LeaveOut(format!("it has {} bytes, the limit is {}", stat.st_size, limits.bytes_per_file))
+                Decision::LeaveOut(format!("it has {} bytes, the limit is {}", stat.st_size, limits.bytes_per_file))
             }
-            Found::Nothing => Verdict::Gone,
-            Found::File(_) | Found::Link | Found::Directory => Verdict::Stage,
-            Found::Other => Verdict::LeaveOut("it is a device, a socket or a pipe".to_owned()),
+            Found::Nothing => Decision::Remove,
+            Found::File(_) | Found::Link | Found::Directory => Decision::Stage,
+            Found::Other => Decision::LeaveOut("it is a device, a socket or a pipe".to_owned()),
         },
-        // A directory on the way is a link or a file now: what was below it is gone.
-        Err(ToolError::LinkRefused { .. } | ToolError::WrongType { .. }) => Verdict::Gone,
-        Err(error) => Verdict::LeaveOut(error.to_string()),
+        // A directory of the path is now a link or a file, so the path below it no longer exists.
+        Err(ToolError::LinkRefused { .. } | ToolError::WrongType { .. }) => Decision::Remove,
+        Err(error) => Decision::LeaveOut(error.to_string()),
     }
 }
 
-/// Hands paths to git. It takes all or none of a list, so one that it refuses is found by halving.
+/// Stages paths. Git takes either all paths of a call or none, so a path that it refuses is found by bisection.
 fn update(
     git: &Git,
     paths: &[&str],
@@ -102,13 +105,16 @@ fn update(
         return Ok(());
     }
     *attempts += 1;
-    let output =
-        git.run(&["update-index", "-z", "--add", "--remove", "--replace", "--stdin"], &joined(paths), 1 << 20)?;
+    let output = git.run(
+        &["update-index", "-z", "--add", "--remove", "--replace", "--stdin"],
+        &joined(paths),
+        MAX_OUTPUT_BYTES,
+    )?;
     if output.code == Some(0) {
         return Ok(());
     }
     if let [path] = paths {
-        left_out.insert((*path).to_owned(), format!("git cannot take it: {}", output.complaint()));
+        left_out.insert((*path).to_owned(), format!("git refuses it: {}", output.error_line()));
         return Ok(());
     }
     if *attempts >= MAX_ATTEMPTS {
@@ -125,7 +131,7 @@ fn joined(paths: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// Git lists what it can and warns of directories that it cannot open.
+/// The directories that git could not open. It warns about them and lists the rest.
 fn unreadable_directories(stderr: &[u8]) -> BTreeMap<String, String> {
     String::from_utf8_lossy(stderr)
         .lines()
@@ -136,7 +142,7 @@ fn unreadable_directories(stderr: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The paths left out, with their reasons, sorted.
+/// The left-out paths, sorted.
 pub(crate) fn skipped(left_out: BTreeMap<String, String>) -> Vec<Skipped> {
     left_out.into_iter().map(|(path, reason)| Skipped { path, reason }).collect()
 }

@@ -1,4 +1,4 @@
-//! `baseline`: keeps the checkout's git directory as it is before anything of the repository runs.
+//! `baseline`: copies the checkout's git directory before any code of the repository runs.
 
 use std::fs;
 use std::io;
@@ -11,22 +11,25 @@ use crate::files::root::Root;
 use crate::git::base::{Base, is_object_id};
 use crate::git::{Git, copy};
 
+/// Git's id of the empty tree, in repositories with SHA-1 and with SHA-256 ids.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
 const EMPTY_TREE_SHA256: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+/// Maximum output of a git command that prints one line, in bytes.
+const MAX_LINE_BYTES: u64 = 4096;
 
-/// Takes the base. Called once, right after the clone; a second call answers what the first one found.
+/// Records the base. The caller sends it once, right after the clone; a second call returns what the first one recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {}
 
-/// The commit that all later changes are held against.
+/// The commit that later changes are compared with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BaselineTaken {
     /// None in an empty repository.
     pub commit: Option<String>,
-    /// The branch that is checked out, if one is.
+    /// The checked-out branch; none when HEAD is detached.
     pub branch: Option<String>,
-    /// Files in the commit.
+    /// The number of files in the commit.
     pub files: usize,
 }
 
@@ -40,41 +43,44 @@ pub(crate) fn baseline(root: &Root, state: &Path) -> Result<BaselineTaken, ToolE
     if let Ok((base, _)) = Base::open(state, root.path()) {
         return Ok(base.into());
     }
-    let own = root.path().join(".git");
-    let is_directory = fs::symlink_metadata(&own).is_ok_and(|metadata| metadata.is_dir());
+    let original = root.path().join(".git");
+    let is_directory = fs::symlink_metadata(&original).is_ok_and(|metadata| metadata.is_dir());
     if !is_directory {
         return Err(ToolError::NoBase(format!("{} has no git directory", root.path().display())));
     }
-    let checkout = Git::new(own.clone(), root.path());
+    let checkout = Git::new(original.clone(), root.path());
     let format = line(&checkout.output(&["rev-parse", "--show-object-format"], b"")?);
     let mut base = read_base(&checkout, &format)?;
 
     let partial = state.join("base.git.partial");
     let copied = || -> io::Result<()> {
         fs::create_dir_all(state)?;
+        // A copy that was cut off earlier.
         match fs::remove_dir_all(&partial) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        copy::copy(&own, &partial, &format)?;
+        copy::copy(&original, &partial, &format)?;
         let head = base.commit.clone().unwrap_or_else(|| "ref: refs/heads/base".to_owned());
         fs::write(partial.join("HEAD"), head + "\n")
     };
     copied().map_err(ToolError::io("copying the git directory to", partial.display().to_string()))?;
 
     let git = Git::new(partial.clone(), root.path());
-    match_index(&git, &base)?;
+    ensure_index_matches(&git, &base)?;
     let files = git.output(&["ls-tree", "-r", "-z", "--name-only", &base.tree], b"")?;
     base.files = memchr::memchr_iter(0, &files).count();
-    let kept = base.save(&partial).and_then(|()| fs::rename(&partial, Base::directory(state)));
-    kept.map_err(ToolError::io("keeping", partial.display().to_string()))?;
+    // The rename comes last, so that a base which exists is complete.
+    let saved = base.save(&partial).and_then(|()| fs::rename(&partial, Base::directory(state)));
+    saved.map_err(ToolError::io("saving", partial.display().to_string()))?;
     Ok(base.into())
 }
 
 fn read_base(checkout: &Git, format: &str) -> Result<Base, ToolError> {
-    let branch = checkout.run(&["symbolic-ref", "--quiet", "--short", "HEAD"], b"", 4096)?;
+    let branch = checkout.run(&["symbolic-ref", "--quiet", "--short", "HEAD"], b"", MAX_LINE_BYTES)?;
     let branch = (branch.code == Some(0)).then(|| line(&branch.stdout));
-    let head = checkout.run(&["rev-parse", "--quiet", "--verify", "HEAD"], b"", 4096)?;
+    let head = checkout.run(&["rev-parse", "--quiet", "--verify", "HEAD"], b"", MAX_LINE_BYTES)?;
+    // Exit code 1: HEAD names a branch without a commit.
     if head.code == Some(1) {
         let tree = if format == "sha256" { EMPTY_TREE_SHA256 } else { EMPTY_TREE };
         return Ok(Base { commit: None, branch, files: 0, tree: tree.to_owned() });
@@ -88,10 +94,10 @@ fn read_base(checkout: &Git, format: &str) -> Result<Base, ToolError> {
     }
 }
 
-/// The copied index must say what the commit says. One that does not (a clone without a checkout, an index that depends
-/// on further files) is read anew, at the price of one slow comparison.
-fn match_index(git: &Git, base: &Base) -> Result<(), ToolError> {
-    let difference = git.run(&["diff-index", "--cached", "--quiet", &base.tree], b"", 4096)?;
+/// Makes the copied index match the commit. An index that does not (after a clone without a checkout, or one that depends on
+/// further files) is rebuilt from the commit, at the cost of one slow comparison with the workspace.
+fn ensure_index_matches(git: &Git, base: &Base) -> Result<(), ToolError> {
+    let difference = git.run(&["diff-index", "--cached", "--quiet", &base.tree], b"", MAX_LINE_BYTES)?;
     if difference.code == Some(0) {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! `collect`: everything in the workspace that differs from the base commit, as data.
+//! `collect`: collects everything in the workspace that differs from the base commit, as a changeset.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,29 +13,29 @@ use crate::git::base::Base;
 use crate::git::objects::{Object, TreeLinks};
 use crate::git::stage::{StageLimits, is_left_out, skipped, stage};
 
-/// Left-out paths that are named; the others are counted.
+/// Maximum left-out paths in one answer; the others are counted.
 const MAX_SKIPPED: usize = 1_000;
 
-/// Takes the changeset out.
+/// Requests the changeset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Collect {
     #[serde(default)]
     pub limits: Limits,
-    /// The digest of a changeset that the caller has already: if it is still the same, no contents are sent.
+    /// The digest of a changeset that the caller already has. If the digest is still the same, no changes are sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<String>,
 }
 
-/// What a changeset may hold. What exceeds it is skipped and named.
+/// The limits of a changeset. Paths that exceed them are left out and listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
-    /// Paths, deletions included. 5,000 by default.
+    /// Maximum number of paths, including deletions. 5,000 by default.
     pub files: usize,
-    /// Bytes of one file. 10 MiB by default.
+    /// Maximum size of one file. 10 MiB by default.
     pub bytes_per_file: u64,
-    /// Bytes of all files. 64 MiB by default.
+    /// Maximum size of all files together. 64 MiB by default.
     pub bytes_total: u64,
 }
 
@@ -45,25 +45,26 @@ impl Default for Limits {
     }
 }
 
-/// The changeset, or that it is the one the caller has.
+/// The changeset, or the answer that it has not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collected {
-    /// The digest is the one in `unless`; everything else below is empty.
+    /// Whether the digest is the one in `unless`. Then the changes and everything after them are left empty.
     pub unchanged: bool,
     /// See [`digest`].
     pub digest: String,
     /// Sorted by path.
     #[serde(default)]
     pub changes: Vec<Change>,
-    /// What differs and is not in `changes`, at most 1,000 paths.
+    /// The paths that differ but were left out, at most 1,000.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
-    /// How many more were skipped than are named.
+    /// The number of left-out paths that are not in `skipped`.
     #[serde(default)]
     pub skipped_more: usize,
-    /// Lines added and deleted by `changes`, binary files not counted.
+    /// Lines added by `changes`, without binary files.
     #[serde(default)]
     pub additions: u64,
+    /// Lines deleted by `changes`, without binary files.
     #[serde(default)]
     pub deletions: u64,
 }
@@ -121,10 +122,10 @@ pub(crate) fn collect(root: &Root, state: &Path, call: &Collect) -> Result<Colle
     Ok(Collected { unchanged: false, digest, changes, skipped, skipped_more, additions, deletions })
 }
 
-/// What git says differs between base and index.
+/// The difference between base and index, as git reports it.
 struct Difference {
     entries: BTreeMap<String, Entry>,
-    /// Lines added and deleted.
+    /// Lines added and deleted, by path.
     lines: BTreeMap<String, (u64, u64)>,
 }
 
@@ -134,8 +135,9 @@ enum Entry {
 }
 
 impl Difference {
-    /// Reads `:<old mode> <new mode> <old id> <new id> <status>` and path for each, then `<added>\t<deleted>\t<path>`,
-    /// all ended by NUL. What a changeset cannot hold goes to `left_out`.
+    /// Parses git's output: `:<old mode> <new mode> <old id> <new id> <status>` and the path for each entry, then
+    /// `<added>\t<deleted>\t<path>` for each entry, all terminated by NUL. Paths that a changeset cannot contain go to
+    /// `left_out`.
     fn parse(output: &[u8], left_out: &mut BTreeMap<String, String>) -> Self {
         let (mut entries, mut lines) = (BTreeMap::new(), BTreeMap::new());
         let mut fields = output.split(|byte| *byte == 0).filter(|field| !field.is_empty());
@@ -173,12 +175,12 @@ fn entry(path: &[u8], old_mode: &str, new_mode: &str, object: String) -> Result<
         "100755" => Mode::Executable,
         "120000" => Mode::Symlink,
         "160000" => return Err("it is a submodule or a git repository of its own"),
-        _ => return Err("it has a mode that is not known"),
+        _ => return Err("it has an unknown mode"),
     };
     Ok((path.to_owned(), Entry::Write { mode, object }))
 }
 
-/// Keeps the first `count` entries and answers the others.
+/// Splits off the entries after the first `count`.
 fn split_after(entries: &mut BTreeMap<String, Entry>, count: usize) -> BTreeMap<String, Entry> {
     match entries.keys().nth(count).cloned() {
         Some(first) => entries.split_off(&first),

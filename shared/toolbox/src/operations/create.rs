@@ -1,4 +1,4 @@
-//! `create`: a new file, or a file that was seen written anew.
+//! `create`: writes a new file, or overwrites a file that the model has read.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::files::root::{Found, Root};
 use crate::files::write::Permissions;
 use crate::text::{cut, lines};
 
-/// Writes a whole file, byte for byte as given, with the directories above it.
+/// Writes a whole file, byte for byte as given, and creates the directories above it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
@@ -25,30 +25,30 @@ pub(crate) fn create(root: &Root, state: &Path, call: &Create) -> Result<Edited,
     let after = call.file_text.as_bytes();
     if after.len() as u64 > MAX_EDITED_BYTES {
         let (bytes, limit) = (after.len() as u64, MAX_EDITED_BYTES);
-        return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice: "Nothing was written." });
+        return Err(ToolError::TooLarge { path: located.display_path(), bytes, limit, advice: "Nothing was written." });
     }
     let before = match located.found {
         Found::Nothing => None,
         Found::File(_) => {
             let before = located.read(MAX_EDITED_BYTES, "Overwrite it with a command instead.")?;
-            if !read_tracker::is_seen(state, &located.path, &before) {
-                return Err(ToolError::Unseen { path: located.shown() });
+            if !read_tracker::is_read(state, &located.path, &before) {
+                return Err(ToolError::Unseen { path: located.display_path() });
             }
             Some(before)
         }
         Found::Directory | Found::Link | Found::Other => {
-            let what = "there already and not a regular file".to_owned();
-            return Err(ToolError::WrongType { path: located.shown(), what, advice: "Choose another path." });
+            let what = "not a regular file".to_owned();
+            return Err(ToolError::WrongType { path: located.display_path(), what, advice: "Choose another path." });
         }
     };
     located.replace(after, Permissions::Keep)?;
-    read_tracker::written(state, &located.path, after)?;
+    read_tracker::record_write(state, &located.path, after)?;
     let old = before.as_deref().unwrap_or_default();
     let (additions, deletions) = lines::count_changes(old, after);
     let size = cut::counted(lines::with_endings(after).len(), "line");
     let text = match &before {
         None => format!("Created {} ({size}).", located.path),
-        Some(before) if has_returns(before) && !has_returns(after) => {
+        Some(before) if has_crlf(before) && !has_crlf(after) => {
             format!("Overwrote {} ({size}). Note: it had CRLF line endings and now has LF.", located.path)
         }
         Some(_) => format!("Overwrote {} ({size}).", located.path),
@@ -56,6 +56,6 @@ pub(crate) fn create(root: &Root, state: &Path, call: &Create) -> Result<Edited,
     Ok(Edited { text, path: located.path.as_str().to_owned(), additions, deletions })
 }
 
-fn has_returns(content: &[u8]) -> bool {
+fn has_crlf(content: &[u8]) -> bool {
     memchr::memmem::find(content, b"\r\n").is_some()
 }

@@ -1,4 +1,4 @@
-//! `diff`: the workspace against the base commit, for people and models to read.
+//! `diff`: compares the workspace with the base commit, for people and models to read.
 
 use std::path::Path;
 
@@ -13,17 +13,20 @@ use crate::text::cut;
 
 use super::collect::Limits;
 
-/// Characters in one answer, unless the call says otherwise, and at most.
+/// Characters in one answer if the call sets no limit.
 const DEFAULT_CHARACTERS: usize = 100_000;
+/// Maximum that a call can set as its limit.
 const MAX_CHARACTERS: usize = 4_000_000;
-/// Left-out paths that are named.
+/// Room for the counts that git writes before the diff, in bytes.
+const MAX_COUNTS_BYTES: u64 = 8 << 20;
+/// Maximum left-out paths in one answer.
 const MAX_SKIPPED: usize = 100;
 
-/// Asks for the unified diff, untracked files included, renames found.
+/// Requests the unified diff, including untracked files and with renames detected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Diff {
-    /// Characters in the answer, 100,000 by default.
+    /// Maximum characters in the answer: 100,000 by default, 4,000,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_characters: Option<usize>,
 }
@@ -31,15 +34,16 @@ pub struct Diff {
 /// The unified diff.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diffed {
-    /// Bytes that are not UTF-8 are written `\xNN`: this is for reading, not for `git apply`.
+    /// Bytes that are not UTF-8 are written as `\xNN`, so the diff is for reading and not for `git apply`.
     pub diff: String,
-    /// Whether it goes on.
+    /// Whether `diff` is only the beginning.
     pub cut: bool,
-    /// Files, lines added and lines deleted in the whole of it.
+    /// The number of files in the whole diff.
     pub files: usize,
+    /// Lines in the whole diff.
     pub additions: u64,
     pub deletions: u64,
-    /// What differs and is not in it, at most 100 paths.
+    /// The paths that differ but were left out, at most 100.
     pub skipped: Vec<Skipped>,
 }
 
@@ -51,9 +55,9 @@ pub(crate) fn diff(root: &Root, state: &Path, call: &Diff) -> Result<Diffed, Too
     let limit = call.max_characters.unwrap_or(DEFAULT_CHARACTERS).min(MAX_CHARACTERS);
     let arguments =
         ["diff-index", "--cached", "--numstat", "-p", "-M", "--no-color", "--no-ext-diff", "--no-textconv", &base.tree];
-    // A character takes at most four bytes; the counts come before the text, a line for each file.
-    let output = git.run(&arguments, b"", 4 * limit as u64 + (8 << 20))?;
-    if output.code != Some(0) && !output.cut {
+    // A character has at most four bytes. Before the text, git writes the counts, one line per file.
+    let output = git.run(&arguments, b"", 4 * limit as u64 + MAX_COUNTS_BYTES)?;
+    if output.code != Some(0) && !output.is_cut {
         return Err(output.failure(&arguments));
     }
     let (counts, text) = match memchr::memmem::find(&output.stdout, b"\n\n") {
@@ -70,11 +74,11 @@ pub(crate) fn diff(root: &Root, state: &Path, call: &Diff) -> Result<Diffed, Too
         diffed.files += 1;
     }
     let (text, _) = cut::decode(text);
-    let (kept, left_out) = cut::characters(&text, limit);
-    diffed.cut = left_out > 0 || output.cut;
-    diffed.diff = kept.to_owned();
+    let (head, left_out) = cut::characters(&text, limit);
+    diffed.cut = left_out > 0 || output.is_cut;
+    diffed.diff = head.to_owned();
     if diffed.cut {
-        diffed.diff.push_str("\n[The diff goes on; it was cut here.]\n");
+        diffed.diff.push_str("\n[The diff continues; it was cut here.]\n");
     }
     Ok(diffed)
 }

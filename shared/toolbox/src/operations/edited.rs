@@ -1,4 +1,4 @@
-//! What the three editing operations have in common.
+//! The common parts of the editing operations.
 
 use std::path::Path;
 
@@ -10,30 +10,31 @@ use crate::files::root::{Found, Located};
 use crate::files::write::Permissions;
 use crate::text::{cut, lines, magic};
 
-/// The largest file that is edited, in bytes.
+/// Maximum size of an edited file, in bytes.
 pub(crate) const MAX_EDITED_BYTES: u64 = 16 << 20;
 
-/// A file that was written.
+/// The outcome of an edit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edited {
-    /// For the model: what was done, and the lines around it.
+    /// For the model: what changed, with the lines around it.
     pub text: String,
-    /// The real path, relative to the workspace.
+    /// The path with symbolic links resolved, relative to the workspace.
     pub path: String,
-    /// Lines that are new. When a whole file is written anew, what lies between its first and last difference.
+    /// Lines between the first and the last difference in the new content.
     pub additions: usize,
-    /// Lines that are gone, counted likewise.
+    /// Lines between the first and the last difference in the old content.
     pub deletions: usize,
 }
 
-/// The content of an existing text file that is to be edited.
+/// The content of an existing text file, for an edit.
 pub(crate) fn content(located: &Located) -> Result<Vec<u8>, ToolError> {
-    let wrong = |what: &str, advice| ToolError::WrongType { path: located.shown(), what: what.to_owned(), advice };
+    let wrong =
+        |what: &str, advice| ToolError::WrongType { path: located.display_path(), what: what.to_owned(), advice };
     match located.found {
         Found::File(_) => {}
         Found::Nothing => {
             let advice = "Use create to make a new file, or glob to find the right path.";
-            return Err(ToolError::Missing { path: located.shown(), advice });
+            return Err(ToolError::Missing { path: located.display_path(), advice });
         }
         Found::Directory => return Err(wrong("a directory", "Give the path of a file.")),
         Found::Link | Found::Other => return Err(wrong("not a regular file", "Only regular files can be edited.")),
@@ -45,7 +46,8 @@ pub(crate) fn content(located: &Located) -> Result<Vec<u8>, ToolError> {
     }
 }
 
-/// Writes the new content over the old, records it as seen, and tells.
+/// Writes the content `after` an edit over that `before` it and describes the change. `first` and `count` give the changed
+/// lines, counted from 0.
 pub(crate) fn finish(
     state: &Path,
     located: &Located,
@@ -55,14 +57,14 @@ pub(crate) fn finish(
     if after.len() as u64 > MAX_EDITED_BYTES {
         let advice = "Nothing was changed. Write it with a command instead.";
         let (bytes, limit) = (after.len() as u64, MAX_EDITED_BYTES);
-        return Err(ToolError::TooLarge { path: located.shown(), bytes, limit, advice });
+        return Err(ToolError::TooLarge { path: located.display_path(), bytes, limit, advice });
     }
     located.replace(after, Permissions::Keep)?;
-    read_tracker::written(state, &located.path, after)?;
+    read_tracker::record_write(state, &located.path, after)?;
     let (additions, deletions) = lines::count_changes(before, after);
     let snippet = lines::snippet(after, first, count);
     let text = format!(
-        "Edited {} ({} added, {} removed). It reads now:\n{snippet}",
+        "Edited {} ({} added, {} removed). It now reads:\n{snippet}",
         located.path,
         cut::counted(additions, "line"),
         deletions

@@ -1,4 +1,4 @@
-//! `grep`: lines that match a regular expression, by ripgrep's libraries.
+//! `grep`: finds the lines that match a regular expression, with ripgrep's libraries.
 
 use std::fmt::Write;
 use std::io;
@@ -7,46 +7,52 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkFinish, SinkMatch};
 use serde::{Deserialize, Serialize};
 
-use super::glob::Pattern;
 use crate::error::ToolError;
 use crate::files::path::RelativePath;
+use crate::files::pattern::Pattern;
 use crate::files::root::{Found, Root};
 use crate::files::walk::{EntryKind, Hidden, Walk};
 use crate::text::{cut, lines};
 
-/// Matches (or files) in one answer, unless the call says otherwise, and at most.
+/// Matches (or files, in the other modes) in one answer if the call sets no limit.
 const DEFAULT_LIMIT: usize = 100;
-const MAX_MATCHES: usize = 1_000;
-/// Characters of one line and of the whole answer.
+/// Maximum that a call can set as its limit.
+const MAX_LIMIT: usize = 1_000;
+/// Maximum characters of one shown line.
 const MAX_LINE: usize = 500;
+/// Maximum characters of the whole answer.
 const MAX_CHARACTERS: usize = 30_000;
-/// Lines of context that can be asked for.
+/// Maximum lines of context before and after a match.
 const MAX_CONTEXT: usize = 20;
-/// Larger files are not searched.
+/// Maximum size of a searched file, in bytes.
 const MAX_SEARCHED_BYTES: u64 = 64 << 20;
-/// Bytes that a compiled pattern, and its cache, may take. Beyond it the pattern is refused.
+/// Maximum memory of a compiled pattern, and of its cache, in bytes. A larger pattern is refused.
 const MAX_PATTERN_BYTES: usize = 4 << 20;
+/// Maximum nesting of groups in a pattern.
+const MAX_NESTING: u32 = 100;
+/// Maximum characters of the message about a malformed pattern, which quotes the pattern.
+const MAX_ERROR_CHARACTERS: usize = 2_000;
 
-/// Searches files line by line; ignored files, binary files and `.git` are left out.
+/// Searches files line by line, except ignored files, binary files and `.git`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Grep {
     /// A regular expression in Rust's syntax.
     pub pattern: String,
-    /// A file or directory; the workspace when none is given.
+    /// A file or directory; the workspace by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Only files whose path matches, as in `glob`.
+    /// Restricts the search to files whose path matches, as in `glob`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glob: Option<String>,
     #[serde(default)]
     pub ignore_case: bool,
-    /// Lines to show before and after each match, at most 20.
+    /// Lines shown before and after each match, at most 20.
     #[serde(default)]
     pub context: usize,
     #[serde(default)]
     pub mode: GrepMode,
-    /// Matches, or files in the other modes; 100 by default, at most 1,000.
+    /// Maximum matches, or files in the other modes: 100 by default, 1,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }
@@ -58,20 +64,20 @@ pub enum GrepMode {
     /// The matching lines, as `path:line:text`.
     #[default]
     Content,
-    /// The files that match.
+    /// The files with a match.
     Files,
-    /// The files that match and how many of their lines do.
+    /// The files with a match, and the number of matching lines in each.
     Count,
 }
 
-/// What was found.
+/// The matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grepped {
     /// For the model.
     pub text: String,
-    /// Matching lines among what is shown or counted.
+    /// The number of matching lines that are shown or counted.
     pub matches: usize,
-    /// Files with a match among what is shown or counted.
+    /// The number of files with a match that are shown or counted.
     pub files: usize,
     /// Whether the search stopped at a limit.
     pub cut: bool,
@@ -79,7 +85,7 @@ pub struct Grepped {
 
 pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
     let matcher = compile(call)?;
-    let glob = call.glob.as_deref().map(|glob| Pattern::new(glob, root)).transpose()?;
+    let glob = call.glob.as_deref().map(|glob| Pattern::parse(glob, root)).transpose()?;
     let target = root.locate(call.path.as_deref().unwrap_or("."))?;
     let mut search = Search::new(call);
     match target.found {
@@ -87,11 +93,11 @@ pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
         Found::Directory => {
             let walk = Walk { levels: None, hidden: Hidden::Show };
             for entry in walk.entries(root, &target.path) {
-                let wanted = glob.as_ref().is_none_or(|glob| glob.matches(&entry.path, &target.path));
-                if entry.kind == EntryKind::File && entry.bytes > MAX_SEARCHED_BYTES && wanted {
+                let is_searched = glob.as_ref().is_none_or(|glob| glob.matches(&entry.path, &target.path));
+                if entry.kind == EntryKind::File && entry.bytes > MAX_SEARCHED_BYTES && is_searched {
                     search.too_large += 1;
-                } else if entry.kind == EntryKind::File && wanted {
-                    // A file that vanished or cannot be read must not end the search.
+                } else if entry.kind == EntryKind::File && is_searched {
+                    // A file that was deleted meanwhile or cannot be read must not end the search.
                     match search.file(root, &matcher, &entry.path) {
                         Ok(()) => {}
                         Err(_) => search.unreadable += 1,
@@ -104,11 +110,11 @@ pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
         }
         Found::Nothing => {
             let advice = "Leave path out to search the whole workspace.";
-            return Err(ToolError::Missing { path: target.shown(), advice });
+            return Err(ToolError::Missing { path: target.display_path(), advice });
         }
         Found::Link | Found::Other => {
             let what = "not a file or directory".to_owned();
-            return Err(ToolError::WrongType { path: target.shown(), what, advice: "It cannot be searched." });
+            return Err(ToolError::WrongType { path: target.display_path(), what, advice: "It cannot be searched." });
         }
     }
     Ok(search.finish(call))
@@ -121,12 +127,12 @@ fn compile(call: &Grep) -> Result<RegexMatcher, ToolError> {
         .line_terminator(Some(b'\n'))
         .size_limit(MAX_PATTERN_BYTES)
         .dfa_size_limit(MAX_PATTERN_BYTES)
-        .nest_limit(100)
+        .nest_limit(MAX_NESTING)
         .build(&call.pattern)
         .map_err(|error| {
             ToolError::Invalid(format!(
                 "The pattern is not a regular expression that can be searched for (Rust syntax, one line at a time; escape literal braces and brackets):\n{}",
-                cut::line(&error.to_string(), 2_000)
+                cut::line(&error.to_string(), MAX_ERROR_CHARACTERS)
             ))
         })
 }
@@ -154,7 +160,7 @@ impl Search {
             .before_context(context)
             .after_context(context)
             .build();
-        let limit = call.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_MATCHES);
+        let limit = call.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
         let (mode, text) = (call.mode, String::new());
         Self {
             searcher,
@@ -176,13 +182,13 @@ impl Search {
 
     fn file(&mut self, root: &Root, matcher: &RegexMatcher, path: &RelativePath) -> Result<(), ToolError> {
         let content = root.locate_exact(path)?.read(MAX_SEARCHED_BYTES, "It is too large to be searched.")?;
-        let room = match self.mode {
+        let limit = match self.mode {
             GrepMode::Content => self.limit - self.matches,
             GrepMode::Files => 1,
             GrepMode::Count => usize::MAX,
         };
         let mut lines =
-            Lines { path, mode: self.mode, room, text: String::new(), matches: 0, binary: false, cut: false };
+            Lines { path, mode: self.mode, limit, text: String::new(), matches: 0, binary: false, cut: false };
         self.searcher
             .search_slice(matcher, &content, &mut lines)
             .map_err(ToolError::io("searching", path.to_string()))?;
@@ -193,24 +199,24 @@ impl Search {
         if lines.matches == 0 {
             return Ok(());
         }
-        let full = self.mode != GrepMode::Content && self.files == self.limit;
+        let is_full = self.mode != GrepMode::Content && self.files == self.limit;
         let found = match self.mode {
             GrepMode::Content => lines.text,
             GrepMode::Files => format!("{path}\n"),
             GrepMode::Count => format!("{path}:{}\n", lines.matches),
         };
-        if full || self.add(&found) {
+        if is_full || self.append(&found) {
             self.cut = true;
         }
-        if !full {
+        if !is_full {
             self.files += 1;
             self.matches += lines.matches;
         }
         Ok(())
     }
 
-    /// Adds as many whole lines as there is room for, and says whether some had to be left out.
-    fn add(&mut self, found: &str) -> bool {
+    /// Appends whole lines until the answer is full, and returns whether some were left out.
+    fn append(&mut self, found: &str) -> bool {
         if !self.text.is_empty() && self.searcher.after_context() > 0 && self.mode == GrepMode::Content {
             self.text.push_str("--\n");
         }
@@ -246,11 +252,12 @@ impl Search {
     }
 }
 
-/// Collects what one file has.
+/// Collects the matches of one file.
 struct Lines<'a> {
     path: &'a RelativePath,
     mode: GrepMode,
-    room: usize,
+    /// Maximum matches to collect.
+    limit: usize,
     text: String,
     matches: usize,
     binary: bool,
@@ -258,10 +265,10 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn push(&mut self, mark: char, number: Option<u64>, line: &[u8]) -> io::Result<()> {
+    fn push(&mut self, separator: char, number: Option<u64>, line: &[u8]) -> io::Result<()> {
         let (line, _) = cut::decode(lines::without_ending(line));
         let (number, line) = (number.unwrap_or_default(), cut::line(&line, MAX_LINE));
-        writeln!(self.text, "{}{mark}{number}{mark}{line}", self.path).map_err(io::Error::other)
+        writeln!(self.text, "{}{separator}{number}{separator}{line}", self.path).map_err(io::Error::other)
     }
 }
 
@@ -269,8 +276,8 @@ impl Sink for Lines<'_> {
     type Error = io::Error;
 
     fn matched(&mut self, _searcher: &Searcher, found: &SinkMatch<'_>) -> Result<bool, io::Error> {
-        if self.matches == self.room {
-            // One file is enough to know in the other modes, so only here something is left out.
+        if self.matches == self.limit {
+            // Only this mode shows every match. In `Files` mode one match is enough, so nothing was left out.
             self.cut = self.mode == GrepMode::Content;
             return Ok(false);
         }

@@ -1,4 +1,4 @@
-//! `insert`: whole lines after a line.
+//! `insert`: adds whole lines after a line.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::files::root::Root;
 use crate::text::document::{Document, normalise};
 use crate::text::{cut, lines};
 
-/// Puts `insert_text`, as lines of its own, after line `insert_line`; 0 means before the first line.
+/// Inserts `insert_text`, as lines of its own, after line `insert_line`; 0 means before the first line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Insert {
@@ -40,13 +40,13 @@ pub(crate) fn insert(root: &Root, state: &Path, call: &Insert) -> Result<Edited,
         })?;
     let mut text = normalise(&call.insert_text);
     let at = match after_line {
-        // A byte order mark stays the first thing in the file.
+        // The byte order mark must stay at the beginning of the file.
         0 => lines::mark_length(&before),
         _ => existing.iter().take(after_line).map(|line| line.len()).sum(),
     };
-    let is_unfinished = at == document.normal().len() && document.normal().last().is_some_and(|last| *last != b'\n');
-    if is_unfinished && at > lines::mark_length(&before) {
-        // The last line has no newline: the new last line has none either.
+    let is_unterminated = at == document.normal().len() && document.normal().last().is_some_and(|last| *last != b'\n');
+    if is_unterminated && at > lines::mark_length(&before) {
+        // The last line has no newline, so the new last line gets none either.
         text.insert(0, b'\n');
         if text.last() == Some(&b'\n') && text.len() > 1 {
             text.pop();

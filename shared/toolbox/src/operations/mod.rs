@@ -1,5 +1,7 @@
-//! One file per operation: what it is asked, what it answers, what it does.
+//! One file for each operation: its request, its answer and its implementation. `apply` and `edited` hold what several of
+//! them share.
 
+pub(crate) mod apply;
 pub(crate) mod baseline;
 pub(crate) mod collect;
 pub(crate) mod create;

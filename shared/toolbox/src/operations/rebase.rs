@@ -1,4 +1,4 @@
-//! `rebase`: lays changes made against an old base over a checkout of a new one, three-way.
+//! `rebase`: applies changes against an old base to a checkout of a new base, with a three-way merge.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::restore::{delete, validate, write};
+use super::apply::{delete, validate, write};
 use crate::change::{Change, Conflict, Mode, optional_base64};
 use crate::error::ToolError;
 use crate::files::path::RelativePath;
@@ -16,65 +16,64 @@ use crate::git::base::{Base, is_object_id};
 use crate::git::objects::{Object, TreeLinks};
 use crate::text::magic;
 
-/// The largest file that is merged, in bytes.
+/// Maximum size of a merged file, in bytes.
 const MAX_MERGED_BYTES: u64 = 64 << 20;
 
-/// Changes against the old base, for a workspace that is at the new one.
+/// Applies changes against an old base to a workspace at the new base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rebase {
     pub changes: Vec<RebaseChange>,
-    /// The old base commit. Where a change brings no base content and this commit is among the clone's objects, the
-    /// content is read from there.
+    /// The old base commit. If the clone contains it, it provides the base content for the changes that carry none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_base: Option<String>,
 }
 
-/// One change and what it started from.
+/// A change with the content that it started from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RebaseChange {
     pub change: Change,
-    /// What the old base had at the path; none when it had nothing, or when it is not known.
+    /// The content at the path in the old base; none when there was nothing, or when it is not known.
     #[serde(default, rename = "base_base64", with = "optional_base64", skip_serializing_if = "Option::is_none")]
     pub base: Option<Vec<u8>>,
 }
 
-/// How the changes went on.
+/// The outcome for each path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rebased {
-    /// Paths written as the changes have them, or already so.
+    /// Paths that now have the content of their change.
     pub written: Vec<String>,
-    /// Paths deleted, or already gone.
+    /// Paths that no longer exist.
     pub deleted: Vec<String>,
-    /// Paths where both sides' changes were joined without a conflict.
+    /// Paths where the changes of both sides were merged without a conflict.
     pub merged: Vec<String>,
-    /// Paths that want a decision.
+    /// Paths that need a decision.
     pub conflicts: Vec<Conflict>,
 }
 
 pub(crate) fn rebase(root: &Root, state: &Path, call: &Rebase) -> Result<Rebased, ToolError> {
     validate(call.changes.iter().map(|change| &change.change))?;
     let (_, git) = Base::open(state, root.path())?;
-    let looked_up = old_contents(&git, call)?;
+    let old_contents = old_contents(&git, call)?;
     let mut rebased = Rebased::default();
     let (deletions, writes): (Vec<_>, Vec<_>) =
         call.changes.iter().partition(|change| matches!(change.change, Change::Delete { .. }));
     for RebaseChange { change, base } in deletions.into_iter().chain(writes) {
-        let base = base.as_deref().or_else(|| looked_up.get(change.path()).map(Vec::as_slice));
+        let base = base.as_deref().or_else(|| old_contents.get(change.path()).map(Vec::as_slice));
         let outcome = match change {
-            Change::Delete { path } => lay_deletion(root, path, base),
-            Change::Write { path, mode, content, .. } => lay_write(root, &git, state, path, *mode, content, base),
+            Change::Delete { path } => apply_deletion(root, path, base),
+            Change::Write { path, mode, content, .. } => apply_write(root, &git, state, path, *mode, content, base),
         };
         let path = change.path().to_owned();
         match outcome {
-            Ok(Laid::Written) => rebased.written.push(path),
-            Ok(Laid::Deleted) => rebased.deleted.push(path),
-            Ok(Laid::Merged) => rebased.merged.push(path),
-            Ok(Laid::Conflict(reason)) => rebased.conflicts.push(Conflict { path, reason: reason.to_owned() }),
-            // The new base has something of another kind in the way; the other paths can still be laid.
+            Ok(Applied::Written) => rebased.written.push(path),
+            Ok(Applied::Deleted) => rebased.deleted.push(path),
+            Ok(Applied::Merged) => rebased.merged.push(path),
+            Ok(Applied::Conflict(reason)) => rebased.conflicts.push(Conflict { path, reason: reason.to_owned() }),
+            // Something of another kind is in the way in the new base. The other paths can still be applied.
             Err(error @ (ToolError::WrongType { .. } | ToolError::LinkRefused { .. })) => {
-                rebased.conflicts.push(Conflict { path, reason: format!("not laid: {error}") });
+                rebased.conflicts.push(Conflict { path, reason: format!("not applied: {error}") });
             }
             Err(error) => return Err(error),
         }
@@ -82,23 +81,24 @@ pub(crate) fn rebase(root: &Root, state: &Path, call: &Rebase) -> Result<Rebased
     Ok(rebased)
 }
 
-enum Laid {
+enum Applied {
     Written,
     Deleted,
     Merged,
     Conflict(&'static str),
 }
 
-/// What the new base has at a path: its content, or its target if it is a link.
+/// The file or link at a path in the new base.
 struct Current {
     is_link: bool,
+    /// For a link, its target.
     content: Vec<u8>,
 }
 
 fn current(root: &Root, path: &str) -> Result<Option<Current>, ToolError> {
     let located = match root.locate_exact(&RelativePath::exact(path)?) {
         Ok(located) => located,
-        // Below a file there is nothing; writing there will tell that the file is in the way.
+        // Nothing exists below a file. A later write reports that the file is in the way.
         Err(ToolError::WrongType { .. } | ToolError::LinkRefused { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
@@ -111,20 +111,20 @@ fn current(root: &Root, path: &str) -> Result<Option<Current>, ToolError> {
     })
 }
 
-fn lay_deletion(root: &Root, path: &str, base: Option<&[u8]>) -> Result<Laid, ToolError> {
-    let Some(current) = current(root, path)? else { return Ok(Laid::Deleted) };
+fn apply_deletion(root: &Root, path: &str, base: Option<&[u8]>) -> Result<Applied, ToolError> {
+    let Some(current) = current(root, path)? else { return Ok(Applied::Deleted) };
     match base {
-        Some(base) if base == current.content => delete(root, path).map(|()| Laid::Deleted),
-        Some(_) => {
-            Ok(Laid::Conflict("deleted by the changes, modified in the new base; the new base's version was kept"))
-        }
-        None => Ok(Laid::Conflict(
-            "deleted by the changes, but what it was then is not known; the new base's version was kept",
+        Some(base) if base == current.content => delete(root, path).map(|()| Applied::Deleted),
+        Some(_) => Ok(Applied::Conflict(
+            "deleted by the changes, but modified in the new base; the new base's version was kept",
+        )),
+        None => Ok(Applied::Conflict(
+            "deleted by the changes, but its old content is not known; the new base's version was kept",
         )),
     }
 }
 
-fn lay_write(
+fn apply_write(
     root: &Root,
     git: &Git,
     state: &Path,
@@ -132,51 +132,52 @@ fn lay_write(
     mode: Mode,
     content: &[u8],
     base: Option<&[u8]>,
-) -> Result<Laid, ToolError> {
+) -> Result<Applied, ToolError> {
     let put = |content: &[u8]| write(root, path, mode, content);
     let Some(current) = current(root, path)? else {
         put(content)?;
         return Ok(match base {
-            None => Laid::Written,
-            Some(_) => {
-                Laid::Conflict("deleted in the new base, modified by the changes; the changed version was written")
-            }
+            None => Applied::Written,
+            Some(_) => Applied::Conflict(
+                "deleted in the new base, but modified by the changes; the changed version was written",
+            ),
         });
     };
     let is_link = mode == Mode::Symlink;
     let is_untouched = base == Some(current.content.as_slice());
     if (content == current.content && is_link == current.is_link) || is_untouched {
-        return put(content).map(|()| Laid::Written);
+        return put(content).map(|()| Applied::Written);
     }
     if base == Some(content) && !is_link && !current.is_link {
-        // Only the mode was changed, and the new base changed only the content.
-        return put(&current.content).map(|()| Laid::Merged);
+        // The changes modified only the mode, and the new base modified only the content.
+        return put(&current.content).map(|()| Applied::Merged);
     }
     if is_link || current.is_link {
         put(content)?;
-        return Ok(Laid::Conflict("a symbolic link on one side or both; the changed version was written"));
+        return Ok(Applied::Conflict("a symbolic link on one side or both; the changed version was written"));
     }
     let sides = [current.content.as_slice(), base.unwrap_or_default(), content];
     if sides.iter().any(|side| magic::binary(side).is_some()) {
         put(content)?;
-        return Ok(Laid::Conflict("a binary file that both sides changed; the changed version was written"));
+        return Ok(Applied::Conflict("a binary file that both sides changed; the changed version was written"));
     }
     let (merged, is_clean) = merge(git, state, sides)?;
     put(&merged)?;
     Ok(match (is_clean, base) {
-        (true, _) => Laid::Merged,
-        (false, Some(_)) => Laid::Conflict("both sides changed the same lines; the file has conflict markers"),
-        (false, None) => Laid::Conflict("both sides have a new file here; the file has conflict markers"),
+        (true, _) => Applied::Merged,
+        (false, Some(_)) => Applied::Conflict("both sides changed the same lines; the file has conflict markers"),
+        (false, None) => Applied::Conflict("both sides have a new file here; the file has conflict markers"),
     })
 }
 
-/// Joins `[new base, old base, changed]`, with markers where they collide, and says whether nowhere.
+/// Merges the sides `[new base, old base, changed]`, with conflict markers where they collide, and returns whether the merge
+/// is without conflicts.
 fn merge(git: &Git, state: &Path, sides: [&[u8]; 3]) -> Result<(Vec<u8>, bool), ToolError> {
     let directory = state.join(format!("merge-{}", std::process::id()));
     let names = ["new", "old", "changed"].map(|name| directory.join(name));
-    let prepared = fs::create_dir_all(&directory)
+    let written = fs::create_dir_all(&directory)
         .and_then(|()| names.iter().zip(sides).try_for_each(|(name, side)| fs::write(name, side)));
-    let merged = prepared.map_err(ToolError::io("writing to", directory.display().to_string())).and_then(|()| {
+    let merged = written.map_err(ToolError::io("writing to", directory.display().to_string())).and_then(|()| {
         let [new, old, changed] = names.each_ref().map(|name| name.to_string_lossy().into_owned());
         let labels = ["-L", "new base", "-L", "old base", "-L", "this session"];
         let mut arguments = vec!["merge-file", "-p", "--diff3"];
@@ -184,23 +185,23 @@ fn merge(git: &Git, state: &Path, sides: [&[u8]; 3]) -> Result<(Vec<u8>, bool), 
         arguments.extend([new.as_str(), old.as_str(), changed.as_str()]);
         let output = git.run(&arguments, b"", 4 * MAX_MERGED_BYTES)?;
         match output.code {
-            // The exit code is the number of conflicts, 127 for more; beyond it, a failure.
-            Some(conflicts @ 0..=127) if !output.cut => Ok((output.stdout, conflicts == 0)),
+            // The exit code is the number of conflicts, at most 127; a greater one is a failure.
+            Some(conflicts @ 0..=127) if !output.is_cut => Ok((output.stdout, conflicts == 0)),
             Some(_) | None => Err(output.failure(&arguments)),
         }
     });
-    // What stays behind is in the way of nothing.
+    // A directory that stays behind is harmless, so a failure to remove it does not matter.
     let _ = fs::remove_dir_all(&directory);
     merged
 }
 
-/// What the old base had at the paths that come without it, as far as the clone still knows.
+/// The contents in the old base of the paths that carry none, as far as the clone contains its objects.
 fn old_contents(git: &Git, call: &Rebase) -> Result<BTreeMap<String, Vec<u8>>, ToolError> {
     let Some(commit) = call.old_base.as_deref() else { return Ok(BTreeMap::new()) };
     if !is_object_id(commit) {
         return Err(ToolError::Invalid(format!("old_base must be a full commit id, not {commit:?}.")));
     }
-    // Names go to git a line each.
+    // A newline would end the name in git's input; such a path has no known base content.
     let paths: Vec<&str> = call
         .changes
         .iter()

@@ -1,4 +1,4 @@
-//! `str_replace`: one exact occurrence, or nothing.
+//! `str_replace`: replaces the one exact occurrence of a text.
 
 use std::path::Path;
 
@@ -10,17 +10,17 @@ use crate::files::root::Root;
 use crate::text::document::{Document, normalise};
 use crate::text::{lines, mismatch};
 
-/// Occurrences that are named when there are too many.
-const MAX_NAMED_LINES: usize = 20;
+/// Maximum occurrences that the error for an ambiguous text lists.
+const MAX_LISTED_OCCURRENCES: usize = 20;
 
-/// Replaces `old_str`, which must occur exactly once, by `new_str`. Line endings are those of the file.
+/// Replaces `old_str`, which must occur exactly once, by `new_str`. The file keeps its line endings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StrReplace {
     /// Relative to the workspace, or absolute below it.
     pub path: String,
     pub old_str: String,
-    /// Nothing given means: delete `old_str`.
+    /// Without it, `old_str` is deleted.
     #[serde(default)]
     pub new_str: String,
 }
@@ -38,22 +38,22 @@ pub(crate) fn str_replace(root: &Root, state: &Path, call: &StrReplace) -> Resul
     let located = root.locate(&call.path)?;
     let before = edited::content(&located)?;
     let document = Document::new(&before);
-    let found = document.find(&old, MAX_NAMED_LINES);
+    let found = document.find(&old, MAX_LISTED_OCCURRENCES);
     let at = match found.as_slice() {
         [] => {
-            let hint = mismatch::explain(document.normal(), &old);
-            return Err(ToolError::NoMatch { path: located.shown(), hint });
+            let hint = mismatch::hint(document.normal(), &old);
+            return Err(ToolError::NoMatch { path: located.display_path(), hint });
         }
         [at] => *at,
         several => {
-            let more = several.len() == MAX_NAMED_LINES;
-            let count = if more { format!("at least {MAX_NAMED_LINES}") } else { several.len().to_string() };
-            let named: Vec<String> = several.iter().map(|at| (document.line_at(*at) + 1).to_string()).collect();
-            let lines = named.join(", ") + if more { " and perhaps more" } else { "" };
-            return Err(ToolError::Ambiguous { path: located.shown(), count, lines });
+            let more = several.len() == MAX_LISTED_OCCURRENCES;
+            let count = if more { format!("at least {MAX_LISTED_OCCURRENCES}") } else { several.len().to_string() };
+            let listed: Vec<String> = several.iter().map(|at| (document.line_at(*at) + 1).to_string()).collect();
+            let lines = listed.join(", ") + if more { " and perhaps more" } else { "" };
+            return Err(ToolError::Ambiguous { path: located.display_path(), count, lines });
         }
     };
     let after = document.replace(at, &old, &new);
-    let place = (document.line_at(at), lines::with_endings(&new).len());
-    edited::finish(state, &located, (&before, &after), place)
+    let changed = (document.line_at(at), lines::with_endings(&new).len());
+    edited::finish(state, &located, (&before, &after), changed)
 }

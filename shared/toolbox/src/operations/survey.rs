@@ -1,4 +1,4 @@
-//! `survey`: raw facts about a repository, for a classifier outside.
+//! `survey`: collects facts about a repository, which the caller classifies.
 
 use std::collections::BTreeMap;
 
@@ -11,52 +11,58 @@ use crate::files::root::Root;
 use crate::files::walk::{Entry, EntryKind, Hidden, Walk};
 use crate::text::cut;
 
-/// Entries of the tree, levels of it, and levels on which manifests are looked for.
+/// Maximum entries of the listed tree.
 const MAX_ENTRIES: usize = 200;
+/// Levels of the listed tree.
 const TREE_LEVELS: usize = 2;
+/// Levels that are searched for manifests and licences.
 const MANIFEST_LEVELS: usize = 3;
-/// Manifests, bytes of each, bytes of all together.
+/// Maximum number of manifests, and of licences.
 const MAX_MANIFESTS: usize = 40;
+/// Maximum bytes of one manifest's text.
 const MAX_MANIFEST_BYTES: usize = 16 << 10;
-const ALL_MANIFESTS: usize = 200 << 10;
-/// A manifest file beyond this is not even opened.
+/// Maximum bytes of the texts of all manifests together.
+const MAX_ALL_MANIFESTS_BYTES: usize = 200 << 10;
+/// Maximum size of a manifest that is opened, in bytes; a larger one is left out.
 const MAX_OPENED_BYTES: u64 = 4 << 20;
-/// Extensions that are told apart.
+/// Maximum number of extensions; the rarest are counted together.
 const MAX_EXTENSIONS: usize = 200;
+/// Maximum length of an extension, in bytes. A longer one is part of a name, not a file type.
+const MAX_EXTENSION_BYTES: usize = 32;
 
-/// Files whose content tells what a repository is, one glob a line, matched without regard to case.
+/// The manifests: files whose content describes a repository. One glob per line, matched without regard to case.
 const MANIFESTS: &str = include_str!("manifests.txt");
 
-/// Asks for the facts; there is nothing to choose.
+/// Requests the survey.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Survey {}
 
-/// The facts. Ignored files are left out of all of them.
+/// The facts. None of them includes ignored files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surveyed {
-    /// Whether there is no file at all.
+    /// Whether the repository has neither files nor links.
     pub empty: bool,
     pub files: u64,
     pub bytes: u64,
-    /// By extension in lower case, the most frequent first; files without one under an empty name, and those beyond the
-    /// 200th extension under `*`.
+    /// The extensions in lower case, the most frequent first. An empty extension stands for files without one, `*` for the
+    /// files of all extensions after the 200th.
     pub extensions: Vec<Extension>,
-    /// Two levels of entries, directories with a `/` at their end.
+    /// The entries of the upper two levels. Directories end in `/`.
     pub tree: Vec<String>,
-    /// Whether the tree had more.
+    /// Whether `tree` is incomplete.
     pub tree_cut: bool,
-    /// Jupyter notebooks.
+    /// The number of Jupyter notebooks.
     pub notebooks: u64,
-    /// Well-known configuration and text files, the outermost first.
+    /// Well-known configuration and text files, those of the upper levels first.
     pub manifests: Vec<Manifest>,
-    /// Whether there were more than are given.
+    /// Whether `manifests` is incomplete.
     pub manifests_cut: bool,
-    /// Paths of licence files, whose text is not given.
+    /// The paths of licence files; their text is not read.
     pub licenses: Vec<String>,
 }
 
-/// How much there is of one kind of file.
+/// The files with one extension.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     pub extension: String,
@@ -64,13 +70,13 @@ pub struct Extension {
     pub bytes: u64,
 }
 
-/// A configuration file, or the beginning of one.
+/// A configuration or text file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     pub path: String,
-    /// At most 16 KiB; bytes that are not UTF-8 are written `\xNN`.
+    /// The first 16 KiB. Bytes that are not UTF-8 are written as `\xNN`.
     pub text: String,
-    /// Whether the file goes on.
+    /// Whether `text` is only the beginning of the file.
     pub cut: bool,
 }
 
@@ -89,7 +95,7 @@ pub(crate) fn survey(root: &Root) -> Result<Surveyed, ToolError> {
             }
         }
         if entry.kind != EntryKind::File {
-            // A link is something too, though it is no file of its own.
+            // A repository of links alone is not empty.
             surveyed.empty &= entry.kind != EntryKind::Link;
             continue;
         }
@@ -128,7 +134,9 @@ fn shown(entry: &Entry) -> String {
 fn extension(path: &RelativePath) -> String {
     let name = path.as_str().rsplit('/').next().unwrap_or_default();
     match name.rsplit_once('.') {
-        Some((stem, extension)) if !stem.is_empty() && extension.len() <= 32 => extension.to_ascii_lowercase(),
+        Some((stem, extension)) if !stem.is_empty() && extension.len() <= MAX_EXTENSION_BYTES => {
+            extension.to_ascii_lowercase()
+        }
         Some(_) | None => String::new(),
     }
 }
@@ -146,28 +154,30 @@ fn most_frequent(extensions: BTreeMap<String, (u64, u64)>) -> Vec<Extension> {
 }
 
 fn read_manifests(root: &Root, found: &[RelativePath], surveyed: &mut Surveyed) {
-    let mut room = ALL_MANIFESTS;
+    let mut remaining = MAX_ALL_MANIFESTS_BYTES;
     for path in found {
-        if surveyed.manifests.len() == MAX_MANIFESTS || room == 0 {
+        if surveyed.manifests.len() == MAX_MANIFESTS || remaining == 0 {
             surveyed.manifests_cut = true;
             return;
         }
-        // One that vanished or cannot be read tells nothing; the rest does.
+        // A manifest that was deleted meanwhile or cannot be read is left out.
         let content = root.locate_exact(path).and_then(|located| located.read(MAX_OPENED_BYTES, ""));
         let Ok(content) = content else { continue };
-        let kept = &content[..content.len().min(MAX_MANIFEST_BYTES).min(room)];
-        room -= kept.len();
-        let (text, _) = cut::decode(kept);
-        surveyed.manifests.push(Manifest { path: path.as_str().to_owned(), text, cut: kept.len() < content.len() });
+        let limit = MAX_MANIFEST_BYTES.min(remaining);
+        let head = cut::bytes(&content, limit);
+        remaining -= limit.min(content.len());
+        let (text, _) = cut::decode(head);
+        surveyed.manifests.push(Manifest { path: path.as_str().to_owned(), text, cut: head.len() < content.len() });
     }
 }
 
 fn manifests() -> Result<GlobSet, ToolError> {
     let mut builder = GlobSetBuilder::new();
     let patterns = MANIFESTS.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let invalid = |error: globset::Error| ToolError::Invalid(format!("The list of manifests is wrong: {error}."));
+    let invalid =
+        |error: globset::Error| ToolError::Invalid(format!("The toolbox's list of manifests is not valid: {error}."));
     for pattern in patterns {
-        // A line with a `/` names a place below any directory, one without names a file anywhere.
+        // Every pattern matches below any directory.
         let glob = GlobBuilder::new(&format!("**/{pattern}"))
             .literal_separator(true)
             .case_insensitive(true)

@@ -1,4 +1,4 @@
-//! `view`: a file with line numbers, or a directory two levels deep.
+//! `view`: shows a file with line numbers, or lists a directory two levels deep.
 
 use std::path::Path;
 
@@ -11,59 +11,60 @@ use crate::files::root::{Found, Located, Root};
 use crate::files::walk::{EntryKind, Hidden, Walk};
 use crate::text::{cut, lines, magic};
 
-/// The largest file that is viewed, in bytes.
+/// Maximum size of a viewed file, in bytes.
 const MAX_VIEWED_BYTES: u64 = 64 << 20;
-/// Lines in one answer.
+/// Maximum lines in one answer.
 const MAX_LINES: usize = 2_000;
-/// Characters in one answer, unless the call says otherwise, and at most.
+/// Characters in one answer if the call sets no limit.
 const DEFAULT_CHARACTERS: usize = 30_000;
+/// Maximum that a call can set as its limit.
 const MAX_CHARACTERS: usize = 200_000;
-/// Entries of a directory in one answer.
+/// Maximum entries of a directory in one answer.
 const MAX_ENTRIES: usize = 1_000;
 
 /// Shows a file or lists a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct View {
-    /// Relative to the workspace, or absolute below it or below the kept outputs.
+    /// Relative to the workspace, or absolute below it or below the stored outputs.
     pub path: String,
-    /// First and last line, counted from 1; -1 as the last means the end.
+    /// First and last line, counted from 1. A last line of -1 means the end of the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view_range: Option<[i64; 2]>,
-    /// Characters in the answer, 30,000 by default.
+    /// Maximum characters in the answer: 30,000 by default, 200,000 at most.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_characters: Option<usize>,
 }
 
-/// What is at a path.
+/// The file or directory as the model sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Viewed {
     /// For the model.
     pub text: String,
-    /// The real path, relative to the workspace or to the kept outputs.
+    /// The path with symbolic links resolved, relative to the workspace or to the stored outputs.
     pub path: String,
-    /// Lines of the whole file; none for a directory or a binary file.
+    /// The number of lines in the file; none for a directory or a binary file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<usize>,
-    /// Whether something was left out; `text` says how to see it.
+    /// Whether something was left out. Then `text` says how to see it.
     pub cut: bool,
 }
 
 pub(crate) fn view(root: &Root, outputs: Option<&Root>, state: &Path, call: &View) -> Result<Viewed, ToolError> {
-    let kept = outputs.filter(|outputs| below(&call.path, outputs.path()).is_some());
-    let located = kept.unwrap_or(root).locate(&call.path)?;
+    let outputs = outputs.filter(|outputs| below(&call.path, outputs.path()).is_some());
+    let located = outputs.unwrap_or(root).locate(&call.path)?;
     match located.found {
-        Found::File(_) => file(&located, kept.is_none().then_some(state), call),
+        Found::File(_) => file(&located, outputs.is_none().then_some(state), call),
         Found::Directory if call.view_range.is_some() => {
             Err(ToolError::Invalid(format!("{} is a directory; view_range is only for files.", located.path)))
         }
-        Found::Directory => Ok(directory(kept.unwrap_or(root), &located.path, limit(call))),
+        Found::Directory => Ok(directory(outputs.unwrap_or(root), &located.path, limit(call))),
         Found::Nothing => Err(ToolError::Missing {
-            path: located.shown(),
+            path: located.display_path(),
             advice: "Use glob to find a file by its name, or view the directory.",
         }),
         Found::Link | Found::Other => Err(ToolError::WrongType {
-            path: located.shown(),
+            path: located.display_path(),
             what: "a device, a socket or a pipe".to_owned(),
             advice: "It cannot be viewed.",
         }),
@@ -85,27 +86,27 @@ fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, 
     let total = all.len();
     let (first, last) = range(call.view_range, total, &located.path)?;
     let mut text = String::new();
-    let (mut characters, mut shown, mut foreign, mut shortened) = (0, first - 1, false, false);
+    let (mut characters, mut shown, mut has_invalid, mut has_cut_line) = (0, first - 1, false, false);
     for (index, line) in all.iter().enumerate().take(last).skip(first - 1) {
         let numbered = lines::numbered(index + 1, line);
         let length = numbered.text.chars().count();
         if index - (first - 1) >= MAX_LINES || (characters + length > limit(call) && shown >= first) {
             break;
         }
-        shortened |= numbered.shortened;
+        has_cut_line |= numbered.is_cut;
         characters += length;
-        foreign |= numbered.foreign;
+        has_invalid |= numbered.has_invalid;
         shown = index + 1;
         text.push_str(&numbered.text);
     }
     if let Some(state) = state {
-        read_tracker::shown(state, &located.path, &content, (first, shown), total)?;
+        read_tracker::record_view(state, &located.path, &content, (first, shown), total)?;
     }
     if total == 0 {
         text = format!("{} is empty.", located.path);
     }
-    if foreign {
-        text.push_str("[The file is not UTF-8 throughout; bytes that are not are shown as \\xNN.]\n");
+    if has_invalid {
+        text.push_str("[Not all of the file is UTF-8; the other bytes are shown as \\xNN.]\n");
     }
     let cut = shown < last;
     if cut {
@@ -114,29 +115,29 @@ fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, 
             "[Lines {first} to {shown} of {total}. See the rest with view_range [{next}, {last}].]\n"
         ));
     }
-    Ok(Viewed { text, path, lines: Some(total), cut: cut || shortened })
+    Ok(Viewed { text, path, lines: Some(total), cut: cut || has_cut_line })
 }
 
-/// First and last line to show, counted from 1. An empty file has the range 1 to 0.
-fn range(asked: Option<[i64; 2]>, total: usize, path: &RelativePath) -> Result<(usize, usize), ToolError> {
-    let Some([first, last]) = asked else { return Ok((1, total)) };
-    let wrong = || {
+/// The first and last line to show, counted from 1. For an empty file they are 1 and 0.
+fn range(requested: Option<[i64; 2]>, total: usize, path: &RelativePath) -> Result<(usize, usize), ToolError> {
+    let Some([first, last]) = requested else { return Ok((1, total)) };
+    let invalid = || {
         ToolError::Range(format!(
             "{path} has {}; view_range [{first}, {last}] is not within it. The first line is 1, and -1 as the second number means the end.",
             cut::counted(total, "line")
         ))
     };
-    let begin = usize::try_from(first).ok().filter(|begin| (1..=total.max(1)).contains(begin)).ok_or_else(wrong)?;
+    let begin = usize::try_from(first).ok().filter(|begin| (1..=total.max(1)).contains(begin)).ok_or_else(invalid)?;
     let end = match last {
         -1 => total,
-        last => usize::try_from(last).ok().filter(|end| (begin..=total).contains(end)).ok_or_else(wrong)?,
+        last => usize::try_from(last).ok().filter(|end| (begin..=total).contains(end)).ok_or_else(invalid)?,
     };
     Ok((begin, end))
 }
 
 fn directory(root: &Root, path: &RelativePath, limit: usize) -> Viewed {
     let walk = Walk { levels: Some(2), hidden: Hidden::LeaveOut };
-    let mut text = format!("{path}, two levels deep, hidden and ignored entries left out:\n");
+    let mut text = format!("{path}, two levels deep, without hidden and ignored entries:\n");
     let mut characters = text.chars().count();
     let (mut listed, mut left_out) = (0, 0);
     for entry in walk.entries(root, path) {
@@ -154,7 +155,7 @@ fn directory(root: &Root, path: &RelativePath, limit: usize) -> Viewed {
         }
     }
     if listed + left_out == 0 {
-        text.push_str("(nothing)\n");
+        text.push_str("(empty)\n");
     }
     if left_out > 0 {
         text.push_str(&format!("[{left_out} more entries. View a directory in it, or use glob.]\n"));
@@ -176,6 +177,6 @@ fn size(bytes: u64) -> String {
         }
         value /= 1024;
     }
-    // Tenths, rounded down, without floating point.
+    // One decimal, rounded down.
     format!("{}.{} {unit}", value / 1024, value % 1024 * 10 / 1024)
 }

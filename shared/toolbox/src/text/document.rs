@@ -1,10 +1,13 @@
-//! Replacing text without touching the rest: line endings, byte order mark and final newline stay as they are.
+//! Replaces text in a file and leaves the rest as it is: line endings, byte order mark and final newline.
 
-/// A file's bytes, with `\r\n` also seen as `\n`.
+use super::lines::common_ends;
+
+/// A file's content, together with its normal form, in which every `\r\n` is a `\n`. A model's text is matched against the
+/// normal form, so that it need not know the file's line endings.
 pub(crate) struct Document<'a> {
     original: &'a [u8],
     normal: Vec<u8>,
-    /// Where in `normal` a `\n` stands that is `\r\n` in `original`.
+    /// The positions in `normal` of each `\n` that is `\r\n` in `original`, ascending.
     returns: Vec<usize>,
 }
 
@@ -22,42 +25,40 @@ impl<'a> Document<'a> {
         Self { original, normal, returns }
     }
 
-    /// The content with `\n` endings only.
     pub(crate) fn normal(&self) -> &[u8] {
         &self.normal
     }
 
-    /// Where `needle` occurs in the normal form, overlapping occurrences too, at most `most` of them.
-    pub(crate) fn find(&self, needle: &[u8], most: usize) -> Vec<usize> {
+    /// The positions of the first `limit` occurrences of `needle` in the normal form. Overlapping occurrences count, because
+    /// each of them makes an edit ambiguous.
+    pub(crate) fn find(&self, needle: &[u8], limit: usize) -> Vec<usize> {
         let finder = memchr::memmem::Finder::new(needle);
         let mut found = Vec::new();
         let mut from = 0;
         while let Some(at) = self.normal.get(from..).and_then(|rest| finder.find(rest)) {
             found.push(from + at);
             from += at + 1;
-            if found.len() == most {
+            if found.len() == limit {
                 break;
             }
         }
         found
     }
 
-    /// Which line a position of the normal form is in, counted from 0.
+    /// The line, counted from 0, that holds a position of the normal form.
     pub(crate) fn line_at(&self, position: usize) -> usize {
         memchr::memchr_iter(b'\n', &self.normal[..position.min(self.normal.len())]).count()
     }
 
-    /// The content with `old.len()` bytes at `at` of the normal form replaced by `new`, both in normal form.
+    /// The content with `old`, which stands at `at` in the normal form, replaced by `new`. Both are in normal form.
     ///
-    /// What `old` and `new` have in common at their ends is not touched, so that lines which only serve to name the
-    /// place keep their own endings in a file that mixes them. New lines end as the line does in which they begin.
+    /// The common beginning and the common end of `old` and `new` are not touched, so that surrounding lines, which only
+    /// locate the edit, keep their endings in a file with mixed endings. New lines get the ending of the line in which the
+    /// change begins.
     pub(crate) fn replace(&self, at: usize, old: &[u8], new: &[u8]) -> Vec<u8> {
-        let shorter = old.len().min(new.len());
-        let prefix = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-        let suffix =
-            old.iter().rev().zip(new.iter().rev()).take(shorter - prefix).take_while(|(old, new)| old == new).count();
+        let (prefix, suffix) = common_ends(old, new);
         let (begin, end) = (at + prefix, at + old.len() - suffix);
-        let mut result = self.original[..self.position(begin)].to_vec();
+        let mut result = self.original[..self.original_position(begin)].to_vec();
         let middle = &new[prefix..new.len() - suffix];
         if self.ends_with_return(begin) {
             for byte in middle {
@@ -69,16 +70,16 @@ impl<'a> Document<'a> {
         } else {
             result.extend_from_slice(middle);
         }
-        result.extend_from_slice(&self.original[self.position(end)..]);
+        result.extend_from_slice(&self.original[self.original_position(end)..]);
         result
     }
 
-    /// Where a position of the normal form is in the original; that of a `\r\n` is its `\r`.
-    fn position(&self, normal: usize) -> usize {
-        normal + self.returns.partition_point(|place| *place < normal)
+    /// The position in the original of a position in the normal form; for a `\r\n`, that of its `\r`.
+    fn original_position(&self, normal: usize) -> usize {
+        normal + self.returns.partition_point(|position| *position < normal)
     }
 
-    /// Whether the line at a position ends in `\r\n`; a last line without an ending takes after the one before.
+    /// Whether the line at a position ends in `\r\n`. For a last line without an ending, the line before it decides.
     fn ends_with_return(&self, position: usize) -> bool {
         let after = self.normal.get(position..).unwrap_or_default();
         let newline = match memchr::memchr(b'\n', after) {
@@ -89,7 +90,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Text from a model with `\n` endings only.
+/// A model's text in normal form.
 pub(crate) fn normalise(text: &str) -> Vec<u8> {
     text.replace("\r\n", "\n").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! Telling binary files by their first bytes.
+//! Recognises binary files by their first bytes.
 
 const SIGNATURES: &[(&[u8], &str)] = &[
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -27,8 +27,8 @@ const SIGNATURES: &[(&[u8], &str)] = &[
     (b"\xfe\xff", "UTF-16 text (big endian)"),
 ];
 
-/// What kind of binary file this is, or `None` for text: a file is binary when a NUL byte stands in its first 8,000
-/// bytes, which is git's rule, or when it is a PDF, which often has none.
+/// The kind of a binary file, or `None` for text. A file is binary when its first 8,000 bytes contain a NUL byte, which is
+/// git's rule, or when it is a PDF, which often contains none.
 pub(crate) fn binary(content: &[u8]) -> Option<&'static str> {
     let head = &content[..content.len().min(8_000)];
     if memchr::memchr(0, head).is_none() && !head.starts_with(b"%PDF-") {

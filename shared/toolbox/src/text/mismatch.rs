@@ -1,19 +1,19 @@
-//! Why a text was not found: the most likely cause, and the lines that come nearest.
+//! Explains to a model why its text was not found: the most likely cause and the most similar lines.
 
 use std::collections::BTreeSet;
 
 use super::{cut, lines};
 
-/// Lines that are compared when looking for the nearest; a file may have more.
-const COMPARED_LINES: usize = 20_000;
-/// Lines that are shown.
-const SHOWN_LINES: usize = 8;
+/// Maximum lines of a file that are compared to find the most similar one; an edit must stay fast in a large file.
+const MAX_COMPARED_LINES: usize = 20_000;
+/// Maximum lines of the file that a hint quotes.
+const MAX_QUOTED_LINES: usize = 8;
 
-/// A hint for a model whose `needle` does not occur in `content`; both with `\n` endings.
-pub(crate) fn explain(content: &[u8], needle: &[u8]) -> String {
+/// A hint for a model whose `needle` does not occur in `content`. Both have `\n` endings.
+pub(crate) fn hint(content: &[u8], needle: &[u8]) -> String {
     let height = lines::with_endings(needle).len();
     if has_line_numbers(needle) {
-        return "It seems to contain the line numbers that view puts before each line; give the text without them."
+        return "It seems to contain the line numbers that view prints before each line; give the text without them."
             .to_owned();
     }
     if let Some(line) = find_folded(content, needle, |byte| (!byte.is_ascii_whitespace()).then_some(byte)) {
@@ -37,7 +37,7 @@ pub(crate) fn explain(content: &[u8], needle: &[u8]) -> String {
     }
 }
 
-/// The line, counted from 0, at which the needle occurs when both sides are folded.
+/// The line, counted from 0, at which the needle occurs after `fold` has replaced or dropped each byte on both sides.
 fn find_folded(content: &[u8], needle: &[u8], fold: impl Fn(u8) -> Option<u8>) -> Option<usize> {
     let needle: Vec<u8> = needle.iter().filter_map(|byte| fold(*byte)).collect();
     if needle.is_empty() {
@@ -59,21 +59,21 @@ fn has_line_numbers(needle: &[u8]) -> bool {
         })
 }
 
-/// The line that shares most words with the first telling line of the needle.
+/// The line, counted from 0, that shares most words with the first line of the needle that has any.
 fn nearest(content: &[u8], needle: &[u8]) -> Option<usize> {
     let wanted = lines::with_endings(needle).into_iter().map(words).find(|words| !words.is_empty())?;
     lines::with_endings(content)
         .into_iter()
-        .take(COMPARED_LINES)
+        .take(MAX_COMPARED_LINES)
         .enumerate()
         .filter_map(|(index, line)| {
             let found = words(line);
             let common = wanted.intersection(&found).count();
-            // Shared words against all words, in thousandths; below a third it is chance.
-            let likeness = 2_000 * common / (wanted.len() + found.len()).max(1);
-            (likeness > 333).then_some((likeness, index))
+            // Dice's coefficient in thousandths. A third or less of shared words is taken for chance.
+            let similarity = 2_000 * common / (wanted.len() + found.len()).max(1);
+            (similarity > 333).then_some((similarity, index))
         })
-        .max_by_key(|(likeness, index)| (*likeness, std::cmp::Reverse(*index)))
+        .max_by_key(|(similarity, index)| (*similarity, std::cmp::Reverse(*index)))
         .map(|(_, index)| index)
 }
 
@@ -84,7 +84,7 @@ fn words(line: &[u8]) -> BTreeSet<&[u8]> {
 }
 
 fn excerpt(content: &[u8], first: usize, height: usize) -> String {
-    let shown = height.clamp(1, SHOWN_LINES);
+    let shown = height.clamp(1, MAX_QUOTED_LINES);
     let mut text: String = lines::with_endings(content)
         .iter()
         .enumerate()

@@ -1,4 +1,4 @@
-//! Bytes of files as text, without losing any.
+//! The bytes of files as text for a model: decoded, numbered, cut, compared. No byte is lost silently.
 
 pub(crate) mod cut;
 pub(crate) mod document;

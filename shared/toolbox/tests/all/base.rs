@@ -2,50 +2,50 @@ use std::fs;
 
 use toolbox::{Answer, Call, Change, Collect, Diff, ErrorKind, Instruction, Instructions, Limits, Mode};
 
-use crate::room::{Room, answer, git, kind};
+use crate::fixture::{Fixture, answer, git, kind};
 
 fn paths(changes: &[Change]) -> Vec<&str> {
     changes.iter().map(Change::path).collect()
 }
 
 #[test]
-fn the_base_survives_whatever_is_done_to_the_workspaces_git_directory() {
-    let room = Room::cloned(&[("a", "1\n"), ("b", "2\n")]);
-    let before = room.baseline();
-    room.write("a", "changed\n");
-    fs::remove_dir_all(room.path(".git")).unwrap();
-    git(&room.workspace(), &["init", "-q"]);
-    git(&room.workspace(), &["config", "core.hooksPath", "/tmp"]);
-    git(&room.workspace(), &["add", "-A"]);
-    git(&room.workspace(), &["commit", "-q", "-m", "mine"]);
-    assert_eq!(room.baseline(), before);
+fn the_base_does_not_depend_on_the_workspaces_git_directory() {
+    let fixture = Fixture::cloned(&[("a", "1\n"), ("b", "2\n")]);
+    let before = fixture.baseline();
+    fixture.write("a", "changed\n");
+    fs::remove_dir_all(fixture.path(".git")).unwrap();
+    git(&fixture.workspace(), &["init", "-q"]);
+    git(&fixture.workspace(), &["config", "core.hooksPath", "/tmp"]);
+    git(&fixture.workspace(), &["add", "-A"]);
+    git(&fixture.workspace(), &["commit", "-q", "-m", "mine"]);
+    assert_eq!(fixture.baseline(), before);
     assert_eq!((before.branch.as_deref(), before.files), (Some("main"), 2));
-    let collected = room.collect();
+    let collected = fixture.collect();
     assert_eq!(collected.changes, [Change::write("a", Mode::Regular, b"changed\n".to_vec())]);
     assert_eq!((collected.additions, collected.deletions), (1, 1));
 }
 
 #[test]
 fn an_empty_repository_has_a_base_without_a_commit() {
-    let room = Room::bare();
-    git(&room.workspace(), &["init", "-q", "-b", "trunk"]);
-    let base = room.baseline();
+    let fixture = Fixture::bare();
+    git(&fixture.workspace(), &["init", "-q", "-b", "trunk"]);
+    let base = fixture.baseline();
     assert_eq!((base.commit, base.branch.as_deref(), base.files), (None, Some("trunk"), 0));
-    room.write("new", "x\n");
-    assert_eq!(paths(&room.collect().changes), ["new"]);
+    fixture.write("new", "x\n");
+    assert_eq!(paths(&fixture.collect().changes), ["new"]);
 }
 
 #[test]
 fn without_a_base_nothing_can_be_collected() {
-    let room = Room::bare();
-    assert_eq!(kind(room.call(Call::Collect(Collect::default()))), ErrorKind::NoBase);
-    assert_eq!(kind(room.call(Call::Baseline(toolbox::Baseline {}))), ErrorKind::NoBase);
+    let fixture = Fixture::bare();
+    assert_eq!(kind(fixture.call(Call::Collect(Collect::default()))), ErrorKind::NoBase);
+    assert_eq!(kind(fixture.call(Call::Baseline(toolbox::Baseline {}))), ErrorKind::NoBase);
 }
 
 #[test]
-fn instructions_are_those_of_the_base_and_not_of_the_workspace() {
-    let room = Room::bare();
-    let origin = room.origin();
+fn instructions_come_from_the_base_and_not_from_the_workspace() {
+    let fixture = Fixture::bare();
+    let origin = fixture.origin();
     fs::create_dir_all(origin.join("api/inner")).unwrap();
     git(&origin, &["init", "-q", "-b", "main"]);
     fs::write(origin.join("CLAUDE.md"), "root\n").unwrap();
@@ -57,13 +57,13 @@ fn instructions_are_those_of_the_base_and_not_of_the_workspace() {
     git(&origin, &["add", "-A"]);
     git(&origin, &["commit", "-q", "-m", "base"]);
     git(origin.parent().unwrap(), &["clone", "-q", "origin", "workspace"]);
-    room.baseline();
-    room.write("CLAUDE.md", "edited\n");
-    room.write("AGENTS.md", "new\n");
-    fs::remove_dir_all(room.path("api")).unwrap();
+    fixture.baseline();
+    fixture.write("CLAUDE.md", "edited\n");
+    fixture.write("AGENTS.md", "new\n");
+    fs::remove_dir_all(fixture.path("api")).unwrap();
 
     let directories = [".", "api", "api/", "api/inner", "out", "none"].map(str::to_owned).to_vec();
-    let read = answer!(room.call(Call::Instructions(Instructions { directories })), Answer::Instructions);
+    let read = answer!(fixture.call(Call::Instructions(Instructions { directories })), Answer::Instructions);
     let expected = |directory: &str, path: &str, text: String, cut| Instruction {
         directory: directory.to_owned(),
         path: path.to_owned(),
@@ -81,24 +81,24 @@ fn instructions_are_those_of_the_base_and_not_of_the_workspace() {
 }
 
 #[test]
-fn what_cannot_be_in_a_changeset_is_named_with_the_reason() {
-    let room = Room::cloned(&[(".gitignore", "ignored\n"), ("kept", "x\n"), ("grows", "small\n")]);
+fn paths_that_a_changeset_cannot_contain_are_listed_with_the_reason() {
+    let fixture = Fixture::cloned(&[(".gitignore", "ignored\n"), ("kept", "x\n"), ("grows", "small\n")]);
     for nested in ["nested", "unborn"] {
-        fs::create_dir(room.path(nested)).unwrap();
-        git(&room.path(nested), &["init", "-q"]);
-        room.write(&format!("{nested}/file"), "x\n");
+        fs::create_dir(fixture.path(nested)).unwrap();
+        git(&fixture.path(nested), &["init", "-q"]);
+        fixture.write(&format!("{nested}/file"), "x\n");
     }
-    git(&room.path("nested"), &["add", "-A"]);
-    git(&room.path("nested"), &["commit", "-q", "-m", "x"]);
-    room.write("ignored", "x");
-    room.write("ok/file", "x\n");
-    room.write("git~1", "x\n");
-    room.write("grows", "medium\n");
-    assert_eq!(paths(&room.collect().changes), ["grows", "ok/file"]);
-    room.write("grows", "x".repeat(101));
+    git(&fixture.path("nested"), &["add", "-A"]);
+    git(&fixture.path("nested"), &["commit", "-q", "-m", "x"]);
+    fixture.write("ignored", "x");
+    fixture.write("ok/file", "x\n");
+    fixture.write("git~1", "x\n");
+    fixture.write("grows", "medium\n");
+    assert_eq!(paths(&fixture.collect().changes), ["grows", "ok/file"]);
+    fixture.write("grows", "x".repeat(101));
     let limits = Limits { files: 10, bytes_per_file: 100, bytes_total: 1_000 };
-    let collected = answer!(room.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
-    // What was small enough a moment ago must not be taken for what the file is now.
+    let collected = answer!(fixture.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
+    // The index still holds the earlier, smaller content of `grows`, which must not be collected instead.
     assert_eq!(paths(&collected.changes), ["ok/file"]);
     let skipped: Vec<&str> = collected.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
     assert_eq!(skipped, ["git~1", "grows", "nested", "unborn"]);
@@ -106,13 +106,13 @@ fn what_cannot_be_in_a_changeset_is_named_with_the_reason() {
 }
 
 #[test]
-fn limits_of_number_and_size_leave_the_rest_out_by_name() {
-    let room = Room::cloned(&[("base", "x\n")]);
+fn paths_above_the_limits_are_left_out_and_listed() {
+    let fixture = Fixture::cloned(&[("base", "x\n")]);
     for name in ["a", "b", "c", "d"] {
-        room.write(name, name.repeat(10));
+        fixture.write(name, name.repeat(10));
     }
     let collect = |limits| {
-        let collected = answer!(room.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
+        let collected = answer!(fixture.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
         (collected.changes.len(), collected.skipped.len())
     };
     assert_eq!(collect(Limits { files: 3, ..Limits::default() }), (3, 1));
@@ -122,30 +122,30 @@ fn limits_of_number_and_size_leave_the_rest_out_by_name() {
 }
 
 #[test]
-fn a_changeset_that_is_still_the_same_is_not_sent_again() {
-    let room = Room::cloned(&[("a", "1\n")]);
-    room.write("b", "2\n");
-    let first = room.collect();
+fn an_unchanged_changeset_is_not_sent_again() {
+    let fixture = Fixture::cloned(&[("a", "1\n")]);
+    fixture.write("b", "2\n");
+    let first = fixture.collect();
     let again = |unless: &str| {
         let call = Collect { limits: Limits::default(), unless: Some(unless.to_owned()) };
-        answer!(room.call(Call::Collect(call)), Answer::Collect)
+        answer!(fixture.call(Call::Collect(call)), Answer::Collect)
     };
     assert!(again(&first.digest).unchanged && again(&first.digest).changes.is_empty());
     assert_eq!(first.digest, toolbox::digest(&first.changes));
-    room.set_mode("b", 0o755);
+    fixture.set_mode("b", 0o755);
     let second = again(&first.digest);
     assert!(!second.unchanged && second.digest != first.digest);
 }
 
 #[test]
-fn content_is_what_git_would_store() {
-    let room =
-        Room::cloned(&[(".gitattributes", "*.txt text eol=crlf\n*.bin filter=evil diff=evil\n"), ("a.txt", "1\n")]);
-    assert_eq!(room.read("a.txt"), b"1\r\n");
-    assert!(room.collect().changes.is_empty());
-    room.write("a.txt", "1\r\n2\r\n");
-    room.write("b.bin", "x\r\n");
-    let changes = room.collect().changes;
+fn a_change_has_the_content_that_git_would_store() {
+    let fixture =
+        Fixture::cloned(&[(".gitattributes", "*.txt text eol=crlf\n*.bin filter=evil diff=evil\n"), ("a.txt", "1\n")]);
+    assert_eq!(fixture.read("a.txt"), b"1\r\n");
+    assert!(fixture.collect().changes.is_empty());
+    fixture.write("a.txt", "1\r\n2\r\n");
+    fixture.write("b.bin", "x\r\n");
+    let changes = fixture.collect().changes;
     assert_eq!(
         changes,
         [
@@ -156,25 +156,25 @@ fn content_is_what_git_would_store() {
 }
 
 #[test]
-fn one_file_that_git_refuses_does_not_hold_up_the_others() {
-    let room = Room::cloned(&[(".gitattributes", "*.utf16 working-tree-encoding=UTF-16\n")]);
+fn a_file_that_git_refuses_does_not_block_the_others() {
+    let fixture = Fixture::cloned(&[(".gitattributes", "*.utf16 working-tree-encoding=UTF-16\n")]);
     for number in 0..9 {
-        room.write(&format!("file-{number}"), "x\n");
+        fixture.write(&format!("file-{number}"), "x\n");
     }
-    room.write("file-4.utf16", "not UTF-16\n");
-    let collected = room.collect();
+    fixture.write("file-4.utf16", "not UTF-16\n");
+    let collected = fixture.collect();
     assert_eq!(collected.changes.len(), 9);
     assert_eq!(collected.skipped.len(), 1);
-    assert!(collected.skipped[0].reason.starts_with("git cannot take it: "), "{:?}", collected.skipped);
+    assert!(collected.skipped[0].reason.starts_with("git refuses it: BOM is required"), "{:?}", collected.skipped);
 }
 
 #[test]
-fn the_diff_shows_new_files_and_says_when_it_is_cut() {
-    let room = Room::cloned(&[("a", "1\n2\n"), ("moved", "1\n2\n3\n4\n5\n6\n")]);
-    room.write("a", "1\nchanged\n");
-    room.write("new é", "x\n");
-    fs::rename(room.path("moved"), room.path("there")).unwrap();
-    let call = |max_characters| answer!(room.call(Call::Diff(Diff { max_characters })), Answer::Diff);
+fn the_diff_shows_new_files_and_reports_when_it_is_cut() {
+    let fixture = Fixture::cloned(&[("a", "1\n2\n"), ("moved", "1\n2\n3\n4\n5\n6\n")]);
+    fixture.write("a", "1\nchanged\n");
+    fixture.write("new é", "x\n");
+    fs::rename(fixture.path("moved"), fixture.path("there")).unwrap();
+    let call = |max_characters| answer!(fixture.call(Call::Diff(Diff { max_characters })), Answer::Diff);
     let diff = call(None);
     for part in ["-2\n+changed\n", "+++ b/new é", "rename to there"] {
         assert!(diff.diff.contains(part), "{}", diff.diff);

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use toolbox::ErrorKind;
 
-use crate::room::{Room, kind};
+use crate::fixture::{Fixture, kind};
 
 struct Case {
     name: &'static str,
@@ -44,20 +44,20 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn an_edit_replaces_exactly_what_it_names() {
+fn an_edit_replaces_exactly_the_text_it_names() {
     for case in CASES {
-        let room = Room::bare();
-        room.write("f", case.before);
-        room.str_replace("f", case.old, case.new).unwrap();
-        assert_eq!(String::from_utf8(room.read("f")).unwrap(), case.after, "{}", case.name);
+        let fixture = Fixture::bare();
+        fixture.write("f", case.before);
+        fixture.str_replace("f", case.old, case.new).unwrap();
+        assert_eq!(String::from_utf8(fixture.read("f")).unwrap(), case.after, "{}", case.name);
     }
 }
 
 #[test]
-fn an_edit_that_cannot_be_meant_says_why_and_changes_nothing() {
-    let room = Room::bare();
+fn an_edit_that_does_not_apply_says_why_and_changes_nothing() {
+    let fixture = Fixture::bare();
     let content = "fn main() {\n    let total = 1;\n}\n\nlet x = 1;\nlet x = 1;\n";
-    room.write("f.rs", content);
+    fixture.write("f.rs", content);
     let cases = [
         ("let x = 1;", "y", ErrorKind::Ambiguous, "lines 5, 6"),
         ("let  total = 1;", "y", ErrorKind::NoMatch, "white space"),
@@ -69,47 +69,47 @@ fn an_edit_that_cannot_be_meant_says_why_and_changes_nothing() {
         ("a\r\n", "a\n", ErrorKind::Invalid, "the same"),
     ];
     for (old, new, kind, word) in cases {
-        let failure = room.str_replace("f.rs", old, new).unwrap_err();
+        let failure = fixture.str_replace("f.rs", old, new).unwrap_err();
         assert_eq!(failure.kind, kind, "{old:?}");
         assert!(failure.message.contains(word), "{old:?}: {}", failure.message);
     }
-    assert_eq!(room.read("f.rs"), content.as_bytes());
-    assert_eq!(kind(room.str_replace("missing", "a", "b")), ErrorKind::Missing);
-    room.write("binary", b"\x7fELF\0\0");
-    assert_eq!(kind(room.str_replace("binary", "ELF", "b")), ErrorKind::WrongType);
+    assert_eq!(fixture.read("f.rs"), content.as_bytes());
+    assert_eq!(kind(fixture.str_replace("missing", "a", "b")), ErrorKind::Missing);
+    fixture.write("binary", b"\x7fELF\0\0");
+    assert_eq!(kind(fixture.str_replace("binary", "ELF", "b")), ErrorKind::WrongType);
 }
 
 #[test]
 fn overlapping_occurrences_are_ambiguous() {
-    let room = Room::bare();
-    room.write("f", "aaa");
-    assert_eq!(kind(room.str_replace("f", "aa", "b")), ErrorKind::Ambiguous);
+    let fixture = Fixture::bare();
+    fixture.write("f", "aaa");
+    assert_eq!(kind(fixture.str_replace("f", "aa", "b")), ErrorKind::Ambiguous);
 }
 
 #[test]
-fn bytes_that_are_not_text_survive_an_edit_and_the_mode_stays() {
-    let room = Room::bare();
-    room.write("f", b"caf\xe9\r\nold\r\n\xff");
-    room.set_mode("f", 0o751);
-    let edited = room.str_replace("f", "old", "new").unwrap();
-    assert_eq!(room.read("f"), b"caf\xe9\r\nnew\r\n\xff");
-    assert_eq!(room.mode("f"), 0o751);
+fn an_edit_keeps_the_mode_and_bytes_that_are_not_utf_8() {
+    let fixture = Fixture::bare();
+    fixture.write("f", b"caf\xe9\r\nold\r\n\xff");
+    fixture.set_mode("f", 0o751);
+    let edited = fixture.str_replace("f", "old", "new").unwrap();
+    assert_eq!(fixture.read("f"), b"caf\xe9\r\nnew\r\n\xff");
+    assert_eq!(fixture.mode("f"), 0o751);
     assert_eq!((edited.additions, edited.deletions), (1, 1));
     assert!(edited.text.contains("     1\tcaf\\xE9\n     2\tnew\n"), "{}", edited.text);
 }
 
 #[test]
-fn an_edit_leaves_a_hard_link_elsewhere_alone_and_no_other_file_behind() {
-    let room = Room::bare();
-    room.write("f", "old");
-    std::fs::hard_link(room.path("f"), room.state().with_file_name("outside")).unwrap();
-    room.str_replace("f", "old", "new").unwrap();
-    assert_eq!(std::fs::read(room.state().with_file_name("outside")).unwrap(), b"old");
-    assert_eq!(std::fs::read_dir(room.workspace()).unwrap().count(), 1);
+fn an_edit_changes_no_hard_link_and_leaves_no_temporary_file() {
+    let fixture = Fixture::bare();
+    fixture.write("f", "old");
+    std::fs::hard_link(fixture.path("f"), fixture.state().with_file_name("outside")).unwrap();
+    fixture.str_replace("f", "old", "new").unwrap();
+    assert_eq!(std::fs::read(fixture.state().with_file_name("outside")).unwrap(), b"old");
+    assert_eq!(std::fs::read_dir(fixture.workspace()).unwrap().count(), 1);
 }
 
 #[test]
-fn lines_are_inserted_in_the_files_own_endings() {
+fn inserted_lines_get_the_endings_of_the_file() {
     let cases = [
         ("a\nb\n", 0, "x", "x\na\nb\n"),
         ("a\nb\n", 1, "x\n", "a\nx\nb\n"),
@@ -121,56 +121,56 @@ fn lines_are_inserted_in_the_files_own_endings() {
         ("", 0, "x", "x\n"),
     ];
     for (before, line, text, after) in cases {
-        let room = Room::bare();
-        room.write("f", before);
-        room.insert("f", line, text).unwrap();
-        assert_eq!(String::from_utf8(room.read("f")).unwrap(), after, "{before:?} {line} {text:?}");
+        let fixture = Fixture::bare();
+        fixture.write("f", before);
+        fixture.insert("f", line, text).unwrap();
+        assert_eq!(String::from_utf8(fixture.read("f")).unwrap(), after, "{before:?} {line} {text:?}");
     }
-    let room = Room::bare();
-    room.write("f", "a\nb\n");
-    let failure = room.insert("f", 3, "x").unwrap_err();
+    let fixture = Fixture::bare();
+    fixture.write("f", "a\nb\n");
+    let failure = fixture.insert("f", 3, "x").unwrap_err();
     assert_eq!(failure.kind, ErrorKind::Range);
     assert!(failure.message.contains("2 lines"), "{}", failure.message);
-    assert_eq!(room.read("f"), b"a\nb\n");
+    assert_eq!(fixture.read("f"), b"a\nb\n");
 }
 
 #[test]
-fn nothing_is_overwritten_unseen() {
-    let room = Room::bare();
-    room.create("src/deep/new.txt", "1\n2\n3\n").unwrap();
-    // What the model wrote, it has seen.
-    room.create("src/deep/new.txt", "4\n5\n6\n").unwrap();
-    // Somebody else changes it.
-    room.write("src/deep/new.txt", "7\n8\n9\n");
-    assert_eq!(kind(room.create("src/deep/new.txt", "x")), ErrorKind::Unseen);
-    // A part is not the whole; two parts can be.
-    room.view_range("src/deep/new.txt", Some([1, 2])).unwrap();
-    assert_eq!(kind(room.create("src/deep/new.txt", "x")), ErrorKind::Unseen);
-    assert_eq!(room.read("src/deep/new.txt"), b"7\n8\n9\n");
-    room.view_range("src/deep/new.txt", Some([3, -1])).unwrap();
-    room.set_mode("src/deep/new.txt", 0o755);
-    room.create("src/deep/new.txt", "x").unwrap();
-    assert_eq!((room.read("src/deep/new.txt"), room.mode("src/deep/new.txt")), (b"x".to_vec(), 0o755));
+fn a_file_must_be_read_before_it_is_overwritten() {
+    let fixture = Fixture::bare();
+    fixture.create("src/deep/new.txt", "1\n2\n3\n").unwrap();
+    // The model knows what it wrote itself.
+    fixture.create("src/deep/new.txt", "4\n5\n6\n").unwrap();
+    // Another process changes the file.
+    fixture.write("src/deep/new.txt", "7\n8\n9\n");
+    assert_eq!(kind(fixture.create("src/deep/new.txt", "x")), ErrorKind::Unseen);
+    // Viewing a part is not enough; viewing all parts is.
+    fixture.view_range("src/deep/new.txt", Some([1, 2])).unwrap();
+    assert_eq!(kind(fixture.create("src/deep/new.txt", "x")), ErrorKind::Unseen);
+    assert_eq!(fixture.read("src/deep/new.txt"), b"7\n8\n9\n");
+    fixture.view_range("src/deep/new.txt", Some([3, -1])).unwrap();
+    fixture.set_mode("src/deep/new.txt", 0o755);
+    fixture.create("src/deep/new.txt", "x").unwrap();
+    assert_eq!((fixture.read("src/deep/new.txt"), fixture.mode("src/deep/new.txt")), (b"x".to_vec(), 0o755));
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn an_edit_that_does_not_apply_changes_nothing_and_one_that_does_changes_only_that(
+    fn an_edit_changes_the_named_text_and_nothing_else(
         before in "(a|b|\n|\r\n){0,24}", old in "[ab\n]{0,4}", new in "[ab\n]{0,4}"
     ) {
-        let room = Room::bare();
-        room.write("f", &before);
+        let fixture = Fixture::bare();
+        fixture.write("f", &before);
         let normal = before.replace("\r\n", "\n");
-        let places: Vec<usize> = (0..normal.len()).filter(|at| !old.is_empty() && normal[*at..].starts_with(&old)).collect();
-        let outcome = room.str_replace("f", &old, &new);
-        let after = String::from_utf8(room.read("f")).unwrap();
-        if let ([at], true) = (places.as_slice(), old != new) {
+        let occurrences: Vec<usize> = (0..normal.len()).filter(|at| !old.is_empty() && normal[*at..].starts_with(&old)).collect();
+        let outcome = fixture.str_replace("f", &old, &new);
+        let after = String::from_utf8(fixture.read("f")).unwrap();
+        if let ([at], true) = (occurrences.as_slice(), old != new) {
             prop_assert!(outcome.is_ok());
             let end = at + old.len();
             prop_assert_eq!(after.replace("\r\n", "\n"), format!("{}{new}{}", &normal[..*at], &normal[end..]));
-            // The lines before the first and after the last that is named are the same byte for byte.
+            // The lines before and after the named text are the same byte for byte.
             let lines: Vec<&str> = before.split_inclusive('\n').collect();
             let line_of = |position: usize| normal[..position].matches('\n').count();
             prop_assert!(after.starts_with(&lines[..line_of(*at)].concat()));

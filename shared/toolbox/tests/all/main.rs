@@ -4,9 +4,9 @@
 mod base;
 mod edits;
 mod escapes;
+mod fixture;
 mod protocol;
 mod rebase;
-mod room;
 mod round_trip;
 mod search;
 mod view;

@@ -1,13 +1,13 @@
 use serde_json::json;
 use toolbox::{ErrorKind, Response, VERSION};
 
-use crate::room::{Room, ask, kind};
+use crate::fixture::{Fixture, kind, send};
 
 #[test]
-fn what_is_not_a_request_is_answered_with_what_is_wrong() {
-    let room = Room::bare();
+fn an_invalid_request_gets_an_error_of_its_kind() {
+    let fixture = Fixture::bare();
     let request = |version: u32, call: serde_json::Value| {
-        let (workspace, state) = (room.workspace(), room.state());
+        let (workspace, state) = (fixture.workspace(), fixture.state());
         json!({"version": version, "workspace": workspace, "state": state, "call": call}).to_string()
     };
     let cases = [
@@ -25,16 +25,16 @@ fn what_is_not_a_request_is_answered_with_what_is_wrong() {
         ),
     ];
     for (bytes, expected) in cases {
-        assert_eq!(kind(ask(bytes.as_bytes())), expected, "{bytes}");
+        assert_eq!(kind(send(bytes.as_bytes())), expected, "{bytes}");
     }
     let mut with_more: serde_json::Value = serde_json::from_str(&request(VERSION, json!({"survey": {}}))).unwrap();
-    assert!(ask(with_more.to_string().as_bytes()).is_ok());
+    assert!(send(with_more.to_string().as_bytes()).is_ok());
     with_more["extra"] = json!(1);
-    assert_eq!(kind(ask(with_more.to_string().as_bytes())), ErrorKind::Protocol);
+    assert_eq!(kind(send(with_more.to_string().as_bytes())), ErrorKind::Protocol);
 }
 
 #[test]
-fn what_is_not_a_response_is_a_failure() {
+fn an_invalid_response_is_a_failure() {
     for bytes in [
         "",
         "[]",

@@ -1,6 +1,6 @@
 use toolbox::{Answer, Call, Change, Mode, Rebase, RebaseChange, Rebased};
 
-use crate::room::{Room, answer};
+use crate::fixture::{Fixture, answer};
 
 fn write(path: &str, base: Option<&str>, content: &str) -> RebaseChange {
     RebaseChange {
@@ -13,15 +13,15 @@ fn delete(path: &str, base: Option<&str>) -> RebaseChange {
     RebaseChange { change: Change::Delete { path: path.to_owned() }, base: base.map(|base| base.as_bytes().to_vec()) }
 }
 
-fn rebase(room: &Room, changes: Vec<RebaseChange>, old_base: Option<String>) -> Rebased {
-    answer!(room.call(Call::Rebase(Rebase { changes, old_base })), Answer::Rebase)
+fn rebase(fixture: &Fixture, changes: Vec<RebaseChange>, old_base: Option<String>) -> Rebased {
+    answer!(fixture.call(Call::Rebase(Rebase { changes, old_base })), Answer::Rebase)
 }
 
 const OLD: &str = "1\n2\n3\n4\n5\n";
 
 #[test]
-fn changes_are_joined_where_they_can_be_and_marked_where_they_collide() {
-    let room = Room::cloned(&[
+fn changes_are_merged_where_possible_and_marked_where_they_conflict() {
+    let fixture = Fixture::cloned(&[
         ("same", OLD),
         ("joined", "one\n2\n3\n4\n5\n"),
         ("collides", "one\n2\n3\n4\n5\n"),
@@ -34,7 +34,7 @@ fn changes_are_joined_where_they_can_be_and_marked_where_they_collide() {
         ("in-the-way/file", "x\n"),
     ]);
     let rebased = rebase(
-        &room,
+        &fixture,
         vec![
             write("same", Some(OLD), "mine\n"),
             write("joined", Some(OLD), "1\n2\n3\n4\nfive\n"),
@@ -60,21 +60,21 @@ fn changes_are_joined_where_they_can_be_and_marked_where_they_collide() {
         conflicts,
         ["delete-modified", "delete-unknown", "collides", "both-new", "binary", "gone", "in-the-way"]
     );
-    assert_eq!(room.read("joined"), b"one\n2\n3\n4\nfive\n");
+    assert_eq!(fixture.read("joined"), b"one\n2\n3\n4\nfive\n");
     assert_eq!(
-        String::from_utf8(room.read("collides")).unwrap(),
+        String::from_utf8(fixture.read("collides")).unwrap(),
         "<<<<<<< new base\none\n||||||| old base\n1\n=======\nuno\n>>>>>>> this session\n2\n3\n4\n5\n"
     );
-    assert_eq!(room.read("binary"), b"\0mine");
-    assert_eq!(room.read("gone"), b"mine\n");
-    assert!(room.path("delete-modified").exists() && !room.path("delete-clean").exists());
+    assert_eq!(fixture.read("binary"), b"\0mine");
+    assert_eq!(fixture.read("gone"), b"mine\n");
+    assert!(fixture.path("delete-modified").exists() && !fixture.path("delete-clean").exists());
 }
 
 #[test]
-fn base_contents_that_the_clone_still_has_need_not_be_brought() {
-    let room = Room::cloned(&[("f", OLD), ("g", OLD)]);
-    let commit = room.baseline().commit;
-    let rebased = rebase(&room, vec![write("f", None, "mine\n"), delete("g", None)], commit);
+fn base_contents_are_read_from_the_clone_if_it_has_them() {
+    let fixture = Fixture::cloned(&[("f", OLD), ("g", OLD)]);
+    let commit = fixture.baseline().commit;
+    let rebased = rebase(&fixture, vec![write("f", None, "mine\n"), delete("g", None)], commit);
     assert_eq!(
         (rebased.written.as_slice(), rebased.deleted.as_slice()),
         (["f".to_owned()].as_slice(), ["g".to_owned()].as_slice())

@@ -5,47 +5,47 @@ use std::path::Path;
 use proptest::prelude::*;
 use toolbox::{Change, Mode};
 
-use crate::room::Room;
+use crate::fixture::Fixture;
 
-/// What a workspace holds, apart from `.git`: a file with its content and executable bit, or a link with its target.
-fn contents(room: &Room) -> BTreeMap<String, (char, Vec<u8>)> {
-    fn visit(room: &Room, directory: &Path, found: &mut BTreeMap<String, (char, Vec<u8>)>) {
+/// The files of a workspace with their content and executable bit, and its links with their target, without `.git`.
+fn contents(fixture: &Fixture) -> BTreeMap<String, (char, Vec<u8>)> {
+    fn visit(fixture: &Fixture, directory: &Path, found: &mut BTreeMap<String, (char, Vec<u8>)>) {
         for entry in fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
-            let relative = path.strip_prefix(room.workspace()).unwrap().to_str().unwrap().to_owned();
+            let relative = path.strip_prefix(fixture.workspace()).unwrap().to_str().unwrap().to_owned();
             let kind = fs::symlink_metadata(&path).unwrap().file_type();
             if relative == ".git" {
             } else if kind.is_symlink() {
                 let target = fs::read_link(&path).unwrap().to_str().unwrap().as_bytes().to_vec();
                 found.insert(relative, ('l', target));
             } else if kind.is_dir() {
-                visit(room, &path, found);
+                visit(fixture, &path, found);
             } else {
-                let bits = if room.mode(&relative) & 0o100 == 0 { '-' } else { 'x' };
+                let bits = if fixture.mode(&relative) & 0o100 == 0 { '-' } else { 'x' };
                 found.insert(relative, (bits, fs::read(&path).unwrap()));
             }
         }
     }
     let mut found = BTreeMap::new();
-    visit(room, &room.workspace(), &mut found);
+    visit(fixture, &fixture.workspace(), &mut found);
     found
 }
 
-fn assert_round_trip(room: &Room) {
-    let collected = room.collect();
+fn assert_round_trip(fixture: &Fixture) {
+    let collected = fixture.collect();
     assert_eq!(collected.skipped, []);
-    let other = room.fresh_checkout();
+    let other = fixture.fresh_checkout();
     other.restore(&collected);
-    assert_eq!(contents(&other), contents(room));
+    assert_eq!(contents(&other), contents(fixture));
     let again = other.collect();
     assert_eq!((again.changes, again.digest), (collected.changes.clone(), collected.digest.clone()));
-    // Laid a second time, after a first attempt that was cut off, it comes to the same.
+    // A second attempt, as after one that was cut off, has the same result.
     other.restore(&collected);
-    assert_eq!(contents(&other), contents(room));
+    assert_eq!(contents(&other), contents(fixture));
 }
 
-fn remove(room: &Room, path: &str) {
-    let path = room.path(path);
+fn remove(fixture: &Fixture, path: &str) {
+    let path = fixture.path(path);
     match fs::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path).unwrap(),
         Ok(_) => fs::remove_file(path).unwrap(),
@@ -54,8 +54,8 @@ fn remove(room: &Room, path: &str) {
 }
 
 #[test]
-fn every_kind_of_change_comes_back_the_same() {
-    let room = Room::cloned(&[
+fn every_kind_of_change_survives_collect_and_restore() {
+    let fixture = Fixture::cloned(&[
         ("edit", "1\n"),
         ("delete/me", "1\n"),
         ("file-to-directory", "1\n"),
@@ -68,46 +68,46 @@ fn every_kind_of_change_comes_back_the_same() {
         ("script", "1\n"),
         ("same", "1\n"),
     ]);
-    room.write("edit", "2\n");
+    fixture.write("edit", "2\n");
     for path in
         ["delete", "file-to-directory", "directory-to-file", "directory-to-link", "file-to-link", "directory-to-twin"]
     {
-        remove(&room, path);
+        remove(&fixture, path);
     }
-    // Through the link, the deleted file seems to be there still, unchanged.
-    room.link("directory-to-twin", "twin");
-    room.write("file-to-directory/x", "2\n");
-    room.write("directory-to-file", "2\n");
-    room.link("directory-to-link", "/etc");
-    room.link("file-to-link", "same");
-    room.link("dangling", "../nowhere");
-    room.set_mode("script", 0o755);
+    // Through this link, the deleted file seems to exist unchanged.
+    fixture.link("directory-to-twin", "twin");
+    fixture.write("file-to-directory/x", "2\n");
+    fixture.write("directory-to-file", "2\n");
+    fixture.link("directory-to-link", "/etc");
+    fixture.link("file-to-link", "same");
+    fixture.link("dangling", "../nowhere");
+    fixture.set_mode("script", 0o755);
     for name in
         ["with space", "new\nline", "üñí/✓", "quote\"s", "tab\t", "-dash", ":(exclude)x", "back\\slash", "*", "empty"]
     {
-        room.write(name, if name == "empty" { "" } else { "x\r\n\0binary" });
+        fixture.write(name, if name == "empty" { "" } else { "x\r\n\0binary" });
     }
-    assert_round_trip(&room);
-    let collected = room.collect();
+    assert_round_trip(&fixture);
+    let collected = fixture.collect();
     assert!(collected.changes.contains(&Change::write("script", Mode::Executable, b"1\n".to_vec())));
     assert!(collected.changes.contains(&Change::Delete { path: "directory-to-link/a".to_owned() }));
     assert!(!collected.changes.iter().any(|change| change.path() == "same"));
 
-    // And back again: what was undone is no change.
+    // And back again: a change that was undone is none.
     for path in ["file-to-directory", "directory-to-file", "directory-to-link", "file-to-link", "directory-to-twin"] {
-        remove(&room, path);
+        remove(&fixture, path);
     }
-    room.write("directory-to-twin/a", "1\n");
-    room.write("file-to-directory", "1\n");
-    room.write("directory-to-file/a", "1\n");
-    room.write("directory-to-file/b/c", "1\n");
-    room.write("directory-to-link/a", "1\n");
-    room.write("file-to-link", "1\n");
-    assert_round_trip(&room);
-    assert!(!room.collect().changes.iter().any(|change| change.path().contains("-to-")));
+    fixture.write("directory-to-twin/a", "1\n");
+    fixture.write("file-to-directory", "1\n");
+    fixture.write("directory-to-file/a", "1\n");
+    fixture.write("directory-to-file/b/c", "1\n");
+    fixture.write("directory-to-link/a", "1\n");
+    fixture.write("file-to-link", "1\n");
+    assert_round_trip(&fixture);
+    assert!(!fixture.collect().changes.iter().any(|change| change.path().contains("-to-")));
 }
 
-/// One thing that a model might do to a path.
+/// One thing that a command may do to a path.
 #[derive(Debug, Clone)]
 enum Action {
     Write(String),
@@ -125,24 +125,24 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
-fn apply(room: &Room, path: &str, action: &Action) {
-    // Whatever stands in the way goes, as `rm -rf` would have it.
+fn apply(fixture: &Fixture, path: &str, action: &Action) {
+    // Anything in the way is removed, as with `rm -rf`.
     let mut above = path;
     while let Some((parent, _)) = above.rsplit_once('/') {
-        if fs::symlink_metadata(room.path(parent)).is_ok_and(|metadata| !metadata.is_dir()) {
-            remove(room, parent);
+        if fs::symlink_metadata(fixture.path(parent)).is_ok_and(|metadata| !metadata.is_dir()) {
+            remove(fixture, parent);
         }
         above = parent;
     }
-    remove(room, path);
-    fs::create_dir_all(room.path(path).parent().unwrap()).unwrap();
+    remove(fixture, path);
+    fs::create_dir_all(fixture.path(path).parent().unwrap()).unwrap();
     match action {
-        Action::Write(content) => room.write(path, content),
+        Action::Write(content) => fixture.write(path, content),
         Action::Executable(content) => {
-            room.write(path, content);
-            room.set_mode(path, 0o755);
+            fixture.write(path, content);
+            fixture.set_mode(path, 0o755);
         }
-        Action::Link(target) => room.link(path, target),
+        Action::Link(target) => fixture.link(path, target),
         Action::Remove => {}
     }
 }
@@ -151,21 +151,21 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn whatever_was_done_comes_back_the_same(
+    fn any_changes_survive_collect_and_restore(
         actions in proptest::collection::vec(("[ab é]{1,2}(/[ab]){0,2}", action()), 1..12),
         collected_between in any::<bool>(),
     ) {
-        let room = Room::cloned(&[("a", "x\n"), ("b/a", "x\n"), ("b/b/a", "x\n"), ("aa", "x\n")]);
+        let fixture = Fixture::cloned(&[("a", "x\n"), ("b/a", "x\n"), ("b/b/a", "x\n"), ("aa", "x\n")]);
         let (first, second) = actions.split_at(actions.len() / 2);
         for (path, action) in first {
-            apply(&room, path, action);
+            apply(&fixture, path, action);
         }
         if collected_between {
-            room.collect();
+            fixture.collect();
         }
         for (path, action) in second {
-            apply(&room, path, action);
+            apply(&fixture, path, action);
         }
-        assert_round_trip(&room);
+        assert_round_trip(&fixture);
     }
 }

@@ -4,37 +4,51 @@ use serde_json::Value;
 
 use super::{
     Choice, Task,
-    fields::Fields,
+    fields::{Fields, MAX_SECONDS},
     graph,
-    machine::{Body, State, StateMachine, Text, Transition, WaitUntil},
-    problem::{Problem, Problems},
+    model::{Body, State, StateMachine, Text, Transition, WaitUntil},
+    substitute::substitute,
 };
 use crate::{
     path::{Path, Reference},
+    problem::{DefinitionError, Problem, Problems},
     rfc3339,
 };
 
-/// The longest span that Step Functions accepts, in seconds.
-pub(super) const MAX_SECONDS: u64 = 99_999_999;
+/// Step Functions' limit on a state's name, in characters.
 const MAX_NAME: usize = 80;
 
-/// Reads a whole definition; `substitute` fills in its `${Name}`s. What is wrong goes to `problems`.
-pub(super) fn parse_text(
+impl StateMachine {
+    /// Parses a definition. `substitutions` gives the values for the `${Name}`s in its strings.
+    ///
+    /// # Errors
+    /// All problems at once, each with its state and field.
+    pub fn parse(text: &str, substitutions: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<DefinitionError>> {
+        let problems = Problems::default();
+        let machine = parse_machine(text, &substitutions, &problems);
+        match (machine, problems.into_vec()) {
+            (Some(machine), problems) if problems.is_empty() => Ok(machine),
+            (_, problems) => Err(problems),
+        }
+    }
+}
+
+fn parse_machine(
     text: &str,
+    substitutions: &dyn Fn(&str) -> Option<String>,
     problems: &Problems,
-    substitute: impl FnOnce(&Value) -> Value,
 ) -> Option<StateMachine> {
     let written: Value = serde_json::from_str(text)
         .map_err(|error| problems.report(None, "", Problem::NotJson(error.to_string())))
         .ok()?;
-    let definition = substitute(&written);
+    let definition = substitute(&written, substitutions, problems);
     let mut fields = Fields::open(problems, None, "", &definition)?;
     fields.take("Comment");
-    query_language(&mut fields);
+    check_query_language(&mut fields);
     if let Some(version) = fields.string("Version").filter(|version| *version != "1.0") {
         fields.report("Version", Problem::UnsupportedVersion(version.to_owned()));
     }
-    let timeout = fields.whole("TimeoutSeconds", 1..=MAX_SECONDS);
+    let timeout = fields.integer("TimeoutSeconds", 1..=MAX_SECONDS);
     let start_at = fields.require_string("StartAt");
     let states = fields.require("States");
     let states =
@@ -54,13 +68,13 @@ pub(super) fn parse_text(
     Some(machine)
 }
 
-fn query_language(fields: &mut Fields<'_>) {
+fn check_query_language(fields: &mut Fields<'_>) {
     if let Some(language) = fields.string("QueryLanguage").filter(|name| *name != "JSONPath") {
         fields.report("QueryLanguage", Problem::UnsupportedQueryLanguage(language.to_owned()));
     }
 }
 
-/// `written` is the state before substitution.
+/// `written` is the state as the definition has it, before substitution.
 fn parse_state(name: &str, state: &Value, written: &Value, problems: &Problems) -> Option<State> {
     let mut fields = Fields::open(problems, Some(name), "", state)?;
     if name.is_empty() || name.chars().count() > MAX_NAME {
@@ -68,11 +82,11 @@ fn parse_state(name: &str, state: &Value, written: &Value, problems: &Problems) 
     }
     let kind = fields.require_string("Type")?;
     fields.take("Comment");
-    query_language(&mut fields);
-    // A Fail state hands nothing on, so the language gives it no paths.
+    check_query_language(&mut fields);
+    // A Fail state has no output, so the language gives it no `InputPath` and no `OutputPath`.
     let (input_path, output_path) = if kind == "Fail" {
-        let whole = || Some(Path::Data(Reference::whole()));
-        (whole(), whole())
+        let root = || Some(Path::Data(Reference::root()));
+        (root(), root())
     } else {
         (fields.path_or_null("InputPath"), fields.path_or_null("OutputPath"))
     };
@@ -92,7 +106,7 @@ fn parse_state(name: &str, state: &Value, written: &Value, problems: &Problems) 
         }),
         other => {
             fields.report("Type", Problem::UnsupportedStateType(other.to_owned()));
-            // Its fields mean nothing here, so nothing is said about them.
+            // One problem is enough: what the fields of an unknown state type mean is not known.
             fields.take_rest();
             None
         }
@@ -124,8 +138,8 @@ fn transition(fields: &mut Fields<'_>) -> Option<Transition> {
 fn pass(fields: &mut Fields<'_>) -> Option<Body> {
     let result = fields.take("Result").cloned();
     let parameters = fields.template("Parameters");
-    if parameters.as_ref().is_some_and(|parameters| parameters.names_token()) {
-        fields.report("Parameters", Problem::StrayToken);
+    if parameters.as_ref().is_some_and(|parameters| parameters.reads_token()) {
+        fields.report("Parameters", Problem::TokenNotAllowed);
     }
     let result_path = fields.reference_or_null("ResultPath");
     let next = transition(fields)?;
@@ -133,20 +147,20 @@ fn pass(fields: &mut Fields<'_>) -> Option<Body> {
 }
 
 fn wait(fields: &mut Fields<'_>) -> Option<Body> {
-    let ways = [
-        fields.whole("Seconds", 0..=MAX_SECONDS).map(WaitUntil::Seconds),
+    let durations = [
+        fields.integer("Seconds", 0..=MAX_SECONDS).map(WaitUntil::Seconds),
         fields.reference("SecondsPath").map(WaitUntil::SecondsPath),
         timestamp(fields).map(WaitUntil::Timestamp),
         fields.reference("TimestampPath").map(WaitUntil::TimestampPath),
     ];
     let next = transition(fields);
-    let mut ways = ways.into_iter().flatten();
-    let until = ways.next();
+    let mut durations = durations.into_iter().flatten();
+    let until = durations.next();
     if until.is_none() {
         fields.report("Seconds", Problem::Missing);
     }
-    if ways.next().is_some() {
-        fields.report("", Problem::Conflict("another way to say how long".to_owned()));
+    if durations.next().is_some() {
+        fields.report("", Problem::Conflict("another field that says how long".to_owned()));
     }
     Some(Body::Wait { until: until?, next: next? })
 }

@@ -11,11 +11,11 @@ use toolbox::{
     Insert, Request, Response, Restore, StrReplace, View, Viewed, serve,
 };
 
-pub(crate) struct Room {
+pub(crate) struct Fixture {
     directory: TempDir,
 }
 
-/// The answer of the kind that was asked for.
+/// The answer of the expected kind.
 macro_rules! answer {
     ($outcome:expr, $kind:path) => {
         match $outcome {
@@ -26,18 +26,18 @@ macro_rules! answer {
 }
 pub(crate) use answer;
 
-impl Room {
+impl Fixture {
     /// An empty workspace without git.
     pub(crate) fn bare() -> Self {
-        let room = Self { directory: TempDir::new().unwrap() };
-        fs::create_dir_all(room.workspace()).unwrap();
-        room
+        let fixture = Self { directory: TempDir::new().unwrap() };
+        fs::create_dir_all(fixture.workspace()).unwrap();
+        fixture
     }
 
-    /// A workspace cloned from a repository with these files in one commit, the baseline taken.
+    /// A workspace cloned from a repository with these files in one commit, with its baseline.
     pub(crate) fn cloned(files: &[(&str, &str)]) -> Self {
-        let room = Self::bare();
-        let origin = room.directory.path().join("origin");
+        let fixture = Self::bare();
+        let origin = fixture.directory.path().join("origin");
         fs::create_dir(&origin).unwrap();
         git(&origin, &["init", "-q", "-b", "main"]);
         for (path, content) in files {
@@ -45,18 +45,18 @@ impl Room {
         }
         git(&origin, &["add", "-A", "-f"]);
         git(&origin, &["commit", "-q", "--allow-empty", "-m", "base"]);
-        git(room.directory.path(), &["clone", "-q", "origin", "workspace"]);
-        room.baseline();
-        room
+        git(fixture.directory.path(), &["clone", "-q", "origin", "workspace"]);
+        fixture.baseline();
+        fixture
     }
 
-    /// Another checkout of the same commit, the baseline taken.
+    /// Another checkout of the same commit, with its baseline.
     pub(crate) fn fresh_checkout(&self) -> Self {
-        let room = Self::bare();
+        let fixture = Self::bare();
         let origin = self.directory.path().join("origin");
-        git(room.directory.path(), &["clone", "-q", &origin.to_string_lossy(), "workspace"]);
-        room.baseline();
-        room
+        git(fixture.directory.path(), &["clone", "-q", &origin.to_string_lossy(), "workspace"]);
+        fixture.baseline();
+        fixture
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
@@ -106,7 +106,7 @@ impl Room {
     }
 
     pub(crate) fn call(&self, call: Call) -> Result<Answer, Failure> {
-        ask(&serde_json::to_vec(&self.request(call)).unwrap())
+        send(&serde_json::to_vec(&self.request(call)).unwrap())
     }
 
     pub(crate) fn view(&self, path: &str) -> Result<Viewed, Failure> {
@@ -159,8 +159,8 @@ pub(crate) fn grep(pattern: &str) -> Grep {
     }
 }
 
-/// Sends bytes as the embedding program would.
-pub(crate) fn ask(request: &[u8]) -> Result<Answer, Failure> {
+/// Serves one request, as the embedding program does.
+pub(crate) fn send(request: &[u8]) -> Result<Answer, Failure> {
     let mut response = Vec::new();
     let _exit = serve(request, &mut response);
     Response::parse(&response)

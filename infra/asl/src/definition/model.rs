@@ -3,13 +3,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Choice, DefinitionError, Task, problem::Problems, state, substitute::substitute};
+use super::{Choice, Task};
 use crate::{
     path::{Path, Reference},
     template::Template,
 };
 
-/// A definition that was read and found sound: every state it names exists, every field is one this interpreter acts on.
+/// A parsed and checked definition: every state that it names exists, and the interpreter supports every field.
 #[derive(Clone, Debug)]
 pub struct StateMachine {
     pub(super) start_at: String,
@@ -18,35 +18,21 @@ pub struct StateMachine {
 }
 
 impl StateMachine {
-    /// Reads a definition. `substitutions` answers for the `${Name}` in its strings.
-    ///
-    /// # Errors
-    /// Everything that is wrong or not supported, each with its state and field.
-    pub fn parse(text: &str, substitutions: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<DefinitionError>> {
-        let problems = Problems::default();
-        let machine = state::parse_text(text, &problems, |written| substitute(written, &substitutions, &problems));
-        match (machine, problems.into_vec()) {
-            (Some(machine), problems) if problems.is_empty() => Ok(machine),
-            (_, problems) => Err(problems),
-        }
-    }
-
     /// The name of the first state.
     pub fn start_at(&self) -> &str {
         &self.start_at
     }
 
-    /// How long an execution may take.
+    /// How long an execution may take; none for no limit.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
     }
 
-    /// The states in the order of the text.
+    /// The states in the order of the definition.
     pub fn states(&self) -> impl Iterator<Item = &State> {
         self.states.iter()
     }
 
-    /// The state of that name.
     pub fn state(&self, name: &str) -> Option<&State> {
         self.states.iter().find(|state| state.name == name)
     }
@@ -56,14 +42,14 @@ impl StateMachine {
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) name: String,
-    /// `InputPath`; none for `null`.
+    /// None for `null`, which gives the state an empty object.
     pub(crate) input_path: Option<Path>,
-    /// `OutputPath`; none for `null`.
+    /// None for `null`, which makes the output an empty object.
     pub(crate) output_path: Option<Path>,
     pub(crate) body: Body,
 }
 
-/// The state types that are supported.
+/// The supported state types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateKind {
     Task,
@@ -75,12 +61,11 @@ pub enum StateKind {
 }
 
 impl State {
-    /// Its name, unique in the machine.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its `Type`.
+    /// The state's `Type`.
     pub fn kind(&self) -> StateKind {
         match &self.body {
             Body::Task { .. } => StateKind::Task,
@@ -92,7 +77,7 @@ impl State {
         }
     }
 
-    /// What a Task state does; none for the other kinds.
+    /// The task of a Task state; none for the other kinds.
     pub fn task(&self) -> Option<&Task> {
         match &self.body {
             Body::Task { task, .. } => Some(task),
@@ -100,7 +85,7 @@ impl State {
         }
     }
 
-    /// Every state this one may go on to, with the field that says so.
+    /// Every state that may follow this one, with the path of the field that names it.
     pub fn targets(&self) -> Vec<(String, &str)> {
         match &self.body {
             Body::Task { task, next } => {
@@ -140,6 +125,7 @@ impl Transition {
     }
 }
 
+/// When a Wait state ends.
 #[derive(Clone, Debug)]
 pub(crate) enum WaitUntil {
     Seconds(u64),
@@ -148,7 +134,7 @@ pub(crate) enum WaitUntil {
     TimestampPath(Reference),
 }
 
-/// A text of a Fail state: written out, or read from the input.
+/// The `Error` or `Cause` of a Fail state: a literal, or a path into the input.
 #[derive(Clone, Debug)]
 pub(crate) enum Text {
     Literal(String),

@@ -1,4 +1,4 @@
-//! The thread behind a collector.
+//! Sends spans to one collector from a background thread.
 
 use std::sync::Arc;
 use std::thread;
@@ -17,20 +17,20 @@ use crate::Collector;
 use crate::queue::{Batch, Queue};
 use crate::span_data::span_data;
 
-/// How long one request may take: OTLP's own default. A flush does not wait for it.
+/// Time-out of one request: OTLP's default. A flush gives up earlier.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long the connection may take to be made.
+/// Time-out for establishing the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sends spans to one collector, from a thread of its own.
+/// The front of the background thread: takes spans without blocking.
 #[derive(Debug)]
-pub(crate) struct Export {
+pub(crate) struct Exporter {
     queue: Arc<Queue>,
     scope: InstrumentationScope,
 }
 
-/// The HTTP client or the exporter over it could not be made.
+/// The HTTP client or the OTLP exporter could not be created.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error("no HTTP client: {0}")]
@@ -39,54 +39,54 @@ enum StartError {
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
 }
 
-impl Export {
-    /// Starts the thread. When that fails, spans are lost and the log says so: tracing never stops a session.
+impl Exporter {
+    /// Starts the thread. If that fails, spans are lost and the log says so: tracing must not stop a session.
     pub(crate) fn start(collector: Collector, resource: Resource, scope: InstrumentationScope) -> Self {
         let queue = Arc::new(Queue::default());
         let sender = Sender(Arc::clone(&queue));
-        // The closure owns the sender, so that the queue is ended also when the thread cannot be started.
+        // The closure owns the sender, so that dropping it ends the queue even when the thread cannot be started.
         let thread = thread::Builder::new().name("trace-export".to_owned());
         if let Err(error) = thread.spawn(move || sender.run(collector, &resource)) {
-            warn!(%error, "traces are not sent: no thread for it");
+            warn!(%error, "traces are not sent: the export thread could not be started");
         }
         Self { queue, scope }
     }
 
-    /// Hands over a span.
+    /// Queues a span.
     pub(crate) fn emit(&self, span: Span) {
         self.queue.push(span_data(span, &self.scope));
     }
 
-    /// Asks that everything handed over be sent now; the answer is for [`Export::wait`].
-    pub(crate) fn ask(&self) -> u64 {
-        self.queue.ask()
+    /// Requests that all queued spans are sent now. [`Exporter::wait`] takes the returned count.
+    pub(crate) fn request_flush(&self) -> u64 {
+        self.queue.request_flush()
     }
 
-    /// Waits until what was asked for is dealt with, or the deadline has passed.
-    pub(crate) fn wait(&self, asked: u64, deadline: Instant) {
-        self.queue.wait(asked, deadline);
+    /// Waits until the requested flush is done or the deadline has passed.
+    pub(crate) fn wait(&self, count: u64, deadline: Instant) {
+        self.queue.wait(count, deadline);
     }
 
-    /// Whether the last wait was in vain and another would be, too.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.queue.is_stuck()
+    /// Whether the last wait timed out and the thread has made no progress since.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.queue.is_stalled()
     }
 }
 
-impl Drop for Export {
+impl Drop for Exporter {
     fn drop(&mut self) {
-        // The thread is not joined: it may be in a request to a collector that never answers.
+        // The thread is not joined, because it may be waiting for a collector that never answers.
         self.queue.close();
     }
 }
 
-/// The sending end of a queue. Dropped, it ends the queue, also when the thread panics.
+/// The background thread's side of the queue. Dropping it ends the queue, so the queue also ends when the thread panics.
 struct Sender(Arc<Queue>);
 
 impl Sender {
     fn run(self, collector: Collector, resource: &Resource) {
-        // Here and not earlier: the blocking client must be neither made nor dropped inside an async runtime.
-        let exporter = match exporter(collector, resource) {
+        // The blocking client is created here, because it must be neither created nor dropped inside an async runtime.
+        let exporter = match otlp_exporter(collector, resource) {
             Ok(exporter) => exporter,
             Err(error) => {
                 warn!(%error, "traces are not sent");
@@ -94,20 +94,20 @@ impl Sender {
             }
         };
         let mut failing = false;
-        while let Some(Batch { spans, let_go }) = self.0.next_batch() {
-            if let_go > 0 {
-                warn!(spans = let_go, "traces are incomplete: the collector is slower than the spans come");
+        while let Some(Batch { spans, dropped }) = self.0.next_batch() {
+            if dropped > 0 {
+                warn!(spans = dropped, "traces are incomplete: spans were dropped because the collector is too slow");
             }
             let count = spans.len();
-            // With the blocking client the future is ready at its first poll; nothing else is driven here.
+            // With the blocking client, the future completes at its first poll, so no async runtime is needed.
             let sent = futures_executor::block_on(exporter.export(spans));
             match &sent {
-                Ok(()) if failing => info!("traces reach the collector again"),
+                Ok(()) if failing => info!("traces are sent again"),
                 Ok(()) => {}
-                // Once per outage: a collector that is away for an hour is not worth a line per batch.
+                // One warning per outage: an hour without a collector must not log a line for each batch.
                 Err(error) if failing => debug!(%error, spans = count, "spans are lost"),
                 Err(error) => {
-                    warn!(%error, spans = count, "traces do not reach the collector, spans are lost")
+                    warn!(%error, spans = count, "traces cannot be sent, spans are lost")
                 }
             }
             failing = sent.is_err();
@@ -122,15 +122,15 @@ impl Drop for Sender {
     }
 }
 
-fn exporter(collector: Collector, resource: &Resource) -> Result<SpanExporter, StartError> {
-    let local = collector.is_loopback();
+fn otlp_exporter(collector: Collector, resource: &Resource) -> Result<SpanExporter, StartError> {
+    let is_loopback = collector.is_loopback();
     let client = Client::builder()
         .default_headers(collector.headers)
         .timeout(REQUEST_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
-        // A key in a header that is not `Authorization` would go along to wherever a redirect points.
+        // On a redirect, reqwest would send custom headers, and the keys in them, to the other host.
         .redirect(Policy::none());
-    let client = if local { client.no_proxy() } else { client };
+    let client = if is_loopback { client.no_proxy() } else { client };
     let mut exporter = SpanExporter::builder()
         .with_http()
         .with_http_client(client.build()?)

@@ -1,4 +1,4 @@
-//! A collector on the loopback interface: one connection, spans out.
+//! A collector on the loopback interface that accepts one connection.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,26 +9,26 @@ use std::thread;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message as _;
 
-/// A collector, by its address and what it receives.
-pub(super) struct Receiving {
+/// A collector that records the requests it receives.
+pub(super) struct TestCollector {
     pub(super) address: String,
     requests: Receiver<Request>,
 }
 
-/// One export as it came over the wire.
+/// One export request.
 pub(super) struct Request {
     pub(super) line: String,
     pub(super) headers: BTreeMap<String, String>,
     pub(super) body: ExportTraceServiceRequest,
 }
 
-impl Receiving {
-    /// Answers each request with 200 until the client hangs up.
+impl TestCollector {
+    /// Answers each request with 200 until the client disconnects.
     pub(super) fn start() -> Self {
         Self::answering("200 OK\r\ncontent-type: application/x-protobuf".to_owned())
     }
 
-    /// Sends whoever asks to another collector.
+    /// Redirects each request to another collector.
     pub(super) fn redirecting(to: &Self) -> Self {
         Self::answering(format!("307 Temporary Redirect\r\nlocation: {}/v1/traces", to.address))
     }
@@ -43,23 +43,23 @@ impl Receiving {
         Self { address, requests }
     }
 
-    /// The next request, which must have come already: who flushed or dropped need not wait any more.
+    /// The next request. It must have arrived already, because a flush or a drop waits for it.
     pub(super) fn next(&self) -> Request {
         self.requests.try_recv().unwrap()
     }
 
-    /// What has come so far.
-    pub(super) fn so_far(&self) -> Vec<Request> {
+    /// The requests that have arrived since the last call.
+    pub(super) fn received(&self) -> Vec<Request> {
         self.requests.try_iter().collect()
     }
 }
 
-/// A collector that accepts connections (the system's backlog does) and never answers.
+/// A collector that accepts connections, through the system's backlog, and never answers.
 pub(super) fn hanging() -> (TcpListener, String) {
     listen()
 }
 
-/// An address at which nobody listens.
+/// An address at which no process listens.
 pub(super) fn unreachable() -> String {
     listen().1
 }
@@ -74,7 +74,7 @@ fn serve(stream: TcpStream, requests: &Sender<Request>, answer: &str) {
     let mut answers = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader) {
-        // The test may have seen enough.
+        // The test may have ended and dropped the receiver.
         let _ = requests.send(request);
         write!(answers, "HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n").unwrap();
     }

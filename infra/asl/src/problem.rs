@@ -1,13 +1,12 @@
 use std::{cell::RefCell, fmt};
 
-/// One thing in a definition that this interpreter refuses, and where it stands.
+/// One problem for which a definition is refused, and its location.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct DefinitionError {
-    /// The state, or none when it is the machine's own field.
+    /// The state; none for a top-level field of the state machine.
     pub state: Option<String>,
-    /// The field, with its path inside the state: `Choices[0].StringEquals`. Empty for the state as a whole.
+    /// The field's path inside the state, such as `Choices[0].StringEquals`. Empty for the state as a whole.
     pub field: String,
-    /// What is wrong with it.
     pub problem: Problem,
 }
 
@@ -33,7 +32,7 @@ pub enum Problem {
     WrongType(&'static str),
     #[error("is missing")]
     Missing,
-    #[error("is not a field that is supported here")]
+    #[error("this field is not supported")]
     UnsupportedField,
     #[error("the state type {0:?} is not supported")]
     UnsupportedStateType(String),
@@ -47,17 +46,17 @@ pub enum Problem {
     UnsupportedIntrinsic(String),
     #[error("the context path {0:?} is not supported")]
     UnsupportedContextPath(String),
-    #[error("the path {0:?} does not name exactly one place")]
+    #[error("the path {0:?} is not a reference path, which names exactly one value")]
     UnsupportedPath(String),
     #[error("the context path {0:?} is not allowed in this field")]
     ContextNotAllowed(String),
     #[error("the resource {0:?} is not supported")]
     UnsupportedResource(String),
-    #[error("the error name {0:?} can never be matched here")]
+    #[error("the error name {0:?} can never match")]
     UnsupportedErrorName(String),
-    #[error("nothing was given for ${{{0}}}")]
+    #[error("no substitution was given for ${{{0}}}")]
     Unresolved(String),
-    #[error("cannot stand beside {0}")]
+    #[error("cannot be combined with {0}")]
     Conflict(String),
     #[error("must be between {0} and {1}")]
     OutOfRange(u64, u64),
@@ -71,26 +70,26 @@ pub enum Problem {
     NoTransition,
     #[error("a Task needs TimeoutSeconds or TimeoutSecondsPath")]
     NoTimeout,
-    #[error("States.ALL must stand alone in its entry")]
+    #[error("States.ALL must be the only error name of its entry")]
     AllNotAlone,
-    #[error("an entry with States.ALL must be the last")]
+    #[error("an entry with States.ALL must be the last one")]
     AllNotLast,
-    #[error("nobody could complete the task: no field holds $$.Task.Token")]
-    NoToken,
-    #[error("$$.Task.Token exists only in a task that waits for it")]
-    StrayToken,
+    #[error("nothing could complete the task: no field of its payload reads $$.Task.Token")]
+    MissingToken,
+    #[error("$$.Task.Token exists only in the payload of a task that waits for it")]
+    TokenNotAllowed,
 }
 
-/// Gathers everything that is wrong, so that one load tells it all.
+/// Collects the problems of a definition, so that one load reports all of them.
 #[derive(Default)]
-pub(super) struct Problems(RefCell<Vec<DefinitionError>>);
+pub(crate) struct Problems(RefCell<Vec<DefinitionError>>);
 
 impl Problems {
-    pub(super) fn report(&self, state: Option<&str>, field: &str, problem: Problem) {
+    pub(crate) fn report(&self, state: Option<&str>, field: &str, problem: Problem) {
         self.0.borrow_mut().push(DefinitionError { state: state.map(str::to_owned), field: field.to_owned(), problem });
     }
 
-    pub(super) fn into_vec(self) -> Vec<DefinitionError> {
+    pub(crate) fn into_vec(self) -> Vec<DefinitionError> {
         self.0.into_inner()
     }
 }
