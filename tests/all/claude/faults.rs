@@ -121,7 +121,7 @@ async fn a_reply_that_breaks_off_is_no_reply_and_its_cost_is_known() {
 #[tokio::test]
 async fn silence_ends_a_call() {
     for (fault, words) in [
-        (json!({ "kind": "stall" }), "nothing came for 0.5 s"),
+        (json!({ "kind": "stall" }), "the Claude API sent nothing for 0.5 s"),
         (json!({ "kind": "slowFirstByte", "seconds": 600 }), "did not begin to answer in time"),
     ] {
         let server = serve(&spoiled(&fault)).await;
