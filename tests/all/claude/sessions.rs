@@ -92,7 +92,7 @@ async fn session(home: &Home, first: usize) -> u64 {
             _ => None,
         })
         .collect();
-    let whole: Vec<u64> = bill.iter().filter(|charge| charge.whole).map(sonnet).collect();
+    let whole: Vec<u64> = bill.iter().filter(|charge| charge.complete).map(sonnet).collect();
     assert_eq!(replied, whole, "every reply is paid once and to the micro-dollar, {what}");
     let settled: u64 = events
         .iter()
@@ -103,7 +103,7 @@ async fn session(home: &Home, first: usize) -> u64 {
         .sum();
     // Nobody tells what a broken reply cost. It is never taken for less, and for little more.
     let billed: u64 = bill.iter().map(sonnet).sum();
-    let broken = bill.iter().filter(|charge| !charge.whole).count() as u64;
+    let broken = bill.iter().filter(|charge| !charge.complete).count() as u64;
     assert!((billed..=billed + 300 * broken).contains(&settled), "{settled} for {billed}, {what}");
     let totals = events.iter().find_map(|event| match &event.body {
         EventBody::RunFinished(finished) => Some(finished.totals.cost.0),
