@@ -1,11 +1,11 @@
 //! Cache breakpoints: up to where the service is to cache a prompt.
 //!
-//! A request may have four breakpoints, and at each the service looks back at most twenty blocks for a cached prefix (the
-//! vendor's page on prompt caching, read November 2026). They are placed:
+//! The API allows four breakpoints in a request, and at each the service looks back at most twenty blocks for a cached prefix
+//! (limits as of November 2026). They are placed:
 //!
 //! 1. after tools and system prompt, for an hour, because other sessions read this prefix, too ([`CacheControl::HOUR`] in the
 //!    body);
-//! 2. at the end of the previous request, which was cached last: so it is found however long the turn since then was;
+//! 2. at the end of the previous request, which was cached last: so this prefix is found however long the turn since then was;
 //! 3. in the middle of a turn of more than fifteen blocks; otherwise at the end of the request before the previous one, in case
 //!    the previous one failed and cached nothing;
 //! 4. at the end of the conversation, by the service itself (`cache_control` of the whole request).

@@ -22,7 +22,7 @@ use crate::configuration::{Configuration, ConfigurationError};
 use crate::models::{Catalogue, Day, LearnedLimits, Tokens};
 use crate::transport::{Failure, HttpClient, send_for_json};
 
-/// Time to read the list of models. It is read before a turn, which must not wait for it any longer.
+/// Maximum time to read the list of models: a turn waits for it.
 const MODEL_LIST_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client of the Messages API.

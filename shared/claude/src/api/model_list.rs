@@ -37,7 +37,7 @@ pub(super) async fn fetch(client: &HttpClient, url: &Url) -> Result<HashMap<Stri
     for _ in 0..MAX_PAGES {
         let page: Page = send_for_json(client, client.get(url.clone())).await?;
         for entry in page.data {
-            // A gateway may state zero for "unknown"; no request would fit into that.
+            // No request would fit a limit of zero.
             if let (Some(context_tokens @ 1..), Some(output_tokens @ 1..)) = (entry.max_input_tokens, entry.max_tokens)
             {
                 limits.insert(entry.id, ModelLimits { context_tokens, output_tokens });

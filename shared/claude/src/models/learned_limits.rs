@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::ModelLimits;
 use tokio::time::Instant;
 
-/// Limits of a model do not change; a day is soon enough to learn of a new model.
+/// How long learned limits are used before they are read again.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Keeps a service without a list of models (a gateway, say) from being asked with every call.

@@ -59,7 +59,7 @@ pub(crate) struct Prices(Vec<PriceList>);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct PriceList {
     effective_from: Day,
-    /// Where the prices were published, for whoever maintains the file.
+    /// Where the prices were published, for the maintainer of the file.
     #[expect(dead_code, reason = "required in the file, not used by the program")]
     source: String,
     /// Ascending by length of prompt; the last tier has no limit.

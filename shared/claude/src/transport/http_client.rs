@@ -34,7 +34,7 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("tiny-backspace")
             .no_proxy();
-        // A proxy could not reach a gateway or a stand-in on this machine.
+        // A proxy on another host cannot reach a gateway or a stand-in on this one.
         if !is_loopback(&configuration.url("/")?) {
             http = configuration.proxies.add_to(http)?;
         }

@@ -5,13 +5,13 @@ use domain::text::{one_line, shorten};
 use http::HeaderMap;
 use secrecy::SecretString;
 
-/// Long enough for every message the API is known to send; the rest is of no use to a person.
+/// Maximum characters shown. A person reads them; the end of a longer text is cut off.
 const MAX_CHARACTERS: usize = 600;
 
 /// A redactor of the key and of every value in `headers`.
 pub(super) fn redactor(api_key: &SecretString, headers: &HeaderMap) -> Redactor {
     let values = headers.values().filter_map(|value| value.to_str().ok());
-    // In a value such as `Bearer abc` each word by itself is a secret: a service may quote the second alone.
+    // In a value such as `Bearer abc` each word is a secret: the service may quote the second alone.
     let words = values.flat_map(str::split_ascii_whitespace).map(SecretString::from);
     Redactor::new(words.chain([api_key.clone()]))
 }
