@@ -50,7 +50,7 @@ fn request(messages: &[Value]) -> ModelRequest {
     }
 }
 
-/// Spaced in a way that no serializer writes.
+/// A JSON text whose spacing no serializer would write, so that a rewrite is noticed.
 fn tools() -> &'static str {
     r#"[ {"name": "view",  "description": "Shows a file.", "input_schema": {"type":"object", "properties":{"path":{"type":"string"}}}},
         {"type":"bash_20250124","name":"bash"} ]"#
@@ -60,7 +60,7 @@ fn user(text: &str) -> Value {
     json!({ "role": "user", "content": text })
 }
 
-/// The assistant's message that sends a reply back, with its content to the byte.
+/// The assistant message that sends a reply back, its content byte for byte.
 fn sent_back(reply: &ModelReply) -> RawJson {
     RawJson::parse(format!(r#"{{"role":"assistant","content":{}}}"#, content(reply))).unwrap()
 }
@@ -70,7 +70,7 @@ fn content(reply: &ModelReply) -> String {
     message["content"].as_str().to_owned()
 }
 
-/// The message with a result for every call of a reply.
+/// A user message with a result for each tool call of a reply.
 fn results(reply: &ModelReply, text: &str, is_error: bool) -> RawJson {
     let calls = reply.content.iter().filter_map(|block| match block {
         domain::ContentBlock::ToolUse { id, .. } => Some(id),
@@ -86,18 +86,18 @@ async fn ask(client: &Client, request: &ModelRequest) -> Result<ModelReply, Mode
     client.reply(request, &|_| {}).await
 }
 
-/// The reply and what of it came live.
+/// A reply, and the text of its live pieces.
 async fn watch(client: &Client, request: &ModelRequest) -> (ModelReply, String) {
-    let seen = Mutex::new(String::new());
+    let shown = Mutex::new(String::new());
     let live = |piece: ReplyPiece<'_>| {
         let (ReplyPiece::Text(text) | ReplyPiece::Thinking(text)) = piece;
-        seen.lock().unwrap().push_str(text);
+        shown.lock().unwrap().push_str(text);
     };
     let reply = client.reply(request, &live).await.unwrap();
-    (reply, seen.into_inner().unwrap())
+    (reply, shown.into_inner().unwrap())
 }
 
-/// The text of a reply's text blocks.
+/// The text blocks of a reply, joined.
 fn text(reply: &ModelReply) -> String {
     let texts = reply.content.iter().filter_map(|block| match block {
         domain::ContentBlock::Text { text } => Some(text.as_str()),

@@ -1,4 +1,4 @@
-//! What a client has to be told.
+//! The configuration of a client. The caller reads it; this crate reads no environment.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,90 +10,86 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{NoProxy, Proxy, Url};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::catalogue::{Catalogue, CatalogueError};
+use crate::models::{Catalogue, CatalogueError};
 
-/// The version of the API that is spoken.
+/// The version of the API, sent as `anthropic-version`.
 pub const API_VERSION: &str = "2026-10-21";
 
-/// Headers that are the client's own.
+/// Headers that the client sets itself.
 const RESERVED: [&str; 6] =
     ["authorization", "x-api-key", "anthropic-version", "content-type", "content-length", "host"];
 
 /// Configuration of a [`Client`](crate::Client).
 pub struct Configuration {
-    /// The key.
     pub api_key: SecretString,
-    /// How the key is sent.
     pub credential: Credential,
-    /// Where the API is, without `/v1`; `https://api.anthropic.com` unless it is a gateway or a stand-in.
+    /// Without `/v1`; anything but `https://api.anthropic.com` is a gateway or a stand-in.
     pub base_url: String,
-    /// Sent with every request: workspace, beta features, a gateway's own. Their values are kept secret too.
+    /// Sent with every request: a workspace, beta features, what a gateway demands. Their values are redacted like the key.
     pub extra_headers: HeaderMap,
-    /// The way to the API, when it is not a direct one. An address on this machine is always reached directly.
+    /// Ignored when the base URL is an address of this machine.
     pub proxies: Proxies,
-    /// How much the model is to think when a request does not say; the model's own default when this does not either.
+    /// The effort for requests that ask for none; `None` leaves it to the model's default.
     pub effort: Option<Effort>,
-    /// Limits, abilities and prices of the models.
     pub catalogue: Catalogue,
-    /// Tells the day, which decides between old and new prices; without it the latest known prices hold.
+    /// The date decides between old and new prices; without a clock the latest known prices apply.
     pub clock: Option<Arc<dyn Clock>>,
-    /// How long a connection may take to be made.
     pub connect_timeout: Duration,
-    /// How long the service may be silent within a reply; it sends a ping now and then.
+    /// How long the service may send nothing, before and within a reply. It sends a ping now and then.
     pub idle_timeout: Duration,
-    /// The pause before the first retry when the service does not say how long; doubled before the next.
+    /// The pause before the first retry, doubled before each further one; the service may ask for another.
     pub first_pause: Duration,
 }
 
-/// How the key is sent.
+/// The header that carries the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Credential {
-    /// `authorization: Bearer KEY`, as the vendor's own libraries do since the version of October 2026.
+    /// `authorization: Bearer KEY`, which the vendor's own libraries send since the API version of October 2026.
     #[default]
     Bearer,
-    /// `x-api-key: KEY`, for gateways that know nothing else.
+    /// `x-api-key: KEY`, for gateways that understand nothing else.
     ApiKey,
 }
 
-/// Proxies, as the usual variables name them.
+/// The proxies that the customary environment variables name.
 #[derive(Clone, Default)]
 pub struct Proxies {
-    /// For addresses that begin with `https`; `HTTPS_PROXY`. May hold a user name and a password.
+    /// `HTTPS_PROXY`, for `https` URLs. May contain a user name and a password.
     pub https: Option<SecretString>,
-    /// For addresses that begin with `http`; `HTTP_PROXY`.
+    /// `HTTP_PROXY`, for `http` URLs. May contain a user name and a password.
     pub http: Option<SecretString>,
-    /// Hosts, domains and address ranges that are reached directly, separated by commas; `NO_PROXY`.
+    /// `NO_PROXY`: comma-separated hosts, domains and address ranges that are reached directly.
     pub except: Option<String>,
 }
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
-    /// The address is no HTTP address, or holds a user name or a password.
-    #[error("the base URL of the Claude API has to be an http or https address without credentials")]
+    /// `base_url` is not such a URL.
+    #[error("the base URL of the Claude API must be an http or https URL without credentials, query and fragment")]
     BaseUrl,
-    /// The key holds what no header may hold.
-    #[error("the key of the Claude API is empty or holds characters that no header may hold")]
+    /// The key is not shown.
+    #[error("the key of the Claude API is empty or contains characters that are not allowed in a header")]
     Key,
-    /// An extra header would take the place of one of the client's own.
-    #[error("{0} is set by the client and cannot be an extra header")]
+    /// An extra header would replace one that the client sets.
+    #[error("the header {0} is set by the client and cannot be an extra header")]
     ReservedHeader(HeaderName),
-    /// A line of extra headers is none. The line may hold a secret and is not shown.
+    /// The number of the line counts from 1. The line may contain a secret and is not shown.
     #[error("line {0} of the extra headers for the Claude API is not of the form `Name: value`")]
     HeaderLine(usize),
-    /// A proxy's address is none. It may hold a password and is not shown.
-    #[error("the address of the {0} proxy cannot be used")]
+    /// The URL may contain a password and is not shown.
+    #[error("the URL of the {0} proxy is not valid")]
     Proxy(&'static str),
-    /// The models' file is wrong.
+    /// The catalogue of models is invalid.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
-    /// The HTTP client could not be made, for lack of root certificates for example.
-    #[error("no HTTP client could be made: {0}")]
+    /// For example for lack of root certificates.
+    #[error("the HTTP client could not be created: {0}")]
     Http(reqwest::Error),
 }
 
 impl Configuration {
-    /// The real service with its usual time-outs and the built-in catalogue.
+    /// The real service, default time-outs and the built-in catalogue.
     pub fn new(api_key: SecretString) -> Result<Self, ConfigurationError> {
         Ok(Self {
             api_key,
@@ -110,15 +106,17 @@ impl Configuration {
         })
     }
 
-    /// An address of the API, such as `/v1/messages`.
+    /// The URL of a path such as `/v1/messages`.
     pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
         let base = self.base_url.trim_end_matches('/');
         let url = Url::parse(&format!("{base}{path}")).map_err(|_| ConfigurationError::BaseUrl)?;
-        let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-        let http = matches!(url.scheme(), "http" | "https") && url.has_host();
-        if plain && http && url.fragment().is_none() { Ok(url) } else { Err(ConfigurationError::BaseUrl) }
+        let has_credentials = !url.username().is_empty() || url.password().is_some();
+        let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
+        let is_base = url.query().is_none() && url.fragment().is_none();
+        if is_http && is_base && !has_credentials { Ok(url) } else { Err(ConfigurationError::BaseUrl) }
     }
 
+    /// The extra headers, checked and marked as sensitive.
     pub(crate) fn checked_headers(&self) -> Result<HeaderMap, ConfigurationError> {
         let mut headers = self.extra_headers.clone();
         if let Some(name) = headers.keys().find(|name| RESERVED.contains(&name.as_str())) {
@@ -128,8 +126,8 @@ impl Configuration {
         Ok(headers)
     }
 
-    /// The header with the key.
-    pub(crate) fn key_header(&self) -> Result<(HeaderName, HeaderValue), ConfigurationError> {
+    /// The header that carries the key.
+    pub(crate) fn credential_header(&self) -> Result<(HeaderName, HeaderValue), ConfigurationError> {
         let key = self.api_key.expose_secret();
         let (name, value) = match self.credential {
             Credential::Bearer => ("authorization", format!("Bearer {key}")),
@@ -142,16 +140,16 @@ impl Configuration {
     }
 }
 
-/// Reads extra headers as users of Claude Code write them: one `Name: value` a line. A line feed may be written `\n`, for
-/// files that have no lines in a value.
+/// Parses extra headers in the form that Claude Code documents for `ANTHROPIC_CUSTOM_HEADERS`: one `Name: value` per line. The
+/// two characters `\n` also separate lines, for `.env` files whose values cannot contain any.
 pub fn extra_headers(lines: &str) -> Result<HeaderMap, ConfigurationError> {
     let mut headers = HeaderMap::new();
     let lines = lines.replace("\\n", "\n");
     for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let flaw = || ConfigurationError::HeaderLine(number + 1);
-        let (name, value) = line.split_once(':').ok_or_else(flaw)?;
-        let name = HeaderName::try_from(name.trim()).map_err(|_| flaw())?;
-        headers.append(name, HeaderValue::try_from(value.trim()).map_err(|_| flaw())?);
+        let error = || ConfigurationError::HeaderLine(number + 1);
+        let (name, value) = line.split_once(':').ok_or_else(error)?;
+        let name = HeaderName::try_from(name.trim()).map_err(|_| error())?;
+        headers.append(name, HeaderValue::try_from(value.trim()).map_err(|_| error())?);
     }
     Ok(headers)
 }
@@ -180,7 +178,7 @@ impl fmt::Debug for Configuration {
         let headers: Vec<_> = self.extra_headers.keys().collect();
         formatter
             .debug_struct("Configuration")
-            .field("api_key", &"[REDACTED]")
+            .field("api_key", &domain::REDACTED)
             .field("credential", &self.credential)
             .field("extra_headers", &headers)
             .field("connect_timeout", &self.connect_timeout)
@@ -194,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn extra_headers_are_lines_and_a_wrong_one_is_told_by_its_number() {
+    fn extra_headers_are_lines_and_an_invalid_one_is_named_by_number() {
         let headers =
             extra_headers("X-Team: blue\n\nanthropic-beta: a-2026,b-2026\\nx-url: https://example.com").unwrap();
         let header = |name: &str| headers[name].to_str().unwrap();
@@ -206,9 +204,9 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_that_is_none_is_refused_without_showing_it() {
+    fn an_invalid_proxy_is_refused_without_showing_its_url() {
         let proxies = Proxies { https: Some("http://user:word@[".into()), ..Proxies::default() };
         let error = proxies.add_to(reqwest::Client::builder()).unwrap_err().to_string();
-        assert_eq!(error, "the address of the HTTPS proxy cannot be used");
+        assert_eq!(error, "the URL of the HTTPS proxy is not valid");
     }
 }

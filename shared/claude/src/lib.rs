@@ -1,24 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-pub use assembly::INCOMPLETE_INPUT;
-pub use catalogue::{Catalogue, CatalogueError};
-pub use client::Client;
+pub use api::{Client, INCOMPLETE_INPUT};
 pub use configuration::{API_VERSION, Configuration, ConfigurationError, Credential, Proxies, extra_headers};
+pub use models::{Catalogue, CatalogueError};
 
-mod assembly;
-mod block;
-mod body;
-mod cache_breakpoints;
-mod call;
-mod catalogue;
-mod client;
+// Each module imports only from those below it: api, transport, configuration, models.
+mod api;
 mod configuration;
-mod lookup;
 mod models;
-mod object;
-mod prices;
-mod refusal;
-mod reply;
-mod retry;
-mod scrubber;
-mod sse;
+mod transport;

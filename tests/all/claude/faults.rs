@@ -1,4 +1,4 @@
-//! What comes when something goes wrong.
+//! How the client answers the faults of the service.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn spoiled(fault: &Value) -> Value {
     json!({ "turns": [{ "thinking": "Thinking of it.", "text": TEXT, "fault": fault }] })
 }
 
-/// The outcome with a fault, and how many requests it took.
+/// The outcome of a call with a fault, and the number of requests it took.
 async fn outcome(fault: Value) -> (Result<ModelReply, ModelError>, usize) {
     let server = serve(&spoiled(&fault)).await;
     let outcome = ask(&client(&server), &request(&[user("go")])).await;
@@ -30,10 +30,10 @@ fn status(status: u16, more: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_passing_error_is_asked_again() {
-    for passing in [408, 409, 429, 500, 503, 529] {
-        let (reply, requests) = outcome(status(passing, &json!({ "times": 2 }))).await;
-        assert_eq!((text(&reply.unwrap()).as_str(), requests), (TEXT, 3), "{passing}");
+async fn a_transient_error_is_retried() {
+    for transient in [408, 409, 429, 500, 503, 529] {
+        let (reply, requests) = outcome(status(transient, &json!({ "times": 2 }))).await;
+        assert_eq!((text(&reply.unwrap()).as_str(), requests), (TEXT, 3), "{transient}");
     }
 }
 
@@ -51,14 +51,14 @@ async fn a_lasting_error_ends_the_call_after_two_retries() {
 }
 
 #[tokio::test]
-async fn want_of_capacity_is_a_wait() {
+async fn lack_of_capacity_is_a_wait() {
     let seconds = |outcome: Result<ModelReply, ModelError>| match outcome {
         Err(ModelError::Wait { seconds, reason }) => (seconds, reason),
         other => panic!("{other:?}"),
     };
     for capacity in [429, 529] {
         let (error, requests) = outcome(status(capacity, &json!({}))).await;
-        assert_eq!((seconds(error).0, requests), (1, 3), "still refused after the retries: {capacity}");
+        assert_eq!((seconds(error).0, requests), (1, 3), "retries were refused, too: {capacity}");
         let (error, requests) = outcome(status(capacity, &json!({ "retryAfter": 40.5 }))).await;
         assert_eq!((seconds(error).0, requests), (41, 1), "a pause too long for a call: {capacity}");
     }
@@ -67,7 +67,7 @@ async fn want_of_capacity_is_a_wait() {
 }
 
 #[tokio::test]
-async fn the_service_may_overrule_the_retries() {
+async fn the_service_can_override_the_retries() {
     let (error, requests) = outcome(status(500, &json!({ "shouldRetry": false }))).await;
     assert!(matches!(error, Err(ModelError::Interrupted { .. })));
     assert_eq!(requests, 1);
@@ -77,7 +77,7 @@ async fn the_service_may_overrule_the_retries() {
 }
 
 #[tokio::test]
-async fn what_will_not_get_better_is_terminal() {
+async fn an_error_that_a_retry_cannot_cure_is_terminal() {
     for (answer, message, code) in [
         (400, "messages: bad", ErrorCode::ModelRefusedRequest),
         (400, "Your credit balance is too low to access the Anthropic API.", ErrorCode::ModelBilling),
@@ -98,7 +98,7 @@ async fn what_will_not_get_better_is_terminal() {
 }
 
 #[tokio::test]
-async fn a_reply_that_breaks_off_is_no_reply_and_its_cost_is_known() {
+async fn a_reply_that_breaks_off_is_an_error_with_its_cost() {
     for (fault, words) in [
         (json!({ "kind": "errorEvent", "message": "Too much\nto do" }), "overloaded_error: Too much to do"),
         (json!({ "kind": "errorEvent", "afterPieces": 0 }), "overloaded_error"),
@@ -113,7 +113,7 @@ async fn a_reply_that_breaks_off_is_no_reply_and_its_cost_is_known() {
         let ModelError::Interrupted { reason, usage, cost } = error else { panic!("{fault}: {error:?}") };
         assert!(reason.contains(words), "{fault}: {reason}");
         assert_eq!((usage.context_tokens() > 0, cost > MicroDollars(0)), (begun, begun), "{fault}");
-        assert_eq!(server.requests().len(), 1, "nothing is repeated that has begun: {fault}");
+        assert_eq!(server.requests().len(), 1, "a reply that has begun is not retried: {fault}");
         assert_eq!(text(&ask(&client, &request).await.unwrap()), TEXT);
     }
 }
@@ -121,7 +121,7 @@ async fn a_reply_that_breaks_off_is_no_reply_and_its_cost_is_known() {
 #[tokio::test]
 async fn silence_ends_a_call() {
     for (fault, words) in [
-        (json!({ "kind": "stall" }), "nothing came for 0.5 s"),
+        (json!({ "kind": "stall" }), "the Claude API sent nothing for 0.5 s"),
         (json!({ "kind": "slowFirstByte", "seconds": 600 }), "did not begin to answer in time"),
     ] {
         let server = serve(&spoiled(&fault)).await;
@@ -136,7 +136,7 @@ async fn silence_ends_a_call() {
 }
 
 #[tokio::test]
-async fn the_deadline_ends_a_call_that_still_writes() {
+async fn the_deadline_ends_a_call_in_mid_stream() {
     let server = serve(&spoiled(&json!({ "kind": "stall" }))).await;
     let mut request = request(&[user("go")]);
     request.deadline = Duration::from_millis(500);
@@ -147,7 +147,7 @@ async fn the_deadline_ends_a_call_that_still_writes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_does_not_listen_is_tried_three_times() {
+async fn a_service_that_does_not_listen_is_asked_three_times() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -159,7 +159,7 @@ async fn a_service_that_does_not_listen_is_tried_three_times() {
 }
 
 #[tokio::test]
-async fn bytes_cut_anywhere_and_events_unknown_change_nothing() {
+async fn split_characters_and_unknown_events_change_nothing() {
     let (whole, _) = outcome(json!({ "kind": "slowFirstByte", "seconds": 0 })).await;
     let whole = whole.unwrap();
     for kind in ["splitUtf8", "unknownEvent"] {

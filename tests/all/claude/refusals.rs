@@ -30,7 +30,7 @@ async fn bodies_that_the_service_refuses_are_refused() {
     let tool = json!({ "name": "view", "input_schema": { "type": "object" } });
     let call = |id: &str| json!({ "type": "tool_use", "id": id, "name": "view", "input": {} });
     let text = |text: &str| json!({ "type": "text", "text": text });
-    let marked = json!({ "type": "text", "text": "x", "cache_control": { "type": "ephemeral" } });
+    let cached = json!({ "type": "text", "text": "x", "cache_control": { "type": "ephemeral" } });
     let say = |role: &str, content: Value| json!({ "role": role, "content": content });
     let huge = "word".repeat(1_000_001);
     for (field, value, words) in [
@@ -135,7 +135,7 @@ async fn bodies_that_the_service_refuses_are_refused() {
         ),
         (
             "messages",
-            json!([say("user", json!([marked, marked, marked, marked, marked]))]),
+            json!([say("user", json!([cached, cached, cached, cached, cached]))]),
             "A maximum of 4 blocks with cache_control may be provided. Found 5.",
         ),
         ("messages", json!([user(&huge)]), "prompt is too long: 1000008 tokens > 1000000 maximum"),
@@ -157,7 +157,7 @@ async fn bodies_that_the_service_refuses_are_refused() {
 }
 
 #[tokio::test]
-async fn requests_that_are_wrong_outside_their_body_are_refused() {
+async fn requests_with_invalid_headers_or_routes_are_refused() {
     let server = serve_with(&script(), Settings { accepted_key: Some(KEY.to_owned()), ..Settings::default() }).await;
     let bare =
         || Http::builder().no_proxy().build().unwrap().post(format!("{}/v1/messages", server.url())).json(&body());
@@ -192,14 +192,14 @@ async fn requests_that_are_wrong_outside_their_body_are_refused() {
             "Request exceeds the maximum size",
         ),
     ] {
-        let (got, error) = answer(request).await;
-        let said = error["error"]["message"].as_str().unwrap();
-        assert!(got == status && said.contains(message), "{got} {said}");
+        let (actual, error) = answer(request).await;
+        let text = error["error"]["message"].as_str().unwrap();
+        assert!(actual == status && text.contains(message), "{actual} {text}");
     }
 }
 
 #[tokio::test]
-async fn the_older_version_and_the_plain_routes_work_too() {
+async fn the_older_version_and_unstreamed_routes_are_served() {
     let server = serve(&script()).await;
     let mut older = body();
     older["temperature"] = json!(0.5);

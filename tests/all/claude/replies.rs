@@ -1,4 +1,4 @@
-//! What comes when nothing goes wrong.
+//! Replies of a service without faults.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,16 +21,16 @@ fn conversation() -> Value {
 }
 
 #[tokio::test]
-async fn a_tool_loop_is_sent_back_to_the_byte_and_its_thinking_stays_valid() {
+async fn a_conversation_is_sent_back_byte_for_byte_and_stays_valid() {
     let server = serve(&conversation()).await;
     let client = client(&server);
     let mut request = request(&[]);
     let question = r#"{ "content" : "What does a.rs\u0020say?",  "role":"user"}"#;
     request.messages.push(RawJson::parse(question).unwrap());
 
-    let (first, seen) = watch(&client, &request).await;
+    let (first, shown) = watch(&client, &request).await;
     assert_eq!(first.stop, StopReason::ToolUse);
-    assert_eq!(seen, "I look at “a.rs” – first.");
+    assert_eq!(shown, "I look at “a.rs” – first.");
     let [
         ContentBlock::Thinking { thinking },
         ContentBlock::ToolUse { name, input, .. },
@@ -47,9 +47,9 @@ async fn a_tool_loop_is_sent_back_to_the_byte_and_its_thinking_stays_valid() {
     assert!(first.cost > MicroDollars(0));
 
     request.messages.extend([sent_back(&first), results(&first, "the answer is 42", false)]);
-    let (second, seen) = watch(&client, &request).await;
+    let (second, shown) = watch(&client, &request).await;
     assert_eq!(second.stop, StopReason::EndTurn);
-    assert_eq!((text(&second).as_str(), seen.as_str()), ("It says 42. 🦀", "Now I know.It says 42. 🦀"));
+    assert_eq!((text(&second).as_str(), shown.as_str()), ("It says 42. 🦀", "Now I know.It says 42. 🦀"));
 
     request.messages.extend([sent_back(&second), RawJson::of(&user("And now?")).unwrap()]);
     let third = ask(&client, &request).await.unwrap();
@@ -59,7 +59,7 @@ async fn a_tool_loop_is_sent_back_to_the_byte_and_its_thinking_stays_valid() {
         server.requests().iter().map(|request| String::from_utf8(request.body.to_vec()).unwrap()).collect();
     assert!(bodies.iter().all(|body| body.contains(question)));
     assert!(bodies[2].contains(&content(&first)) && bodies[2].contains(&content(&second)));
-    assert!(bodies.iter().all(|body| body.contains(tools())), "the tools go out as they came in");
+    assert!(bodies.iter().all(|body| body.contains(tools())), "the tools are sent byte for byte");
     let headers = &server.requests()[0].headers;
     assert_eq!(headers["anthropic-version"], "2026-10-21");
     assert!(headers.contains_key("authorization") && !headers.contains_key("x-api-key"));
@@ -72,9 +72,9 @@ async fn an_edited_history_is_refused() {
     let client = client(&server);
     let start = request(&[user("What does a.rs say?")]);
     let first = ask(&client, &start).await.unwrap();
-    let mut honest = start.clone();
-    honest.messages.extend([sent_back(&first), results(&first, "42", false)]);
-    ask(&client, &honest).await.unwrap();
+    let mut unedited = start.clone();
+    unedited.messages.extend([sent_back(&first), results(&first, "42", false)]);
+    ask(&client, &unedited).await.unwrap();
 
     type Edit = fn(&mut ModelRequest);
     let edits: [(&str, Edit); 3] = [
@@ -83,7 +83,7 @@ async fn an_edited_history_is_refused() {
         ("tools", |request| request.tools = RawJson::parse(r#"[{"type":"bash_20250124","name":"bash"}]"#).unwrap()),
     ];
     for (what, edit) in edits {
-        let mut edited = honest.clone();
+        let mut edited = unedited.clone();
         edit(&mut edited);
         let error = ask(&client, &edited).await.unwrap_err().to_string();
         assert!(error.contains("messages.1.content.0: Invalid `signature` in `thinking` block. The block is bound to a different conversation."), "{what}: {error}");
@@ -91,7 +91,7 @@ async fn an_edited_history_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_request_reads_what_the_first_one_wrote_to_the_cache_until_it_is_forgotten() {
+async fn a_request_reads_what_the_previous_one_cached_until_it_expires() {
     let now = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&now);
     let clock = Arc::new(move || Duration::from_secs(clock.load(Ordering::SeqCst)));
@@ -107,18 +107,18 @@ async fn a_second_request_reads_what_the_first_one_wrote_to_the_cache_until_it_i
     assert_eq!(second.usage.cache_read_tokens, first.usage.cache_write_tokens);
     assert!(second.usage.cache_write_tokens < 200, "{:?}", second.usage);
     assert!(second.cost < first.cost);
-    // Sonnet 5.5: 2.50 for a million written, 0.10 read, 10 of output.
+    // Sonnet 5.5: $2.50 per million tokens written, $0.10 read, $10 of output.
     let usage = second.usage;
     let tenths = usage.cache_write_tokens * 25 + usage.cache_read_tokens + usage.output_tokens * 100;
     assert_eq!(second.cost, MicroDollars((tenths + usage.input_tokens * 20).div_ceil(10)));
 
     now.store(301, Ordering::SeqCst);
-    let forgotten = ask(&client, &request).await.unwrap();
-    assert_eq!(forgotten.usage.cache_read_tokens, 0);
+    let expired = ask(&client, &request).await.unwrap();
+    assert_eq!(expired.usage.cache_read_tokens, 0);
 }
 
 #[tokio::test]
-async fn structured_output_is_the_plan_and_after_an_objection_the_next_one() {
+async fn structured_output_is_the_plan_and_then_its_revision() {
     let script = json!({ "plan": { "title": "one" }, "plans": [{ "title": "two" }], "turns": [{ "text": "main" }] });
     let server = serve(&script).await;
     let client = client(&server);
@@ -134,7 +134,7 @@ async fn structured_output_is_the_plan_and_after_an_objection_the_next_one() {
 }
 
 #[tokio::test]
-async fn the_script_answers_to_results_and_jumps() {
+async fn the_script_reacts_to_results_and_jumps() {
     let view = json!([{ "name": "view", "input": { "path": "a" } }]);
     let script = json!({ "scripts": [
         { "match": "other", "turns": [{ "text": "not me" }] },
@@ -152,21 +152,21 @@ async fn the_script_answers_to_results_and_jumps() {
     let server = serve(&script).await;
     let client = client(&server);
     let mut request = request(&[user("please jump")]);
-    let mut said = Vec::new();
+    let mut texts = Vec::new();
     for (result, is_error) in [("file is gone", true), ("found", false), ("file is gone", false)] {
         let reply = ask(&client, &request).await.unwrap();
-        said.push(text(&reply));
+        texts.push(text(&reply));
         request.messages.extend([sent_back(&reply), results(&reply, result, is_error)]);
     }
-    said.push(text(&ask(&client, &request).await.unwrap()));
-    assert_eq!(said, ["trying", "again", "trying", "went well"]);
+    texts.push(text(&ask(&client, &request).await.unwrap()));
+    assert_eq!(texts, ["trying", "again", "trying", "went well"]);
 
     let error = ask(&client, &super::request(&[user("something else")])).await.unwrap_err();
     assert!(error.to_string().contains("no script matches"), "{error}");
 }
 
 #[tokio::test]
-async fn a_call_cut_by_the_length_limit_cannot_be_carried_out_but_can_be_sent_back() {
+async fn a_call_cut_by_the_length_limit_can_only_be_sent_back() {
     let script = json!({ "turns": [
         { "tools": [{ "name": "bash", "input": { "command": "rm -rf build/output" } }], "stop": "max_tokens" },
         { "text": "A long text that does not fit into four tokens." },
@@ -189,15 +189,15 @@ async fn a_call_cut_by_the_length_limit_cannot_be_carried_out_but_can_be_sent_ba
 }
 
 #[tokio::test]
-async fn a_reply_is_seen_while_it_is_written_and_a_dropped_call_ends_it() {
+async fn a_reply_is_shown_while_it_streams_until_the_call_is_dropped() {
     let server = serve(&json!({ "turns": [{ "text": "0123456789".repeat(20) }] })).await;
     let client = client(&server);
     let request = request(&[user("go")]);
     let mut gate = server.hold_next(6);
-    let seen = Mutex::new(String::new());
+    let shown = Mutex::new(String::new());
     let live = |piece: ReplyPiece<'_>| {
         let (ReplyPiece::Text(text) | ReplyPiece::Thinking(text)) = piece;
-        seen.lock().unwrap().push_str(text);
+        shown.lock().unwrap().push_str(text);
     };
     {
         let call = client.reply(&request, &live);
@@ -207,7 +207,7 @@ async fn a_reply_is_seen_while_it_is_written_and_a_dropped_call_ends_it() {
             reached = gate.reached() => assert!(reached),
         }
     }
-    assert!(seen.lock().unwrap().len() < 200);
+    assert!(shown.lock().unwrap().len() < 200);
     gate.release();
     assert_eq!(text(&ask(&client, &request).await.unwrap()).len(), 200);
     server.shutdown().await;
@@ -228,7 +228,7 @@ async fn the_worst_case_is_never_less_than_the_cost() {
 }
 
 #[tokio::test]
-async fn no_secret_shows() {
+async fn no_secret_is_shown() {
     let script = json!({ "turns": [{ "fault": {
         "kind": "status", "status": 422, "message": format!("bad\nkey {KEY} and tenant-secret-77 {}", "x".repeat(5_000)),
     } }] });

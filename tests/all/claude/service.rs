@@ -1,4 +1,4 @@
-//! The service around the replies: the way to it, its cache, its models, its bill.
+//! The service beyond its replies: credentials, proxies, prompt cache, models, bill.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 #[tokio::test]
-async fn the_key_goes_out_as_configured_and_extra_headers_with_it() {
+async fn the_key_is_sent_as_configured_with_the_extra_headers() {
     let server = serve(&json!({ "turns": [{ "text": "yes" }] })).await;
     let mut configuration = configuration(&server.url());
     configuration.credential = Credential::ApiKey;
@@ -28,16 +28,16 @@ async fn the_key_goes_out_as_configured_and_extra_headers_with_it() {
     );
 }
 
-/// A proxy that tells what it was asked for. What it is to forward goes to `to`, wherever it was meant to go.
+/// A proxy that records the head of each request. It forwards requests to `to`, whatever host they name.
 async fn proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&asked);
+    let recorded = Arc::clone(&asked);
     tokio::spawn(async move {
         loop {
             let (mut client, _) = listener.accept().await.unwrap();
-            let heard = Arc::clone(&heard);
+            let recorded = Arc::clone(&recorded);
             tokio::spawn(async move {
                 let mut head = Vec::new();
                 while !head.windows(4).any(|bytes| bytes == b"\r\n\r\n") {
@@ -46,9 +46,9 @@ async fn proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<Vec<String>>>) {
                 let head = String::from_utf8(head).unwrap();
                 let line = head.lines().next().unwrap_or_default().to_owned();
                 let tunnel = line.starts_with("CONNECT ");
-                heard.lock().unwrap().push(head.clone());
+                recorded.lock().unwrap().push(head.clone());
                 if tunnel {
-                    // Whoever tunnels speaks TLS to the other end, which is not there.
+                    // A tunnel carries TLS to the named host, which does not exist.
                     client.write_all(b"HTTP/1.1 503 Nobody there\r\ncontent-length: 0\r\n\r\n").await.unwrap();
                     return;
                 }
@@ -63,7 +63,7 @@ async fn proxy(to: std::net::SocketAddr) -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 #[tokio::test]
-async fn a_proxy_is_the_way_to_what_is_not_here_and_not_excepted() {
+async fn a_proxy_serves_other_hosts_unless_they_are_excepted() {
     let server = serve(&json!({ "turns": [{ "text": "through" }] })).await;
     let (url, asked) = proxy(server.addr()).await;
     let through = |base: &str, except: Option<&str>| {
@@ -86,7 +86,7 @@ async fn a_proxy_is_the_way_to_what_is_not_here_and_not_excepted() {
     assert!(heard.iter().all(|head| head.starts_with("CONNECT model.invalid:443 ")), "{heard:?}");
     assert!(!heard.is_empty() && heard.iter().all(|head| !head.contains(KEY)), "the proxy does not see the key");
 
-    // Straight to a host that there is not: whatever becomes of it, the proxy does not hear of it.
+    // The excepted host does not exist, so the call fails; what matters is that the proxy gets no request.
     let mut short = question.clone();
     short.deadline = Duration::from_millis(300);
     ask(&through("http://gateway.invalid", Some("gateway.invalid")), &short).await.unwrap_err();
@@ -95,7 +95,7 @@ async fn a_proxy_is_the_way_to_what_is_not_here_and_not_excepted() {
 }
 
 #[tokio::test]
-async fn a_connection_cut_before_an_answer_is_asked_again() {
+async fn a_connection_cut_before_an_answer_is_retried() {
     for (times, requests) in [(2, 3), (9, 3)] {
         let script = json!({ "turns": [{ "text": "here", "fault": { "kind": "hangUp", "times": times } }] });
         let server = serve(&script).await;
@@ -118,7 +118,7 @@ async fn a_connection_cut_before_an_answer_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_was_edited_in_a_conversation_is_told() {
+async fn the_service_says_which_part_of_a_conversation_was_edited() {
     let turns: Vec<Value> = (0..9).map(|_| json!({ "text": "more" })).collect();
     let server = serve(&json!({ "turns": turns })).await;
     let client = client(&server);
@@ -127,7 +127,11 @@ async fn what_was_edited_in_a_conversation_is_told() {
     assert_eq!(first.details.cache_miss, None);
     question.options.previous_message = first.details.message_id.clone();
     question.messages.extend([sent_back(&first), RawJson::of(&user("on")).unwrap()]);
-    assert_eq!(ask(&client, &question).await.unwrap().details.cache_miss, None, "what is only longer is not edited");
+    assert_eq!(
+        ask(&client, &question).await.unwrap().details.cache_miss,
+        None,
+        "a longer conversation is not an edited one"
+    );
 
     type Edit = fn(&mut ModelRequest);
     let edits: [(CacheMiss, Edit); 5] = [
@@ -155,7 +159,7 @@ async fn a_refusal_says_why() {
 }
 
 #[tokio::test]
-async fn the_whole_conversation_is_read_from_the_cache_however_long_a_turn_was() {
+async fn the_whole_conversation_is_read_from_the_cache_after_long_turns() {
     let call = |number: usize| json!({ "name": "view", "input": { "path": format!("src/file-{number}.rs") } });
     let turn = |calls: usize| json!({ "thinking": "On.", "tools": (0..calls).map(call).collect::<Vec<_>>() });
     let turns: Vec<Value> = [3, 30, 1, 12, 3, 25, 3].map(turn).to_vec();
@@ -165,21 +169,21 @@ async fn the_whole_conversation_is_read_from_the_cache_however_long_a_turn_was()
     let mut sent_before = 0;
     for _ in 0..7 {
         let reply = ask(&client, &question).await.unwrap();
-        // The last block is read too: it was marked by the service.
+        // This includes the last block, where the service set the breakpoint.
         assert_eq!(reply.usage.cache_read_tokens, sent_before, "{:?}", reply.usage);
         sent_before = reply.usage.context_tokens();
         question.messages.extend([sent_back(&reply), results(&reply, &"line\n".repeat(100), false)]);
     }
-    let marks = server
+    let breakpoints = server
         .requests()
         .iter()
         .map(|request| String::from_utf8_lossy(&request.body).matches("cache_control").count())
         .max();
-    assert_eq!(marks, Some(4));
+    assert_eq!(breakpoints, Some(4));
 }
 
 #[tokio::test]
-async fn before_a_wait_for_a_person_everything_is_kept_for_an_hour() {
+async fn before_a_wait_for_a_person_everything_is_cached_for_an_hour() {
     let now = Arc::new(AtomicU64::new(0));
     let clock = Arc::clone(&now);
     let clock = Arc::new(move || Duration::from_secs(clock.load(Ordering::SeqCst)));
@@ -215,7 +219,7 @@ async fn tokens_are_counted_without_a_reply() {
     assert!(matches!(client.count_tokens(&wrong).await, Err(ModelError::Terminal(_))));
 }
 
-/// Answers every request with the next of these, the last one for ever; counts them.
+/// A server that sends the next of `answers` to each request, and repeats the last. Returns its URL and a count of requests.
 async fn answering(answers: Vec<String>) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -241,7 +245,7 @@ async fn answering(answers: Vec<String>) -> (String, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_are_learned_from_the_service_page_by_page_and_kept_for_a_day() {
+async fn limits_are_read_from_all_pages_and_used_for_a_day() {
     let model =
         |id: &str, window: u64| json!({ "id": id, "max_input_tokens": window, "max_tokens": 300_000, "new": [1] });
     let first = json!({ "data": [model("claude-next-9", 2_000_000)], "has_more": true, "last_id": "claude-next-9" });
@@ -255,7 +259,11 @@ async fn limits_are_learned_from_the_service_page_by_page_and_kept_for_a_day() {
     assert_eq!(count.load(Ordering::SeqCst), 2, "both pages, once");
     assert_eq!(limits("claude-next-9"), ModelLimits { context_tokens: 2_000_000, output_tokens: 300_000 });
     assert_eq!(limits("claude-sonnet-5-5").context_tokens, 1_500_000);
-    assert_eq!(limits("claude-haiku-5-5").context_tokens, 1_000_000, "what is not told stays as built in");
+    assert_eq!(
+        limits("claude-haiku-5-5").context_tokens,
+        1_000_000,
+        "for models that are not listed the catalogue applies"
+    );
     tokio::time::advance(Duration::from_secs(25 * 3600)).await;
     client.learn_limits().await;
     assert_eq!(count.load(Ordering::SeqCst), 3);
@@ -269,11 +277,11 @@ async fn a_service_without_a_list_of_models_changes_nothing() {
         client.learn_limits().await;
         client.learn_limits().await;
         assert_eq!(client.limits("claude-sonnet-5-5").context_tokens, 1_000_000, "{answer}");
-        assert_eq!(count.load(Ordering::SeqCst), 1, "it is not asked with every call: {answer}");
+        assert_eq!(count.load(Ordering::SeqCst), 1, "it is not asked again at once: {answer}");
     }
 }
 
-/// What a charge costs by the price list of Claude Sonnet 5.5, written down here once more: micro-dollars, rounded up.
+/// The price of a charge for Claude Sonnet 5.5 in micro-dollars, rounded up. It repeats the price list to check the catalogue.
 pub(super) fn sonnet(charge: &Charge) -> u64 {
     let tenths = charge.input * 20
         + charge.cache_read

@@ -1,4 +1,4 @@
-//! Whole sessions against a service that fails in every way it can, at every turn.
+//! Whole sessions against a service with each kind of fault at each turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ fn faults() -> Vec<Value> {
         Value::Null,
         json!({ "kind": "status", "status": 429, "retryAfter": 0 }),
         json!({ "kind": "status", "status": 429 }),
-        // More often than a call asks again: the run waits.
+        // More times than a call retries, so the run waits.
         json!({ "kind": "status", "status": 429, "retryAfter": 0, "times": 3 }),
         json!({ "kind": "status", "status": 529 }),
         json!({ "kind": "status", "status": 500, "retryAfter": 0, "times": 3 }),
@@ -35,7 +35,7 @@ fn faults() -> Vec<Value> {
     ]
 }
 
-/// A session whose n-th turn has the fault `first + n`; gives how many replies broke off that had begun.
+/// Runs a session whose n-th turn has the fault `first + n`, and returns how many replies broke off in mid-stream.
 async fn session(home: &Home, first: usize) -> u64 {
     let faults = faults();
     let turns: Vec<Value> = (0..TURNS)
@@ -92,7 +92,7 @@ async fn session(home: &Home, first: usize) -> u64 {
             _ => None,
         })
         .collect();
-    let whole: Vec<u64> = bill.iter().filter(|charge| charge.whole).map(sonnet).collect();
+    let whole: Vec<u64> = bill.iter().filter(|charge| charge.complete).map(sonnet).collect();
     assert_eq!(replied, whole, "every reply is paid once and to the micro-dollar, {what}");
     let settled: u64 = events
         .iter()
@@ -101,9 +101,9 @@ async fn session(home: &Home, first: usize) -> u64 {
             _ => None,
         })
         .sum();
-    // Nobody tells what a broken reply cost. It is never taken for less, and for little more.
+    // The client can only estimate what a broken reply cost: never less than the bill, and little more.
     let billed: u64 = bill.iter().map(sonnet).sum();
-    let broken = bill.iter().filter(|charge| !charge.whole).count() as u64;
+    let broken = bill.iter().filter(|charge| !charge.complete).count() as u64;
     assert!((billed..=billed + 300 * broken).contains(&settled), "{settled} for {billed}, {what}");
     let totals = events.iter().find_map(|event| match &event.body {
         EventBody::RunFinished(finished) => Some(finished.totals.cost.0),
@@ -115,12 +115,12 @@ async fn session(home: &Home, first: usize) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_session_comes_to_the_same_change_and_the_right_price_whichever_fault_strikes_at_whichever_turn() {
+async fn any_fault_at_any_turn_leaves_the_change_and_the_price_the_same() {
     let home = Home::new();
-    // Each fault meets each turn once.
+    // Each fault occurs at each turn once.
     let mut broken = 0;
     for first in (0..faults().len()).step_by(2) {
-        // Two at a time: they wait for time-outs now and then.
+        // Two at a time, because some of them wait for time-outs.
         let (one, other) = tokio::join!(session(&home, first), session(&home, first + 1));
         broken += one + other;
     }

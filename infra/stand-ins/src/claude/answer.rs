@@ -1,21 +1,21 @@
-//! The reply itself: its blocks, its end, its price in tokens.
+//! The content of a reply: blocks, stop reason, tokens.
 
 use serde_json::{Value, json};
 
-use super::cache::Prompt;
+use super::cache::PromptTokens;
 use super::digest::Digest;
-use super::play::Due;
+use super::play::NextReply;
 use super::request::Request;
 use super::script::{Stop, ToolCall, Turn};
-use super::signature::Place;
+use super::signature::Binding;
 
-/// A reply ready to be sent.
+/// A reply that is ready to be sent.
 pub(crate) struct Answer {
     pub(crate) id: String,
     pub(crate) model: String,
     pub(crate) blocks: Vec<Block>,
     pub(crate) stop: Stop,
-    pub(crate) prompt: Prompt,
+    pub(crate) prompt: PromptTokens,
     pub(crate) output_tokens: u64,
     pub(crate) diagnostics: Value,
     refusal: Value,
@@ -28,7 +28,7 @@ pub(crate) enum Block {
         signature: String,
     },
     Text(String),
-    /// The input is text, because the length limit may have cut it.
+    /// The input is JSON text, which the length limit may have truncated.
     ToolUse {
         id: String,
         name: String,
@@ -36,45 +36,52 @@ pub(crate) enum Block {
     },
 }
 
-const OVER: &str = "The script has ended: there is nothing more that I was told to do.";
+/// The reply after the last turn.
+const SCRIPT_ENDED: &str = "The script has ended: it has no further turn.";
 
 impl Answer {
-    /// Writes the reply that is due after a conversation, which `so_far` digests.
-    pub(crate) fn write(due: &Due<'_>, request: &Request, place: &Place, so_far: &Digest, prompt: Prompt) -> Self {
-        let (blocks, stop) = match due {
-            Due::Turn(turn) => (turn_blocks(turn, request, place, so_far), turn_stop(turn)),
-            Due::Plan(plan) => (vec![Block::Text(plan.to_string())], Stop::EndTurn),
-            Due::Over => (vec![Block::Text(OVER.to_owned())], Stop::EndTurn),
+    /// Writes the next reply. Its ids derive from `conversation`, a digest of everything before it.
+    pub(crate) fn write(
+        next: &NextReply<'_>,
+        request: &Request,
+        binding: &Binding,
+        conversation: &Digest,
+        prompt: PromptTokens,
+    ) -> Self {
+        let (blocks, stop) = match next {
+            NextReply::Turn(turn) => (turn_blocks(turn, request, binding, conversation), turn_stop(turn)),
+            NextReply::Plan(plan) => (vec![Block::Text(plan.to_string())], Stop::EndTurn),
+            NextReply::ScriptEnded => (vec![Block::Text(SCRIPT_ENDED.to_owned())], Stop::EndTurn),
         };
-        let (blocks, stop) = limit(blocks, stop, request.max_tokens);
+        let (blocks, stop) = truncate(blocks, stop, request.max_tokens);
         let bytes: usize = blocks.iter().map(Block::len).sum();
         Self {
-            id: so_far.id("msg"),
+            id: conversation.id("msg"),
             model: request.model.id.clone(),
             blocks,
             stop,
             prompt,
             output_tokens: (bytes as u64).div_ceil(4).max(1).min(request.max_tokens),
             diagnostics: Value::Null,
-            refusal: match due {
-                Due::Turn(turn) => turn.refusal(),
-                Due::Plan(_) | Due::Over => Value::Null,
+            refusal: match next {
+                NextReply::Turn(turn) => turn.refusal(),
+                NextReply::Plan(_) | NextReply::ScriptEnded => Value::Null,
             },
         }
     }
 
-    /// The message as a plain answer has it.
+    /// The message as the answer to a request without `stream`.
     pub(crate) fn message(&self) -> Value {
-        let mut message = self.opening();
-        message["content"] = self.blocks.iter().map(Block::whole).collect();
+        let mut message = self.message_start();
+        message["content"] = self.blocks.iter().map(Block::message).collect();
         message["stop_reason"] = json!(self.stop.name());
         message["usage"] = self.prompt.usage(self.output_tokens);
         message["stop_details"] = self.stop_details();
         message
     }
 
-    /// The message as a stream begins it.
-    pub(crate) fn opening(&self) -> Value {
+    /// The message in the event `message_start`.
+    pub(crate) fn message_start(&self) -> Value {
         json!({
             "id": self.id,
             "type": "message",
@@ -103,8 +110,8 @@ impl Answer {
 }
 
 impl Block {
-    /// As a plain answer has it. Input that was cut is left out there.
-    fn whole(&self) -> Value {
+    /// The block of a message that is not streamed. Truncated input, which is not JSON, is replaced by `{}`.
+    fn message(&self) -> Value {
         match self {
             Self::Thinking { thinking, signature } => {
                 json!({ "type": "thinking", "thinking": thinking, "signature": signature })
@@ -118,11 +125,11 @@ impl Block {
     }
 
     fn len(&self) -> usize {
-        self.written().len()
+        self.output().len()
     }
 
-    /// What the model wrote of it.
-    pub(crate) fn written(&self) -> &str {
+    /// What counts as the model's output.
+    pub(crate) fn output(&self) -> &str {
         match self {
             Self::Thinking { thinking, .. } => thinking,
             Self::Text(text) => text,
@@ -130,9 +137,9 @@ impl Block {
         }
     }
 
-    fn cut(&mut self, bytes: usize) {
+    fn truncate(&mut self, bytes: usize) {
         match self {
-            // Cut thinking would not bear its signature.
+            // Truncated thinking would not match its signature.
             Self::Thinking { .. } => {}
             Self::Text(text) | Self::ToolUse { input: text, .. } => {
                 text.truncate(text.floor_char_boundary(bytes.max(1)));
@@ -145,14 +152,14 @@ fn turn_stop(turn: &Turn) -> Stop {
     turn.stop.unwrap_or(if turn.tools.is_empty() { Stop::EndTurn } else { Stop::ToolUse })
 }
 
-fn turn_blocks(turn: &Turn, request: &Request, place: &Place, so_far: &Digest) -> Vec<Block> {
+fn turn_blocks(turn: &Turn, request: &Request, binding: &Binding, conversation: &Digest) -> Vec<Block> {
     let thinking = turn.thinking.as_ref().zip(request.shows_thinking()).map(|(thinking, shown)| {
         let thinking = if shown { thinking.clone() } else { String::new() };
-        Block::Thinking { signature: place.sign(&thinking), thinking }
+        Block::Thinking { signature: binding.sign(&thinking), thinking }
     });
     let text = turn.text.clone().filter(|text| !text.trim().is_empty()).map(Block::Text);
     let tools = turn.tools.iter().enumerate().map(|(number, ToolCall { name, input })| {
-        let mut digest = so_far.clone();
+        let mut digest = conversation.clone();
         digest.add_text(&format!("call {number}"));
         let input = Value::Object(input.clone()).to_string();
         Block::ToolUse { id: digest.id("toolu"), name: name.clone(), input }
@@ -160,8 +167,8 @@ fn turn_blocks(turn: &Turn, request: &Request, place: &Place, so_far: &Digest) -
     thinking.into_iter().chain(text).chain(tools).collect()
 }
 
-/// Ends a reply at the length limit, or in the middle of its last block when the script wants that.
-fn limit(mut blocks: Vec<Block>, stop: Stop, max_tokens: u64) -> (Vec<Block>, Stop) {
+/// Ends a reply at the length limit, or in the middle of its last block if the script says `max_tokens`.
+fn truncate(mut blocks: Vec<Block>, stop: Stop, max_tokens: u64) -> (Vec<Block>, Stop) {
     let total: usize = blocks.iter().map(Block::len).sum();
     let mut room = usize::try_from(max_tokens.saturating_mul(4)).unwrap_or(usize::MAX);
     if stop == Stop::MaxTokens {
@@ -173,18 +180,18 @@ fn limit(mut blocks: Vec<Block>, stop: Stop, max_tokens: u64) -> (Vec<Block>, St
     if total <= room {
         return (blocks, stop);
     }
-    let mut kept = 0;
+    let mut count = 0;
     for block in &mut blocks {
         if room == 0 {
             break;
         }
-        kept += 1;
+        count += 1;
         let length = block.len();
         if length > room {
-            block.cut(room);
+            block.truncate(room);
         }
         room = room.saturating_sub(length);
     }
-    blocks.truncate(kept);
+    blocks.truncate(count);
     (blocks, Stop::MaxTokens)
 }

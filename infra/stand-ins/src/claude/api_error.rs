@@ -1,11 +1,11 @@
-//! Errors in the API's shape.
+//! Errors in the form of the API.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-/// An error as the API answers it.
+/// An HTTP status and the message of its JSON body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
@@ -17,7 +17,6 @@ impl ApiError {
         Self { status, message: message.into() }
     }
 
-    /// A request that is wrong in itself.
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::new(400, message)
     }
@@ -44,8 +43,8 @@ impl ApiError {
     }
 }
 
-/// The API's word for a status.
-pub(crate) fn kind(status: u16) -> &'static str {
+/// The API's `error.type` for a status.
+fn kind(status: u16) -> &'static str {
     match status {
         401 => "authentication_error",
         402 => "billing_error",

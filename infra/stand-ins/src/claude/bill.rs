@@ -1,28 +1,28 @@
-//! What the service would bill.
+//! The charges that the service would bill.
 
-use super::cache::Prompt;
+use super::cache::PromptTokens;
 
-/// One reply, whole or broken off, in tokens.
+/// What is billed for one reply, complete or broken off, in tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
-    /// The model.
+    /// The model's id.
     pub model: String,
-    /// Input that was neither read from nor written to the cache.
+    /// Input that was neither read from nor written to the prompt cache.
     pub input: u64,
     /// Input read from the cache.
     pub cache_read: u64,
-    /// Input written to it for five minutes.
+    /// Input written to the cache for five minutes.
     pub cache_write_5m: u64,
-    /// Input written to it for an hour.
+    /// Input written to the cache for an hour.
     pub cache_write_1h: u64,
-    /// What was written, thinking included.
+    /// Output, thinking included.
     pub output: u64,
     /// Whether the reply was sent to its end.
-    pub whole: bool,
+    pub complete: bool,
 }
 
 impl Charge {
-    pub(crate) fn of(model: &str, prompt: Prompt, output: u64, whole: bool) -> Self {
+    pub(crate) fn new(model: &str, prompt: PromptTokens, output: u64, complete: bool) -> Self {
         Self {
             model: model.to_owned(),
             input: prompt.input,
@@ -30,7 +30,7 @@ impl Charge {
             cache_write_5m: prompt.written_5m,
             cache_write_1h: prompt.written_1h,
             output,
-            whole,
+            complete,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Connections that can be cut before there is an answer.
+//! Connections that a handler can abort before it answers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,21 +12,21 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Listens, and keeps of each connection whether it is to be cut.
-pub(crate) struct Connections(pub(crate) TcpListener);
+/// Accepts connections that can be aborted; the handler of a request gets the [`Abort`] of its connection.
+pub(crate) struct AbortableListener(pub(crate) TcpListener);
 
-/// A connection.
-pub(crate) struct Connection {
+/// A connection that fails every write once it was aborted.
+pub(crate) struct AbortableConnection {
     stream: TcpStream,
-    cut: Cut,
+    abort: Abort,
 }
 
-/// Cuts a connection: nothing more is written to it.
+/// Aborts a connection: nothing more is written to it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cut(Arc<AtomicBool>);
+pub(crate) struct Abort(Arc<AtomicBool>);
 
-impl Cut {
-    pub(crate) fn cut(&self) {
+impl Abort {
+    pub(crate) fn abort(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
@@ -35,17 +35,17 @@ impl Cut {
     }
 }
 
-impl Listener for Connections {
-    type Io = Connection;
+impl Listener for AbortableListener {
+    type Io = AbortableConnection;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (AbortableConnection, SocketAddr) {
         let (stream, address) = Listener::accept(&mut self.0).await;
-        // Pieces go out as they are made; waiting for the client's acknowledgement costs 40 ms a reply.
+        // Small writes go out at once. Without this Nagle's algorithm waits for delayed acknowledgements, up to 40 ms a reply.
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "TCP_NODELAY was not set");
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        (Connection { stream, cut: Cut::default() }, address)
+        (AbortableConnection { stream, abort: Abort::default() }, address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -53,26 +53,26 @@ impl Listener for Connections {
     }
 }
 
-impl Connected<IncomingStream<'_, Connections>> for Cut {
-    fn connect_info(stream: IncomingStream<'_, Connections>) -> Self {
-        stream.io().cut.clone()
+impl Connected<IncomingStream<'_, AbortableListener>> for Abort {
+    fn connect_info(stream: IncomingStream<'_, AbortableListener>) -> Self {
+        stream.io().abort.clone()
     }
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for AbortableConnection {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(context, to)
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for AbortableConnection {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.cut.check()?;
+        self.abort.check()?;
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.cut.check()?;
+        self.abort.check()?;
         Pin::new(&mut self.stream).poll_flush(context)
     }
 

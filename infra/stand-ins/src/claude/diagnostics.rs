@@ -1,32 +1,34 @@
-//! Why the cache did not hold what was sent before.
+//! Diagnostics of cache misses: how a request differs from the one it continues.
 
 use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use super::digest::{Digest, Short, canonical};
+use super::canonical::canonical;
+use super::digest::{Digest, ShortHash};
 use super::request::Request;
 
-/// What is known of the requests that were answered, by the id of the answer.
+/// The requests that were answered, by the id of the reply.
 #[derive(Default)]
-pub(crate) struct Known(HashMap<String, Sent>);
+pub(crate) struct SentRequests(HashMap<String, Summary>);
 
-struct Sent {
+struct Summary {
     model: String,
-    system: Short,
-    tools: Short,
+    system: ShortHash,
+    tools: ShortHash,
+    /// Number of blocks in the messages.
     blocks: usize,
-    messages: Short,
+    messages: ShortHash,
     tokens: u64,
 }
 
-impl Known {
-    /// Remembers a request, and says what the one before it has to do with it when that is asked.
-    pub(crate) fn compare(&mut self, request: &Request, answer: &str) -> Value {
-        let asked = request.body.get("diagnostics").filter(|asked| !asked.is_null());
-        let previous = asked.and_then(|asked| asked["previous_message_id"].as_str());
+impl SentRequests {
+    /// Stores a request under the id of its reply and returns the `diagnostics` it asks for.
+    pub(crate) fn add(&mut self, request: &Request, reply: &str) -> Value {
+        let wanted = request.body.get("diagnostics").filter(|wanted| !wanted.is_null());
+        let previous = wanted.and_then(|wanted| wanted["previous_message_id"].as_str());
         let diagnostics = previous.map_or(Value::Null, |id| self.diagnose(request, id));
-        self.0.insert(answer.to_owned(), Sent::of(request));
+        self.0.insert(reply.to_owned(), Summary::of(request));
         diagnostics
     }
 
@@ -34,12 +36,12 @@ impl Known {
         let Some(sent) = self.0.get(previous) else {
             return json!({ "cache_miss_reason": { "type": "previous_message_not_found" } });
         };
-        let now = Sent::of(request);
-        let reason = if sent.model != now.model {
+        let current = Summary::of(request);
+        let reason = if sent.model != current.model {
             "model_changed"
-        } else if sent.system != now.system {
+        } else if sent.system != current.system {
             "system_changed"
-        } else if sent.tools != now.tools {
+        } else if sent.tools != current.tools {
             "tools_changed"
         } else if sent.messages != messages(request, sent.blocks) {
             "messages_changed"
@@ -50,7 +52,7 @@ impl Known {
     }
 }
 
-impl Sent {
+impl Summary {
     fn of(request: &Request) -> Self {
         let digest = |blocks: &[Value]| {
             let mut digest = Digest::default();
@@ -69,11 +71,11 @@ impl Sent {
     }
 }
 
-/// The first so many blocks of the messages.
-fn messages(request: &Request, blocks: usize) -> Short {
+/// A hash of the first `count` blocks of the messages.
+fn messages(request: &Request, count: usize) -> ShortHash {
     let mut digest = Digest::default();
     let all = request.messages.iter().flat_map(|message| message.blocks.iter().map(move |block| (message.role, block)));
-    for (role, block) in all.take(blocks) {
+    for (role, block) in all.take(count) {
         digest.add_text(role.name());
         digest.add_text(&canonical(block));
     }

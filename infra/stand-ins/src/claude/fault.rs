@@ -1,52 +1,51 @@
-//! Faults on demand.
+//! Faults that a script can ask for.
 
 use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::digest::Short;
+use super::digest::ShortHash;
 
-/// Something that goes wrong with a reply.
+/// A fault of one reply.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Fault {
-    pub(crate) kind: Kind,
-    /// How often in one conversation, before the reply comes.
+    pub(crate) kind: FaultKind,
+    /// How many times in one conversation the fault occurs before the reply is sent.
     #[serde(default = "once")]
     times: u32,
-    /// Of `status`: which.
+    /// For `status`: the HTTP status.
     status: Option<u16>,
-    /// What the error says.
+    /// For `status` and `errorEvent`: the message of the error.
     pub(crate) message: Option<String>,
-    /// Of `status`: the header of this name, in seconds.
+    /// For `status`: the header `retry-after`, in seconds.
     pub(crate) retry_after: Option<f64>,
-    /// Of `status`: the header `x-should-retry`.
+    /// For `status`: the header `x-should-retry`.
     pub(crate) should_retry: Option<bool>,
-    /// Of `slowFirstByte`: how long the answer is held; five seconds unless said.
+    /// For `slowFirstByte`: the delay; five seconds by default.
     pub(crate) seconds: Option<f64>,
-    /// Of faults in mid-stream: after how many events; half of them unless said.
+    /// For faults in mid-stream: the number of events before the fault; half of them by default.
     pub(crate) after_pieces: Option<usize>,
 }
 
-/// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Kind {
-    /// An HTTP error in place of the reply.
+pub(crate) enum FaultKind {
+    /// An HTTP error instead of the reply.
     Status,
     /// An error event in mid-stream.
     ErrorEvent,
-    /// The connection is cut in mid-stream.
+    /// The connection is aborted in mid-stream.
     Cut,
-    /// Nothing more comes, but the connection stays.
+    /// The stream stops, but the connection stays open.
     Stall,
-    /// The reply begins late.
+    /// The answer is delayed.
     SlowFirstByte,
-    /// The bytes arrive cut inside characters.
+    /// The stream arrives in pieces that end within characters.
     SplitUtf8,
-    /// Events of a type nobody knows come between.
+    /// An event of an unknown type follows each event.
     UnknownEvent,
-    /// The connection is cut before there is any answer.
+    /// The connection is aborted before an answer.
     HangUp,
 }
 
@@ -57,9 +56,9 @@ fn once() -> u32 {
 impl Fault {
     pub(crate) fn check(&self) -> Result<(), String> {
         match (self.kind, self.status) {
-            (Kind::Status, None) => Err("has a fault that needs a `status`".to_owned()),
-            (Kind::Status, Some(status)) if !(300..600).contains(&status) => {
-                Err(format!("has a fault whose status {status} is no error"))
+            (FaultKind::Status, None) => Err("has a fault of kind `status` without a `status`".to_owned()),
+            (FaultKind::Status, Some(status)) if !(300..600).contains(&status) => {
+                Err(format!("has a fault whose status {status} is not between 300 and 599"))
             }
             _ if self.seconds.is_some_and(|seconds| !(0.0..=3600.0).contains(&seconds)) => {
                 Err("has a fault whose `seconds` are not between 0 and 3600".to_owned())
@@ -73,16 +72,16 @@ impl Fault {
     }
 }
 
-/// How often each fault has struck.
+/// How many times the fault of each turn of each conversation has occurred.
 #[derive(Default)]
-pub(crate) struct Struck(HashMap<Short, u32>);
+pub(crate) struct FaultCounts(HashMap<ShortHash, u32>);
 
-impl Struck {
-    /// Whether a fault is still to strike at this place of a conversation; counts it when it is.
-    pub(crate) fn strikes(&mut self, fault: &Fault, place: Short) -> bool {
-        let count = self.0.entry(place).or_default();
-        let due = *count < fault.times;
-        *count += u32::from(due);
-        due
+impl FaultCounts {
+    /// Whether a fault occurs once more at this turn; if so, it is counted.
+    pub(crate) fn occurs(&mut self, fault: &Fault, turn: ShortHash) -> bool {
+        let count = self.0.entry(turn).or_default();
+        let occurs = *count < fault.times;
+        *count += u32::from(occurs);
+        occurs
     }
 }

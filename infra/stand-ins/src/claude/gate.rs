@@ -1,16 +1,16 @@
-//! Holding a reply until a test lets it go.
+//! Gates with which a test holds a reply.
 
 use tokio::sync::oneshot;
 
-/// Holds one reply after some of its pieces. Dropping it lets the reply go.
+/// Holds one reply in mid-stream. Dropping the gate releases the reply.
 #[derive(Debug)]
 pub struct Gate {
     reached: Option<oneshot::Receiver<()>>,
-    /// Letting go is dropping this.
+    /// Dropping the sender releases the reply.
     _release: oneshot::Sender<()>,
 }
 
-/// The reply's side of a gate.
+/// The side of a gate that the reply waits at.
 #[derive(Debug)]
 pub(crate) struct Hold {
     pub(crate) after_pieces: usize,
@@ -20,12 +20,12 @@ pub(crate) struct Hold {
 
 impl Gate {
     pub(crate) fn new(after_pieces: usize) -> (Self, Hold) {
-        let (reached, hears_reached) = oneshot::channel();
+        let (reached, wait_reached) = oneshot::channel();
         let (release, released) = oneshot::channel();
-        (Self { reached: Some(hears_reached), _release: release }, Hold { after_pieces, reached, released })
+        (Self { reached: Some(wait_reached), _release: release }, Hold { after_pieces, reached, released })
     }
 
-    /// Waits until a reply stands at the gate. False when it ended before it came so far.
+    /// Waits until a reply is held. False if the reply ended before it reached the gate.
     pub async fn reached(&mut self) -> bool {
         match self.reached.take() {
             Some(reached) => reached.await.is_ok(),
@@ -33,14 +33,14 @@ impl Gate {
         }
     }
 
-    /// Lets the reply go on.
+    /// Lets the reply continue.
     pub fn release(self) {}
 }
 
 impl Hold {
-    /// Says that the reply stands here, and waits until it may go on.
+    /// Reports that the reply is held, and waits until it is released.
     pub(crate) async fn wait(self) {
-        // Nobody may be waiting for the news, and a dropped gate is an open one.
+        // Both fail only when the gate was dropped, which releases the reply.
         let _ = self.reached.send(());
         let _ = self.released.await;
     }

@@ -1,11 +1,11 @@
-//! The models that are offered: `data/claude-models.json`.
+//! The models on offer, `data/claude-models.json`.
 
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A model with its limits.
+/// A model, with limits in tokens.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Model {
@@ -17,22 +17,22 @@ pub(crate) struct Model {
     pub(crate) thinking: Thinking,
 }
 
-/// How a model thinks.
+/// The types of `thinking` that a model accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Thinking {
-    /// Always, and in no other way; forced tool choice is refused too.
+    /// `adaptive` only: it always thinks. It refuses a forced tool choice, too.
     Always,
-    /// Always, or only between tools.
+    /// `adaptive` and `between_tools`.
     AlwaysOrBetweenTools,
-    /// When asked to.
+    /// `adaptive`, `enabled` and `disabled`; without the field it does not think.
     Optional,
-    /// When asked to, with a budget.
+    /// `enabled`, with a budget of tokens, and `disabled`; without the field it does not think.
     Budget,
 }
 
 static MODELS: LazyLock<Vec<Model>> = LazyLock::new(|| {
-    // The file is part of the program; a test reads it.
+    // The file is compiled in, and a test parses it, so the default is never used.
     serde_json::from_str(include_str!("../../data/claude-models.json")).unwrap_or_default()
 });
 
@@ -45,7 +45,7 @@ impl Model {
         MODELS.iter().find(|model| model.id == id)
     }
 
-    /// Of the newest kind, which refuses what older ones took.
+    /// Whether the model is of the newest generation, which refuses some of what older models accept.
     pub(crate) fn is_current(&self) -> bool {
         match self.thinking {
             Thinking::Always | Thinking::AlwaysOrBetweenTools => true,
@@ -53,7 +53,7 @@ impl Model {
         }
     }
 
-    /// As `GET /v1/models` shows it.
+    /// The object that `GET /v1/models` returns.
     pub(crate) fn view(&self) -> Value {
         json!({
             "type": "model",
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_models_can_be_read() {
+    fn the_file_of_models_can_be_parsed() {
         assert!(Model::find("claude-sonnet-5-5").is_some_and(Model::is_current));
     }
 }

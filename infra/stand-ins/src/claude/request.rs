@@ -1,27 +1,25 @@
-//! A request, read and checked.
+//! The types of a request. [`parse`](super::parse) creates them, [`check`](super::check) validates them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::api_error::ApiError;
-use super::check;
-use super::digest;
+use super::canonical::canonical;
 use super::models::Model;
 
-/// A version of the API.
+/// A version of the API, as in `anthropic-version`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Version {
     V2023,
     V2026,
 }
 
-/// What a request is for.
+/// The endpoint a request was sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     Reply,
-    Count,
+    CountTokens,
 }
 
-/// Who speaks.
+/// The author of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     User,
@@ -39,7 +37,7 @@ impl Role {
     }
 }
 
-/// A message; content that was a plain text is one text block here.
+/// A message. Content that was a string is a single text block here.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) role: Role,
@@ -47,58 +45,29 @@ pub(crate) struct Message {
 }
 
 impl Message {
-    /// The text of its text blocks.
+    /// The text blocks, one per line.
     pub(crate) fn text(&self) -> String {
         let texts = self.blocks.iter().filter(|block| block["type"] == "text");
         texts.filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// A request that the API would take.
+/// A request of the right shape, which the API may still refuse.
 #[derive(Debug)]
 pub(crate) struct Request {
+    /// All fields, those below included.
     pub(crate) body: Map<String, Value>,
     pub(crate) model: &'static Model,
     pub(crate) system: Vec<Value>,
     pub(crate) tools: Vec<Value>,
     pub(crate) messages: Vec<Message>,
+    /// Zero when tokens are only counted and the field is absent.
     pub(crate) max_tokens: u64,
     pub(crate) stream: bool,
 }
 
 impl Request {
-    /// Reads a body and refuses what the API refuses.
-    pub(crate) fn read(bytes: &[u8], version: Version, beta: bool, purpose: Purpose) -> Result<Self, ApiError> {
-        let body = serde_json::from_slice(bytes)
-            .map_err(|error| ApiError::invalid(format!("The request body is not valid JSON: {error}")))?;
-        let Value::Object(body) = body else {
-            return Err(ApiError::invalid("Input should be a valid dictionary"));
-        };
-        check::fields::names(&body, version, beta, purpose)?;
-        let model = check::fields::model(&body)?;
-        let request = Self {
-            model,
-            max_tokens: check::fields::max_tokens(&body, model, purpose)?,
-            stream: check::fields::stream(&body)?,
-            system: check::messages::system(&body)?,
-            tools: check::tools::read(&body)?,
-            messages: check::messages::read(&body)?,
-            body,
-        };
-        check::fields::thinking(&request, beta)?;
-        check::fields::output_config(&request.body)?;
-        check::tools::choice(&request)?;
-        check::pairing::check(&request.messages)?;
-        check::cache_breakpoints::check(&request)?;
-        let tokens = request.tokens();
-        if tokens > model.context_tokens {
-            let limit = model.context_tokens;
-            return Err(ApiError::invalid(format!("prompt is too long: {tokens} tokens > {limit} maximum")));
-        }
-        Ok(request)
-    }
-
-    /// Every block in the order in which prompts are cached.
+    /// Every block with its kind, in the order in which the API caches a prompt.
     pub(crate) fn blocks(&self) -> impl Iterator<Item = (&'static str, &Value)> {
         let tools = self.tools.iter().map(|tool| ("tool", tool));
         let system = self.system.iter().map(|block| ("system", block));
@@ -109,17 +78,18 @@ impl Request {
         tools.chain(system).chain(messages)
     }
 
-    /// The length of the prompt, taken at four bytes a token.
+    /// The length of the prompt, at least one.
     pub(crate) fn tokens(&self) -> u64 {
         self.blocks().map(|(_, block)| tokens_of(block)).sum::<u64>().max(1)
     }
 
-    /// What is asked for as structured output.
-    pub(crate) fn wants_structure(&self) -> bool {
+    /// Whether the reply has to have the form of a schema.
+    pub(crate) fn wants_structured_output(&self) -> bool {
         self.body.get("output_config").is_some_and(|config| !config["format"].is_null())
     }
 
-    /// How much of the thinking is shown; none when the model is not to think.
+    /// Whether thinking blocks show their text; `None` if the model is not to think. Current models think unless told
+    /// otherwise, and show nothing unless asked to; older models do the reverse of both.
     pub(crate) fn shows_thinking(&self) -> Option<bool> {
         let thinking = self.body.get("thinking");
         let field = |name: &str| thinking.and_then(|thinking| thinking[name].as_str());
@@ -131,16 +101,7 @@ impl Request {
     }
 }
 
-/// Four bytes a token.
+/// An estimate of four bytes per token.
 pub(crate) fn tokens_of(block: &Value) -> u64 {
-    (digest::canonical(block).len() as u64).div_ceil(4)
-}
-
-/// Content as blocks: a plain text is one of them.
-pub(crate) fn blocks_of(content: &Value) -> Option<Vec<Value>> {
-    match content {
-        Value::String(text) => Some(vec![json!({ "type": "text", "text": text })]),
-        Value::Array(blocks) => Some(blocks.clone()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
-    }
+    (canonical(block).len() as u64).div_ceil(4)
 }

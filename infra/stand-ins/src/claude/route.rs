@@ -1,7 +1,6 @@
-//! The routes.
+//! The routes, and what every request has to satisfy: key, version, content type.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -13,23 +12,21 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
 use super::api_error::ApiError;
-use super::bill::Charge;
-use super::connection::Cut;
+use super::connection::Abort;
 use super::digest::Digest;
-use super::fault::{Fault, Kind};
-use super::gate::Hold;
-use super::kept;
 use super::models::Model;
-use super::play::{self, Due};
-use super::recorded::Recorded;
-use super::request::{Purpose, Request, Role, Version};
-use super::server::State;
-use super::{signature, stream, wire};
+use super::reply::reply;
+use super::request::{Purpose, Request, Version};
+use super::request_log::RecordedRequest;
+use super::state::State;
+use super::{body_store, check, parse, signature};
 
+/// The API's limit.
 const MAX_BODY_BYTES: usize = 32 << 20;
-const SLOW: f64 = 5.0;
+
+/// The `user-agent` of our own client.
+const OUR_CLIENT: &str = "tiny-backspace";
 
 pub(crate) fn router(state: Arc<State>) -> Router {
     Router::new()
@@ -47,67 +44,65 @@ type Body = Result<Bytes, BytesRejection>;
 
 async fn messages(
     Shared(state): Shared<Arc<State>>,
-    ConnectInfo(connection): ConnectInfo<Cut>,
+    ConnectInfo(connection): ConnectInfo<Abort>,
     uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let id = request_id(&state);
+    let id = next_request_id(&state);
     let bytes = body.as_ref().cloned().unwrap_or_default();
     let answer = match read(&state, &uri, &headers, body, Purpose::Reply) {
         Ok(request) => reply(&state, &request, &id, &connection).await,
         Err(error) => Err(error),
     };
-    if answer.is_ok() && text(&headers, "user-agent") == Some("tiny-backspace") {
-        keep(&state, &bytes);
+    if answer.is_ok() && text(&headers, "user-agent") == Some(OUR_CLIENT) {
+        store_body(&state, &bytes);
     }
     finish(answer, &id)
 }
 
-/// Keeps what our client sent.
-fn keep(state: &State, body: &[u8]) {
-    if let Some(directory) = &state.settings.keep_bodies
-        && let Err(error) = kept::keep(directory, body)
+fn store_body(state: &State, body: &[u8]) {
+    if let Some(directory) = &state.settings.body_directory
+        && let Err(error) = body_store::store(directory, body)
     {
-        tracing::error!(%error, "a body was not kept");
+        tracing::error!(%error, "the body of a request could not be stored");
     }
 }
 
 async fn count_tokens(Shared(state): Shared<Arc<State>>, uri: Uri, headers: HeaderMap, body: Body) -> Response {
-    let id = request_id(&state);
-    let request = read(&state, &uri, &headers, body, Purpose::Count);
-    let counted = request.and_then(|request| {
+    let id = next_request_id(&state);
+    let count = read(&state, &uri, &headers, body, Purpose::CountTokens).and_then(|request| {
         signature::check(&request)?;
         Ok(Json(json!({ "input_tokens": request.tokens() })).into_response())
     });
-    finish(counted, &id)
+    finish(count, &id)
 }
 
-/// Which part of a list is wanted.
+/// The page of a list.
 #[derive(Deserialize)]
-struct Part {
+struct Page {
     limit: Option<usize>,
     after_id: Option<String>,
 }
 
-async fn models(Shared(state): Shared<Arc<State>>, Query(part): Query<Part>, uri: Uri, headers: HeaderMap) -> Response {
-    let id = request_id(&state);
-    let list = looked_up(&state, &uri, &headers).map(|()| {
+async fn models(Shared(state): Shared<Arc<State>>, Query(page): Query<Page>, uri: Uri, headers: HeaderMap) -> Response {
+    let id = next_request_id(&state);
+    let list = read_get(&state, &uri, &headers).map(|()| {
         let all = Model::all();
-        let after = part.after_id.as_ref().and_then(|after| all.iter().position(|model| model.id == *after));
+        let after = page.after_id.as_ref().and_then(|after| all.iter().position(|model| model.id == *after));
         let rest = &all[after.map_or(0, |after| after + 1)..];
-        let shown = &rest[..part.limit.unwrap_or(20).clamp(1, 1000).min(rest.len())];
+        let shown = &rest[..page.limit.unwrap_or(20).clamp(1, 1000).min(rest.len())];
         let views: Vec<Value> = shown.iter().map(Model::view).collect();
-        let end = |view: Option<&Value>| view.map_or(Value::Null, |view| view["id"].clone());
-        let (first, last, has_more) = (end(views.first()), end(views.last()), shown.len() < rest.len());
+        let id_of = |view: Option<&Value>| view.map_or(Value::Null, |view| view["id"].clone());
+        let (first, last, has_more) = (id_of(views.first()), id_of(views.last()), shown.len() < rest.len());
         Json(json!({ "data": views, "has_more": has_more, "first_id": first, "last_id": last })).into_response()
     });
     finish(list, &id)
 }
 
 async fn model(Shared(state): Shared<Arc<State>>, Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
-    let id = request_id(&state);
-    let view = looked_up(&state, &uri, &headers).and_then(|()| {
+    let id = next_request_id(&state);
+    let view = read_get(&state, &uri, &headers).and_then(|()| {
         let model = Model::find(&name).ok_or_else(|| ApiError::new(404, format!("model: {name}")))?;
         Ok(Json(model.view()).into_response())
     });
@@ -115,18 +110,19 @@ async fn model(Shared(state): Shared<Arc<State>>, Path(name): Path<String>, uri:
 }
 
 async fn unknown(Shared(state): Shared<Arc<State>>, request: HttpRequest) -> Response {
-    let id = request_id(&state);
+    let id = next_request_id(&state);
     record(&state, request.method().clone(), request.uri(), request.headers(), Bytes::new());
     finish(Err(ApiError::new(404, "Not found")), &id)
 }
 
-fn looked_up(state: &State, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+/// Records a GET and checks its headers.
+fn read_get(state: &State, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
     record(state, Method::GET, uri, headers, Bytes::new());
     authenticate(headers, state.settings.accepted_key.as_deref())?;
     version(headers).map(drop)
 }
 
-/// Everything that is checked before there is an answer.
+/// Records a POST, checks its headers, and parses and checks its body.
 fn read(state: &State, uri: &Uri, headers: &HeaderMap, body: Body, purpose: Purpose) -> Result<Request, ApiError> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(413, "Request exceeds the maximum size"),
@@ -135,24 +131,29 @@ fn read(state: &State, uri: &Uri, headers: &HeaderMap, body: Body, purpose: Purp
     record(state, Method::POST, uri, headers, body.clone().unwrap_or_default());
     authenticate(headers, state.settings.accepted_key.as_deref())?;
     let version = version(headers)?;
-    let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    if !kind.trim_start().starts_with("application/json") {
+    let content_type = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    if !content_type.trim_start().starts_with("application/json") {
         return Err(ApiError::invalid("content-type: Input should be 'application/json'"));
     }
-    Request::read(&body?, version, headers.contains_key("anthropic-beta"), purpose)
+    let beta = headers.contains_key("anthropic-beta");
+    let body = parse::body(&body?)?;
+    check::fields::names(&body, version, beta, purpose)?;
+    let request = parse::request(body, purpose)?;
+    check::request(&request, beta)?;
+    Ok(request)
 }
 
 fn authenticate(headers: &HeaderMap, accepted: Option<&str>) -> Result<(), ApiError> {
     let bearer = text(headers, "authorization").and_then(|value| value.strip_prefix("Bearer "));
-    // With both present the real service goes by this one.
-    let (given, flaw) = match text(headers, "x-api-key") {
+    // The real service prefers `x-api-key` if both are present.
+    let (key, refusal) = match text(headers, "x-api-key") {
         Some(key) => (Some(key), "invalid x-api-key"),
         None => (bearer, "Invalid bearer token"),
     };
-    let given = given.filter(|key| !key.trim().is_empty());
-    let given = given.ok_or_else(|| ApiError::new(401, "x-api-key header is required"))?;
+    let key = key.filter(|key| !key.trim().is_empty());
+    let key = key.ok_or_else(|| ApiError::new(401, "x-api-key header is required"))?;
     match accepted {
-        Some(accepted) if accepted != given => Err(ApiError::new(401, flaw)),
+        Some(accepted) if accepted != key => Err(ApiError::new(401, refusal)),
         Some(_) | None => Ok(()),
     }
 }
@@ -166,102 +167,11 @@ fn version(headers: &HeaderMap) -> Result<Version, ApiError> {
     }
 }
 
-async fn reply(state: &State, request: &Request, id: &str, connection: &Cut) -> Result<Response, ApiError> {
-    let place = signature::check(request)?;
-    let due = play::due(&state.script, request)?;
-    let mut so_far = Digest::of_frame(request);
-    for (role, block) in request.blocks() {
-        so_far.add_text(role);
-        so_far.add(block);
-    }
-    let fault = match due {
-        Due::Turn(turn) => turn.fault.as_ref().filter(|fault| strikes(state, request, fault)),
-        Due::Plan(_) | Due::Over => None,
-    };
-    match fault {
-        Some(fault) if fault.kind == Kind::Status => return Ok(status_fault(fault, id)),
-        Some(fault) if fault.kind == Kind::HangUp => {
-            connection.cut();
-            return Ok(StatusCode::OK.into_response());
-        }
-        Some(fault) if fault.kind == Kind::SlowFirstByte => {
-            let late = Duration::from_secs_f64(fault.seconds.unwrap_or(SLOW));
-            let mut shutdown = state.shutdown.clone();
-            tokio::select! {
-                () = tokio::time::sleep(late) => {}
-                _ = shutdown.wait_for(|down| *down) => {}
-            }
-        }
-        Some(_) | None => {}
-    }
-    let (prompt, hold) = charge(state, request);
-    let mut answer = Answer::write(&due, request, &place, &so_far, prompt);
-    answer.diagnostics = state.changing().known.compare(request, &answer.id);
-    if !request.stream {
-        bill(state, &answer, answer.output_tokens, true);
-        if let Some(hold) = hold {
-            hold.wait().await;
-        }
-        return Ok(Json(answer.message()).into_response());
-    }
-    let events = wire::events(&answer, state.settings.piece_size);
-    match fault.and_then(|fault| stream::sent(events.len(), fault)) {
-        None => bill(state, &answer, answer.output_tokens, true),
-        // Of what was never begun nobody knows; it is not billed.
-        Some(0) => {}
-        Some(sent) => bill(state, &answer, wire::tokens_of(&events[..sent]), false),
-    }
-    let body = stream::body(events, fault, id, hold, state.settings.pace, state.shutdown.clone());
-    let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
-    let cache = HeaderValue::from_static("no-cache");
-    Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache)], body).into_response())
-}
-
-fn bill(state: &State, answer: &Answer, output: u64, whole: bool) {
-    let charge = Charge::of(&answer.model, answer.prompt, output, whole);
-    state.changing().bill.push(charge);
-}
-
-fn charge(state: &State, request: &Request) -> (super::cache::Prompt, Option<Hold>) {
-    let now = (state.settings.clock)();
-    let mut changing = state.changing();
-    (changing.cache.charge(request, now), changing.holds.pop_front())
-}
-
-/// A conversation is told by its beginning, and its turn by the replies before.
-fn strikes(state: &State, request: &Request, fault: &Fault) -> bool {
-    let mut place = Digest::of_frame(request);
-    if let Some(first) = request.messages.first() {
-        first.blocks.iter().for_each(|block| place.add(block));
-    }
-    let turn = request.messages.iter().filter(|message| message.role == Role::Assistant).count();
-    place.add_text(&turn.to_string());
-    state.changing().struck.strikes(fault, place.short())
-}
-
-fn status_fault(fault: &Fault, id: &str) -> Response {
-    let message = fault.message.clone().unwrap_or_else(|| match fault.status() {
-        429 => "This request would exceed your rate limit.".to_owned(),
-        529 => "Overloaded".to_owned(),
-        402 => "Your credit balance is too low to access the API.".to_owned(),
-        _ => "Internal server error".to_owned(),
-    });
-    let mut response = ApiError::new(fault.status(), message).into_response(id);
-    let mut set = |name: &'static str, value: Option<String>| {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().insert(name, value);
-        }
-    };
-    set("retry-after", fault.retry_after.map(|seconds| seconds.to_string()));
-    set("x-should-retry", fault.should_retry.map(|retry| retry.to_string()));
-    response
-}
-
-/// The headers that every answer has.
-fn finish(answer: Result<Response, ApiError>, id: &str) -> Response {
-    let mut response = answer.unwrap_or_else(|error| error.into_response(id));
+/// Adds the headers that every answer has.
+fn finish(answer: Result<Response, ApiError>, request_id: &str) -> Response {
+    let mut response = answer.unwrap_or_else(|error| error.into_response(request_id));
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(id) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("request-id", id);
     }
     for (name, value) in [
@@ -281,16 +191,16 @@ fn finish(answer: Result<Response, ApiError>, id: &str) -> Response {
     response
 }
 
-fn request_id(state: &State) -> String {
-    let mut changing = state.changing();
-    changing.answered += 1;
+fn next_request_id(state: &State) -> String {
+    let mut memory = state.memory();
+    memory.answered += 1;
     let mut digest = Digest::default();
-    digest.add_text(&changing.answered.to_string());
+    digest.add_text(&memory.answered.to_string());
     digest.id("req")
 }
 
 fn record(state: &State, method: Method, uri: &Uri, headers: &HeaderMap, body: Bytes) {
-    state.changing().record.add(Recorded::new(method, uri.path(), headers, body));
+    state.memory().requests.add(RecordedRequest::new(method, uri.path(), headers, body));
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {

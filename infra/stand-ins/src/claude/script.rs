@@ -1,31 +1,31 @@
-//! The script: what the model is to say.
+//! The script: the replies to play.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::fault::Fault;
 
-/// One or several conversations, each played to whoever begins one that it matches.
+/// One or more scenarios. A conversation gets the first that matches its first user message.
 #[derive(Debug, Clone)]
 pub struct Script {
     pub(crate) scenarios: Vec<Scenario>,
 }
 
-/// A script that cannot be played.
+/// A script that is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ScriptError {
-    /// It is not of the form.
+    /// The script is not JSON of the expected form.
     #[error("the script cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// It is of the form but makes no sense.
+    /// A turn is well-formed but makes no sense.
     #[error("the script's turn {turn} (counted from 1) {flaw}")]
     Turn {
-        /// Which turn.
+        /// Counted from 1.
         turn: usize,
-        /// What is wrong with it.
+        /// A clause such as "has an `if`, ...".
         flaw: String,
     },
-    /// There is nothing in it.
+    /// `scripts` is an empty list.
     #[error("the script is empty")]
     Empty,
 }
@@ -36,16 +36,16 @@ struct File {
     scripts: Vec<Scenario>,
 }
 
-/// One conversation.
+/// The replies to one conversation.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
-    /// Found in the first user message; without it any conversation matches.
+    /// A part of the first user message; `None` matches any conversation.
     #[serde(rename = "match")]
     pub(crate) matches: Option<String>,
-    /// The answer to a request for structured output.
+    /// The answer to the first request for structured output.
     pub(crate) plan: Option<Value>,
-    /// The answers to further ones, for a plan that is revised; the last one is repeated.
+    /// The answers to further requests for structured output, as revisions of a plan; the last is repeated.
     #[serde(default)]
     pub(crate) plans: Vec<Value>,
     #[serde(default)]
@@ -56,26 +56,26 @@ pub(crate) struct Scenario {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Turn {
-    /// A name to jump to.
+    /// The name that `then` refers to.
     pub(crate) label: Option<String>,
     pub(crate) thinking: Option<String>,
     pub(crate) text: Option<String>,
     #[serde(default)]
     pub(crate) tools: Vec<ToolCall>,
-    /// Why the reply stops; `tool_use` with tools and `end_turn` without, unless said.
+    /// The stop reason; by default `tool_use` with tools and `end_turn` without.
     pub(crate) stop: Option<Stop>,
-    /// What a refusal is said to be about, such as `cyber`.
+    /// For `refusal`: the category, such as `cyber`.
     pub(crate) category: Option<String>,
-    /// Why it is one.
+    /// For `refusal`: the explanation.
     pub(crate) explanation: Option<String>,
     pub(crate) fault: Option<Fault>,
-    /// Played in this turn's place when their condition holds; the first that does.
+    /// Alternatives to this turn; the first whose condition holds is played instead.
     #[serde(default)]
     pub(crate) when: Vec<Turn>,
-    /// When an alternative is played.
+    /// Only for alternatives: when to play it.
     #[serde(rename = "if")]
     pub(crate) condition: Option<Condition>,
-    /// The label of the turn that follows; otherwise the next one in the list.
+    /// The label of the next turn; by default the next turn of the list.
     pub(crate) then: Option<String>,
 }
 
@@ -87,19 +87,20 @@ pub(crate) struct ToolCall {
     pub(crate) input: Map<String, Value>,
 }
 
-/// What was said last. All that is given has to hold, of one result where two of them speak of results.
+/// A condition on the messages since the last reply. All of its fields have to hold; `result_contains` and `is_error` have to
+/// hold for the same result.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Condition {
-    /// A result of the last tool calls contains this.
+    /// A part of a tool result.
     pub(crate) result_contains: Option<String>,
-    /// A result of the last tool calls is an error, or is not.
+    /// Whether a tool result is an error.
     pub(crate) is_error: Option<bool>,
-    /// The user said this since the last reply.
+    /// A part of a user message.
     pub(crate) user_contains: Option<String>,
 }
 
-/// Why a reply stops.
+/// A `stop_reason` of the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(clippy::enum_variant_names, reason = "the names are the API's")]
@@ -114,7 +115,7 @@ pub(crate) enum Stop {
 }
 
 impl Turn {
-    /// The details of a refusal.
+    /// The `stop_details` of a refusal.
     pub(crate) fn refusal(&self) -> Value {
         json!({ "type": "refusal", "category": self.category, "explanation": self.explanation })
     }
@@ -135,7 +136,7 @@ impl Stop {
 }
 
 impl Script {
-    /// Reads a script file: a list under `scripts`, or a single one by itself.
+    /// Parses a script file: a list under `scripts`, or a single scenario.
     pub fn parse(text: &str) -> Result<Self, ScriptError> {
         let file: Value = serde_json::from_str(text)?;
         let scenarios = if file.get("scripts").is_some() {
@@ -154,23 +155,23 @@ impl Script {
 }
 
 impl Scenario {
-    pub(crate) fn place_of(&self, label: &str) -> Option<usize> {
+    pub(crate) fn position_of(&self, label: &str) -> Option<usize> {
         self.turns.iter().position(|turn| turn.label.as_deref() == Some(label))
     }
 
     fn check(&self) -> Result<(), ScriptError> {
-        for (place, turn) in self.turns.iter().enumerate() {
-            let flawed = |flaw: String| ScriptError::Turn { turn: place + 1, flaw };
+        for (position, turn) in self.turns.iter().enumerate() {
+            let flawed = |flaw: String| ScriptError::Turn { turn: position + 1, flaw };
             if turn.condition.is_some() {
-                return Err(flawed("has an `if`, which belongs into an alternative under `when`".to_owned()));
+                return Err(flawed("has an `if`, which only an alternative under `when` can have".to_owned()));
             }
             if let Some(label) = &turn.label
-                && self.place_of(label) != Some(place)
+                && self.position_of(label) != Some(position)
             {
-                return Err(flawed(format!("has the label `{label}` of an earlier turn")));
+                return Err(flawed(format!("repeats the label `{label}` of an earlier turn")));
             }
             for played in std::iter::once(turn).chain(&turn.when) {
-                self.check_played(played).map_err(flawed)?;
+                self.check_turn(played).map_err(flawed)?;
             }
             for alternative in &turn.when {
                 if alternative.condition.is_none() {
@@ -184,10 +185,10 @@ impl Scenario {
         Ok(())
     }
 
-    fn check_played(&self, turn: &Turn) -> Result<(), String> {
+    fn check_turn(&self, turn: &Turn) -> Result<(), String> {
         match &turn.then {
-            Some(label) if self.place_of(label).is_none() => {
-                return Err(format!("goes on at `{label}`, which is no turn's label"));
+            Some(label) if self.position_of(label).is_none() => {
+                return Err(format!("continues at `{label}`, but no turn has this label"));
             }
             Some(_) | None => {}
         }
@@ -200,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_example_of_the_readme_is_a_script() {
+    fn the_example_in_the_readme_is_a_valid_script() {
         let readme = include_str!("../../README.md");
         let example = readme.split("```json").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
         let script = Script::parse(example).unwrap();
@@ -208,15 +209,15 @@ mod tests {
     }
 
     #[test]
-    fn a_script_with_a_slip_is_refused_with_its_place() {
+    fn an_invalid_script_is_refused_with_the_turn_at_fault() {
         for (script, words) in [
             (r#"{"turns":[{"txt":"x"}]}"#, "unknown field `txt`"),
             (r#"{"scripts":[]}"#, "empty"),
-            (r#"{"turns":[{"text":"x"},{"then":"nowhere"}]}"#, "turn 2 (counted from 1) goes on at `nowhere`"),
+            (r#"{"turns":[{"text":"x"},{"then":"nowhere"}]}"#, "turn 2 (counted from 1) continues at `nowhere`"),
             (r#"{"turns":[{"when":[{"text":"x"}]}]}"#, "an alternative without an `if`"),
             (r#"{"turns":[{"if":{}}]}"#, "has an `if`"),
-            (r#"{"turns":[{"label":"a"},{"label":"a"}]}"#, "turn 2 (counted from 1) has the label `a`"),
-            (r#"{"turns":[{"fault":{"kind":"status"}}]}"#, "needs a `status`"),
+            (r#"{"turns":[{"label":"a"},{"label":"a"}]}"#, "turn 2 (counted from 1) repeats the label `a`"),
+            (r#"{"turns":[{"fault":{"kind":"status"}}]}"#, "without a `status`"),
             (r#"{"turns":[{"fault":{"kind":"sneeze"}}]}"#, "unknown variant `sneeze`"),
         ] {
             let error = Script::parse(script).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! The body of a streamed reply, with what is to go wrong in it.
+//! The body of a streamed reply, with its fault.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,19 +10,22 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::api_error::ApiError;
-use super::fault::{Fault, Kind};
+use super::fault::{Fault, FaultKind};
 use super::gate::Hold;
 use super::wire;
 
 /// How a stream ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {
-    Whole,
+    Complete,
+    /// The connection is aborted.
     Cut,
+    /// The connection stays open, without further events.
     Stall,
 }
 
-struct Reply {
+/// A stream that is being sent.
+struct Playback {
     pieces: VecDeque<Bytes>,
     sent: usize,
     end: End,
@@ -31,7 +34,7 @@ struct Reply {
     shutdown: watch::Receiver<bool>,
 }
 
-/// Sends events one by one, as a body.
+/// A body that sends the events one by one.
 pub(crate) fn body(
     events: Vec<String>,
     fault: Option<&Fault>,
@@ -40,24 +43,25 @@ pub(crate) fn body(
     pace: Duration,
     shutdown: watch::Receiver<bool>,
 ) -> Body {
-    let (pieces, end) = spoil(events, fault, request_id);
-    let reply = Reply { pieces: pieces.into(), sent: 0, end, hold, pace, shutdown };
-    Body::from_stream(stream::unfold(Some(reply), |reply| async {
-        let mut reply = reply?;
-        let piece = reply.next().await?;
-        let goes_on = piece.is_ok();
-        Some((piece, goes_on.then_some(reply)))
+    let (pieces, end) = apply_fault(events, fault, request_id);
+    let playback = Playback { pieces: pieces.into(), sent: 0, end, hold, pace, shutdown };
+    Body::from_stream(stream::unfold(Some(playback), |playback| async {
+        let mut playback = playback?;
+        let piece = playback.next().await?;
+        let continues = piece.is_ok();
+        Some((piece, continues.then_some(playback)))
     }))
 }
 
-impl Reply {
+impl Playback {
     async fn next(&mut self) -> Option<io::Result<Bytes>> {
         if self.hold.as_ref().is_some_and(|hold| hold.after_pieces <= self.sent)
             && let Some(hold) = self.hold.take()
         {
             self.unless_shut_down(hold.wait()).await;
         }
-        // Lets the server send what it has: each piece is to travel by itself, also before a cut.
+        // Lets the server send the previous piece first, so that each piece travels alone and none is lost when the connection
+        // is aborted.
         tokio::task::yield_now().await;
         if !self.pace.is_zero() && self.sent > 0 {
             self.unless_shut_down(tokio::time::sleep(self.pace)).await;
@@ -70,7 +74,7 @@ impl Reply {
             return Some(Ok(piece));
         }
         match self.end {
-            End::Whole => None,
+            End::Complete => None,
             End::Cut => Some(Err(io::ErrorKind::ConnectionAborted.into())),
             End::Stall => {
                 self.unless_shut_down(std::future::pending()).await;
@@ -79,53 +83,58 @@ impl Reply {
         }
     }
 
-    async fn unless_shut_down(&self, what: impl Future<Output = ()>) {
+    async fn unless_shut_down(&self, future: impl Future<Output = ()>) {
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
-            () = what => {}
-            // A server that was dropped without a word is shut down as well.
-            _ = shutdown.wait_for(|down| *down) => {}
+            () = future => {}
+            // An error means that the server was dropped: that is a shutdown, too.
+            _ = shutdown.wait_for(|is_shut_down| *is_shut_down) => {}
         }
     }
 }
 
-/// How many events are sent of a reply that is not sent to its end.
-pub(crate) fn sent(events: usize, fault: &Fault) -> Option<usize> {
+/// The number of events sent before a fault in mid-stream; `None` if the fault lets the reply complete or prevents it.
+pub(crate) fn events_before_fault(events: usize, fault: &Fault) -> Option<usize> {
     match fault.kind {
-        Kind::ErrorEvent | Kind::Cut | Kind::Stall => {
+        FaultKind::ErrorEvent | FaultKind::Cut | FaultKind::Stall => {
             Some(fault.after_pieces.unwrap_or(events / 2).min(events.saturating_sub(1)))
         }
-        Kind::Status | Kind::SlowFirstByte | Kind::SplitUtf8 | Kind::UnknownEvent | Kind::HangUp => None,
+        FaultKind::Status
+        | FaultKind::SlowFirstByte
+        | FaultKind::SplitUtf8
+        | FaultKind::UnknownEvent
+        | FaultKind::HangUp => None,
     }
 }
 
-fn spoil(mut events: Vec<String>, fault: Option<&Fault>, request_id: &str) -> (Vec<Bytes>, End) {
-    let whole = |events: Vec<String>| events.into_iter().map(Bytes::from).collect();
+/// The pieces to send, and how the stream ends after them.
+fn apply_fault(mut events: Vec<String>, fault: Option<&Fault>, request_id: &str) -> (Vec<Bytes>, End) {
+    let unchanged = |events: Vec<String>| events.into_iter().map(Bytes::from).collect();
     let Some(fault) = fault else {
-        return (whole(events), End::Whole);
+        return (unchanged(events), End::Complete);
     };
-    let middle = sent(events.len(), fault).unwrap_or(events.len());
+    let count = events_before_fault(events.len(), fault).unwrap_or(events.len());
     match fault.kind {
-        Kind::Status | Kind::SlowFirstByte | Kind::HangUp => (whole(events), End::Whole),
-        Kind::ErrorEvent => {
+        FaultKind::Status | FaultKind::SlowFirstByte | FaultKind::HangUp => (unchanged(events), End::Complete),
+        FaultKind::ErrorEvent => {
             let message = fault.message.as_deref().unwrap_or("Overloaded");
-            events.truncate(middle);
+            events.truncate(count);
             events.push(wire::event(&ApiError::new(529, message).body(request_id)));
-            (whole(events), End::Whole)
+            (unchanged(events), End::Complete)
         }
-        Kind::Cut => {
-            events.truncate(middle);
-            (whole(events), End::Cut)
+        FaultKind::Cut => {
+            events.truncate(count);
+            (unchanged(events), End::Cut)
         }
-        Kind::Stall => {
-            events.truncate(middle);
-            (whole(events), End::Stall)
+        FaultKind::Stall => {
+            events.truncate(count);
+            (unchanged(events), End::Stall)
         }
-        Kind::SplitUtf8 => (wire::split_characters(&events.concat()), End::Whole),
-        Kind::UnknownEvent => {
+        FaultKind::SplitUtf8 => (wire::split_characters(&events.concat()), End::Complete),
+        FaultKind::UnknownEvent => {
             let unknown = wire::event(&json!({ "type": "stand_in_notice", "index": 0, "delta": { "type": "none" } }));
-            let between = events.into_iter().flat_map(|event| [event, unknown.clone()]);
-            (between.map(Bytes::from).collect(), End::Whole)
+            let interleaved = events.into_iter().flat_map(|event| [event, unknown.clone()]);
+            (interleaved.map(Bytes::from).collect(), End::Complete)
         }
     }
 }

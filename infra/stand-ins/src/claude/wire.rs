@@ -1,15 +1,15 @@
-//! A reply as the events of a stream.
+//! A reply as server-sent events.
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Block};
 
-/// The events, each as it goes over the wire. `piece_size` is the length of a delta in characters.
+/// The events of a reply, each as it is sent. `piece_size` is the length of a delta in characters.
 pub(crate) fn events(answer: &Answer, piece_size: usize) -> Vec<String> {
-    let mut events = vec![event(&json!({ "type": "message_start", "message": answer.opening() }))];
+    let mut events = vec![event(&json!({ "type": "message_start", "message": answer.message_start() }))];
     for (index, block) in answer.blocks.iter().enumerate() {
-        let (start, kind, field) = opening(block);
+        let (start, kind, field) = block_start(block);
         events.push(event(&json!({ "type": "content_block_start", "index": index, "content_block": start })));
         if index == 0 {
             events.push(event(&json!({ "type": "ping" })));
@@ -20,9 +20,9 @@ pub(crate) fn events(answer: &Answer, piece_size: usize) -> Vec<String> {
         if let Block::ToolUse { .. } = block {
             delta(json!({ "type": kind, "partial_json": "" }));
         }
-        // A tool without input sends no more than the empty piece.
-        if block.written() != "{}" {
-            for piece in pieces(block.written(), piece_size) {
+        // For a tool call without input the service sends only an empty delta.
+        if block.output() != "{}" {
+            for piece in pieces(block.output(), piece_size) {
                 delta(json!({ "type": kind, field: piece }));
             }
         }
@@ -34,13 +34,14 @@ pub(crate) fn events(answer: &Answer, piece_size: usize) -> Vec<String> {
     events.push(event(&json!({
         "type": "message_delta",
         "delta": { "stop_reason": answer.stop.name(), "stop_sequence": null, "stop_details": answer.stop_details() },
-        "usage": answer.prompt.counts(answer.output_tokens),
+        "usage": answer.prompt.final_usage(answer.output_tokens),
     })));
     events.push(event(&json!({ "type": "message_stop" })));
     events
 }
 
-fn opening(block: &Block) -> (Value, &'static str, &'static str) {
+/// The block in `content_block_start`, and the type and the text field of its deltas.
+fn block_start(block: &Block) -> (Value, &'static str, &'static str) {
     match block {
         Block::Thinking { .. } => {
             (json!({ "type": "thinking", "thinking": "", "signature": "" }), "thinking_delta", "thinking")
@@ -54,20 +55,20 @@ fn opening(block: &Block) -> (Value, &'static str, &'static str) {
     }
 }
 
-/// The tokens of what the model wrote in these events, at four bytes each.
+/// The output tokens in these events, at four bytes per token.
 pub(crate) fn tokens_of(events: &[String]) -> u64 {
-    let written = |event: &String| {
+    let output_bytes = |event: &String| {
         let data = event.lines().find_map(|line| line.strip_prefix("data: "));
         let data: Value = data.and_then(|data| serde_json::from_str(data).ok()).unwrap_or_default();
         let parts = ["text", "thinking", "partial_json", "content"]
             .map(|name| data["delta"][name].as_str().map_or(0, str::len));
         parts.into_iter().sum::<usize>() as u64
     };
-    // The first event alone, the message's beginning, counts for a token.
-    events.iter().map(written).sum::<u64>().div_ceil(4).max(u64::from(!events.is_empty()))
+    // `message_start` already counts one token.
+    events.iter().map(output_bytes).sum::<u64>().div_ceil(4).max(u64::from(!events.is_empty()))
 }
 
-/// One event. Like the real ones some lines end in spaces.
+/// One event. Some lines end in spaces, as recordings of the real service show.
 pub(crate) fn event(data: &Value) -> String {
     let name = data["type"].as_str().unwrap_or("message");
     let data = data.to_string();
@@ -80,7 +81,7 @@ fn pieces(text: &str, size: usize) -> Vec<String> {
     characters.chunks(size.max(1)).map(|piece| piece.iter().collect()).collect()
 }
 
-/// Cuts text into bytes inside each character that has more than one.
+/// Splits a text within each character that is encoded as more than one byte.
 pub(crate) fn split_characters(text: &str) -> Vec<Bytes> {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     let mut pieces = Vec::new();

@@ -1,11 +1,12 @@
-//! The fields of the body itself.
+//! The top-level fields of the body.
 
 use serde_json::{Map, Value};
 
 use crate::claude::api_error::ApiError;
-use crate::claude::models::{Model, Thinking};
+use crate::claude::models::Thinking;
 use crate::claude::request::{Purpose, Request, Version};
 
+/// Accepted in every version.
 const KNOWN: [&str; 18] = [
     "cache_control",
     "container",
@@ -26,7 +27,9 @@ const KNOWN: [&str; 18] = [
     "tools",
     "user_profile_id",
 ];
+/// Removed in version 2026-10-21.
 const SAMPLING: [&str; 3] = ["temperature", "top_p", "top_k"];
+/// Accepted with an `anthropic-beta` header.
 const BETA: [&str; 7] = [
     "billing_policy",
     "compaction",
@@ -37,7 +40,7 @@ const BETA: [&str; 7] = [
     "thread",
 ];
 
-/// Unknown fields, and those that the version has removed.
+/// Refuses unknown fields, fields that the version has removed, and a body that lacks a required field.
 pub(crate) fn names(body: &Map<String, Value>, version: Version, beta: bool, purpose: Purpose) -> Result<(), ApiError> {
     let known = |name: &str| {
         KNOWN.contains(&name)
@@ -49,7 +52,7 @@ pub(crate) fn names(body: &Map<String, Value>, version: Version, beta: bool, pur
     }
     let required: &[&str] = match purpose {
         Purpose::Reply => &["model", "max_tokens", "messages"],
-        Purpose::Count => &["model", "messages"],
+        Purpose::CountTokens => &["model", "messages"],
     };
     match required.iter().find(|name| !body.contains_key(**name)) {
         Some(name) => Err(ApiError::missing_field(name)),
@@ -57,35 +60,26 @@ pub(crate) fn names(body: &Map<String, Value>, version: Version, beta: bool, pur
     }
 }
 
-pub(crate) fn model(body: &Map<String, Value>) -> Result<&'static Model, ApiError> {
-    let name = body["model"].as_str().ok_or_else(|| ApiError::invalid("model: Input should be a valid string"))?;
-    Model::find(name).ok_or_else(|| ApiError::new(404, format!("model: {name}")))
+pub(crate) fn max_tokens(request: &Request) -> Result<(), ApiError> {
+    let (asked, limit) = (request.max_tokens, request.model.output_tokens);
+    if asked <= limit {
+        return Ok(());
+    }
+    Err(ApiError::invalid(format!(
+        "max_tokens: {asked} > {limit}, which is the maximum allowed number of output tokens for {}",
+        request.model.id
+    )))
 }
 
-pub(crate) fn max_tokens(body: &Map<String, Value>, model: &Model, purpose: Purpose) -> Result<u64, ApiError> {
-    if purpose == Purpose::Count && !body.contains_key("max_tokens") {
-        return Ok(0);
+pub(crate) fn prompt_length(request: &Request) -> Result<(), ApiError> {
+    let (tokens, limit) = (request.tokens(), request.model.context_tokens);
+    if tokens <= limit {
+        return Ok(());
     }
-    let invalid = || ApiError::invalid("max_tokens: Input should be a valid integer");
-    let asked = body["max_tokens"].as_u64().ok_or_else(invalid)?;
-    let limit = model.output_tokens;
-    if asked > limit {
-        return Err(ApiError::invalid(format!(
-            "max_tokens: {asked} > {limit}, which is the maximum allowed number of output tokens for {}",
-            model.id
-        )));
-    }
-    Ok(asked)
+    Err(ApiError::invalid(format!("prompt is too long: {tokens} tokens > {limit} maximum")))
 }
 
-pub(crate) fn stream(body: &Map<String, Value>) -> Result<bool, ApiError> {
-    match body.get("stream") {
-        None => Ok(false),
-        Some(value) => value.as_bool().ok_or_else(|| ApiError::invalid("stream: Input should be a valid boolean")),
-    }
-}
-
-/// `thinking`: current models take it their way only.
+/// `thinking`. Current models accept only the types that they support.
 pub(crate) fn thinking(request: &Request, beta: bool) -> Result<(), ApiError> {
     let Some(thinking) = request.body.get("thinking").filter(|thinking| !thinking.is_null()) else {
         return Ok(());
@@ -141,8 +135,8 @@ pub(crate) fn thinking(request: &Request, beta: bool) -> Result<(), ApiError> {
 }
 
 /// `output_config`: effort and format.
-pub(crate) fn output_config(body: &Map<String, Value>) -> Result<(), ApiError> {
-    let Some(config) = body.get("output_config") else {
+pub(crate) fn output_config(request: &Request) -> Result<(), ApiError> {
+    let Some(config) = request.body.get("output_config") else {
         return Ok(());
     };
     let fields = config.as_object().ok_or_else(|| ApiError::invalid("output_config: Input should be an object"))?;

@@ -1,4 +1,4 @@
-//! Every tool call has its result in the next message, and every result its call in the one before.
+//! Each tool call has one result in the next message, and each result has its call in the previous message.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ pub(crate) fn check(messages: &[Message]) -> Result<(), ApiError> {
     check_answered(&due, &HashSet::new(), messages.len())
 }
 
-/// The results of a message that count: those before anything else.
+/// The ids of the results in a message that count: those before any other block.
 fn results<'a>(message: &'a Message, number: usize, due: &[&str]) -> Result<HashSet<&'a str>, ApiError> {
     let leading = message.blocks.iter().take_while(|block| block["type"] == "tool_result").count();
     let mut results = HashSet::new();
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::claude::request::Role;
 
-    fn conversation(answers: Value) -> Result<(), String> {
+    fn check_answers(answers: Value) -> Result<(), String> {
         let say = |role, blocks: Value| Message { role, blocks: blocks.as_array().cloned().unwrap() };
         let call = |id| json!({"type": "tool_use", "id": id, "name": "bash", "input": {}});
         let messages = [
@@ -80,9 +80,9 @@ mod tests {
     fn calls_and_results_pair_both_ways() {
         let result = |id| json!({"type": "tool_result", "tool_use_id": id, "content": "x"});
         let text = json!({"type": "text", "text": "and now"});
-        assert_eq!(conversation(json!([result("b"), result("a"), text])), Ok(()));
+        assert_eq!(check_answers(json!([result("b"), result("a"), text])), Ok(()));
         let refused = |answers, words: &str| {
-            let error = conversation(answers).unwrap_err();
+            let error = check_answers(answers).unwrap_err();
             assert!(error.contains(words), "{error}");
         };
         refused(

@@ -1,4 +1,4 @@
-//! The tools and the choice among them.
+//! `tools` and `tool_choice`.
 
 use std::collections::HashSet;
 
@@ -7,49 +7,50 @@ use serde_json::{Map, Value};
 use crate::claude::api_error::ApiError;
 use crate::claude::request::Request;
 
-const COMMON: [&str; 7] =
+/// Fields of every tool.
+const COMMON_FIELDS: [&str; 7] =
     ["name", "type", "cache_control", "strict", "defer_loading", "allowed_callers", "input_examples"];
 
-/// Tools whose input needs no schema, with their one name and what else may be said of them.
+/// The types of tools whose schema the API knows, with the only name it accepts for them and their further fields.
 const BUILT_IN: [(&str, &str, &[&str]); 3] = [
     ("bash_20250124", "bash", &[]),
     ("memory_20250818", "memory", &[]),
     ("text_editor_20250728", "str_replace_based_edit_tool", &["max_characters"]),
 ];
-const CUSTOM: [&str; 3] = ["description", "input_schema", "eager_input_streaming"];
 
-pub(crate) fn read(body: &Map<String, Value>) -> Result<Vec<Value>, ApiError> {
-    let tools = match body.get("tools") {
-        None | Some(Value::Null) => return Ok(Vec::new()),
-        Some(tools) => tools.as_array().ok_or_else(|| ApiError::invalid("tools: Input should be a valid list"))?,
-    };
+/// Further fields of a tool that the client defines.
+const CUSTOM_FIELDS: [&str; 3] = ["description", "input_schema", "eager_input_streaming"];
+
+/// `tools`: each by itself, and no name twice.
+pub(crate) fn list(request: &Request) -> Result<(), ApiError> {
     let mut names = HashSet::new();
-    for (position, tool) in tools.iter().enumerate() {
+    for (position, tool) in request.tools.iter().enumerate() {
         if !names.insert(check(tool, &format!("tools.{position}"))?) {
             return Err(ApiError::invalid("tools: Tool names must be unique."));
         }
     }
-    Ok(tools.clone())
+    Ok(())
 }
 
-/// Checks a tool; gives its name.
-fn check<'a>(tool: &'a Value, path: &str) -> Result<&'a str, ApiError> {
-    let fields = tool.as_object().ok_or_else(|| ApiError::invalid(format!("{path}: Input should be an object")))?;
+/// Checks a tool and returns its name.
+fn check<'a>(tool: &'a Value, list_path: &str) -> Result<&'a str, ApiError> {
+    let fields = tool.as_object();
+    let fields = fields.ok_or_else(|| ApiError::invalid(format!("{list_path}: Input should be an object")))?;
     let kind = fields.get("type").and_then(Value::as_str).unwrap_or("custom");
     let built_in = BUILT_IN.iter().find(|(known, ..)| *known == kind);
-    let path = format!("{path}.{kind}");
-    let more: &[&str] = match built_in {
-        Some((_, _, more)) => more,
-        None if kind == "custom" => &CUSTOM,
+    let own_fields: &[&str] = match built_in {
+        Some((_, _, own_fields)) => own_fields,
+        None if kind == "custom" => &CUSTOM_FIELDS,
         None => {
-            let place = path.trim_end_matches(kind).trim_end_matches('.');
             return Err(ApiError::invalid(format!(
-                "{place}: Input tag '{kind}' found using 'type' does not match any of the expected tags: \
+                "{list_path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: \
                  'bash_20250124', 'custom', 'memory_20250818', 'text_editor_20250728'"
             )));
         }
     };
-    if let Some(name) = fields.keys().find(|name| !COMMON.contains(&name.as_str()) && !more.contains(&name.as_str())) {
+    let path = format!("{list_path}.{kind}");
+    let is_known = |name: &str| COMMON_FIELDS.contains(&name) || own_fields.contains(&name);
+    if let Some(name) = fields.keys().find(|name| !is_known(name)) {
         return Err(ApiError::extra_field(&format!("{path}.{name}")));
     }
     let name = fields.get("name").and_then(Value::as_str);
@@ -80,12 +81,12 @@ fn check_custom(fields: &Map<String, Value>, name: &str, path: &str) -> Result<(
     }
 }
 
-/// Letters, digits, `_` and `-`, as names and ids have them.
+/// Whether a text has only the characters that the API allows in names and ids: ASCII letters, digits, `_` and `-`.
 pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-/// `tool_choice`: current models do not take a forced one.
+/// `tool_choice`. Current models refuse a forced one.
 pub(crate) fn choice(request: &Request) -> Result<(), ApiError> {
     let Some(choice) = request.body.get("tool_choice").filter(|choice| !choice.is_null()) else {
         return Ok(());

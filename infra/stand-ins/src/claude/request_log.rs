@@ -1,24 +1,24 @@
-//! What was asked.
+//! The latest requests, for tests to inspect.
 
 use std::collections::VecDeque;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method};
 
-/// A request as it came in.
+/// A request as received.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// `POST` or `GET`.
     pub method: Method,
-    /// The path, without the query.
+    /// Without the query.
     pub path: String,
-    /// The headers; of credentials only that they were there.
+    /// Credentials are redacted, but still present.
     pub headers: HeaderMap,
-    /// The body, to the byte.
+    /// Byte for byte.
     pub body: Bytes,
 }
 
-impl Recorded {
+impl RecordedRequest {
     pub(crate) fn new(method: Method, path: &str, headers: &HeaderMap, body: Bytes) -> Self {
         let mut headers = headers.clone();
         for name in ["authorization", "x-api-key"] {
@@ -30,28 +30,28 @@ impl Recorded {
     }
 }
 
-/// The last so many requests.
-pub(crate) struct Record {
-    most: usize,
-    requests: VecDeque<Recorded>,
+/// The latest requests, up to a maximum number.
+pub(crate) struct RequestLog {
+    max: usize,
+    requests: VecDeque<RecordedRequest>,
 }
 
-impl Record {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, requests: VecDeque::new() }
+impl RequestLog {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, requests: VecDeque::new() }
     }
 
-    pub(crate) fn add(&mut self, request: Recorded) {
-        if self.most == 0 {
+    pub(crate) fn add(&mut self, request: RecordedRequest) {
+        if self.max == 0 {
             return;
         }
-        if self.requests.len() == self.most {
+        if self.requests.len() == self.max {
             self.requests.pop_front();
         }
         self.requests.push_back(request);
     }
 
-    pub(crate) fn all(&self) -> Vec<Recorded> {
+    pub(crate) fn all(&self) -> Vec<RecordedRequest> {
         self.requests.iter().cloned().collect()
     }
 }

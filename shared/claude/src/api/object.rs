@@ -7,47 +7,48 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// The fields of an object in the order they came.
+/// The fields of an object in the order in which they arrived.
 ///
-/// A generic JSON value would do for everything but numbers beyond 64 bits and unusual escapes; a reply that is signed
-/// should not depend on that.
+/// `serde_json::Value` would rewrite numbers beyond 64 bits and unusual escapes, and a reply has to be sent back exactly as the
+/// service signed it.
 #[derive(Debug, Default)]
-pub(crate) struct Object(Vec<(String, Field)>);
+pub(super) struct Object(Vec<(String, Field)>);
 
 #[derive(Debug)]
 enum Field {
-    /// As received.
+    /// Exactly as received.
     Raw(Box<RawValue>),
-    /// A text that grows while the stream lasts.
+    /// A string that grows during the stream.
     Text(String),
 }
 
 impl Object {
-    pub(crate) fn get(&self, name: &str) -> Option<&RawValue> {
+    /// A field as received; `None` also for a string that was set or appended to.
+    pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
         match self.field(name)? {
             Field::Raw(raw) => Some(raw),
             Field::Text(_) => None,
         }
     }
 
-    /// A field that holds a text.
-    pub(crate) fn text(&self, name: &str) -> Option<String> {
+    /// The value of a string field.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.field(name)? {
             Field::Raw(raw) => serde_json::from_str(raw.get()).ok(),
             Field::Text(text) => Some(text.clone()),
         }
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: Box<RawValue>) {
+    pub(super) fn set(&mut self, name: &str, value: Box<RawValue>) {
         *self.slot(name) = Field::Raw(value);
     }
 
-    pub(crate) fn set_text(&mut self, name: &str, text: String) {
+    pub(super) fn set_text(&mut self, name: &str, text: String) {
         *self.slot(name) = Field::Text(text);
     }
 
-    /// Adds to the end of a text; a field that is absent or no text begins anew.
-    pub(crate) fn append_text(&mut self, name: &str, more: &str) {
+    /// Appends to a string field; a field that is absent or not a string is replaced by `more`.
+    pub(super) fn append_text(&mut self, name: &str, more: &str) {
         let slot = self.slot(name);
         if let Field::Raw(raw) = slot {
             *slot = Field::Text(serde_json::from_str(raw.get()).unwrap_or_default());
@@ -57,8 +58,8 @@ impl Object {
         }
     }
 
-    /// Adds to the end of an array; a field that is absent or no array begins anew.
-    pub(crate) fn push(&mut self, name: &str, value: Box<RawValue>) -> serde_json::Result<()> {
+    /// Appends to an array field; a field that is absent or not an array is replaced by `[value]`.
+    pub(super) fn push(&mut self, name: &str, value: Box<RawValue>) -> serde_json::Result<()> {
         let items = self.get(name).map(|raw| serde_json::from_str(raw.get()));
         let mut items: Vec<Box<RawValue>> = items.and_then(Result::ok).unwrap_or_default();
         items.push(value);
@@ -66,7 +67,8 @@ impl Object {
         Ok(())
     }
 
-    pub(crate) fn into_raw_fields(self) -> impl Iterator<Item = (String, Box<RawValue>)> {
+    /// The fields as received; strings that were set or appended to are left out.
+    pub(super) fn into_raw_fields(self) -> impl Iterator<Item = (String, Box<RawValue>)> {
         self.0.into_iter().filter_map(|(name, field)| match field {
             Field::Raw(raw) => Some((name, raw)),
             Field::Text(_) => None,
@@ -78,11 +80,11 @@ impl Object {
     }
 
     fn slot(&mut self, name: &str) -> &mut Field {
-        let place = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+        let index = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             self.0.push((name.to_owned(), Field::Text(String::new())));
             self.0.len() - 1
         });
-        &mut self.0[place].1
+        &mut self.0[index].1
     }
 }
 

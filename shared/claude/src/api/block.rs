@@ -1,17 +1,22 @@
-//! One content block while it is being streamed.
+//! One content block of a streamed reply.
 
 use domain::ReplyPiece;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::assembly::INCOMPLETE_INPUT;
-use crate::object::Object;
+use super::object::Object;
 
-/// A block of a known or unknown type, with every field it came with.
+/// The only key of a tool call's input that was cut off by the length limit; its value is the input's text so far.
+///
+/// No tool has a parameter of this name, so such a call cannot be carried out by accident. The API demands an object as input,
+/// so the block can be sent back.
+pub const INCOMPLETE_INPUT: &str = "_incomplete_json";
+
+/// A block of any type, with every field that arrived.
 #[derive(Debug)]
-pub(crate) struct Block {
-    pub(crate) object: Object,
-    /// The pieces of a tool's input so far.
+pub(super) struct Block {
+    pub(super) object: Object,
+    /// The JSON text of a tool's input so far.
     input: Option<String>,
     open: bool,
 }
@@ -32,16 +37,16 @@ enum Delta {
 }
 
 impl Block {
-    pub(crate) fn start(object: Object) -> Self {
+    pub(super) fn start(object: Object) -> Self {
         Self { object, input: None, open: true }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.open
     }
 
-    /// Takes a delta; gives the number of bytes it added to what the model wrote.
-    pub(crate) fn add(&mut self, delta: &RawValue, live: &dyn Fn(ReplyPiece<'_>)) -> serde_json::Result<usize> {
+    /// Applies a delta and returns the bytes that it adds to the model's output.
+    pub(super) fn add(&mut self, delta: &RawValue, live: &dyn Fn(ReplyPiece<'_>)) -> serde_json::Result<usize> {
         Ok(match serde_json::from_str(delta.get())? {
             Delta::Text { text } => {
                 self.object.append_text("text", &text);
@@ -68,12 +73,12 @@ impl Block {
         })
     }
 
-    /// A delta of a type we do not know: its texts continue the fields of the same names, a `citation` joins the
-    /// `citations`, and everything else takes the place of what was there.
+    /// Applies a delta of an unknown type: its strings are appended to the fields of the same name, a `citation` is appended to
+    /// `citations`, every other value replaces the field of its name.
     fn add_unknown(&mut self, delta: Object) -> serde_json::Result<()> {
-        let citations = delta.text("type").as_deref() == Some("citations_delta");
+        let is_citation = delta.text("type").as_deref() == Some("citations_delta");
         for (name, value) in delta.into_raw_fields().filter(|(name, _)| name != "type") {
-            if citations && name == "citation" {
+            if is_citation && name == "citation" {
                 self.object.push("citations", value)?;
             } else if let Ok(text) = serde_json::from_str::<String>(value.get()) {
                 self.object.append_text(&name, &text);
@@ -84,12 +89,13 @@ impl Block {
         Ok(())
     }
 
-    /// The block is complete; a tool's input is now read.
-    pub(crate) fn stop(&mut self) -> serde_json::Result<()> {
+    /// Closes the block. Only now is a tool's input complete and can be parsed.
+    pub(super) fn stop(&mut self) -> serde_json::Result<()> {
         self.open = false;
         let Some(input) = self.input.take() else {
             return Ok(());
         };
+        // A tool without parameters gets no delta, or only empty ones.
         let text = if input.trim().is_empty() { "{}".to_owned() } else { input };
         let parsed = RawValue::from_string(text.clone()).ok().filter(|raw| raw.get().trim_start().starts_with('{'));
         let input = match parsed {

@@ -1,35 +1,36 @@
-//! When to ask again, and how long to pause before it.
+//! How often a request is retried, and the pause before each retry. Number, pauses and headers are those of the vendor's own
+//! libraries.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use http::HeaderMap;
 
-/// How often a request is repeated within a call.
-pub(crate) const RETRIES: u32 = 2;
+/// Maximum retries within a call, after the first attempt.
+pub(super) const MAX_RETRIES: u32 = 2;
 
-/// The longest pause taken within a call; for a longer one the call is given up.
-pub(crate) const MAX_PAUSE: Duration = Duration::from_secs(8);
+/// Maximum pause within a call. A call that would have to wait longer fails, and its caller waits without holding a connection.
+pub(super) const MAX_PAUSE: Duration = Duration::from_secs(8);
 
-/// What is waited when the service is out of capacity and does not say for how long.
-pub(crate) const USUAL_WAIT: Duration = Duration::from_secs(30);
+/// The wait to ask for when the service lacks capacity and does not say for how long. Its rate limits are per minute.
+pub(super) const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
-/// A service that asks for more than a day is not believed.
+/// Maximum wait that is taken from a header; a longer one is cut to this.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What the headers of an answer say about asking again.
+/// What the headers of an answer say about a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Advice {
-    /// How long to wait.
-    pub(crate) after: Option<Duration>,
-    /// Whether to ask again at all; it overrules the status.
-    pub(crate) should_retry: Option<bool>,
+pub(super) struct Advice {
+    /// `retry-after-ms`, otherwise `retry-after`.
+    pub(super) after: Option<Duration>,
+    /// `x-should-retry`, which overrules the status.
+    pub(super) should_retry: Option<bool>,
 }
 
 impl Advice {
-    pub(crate) fn read(headers: &HeaderMap) -> Self {
+    pub(super) fn read(headers: &HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        // Dates are not read: the API sends seconds.
+        // HTTP also allows a date in `retry-after`; the API sends only seconds.
         let number = |name| text(name).and_then(|text| text.parse::<f64>().ok()).filter(|number| *number >= 0.0);
         let seconds = number("retry-after-ms").map(|millis| millis / 1e3).or_else(|| number("retry-after"));
         let after = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT));
@@ -41,17 +42,18 @@ impl Advice {
         Self { after: after.map(|after| after.min(MAX_WAIT)), should_retry }
     }
 
-    /// The pause before retry number `retry`, from 0: what the service asked for, and otherwise the first pause doubled
-    /// each time, less up to a quarter, so that many callers do not come back at once.
-    pub(crate) fn pause(&self, retry: u32, first: Duration) -> Duration {
+    /// The pause before the next retry, after `retries` of them: what the service asked for; otherwise `first`, doubled with
+    /// each retry, less a random part of up to a quarter, so that many callers do not come back at once.
+    pub(super) fn pause(&self, retries: u32, first: Duration) -> Duration {
         self.after.unwrap_or_else(|| {
-            let full = first.saturating_mul(2_u32.saturating_pow(retry)).min(MAX_PAUSE);
+            let full = first.saturating_mul(2_u32.saturating_pow(retries)).min(MAX_PAUSE);
             full.mul_f64(1.0 - random_fraction() / 4.0)
         })
     }
 }
 
-/// A number from 0 up to 1. Hash keys are random enough to spread callers.
+/// From 0 up to, but not including, 1. The standard library's random hash keys are good enough to spread callers and need no
+/// further crate.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random >> 11) as f64 / (1_u64 << 53) as f64
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_service_is_believed_within_reason() {
+    fn advice_of_the_service_is_followed_up_to_a_day() {
         let after = |headers| advice(headers).after;
         assert_eq!(after(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
         assert_eq!(after(&[("retry-after", "7"), ("retry-after-ms", "250")]), Some(Duration::from_millis(250)));
@@ -84,9 +86,9 @@ mod tests {
     #[test]
     fn pauses_grow_and_differ() {
         let advice = Advice::default();
-        for (retry, full) in [(0, 500), (1, 1000), (9, 8000)] {
-            let pause = advice.pause(retry, FIRST).as_millis();
-            assert!((full * 3 / 4..=full).contains(&pause), "{retry}: {pause} ms");
+        for (retries, full) in [(0, 500), (1, 1000), (9, 8000)] {
+            let pause = advice.pause(retries, FIRST).as_millis();
+            assert!((full * 3 / 4..=full).contains(&pause), "{retries}: {pause} ms");
         }
         let pauses: std::collections::HashSet<_> = (0..20).map(|_| advice.pause(0, FIRST)).collect();
         assert!(pauses.len() > 1);

@@ -1,36 +1,37 @@
-//! What is known of each model: `data/models.json`.
+//! The built-in list of models, `data/models.json`.
 
 use domain::{MicroDollars, ModelLimits};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::prices::{Day, Prices, Tier, Tokens};
+use super::prices::{Day, Prices, Tier, Tokens};
 
-const FILE: &str = include_str!("../data/models.json");
+const BUILT_IN: &str = include_str!("../../data/models.json");
 
-/// The models with their limits, abilities and prices.
+/// The known models with their limits, abilities and prices.
 ///
-/// A model that is not in it is taken to be of the newest kind in what it understands, priced at the highest of each
-/// known price, so that no budget is overrun unnoticed, and limited like the smallest known one.
+/// An unknown model is assumed to accept what the newest models accept. It is charged the highest known price of each kind,
+/// so that no budget is overrun unnoticed, and gets the smallest known limits.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
     models: Vec<Model>,
-    dearest: Tier,
-    smallest: ModelLimits,
+    highest_prices: Tier,
+    smallest_limits: ModelLimits,
 }
 
-/// A file of models that cannot be used.
+/// A catalogue file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
-    /// It is not of the form.
+    /// The file is not JSON of the expected form.
     #[error("the catalogue of models cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
-    /// A model's prices make no sense.
+    /// The prices of the model with this id are missing or out of order.
     #[error(
-        "the catalogue's prices of {0} are not in the order of their days, or their tiers do not rise to one without a limit"
+        "the catalogue's prices of {0} are invalid: dates must be `YYYY-MM-DD` in ascending order, and each list of tiers \
+         must ascend and end with one that has no limit"
     )]
     Prices(String),
-    /// There is nothing in it.
+    /// The file lists no model.
     #[error("the catalogue of models is empty")]
     Empty,
 }
@@ -38,7 +39,7 @@ pub enum CatalogueError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[expect(dead_code, reason = "for the reader of the file")]
+    #[expect(dead_code, reason = "explains the file to its reader")]
     note: String,
     models: Vec<Model>,
 }
@@ -49,44 +50,45 @@ struct Model {
     id: String,
     context_tokens: u64,
     output_tokens: u32,
-    /// What is sent as `thinking`; null when the model is not asked to think.
+    /// The value of `thinking` in requests; null leaves the field out.
     thinking: Option<Box<RawValue>>,
+    /// Whether the model accepts `output_config.format`.
     structured_output: bool,
-    /// Whether it can be told how much to think.
+    /// Whether the model accepts `output_config.effort`.
     effort: bool,
     prices: Prices,
 }
 
 impl Catalogue {
-    /// The models known when this was built.
+    /// The catalogue compiled into the program.
     pub fn built_in() -> Result<Self, CatalogueError> {
-        Self::parse(FILE)
+        Self::parse(BUILT_IN)
     }
 
-    /// Reads a file of the form of `data/models.json`, for prices newer than the program.
+    /// Parses a file of the same form as `data/models.json`, for prices newer than the program.
     pub fn parse(text: &str) -> Result<Self, CatalogueError> {
         let File { models, .. } = serde_json::from_str(text)?;
-        if let Some(model) = models.iter().find(|model| !model.prices.are_sound()) {
+        if let Some(model) = models.iter().find(|model| !model.prices.are_valid()) {
             return Err(CatalogueError::Prices(model.id.clone()));
         }
-        let dearest = models.iter().map(|model| model.prices.dearest());
-        let dearest = dearest.reduce(Tier::dearest).ok_or(CatalogueError::Empty)?;
-        let smallest = ModelLimits {
+        let highest = models.iter().map(|model| model.prices.highest());
+        let highest_prices = highest.reduce(Tier::highest).ok_or(CatalogueError::Empty)?;
+        let smallest_limits = ModelLimits {
             context_tokens: models.iter().map(|model| model.context_tokens).min().unwrap_or_default(),
             output_tokens: models.iter().map(|model| model.output_tokens).min().unwrap_or_default(),
         };
-        Ok(Self { models, dearest, smallest })
+        Ok(Self { models, highest_prices, smallest_limits })
     }
 
     pub(crate) fn limits(&self, model: &str) -> ModelLimits {
-        self.find(model).map_or(self.smallest, |model| ModelLimits {
+        self.find(model).map_or(self.smallest_limits, |model| ModelLimits {
             context_tokens: model.context_tokens,
             output_tokens: model.output_tokens,
         })
     }
 
-    /// The `thinking` of a request. The summary has to be asked for: current models leave it out by default, and with
-    /// it the text they write between tool calls.
+    /// The value of `thinking` in a request. The catalogue asks for `"display": "summarized"`, because current models omit
+    /// the summary by default, and with it the text they write between tool calls.
     pub(crate) fn thinking(&self, model: &str) -> Option<Box<RawValue>> {
         match self.find(model) {
             Some(model) => model.thinking.clone(),
@@ -103,21 +105,21 @@ impl Catalogue {
     }
 
     pub(crate) fn cost(&self, model: &str, day: &Day, tokens: Tokens) -> MicroDollars {
-        self.find(model).map_or_else(|| self.dearest.cost(tokens), |model| model.prices.cost(day, tokens))
+        self.find(model).map_or_else(|| self.highest_prices.cost(tokens), |model| model.prices.cost(day, tokens))
     }
 
-    /// The prices that hold for a prompt.
+    /// The prices for a prompt of `prompt_tokens` sent on `day`.
     pub(crate) fn tier(&self, model: &str, day: &Day, prompt_tokens: u64) -> Tier {
-        self.find(model).map_or(self.dearest, |model| model.prices.tier(day, prompt_tokens))
+        self.find(model).map_or(self.highest_prices, |model| model.prices.tier(day, prompt_tokens))
     }
 
-    /// By its name, with or without the date that older names end in.
-    fn find(&self, name: &str) -> Option<&Model> {
-        let undated = name
-            .rsplit_once('-')
-            .filter(|(_, date)| date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit()));
-        let by = |wanted: &str| self.models.iter().find(|model| model.id == wanted);
-        by(name).or_else(|| by(undated?.0))
+    /// The model with this id, or with this id less its date: `claude-haiku-4-5-20251001` is also found as
+    /// `claude-haiku-4-5`.
+    fn find(&self, id: &str) -> Option<&Model> {
+        let undated =
+            id.rsplit_once('-').filter(|(_, date)| date.len() == 8 && date.bytes().all(|digit| digit.is_ascii_digit()));
+        let by_id = |id: &str| self.models.iter().find(|model| model.id == id);
+        by_id(id).or_else(|| by_id(undated?.0))
     }
 }
 
@@ -129,7 +131,7 @@ mod tests {
         Day(day.to_owned())
     }
 
-    fn micros(model: &str, tokens: Tokens) -> u64 {
+    fn micro_dollars(model: &str, tokens: Tokens) -> u64 {
         Catalogue::built_in().unwrap().cost(model, &on("2026-11-25"), tokens).0
     }
 
@@ -137,7 +139,7 @@ mod tests {
     fn each_kind_of_token_has_its_price() {
         let million = 1_000_000;
         let none = Tokens::default();
-        let sonnet = |tokens| micros("claude-sonnet-5-5", tokens);
+        let sonnet = |tokens| micro_dollars("claude-sonnet-5-5", tokens);
         assert_eq!(sonnet(Tokens { input: million, ..none }), 2_000_000);
         assert_eq!(sonnet(Tokens { cache_read: million, ..none }), 100_000);
         assert_eq!(sonnet(Tokens { cache_write_5m: million, ..none }), 2_500_000);
@@ -149,8 +151,8 @@ mod tests {
     }
 
     #[test]
-    fn a_long_prompt_is_charged_whole_at_the_higher_tier() {
-        let haiku = |tokens| micros("claude-haiku-5-5", tokens);
+    fn a_long_prompt_is_charged_at_the_higher_tier_in_full() {
+        let haiku = |tokens| micro_dollars("claude-haiku-5-5", tokens);
         let below = Tokens { input: 40_000, cache_read: 60_000, output: 1_000, ..Tokens::default() };
         assert_eq!(haiku(below), 4_000 + 600 + 500);
         assert_eq!(haiku(Tokens { input: 40_001, ..below }), 20_001 + 3_000 + 2_500);
@@ -171,33 +173,33 @@ mod tests {
     }
 
     #[test]
-    fn the_day_decides_which_prices_hold() {
+    fn the_day_decides_which_prices_apply() {
         let catalogue = Catalogue::built_in().unwrap();
         let million_read = Tokens { cache_read: 1_000_000, ..Tokens::default() };
         let read = |day| catalogue.cost("claude-sonnet-5-5", &on(day), million_read).0;
         assert_eq!((read("2026-10-06"), read("2026-10-07"), read("2027-01-01")), (200_000, 100_000, 100_000));
-        assert_eq!(read("2020-01-01"), 200_000, "before all known prices the first ones hold");
+        assert_eq!(read("2020-01-01"), 200_000, "before the first known date the first prices apply");
     }
 
     #[test]
-    fn prices_out_of_order_are_refused() {
+    fn prices_out_of_order_are_rejected() {
         let row = |day: &str, tiers: &str| format!(r#"{{"effectiveFrom":"{day}","source":"","tiers":[{tiers}]}}"#);
         let tier =
             |limit: &str| format!(r#"{{{limit}"input":1,"output":1,"cacheWrite5m":1,"cacheWrite1h":1,"cacheRead":1}}"#);
-        let open = tier("");
+        let unlimited = tier("");
         let file = |rows: String| {
             format!(
                 r#"{{"note":"","models":[{{"id":"m","contextTokens":1,"outputTokens":1,"thinking":null,
                 "structuredOutput":true,"effort":true,"prices":[{rows}]}}]}}"#
             )
         };
-        assert!(Catalogue::parse(&file(row("2026-01-01", &open))).is_ok());
+        assert!(Catalogue::parse(&file(row("2026-01-01", &unlimited))).is_ok());
         for rows in [
             String::new(),
-            row("soon", &open),
-            format!("{},{}", row("2026-02-01", &open), row("2026-01-01", &open)),
+            row("soon", &unlimited),
+            format!("{},{}", row("2026-02-01", &unlimited), row("2026-01-01", &unlimited)),
             row("2026-01-01", &tier(r#""upToPromptTokens":5,"#)),
-            row("2026-01-01", &format!("{open},{open}")),
+            row("2026-01-01", &format!("{unlimited},{unlimited}")),
         ] {
             assert!(matches!(Catalogue::parse(&file(rows.clone())), Err(CatalogueError::Prices(_))), "{rows}");
         }

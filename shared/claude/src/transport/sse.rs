@@ -1,33 +1,34 @@
-//! Server-sent events out of a stream of bytes.
+//! Decodes a stream of bytes into server-sent events.
 
-/// No event of the API comes near this; what is longer is no stream of the API.
+/// Maximum bytes buffered for one event. An event of the API holds a few tokens; only a faulty peer sends one this long.
 const MAX_EVENT_BYTES: usize = 16 << 20;
 
-/// Why the bytes are no event stream.
+/// Bytes that are not an event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SseError {
-    #[error("the stream holds an event longer than 16 MiB")]
+pub(super) enum SseError {
+    #[error("an event of the stream is longer than 16 MiB")]
     TooLong,
     #[error("the stream is not UTF-8")]
     NotUtf8,
 }
 
-/// Cuts bytes, in whatever pieces they arrive, into the `data` of events.
+/// Turns bytes, in whatever pieces they arrive, into the `data` of events.
 ///
-/// Names of events are not read: the API repeats them in the data. Lines may end in LF, CRLF or CR. An event without
-/// its blank line at the end of the stream never was one.
+/// The field `event` is ignored: the API repeats it as `type` in the data. As the specification demands, lines may end in LF,
+/// CRLF or CR, and an event without a blank line after it, at the end of the stream, is discarded.
 #[derive(Debug, Default)]
-pub(crate) struct SseDecoder {
+pub(super) struct SseDecoder {
     line: Vec<u8>,
     data: Option<String>,
-    /// The last byte was a CR, so that an LF now belongs to it.
+    /// The last byte was a CR, so that an LF at the beginning of the next bytes belongs to it.
     after_carriage_return: bool,
+    /// A line was read; only the first one may begin with a byte order mark.
     started: bool,
 }
 
 impl SseDecoder {
-    /// Takes the next bytes and gives the events they complete.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, SseError> {
+    /// Takes the next bytes and returns the data of the events they complete.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, SseError> {
         let mut events = Vec::new();
         let mut rest = bytes;
         if self.after_carriage_return && !rest.is_empty() {
@@ -49,8 +50,8 @@ impl SseDecoder {
     }
 
     fn extend(&mut self, bytes: &[u8]) -> Result<(), SseError> {
-        let held = self.line.len() + self.data.as_ref().map_or(0, String::len);
-        if held + bytes.len() > MAX_EVENT_BYTES {
+        let buffered = self.line.len() + self.data.as_ref().map_or(0, String::len);
+        if buffered + bytes.len() > MAX_EVENT_BYTES {
             return Err(SseError::TooLong);
         }
         self.line.extend_from_slice(bytes);
@@ -86,7 +87,7 @@ mod tests {
     const STREAM: &str = "\u{feff}: hello\r\nevent: a\r\ndata: {\"x\":\"Grüße 🦀\"}  \r\n\r\nid: 7\rdata:one\rdata: two\r\rdata\n\ndata: lost";
 
     #[test]
-    fn events_are_the_same_however_the_bytes_are_cut() {
+    fn events_do_not_depend_on_how_the_bytes_are_cut() {
         let expected = vec!["{\"x\":\"Grüße 🦀\"}  ".to_owned(), "one\ntwo".to_owned()];
         for size in 1..STREAM.len() {
             let mut decoder = SseDecoder::default();
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_line_is_refused() {
+    fn a_line_without_end_is_rejected() {
         let mut decoder = SseDecoder::default();
         let piece = vec![b'x'; 1 << 20];
         let outcome = (0..17).try_for_each(|_| decoder.feed(&piece).map(drop));

@@ -2,17 +2,17 @@
 
 use std::borrow::Cow;
 
-use domain::{CacheLifetime, Effort, ModelRequest, RawJson, Terminal};
+use domain::{CacheLifetime, Effort, ErrorCode, ModelRequest, RawJson, Terminal};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::cache_breakpoints::{self, Mark};
-use crate::catalogue::Catalogue;
-use crate::refusal;
+use super::cache_breakpoints::{self, CacheControl};
+use crate::models::Catalogue;
 
-/// What is sent. It can say nothing that version 2026-10-21 refuses: no sampling parameters, no forced tool choice.
+/// A request. It has no field that version 2026-10-21 refuses, such as sampling parameters or a forced tool choice.
 ///
-/// Tools, messages and schema are written to the byte as they were given, but for the marks of the prompt cache ([`marks`]).
+/// Tools, messages and schema are written byte for byte as the caller gave them, except that cache breakpoints are inserted into
+/// messages ([`cache_breakpoints`]).
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
@@ -25,7 +25,7 @@ struct Body<'a> {
     messages: Vec<Cow<'a, RawJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
-    cache_control: Mark,
+    cache_control: CacheControl,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Box<RawValue>>,
     #[serde(skip_serializing_if = "OutputConfig::is_empty")]
@@ -38,7 +38,7 @@ struct Body<'a> {
 struct SystemBlock<'a> {
     r#type: &'static str,
     text: &'a str,
-    cache_control: Mark,
+    cache_control: CacheControl,
 }
 
 #[derive(Serialize)]
@@ -61,61 +61,68 @@ struct Format<'a> {
     schema: &'a RawJson,
 }
 
-/// Null asks for diagnostics of the next request.
+/// Makes the service compare the request with the one that `previous_message_id` answered. Null, in a first request, makes it
+/// remember this one.
 #[derive(Serialize)]
 struct Diagnostics<'a> {
     previous_message_id: Option<&'a str>,
 }
 
-/// What a body is sent for.
+/// The endpoint a body is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum For {
+pub(super) enum Purpose {
     Reply,
-    /// Only the length of the prompt is asked for.
-    Count,
+    CountTokens,
 }
 
-/// Writes the body of a request.
-pub(crate) fn write(
+/// Writes the body of a request. `default_effort` applies when the request asks for none.
+///
+/// # Errors
+/// If the tools of the request are not a JSON array.
+pub(super) fn write(
     request: &ModelRequest,
     catalogue: &Catalogue,
-    usual_effort: Option<Effort>,
-    sent_for: For,
+    default_effort: Option<Effort>,
+    purpose: Purpose,
 ) -> Result<Vec<u8>, Terminal> {
     let tools: Vec<&RawValue> =
-        request.tools.read().map_err(|error| refusal::ours(&format!("the tools are not an array: {error}")))?;
+        request.tools.read().map_err(|error| unusable(&format!("the tools are not a JSON array: {error}")))?;
     let schema = request.output_schema.as_ref().filter(|_| catalogue.has_structured_output(&request.model));
-    let effort = request.options.effort.or(usual_effort).filter(|_| catalogue.has_effort(&request.model));
-    let is_reply = sent_for == For::Reply;
+    let effort = request.options.effort.or(default_effort).filter(|_| catalogue.has_effort(&request.model));
+    let is_reply = purpose == Purpose::Reply;
     let body = Body {
         model: &request.model,
         max_tokens: is_reply.then_some(request.max_tokens),
         system: (!request.system.trim().is_empty()).then_some([SystemBlock {
             r#type: "text",
             text: &request.system,
-            cache_control: Mark::HOUR,
+            cache_control: CacheControl::HOUR,
         }]),
         tools: (!tools.is_empty()).then_some(&request.tools),
-        messages: cache_breakpoints::marked(&request.messages, request.options.cache),
+        messages: cache_breakpoints::insert(&request.messages, request.options.cache),
         stream: is_reply.then_some(true),
-        cache_control: Mark::of(request.options.cache),
+        cache_control: CacheControl::new(request.options.cache),
         thinking: catalogue.thinking(&request.model),
         output_config: OutputConfig { effort, format: schema.map(|schema| Format { r#type: "json_schema", schema }) },
         diagnostics: is_reply
             .then_some(Diagnostics { previous_message_id: request.options.previous_message.as_deref() }),
     };
-    serde_json::to_vec(&body).map_err(|error| refusal::ours(&format!("the request cannot be written: {error}")))
+    serde_json::to_vec(&body).map_err(|error| unusable(&format!("the request cannot be written as JSON: {error}")))
 }
 
-/// How many bytes of a request the model reads.
-pub(crate) fn prompt_bytes(request: &ModelRequest) -> usize {
+fn unusable(message: &str) -> Terminal {
+    Terminal::new(ErrorCode::ModelRefusedRequest, message)
+}
+
+/// The bytes of a request that the model reads.
+pub(super) fn prompt_bytes(request: &ModelRequest) -> usize {
     let messages: usize = request.messages.iter().map(|message| message.as_str().len()).sum();
     let schema = request.output_schema.as_ref().map_or(0, |schema| schema.as_str().len());
     request.system.len() + request.tools.as_str().len() + messages + schema
 }
 
-/// How much of a prompt is kept for an hour, at the higher price, in bytes.
-pub(crate) fn hour_bytes(request: &ModelRequest) -> usize {
+/// The bytes of a prompt that are written to the cache for an hour, at the higher price.
+pub(super) fn hour_bytes(request: &ModelRequest) -> usize {
     match request.options.cache {
         CacheLifetime::Hour => prompt_bytes(request),
         CacheLifetime::FiveMinutes => request.system.len() + request.tools.as_str().len(),
@@ -130,7 +137,7 @@ mod tests {
 
     use super::*;
 
-    fn body(options: CallOptions, sent_for: For) -> serde_json::Value {
+    fn body(options: CallOptions, purpose: Purpose) -> serde_json::Value {
         let message =
             |role: &str| RawJson::parse(format!(r#"{{"role":"{role}","content":[{{"type":"text","text":"x"}}]}}"#));
         let request = ModelRequest {
@@ -144,33 +151,33 @@ mod tests {
             options,
         };
         let catalogue = Catalogue::built_in().unwrap();
-        serde_json::from_slice(&write(&request, &catalogue, Some(Effort::High), sent_for).unwrap()).unwrap()
+        serde_json::from_slice(&write(&request, &catalogue, Some(Effort::High), purpose).unwrap()).unwrap()
     }
 
     #[test]
-    fn the_cache_keeps_everything_for_an_hour_when_a_person_is_asked_next() {
-        let usual = body(CallOptions::default(), For::Reply);
-        assert_eq!(usual["system"][0]["cache_control"]["ttl"], "1h");
-        assert!(usual["cache_control"].get("ttl").is_none());
-        assert!(usual["messages"][0]["content"][0]["cache_control"].get("ttl").is_none());
-        let before_a_wait = body(CallOptions { cache: CacheLifetime::Hour, ..CallOptions::default() }, For::Reply);
-        assert_eq!(before_a_wait["cache_control"]["ttl"], "1h");
-        assert_eq!(before_a_wait["messages"][0]["content"][0]["cache_control"]["ttl"], "1h");
+    fn an_hour_of_cache_covers_the_whole_conversation() {
+        let default = body(CallOptions::default(), Purpose::Reply);
+        assert_eq!(default["system"][0]["cache_control"]["ttl"], "1h");
+        assert!(default["cache_control"].get("ttl").is_none());
+        assert!(default["messages"][0]["content"][0]["cache_control"].get("ttl").is_none());
+        let hour = body(CallOptions { cache: CacheLifetime::Hour, ..CallOptions::default() }, Purpose::Reply);
+        assert_eq!(hour["cache_control"]["ttl"], "1h");
+        assert_eq!(hour["messages"][0]["content"][0]["cache_control"]["ttl"], "1h");
     }
 
     #[test]
-    fn effort_is_as_asked_and_otherwise_as_configured() {
-        assert_eq!(body(CallOptions::default(), For::Reply)["output_config"]["effort"], "high");
-        let less = CallOptions { effort: Some(Effort::XHigh), ..CallOptions::default() };
-        assert_eq!(body(less, For::Reply)["output_config"]["effort"], "xhigh");
+    fn effort_of_the_request_overrides_the_configured_one() {
+        assert_eq!(body(CallOptions::default(), Purpose::Reply)["output_config"]["effort"], "high");
+        let extra_high = CallOptions { effort: Some(Effort::XHigh), ..CallOptions::default() };
+        assert_eq!(body(extra_high, Purpose::Reply)["output_config"]["effort"], "xhigh");
     }
 
     #[test]
-    fn a_count_asks_for_no_reply() {
-        let count = body(CallOptions::default(), For::Count);
+    fn a_body_for_counting_leaves_out_what_concerns_the_reply() {
+        let count = body(CallOptions::default(), Purpose::CountTokens);
         for absent in ["max_tokens", "stream", "diagnostics"] {
             assert!(count.get(absent).is_none(), "{absent}");
-            assert!(body(CallOptions::default(), For::Reply).get(absent).is_some(), "{absent}");
+            assert!(body(CallOptions::default(), Purpose::Reply).get(absent).is_some(), "{absent}");
         }
     }
 }

@@ -1,28 +1,25 @@
-//! The message of a reply, put together from the events of its stream.
+//! Assembles the message of a reply from the events of its stream.
 
 use domain::{RawJson, ReplyPiece};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::block::Block;
-use crate::object::Object;
-use crate::prices::Tokens;
+use super::block::Block;
+use super::object::Object;
+use super::usage::{self, BYTES_PER_TOKEN};
+use crate::models::Tokens;
 
-/// The one key of a tool call's input that could not be read, because the reply was cut inside it: its value is the
-/// text as far as it came. No tool has a parameter of this name, so such a call cannot be carried out by accident, and
-/// the block can still be sent back, because the API wants an object there.
-pub const INCOMPLETE_INPUT: &str = "_incomplete_json";
-
-/// No reply of 128K tokens comes near this many blocks.
+/// Maximum blocks of a reply, far above what a reply of 128K tokens has, so that a faulty peer cannot fill the memory.
 const MAX_BLOCKS: usize = 10_000;
 
-/// Why a stream is not, or not yet, a reply.
+/// A stream that is not a valid reply.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AssemblyError {
+pub(super) enum AssemblyError {
     #[error("an event of the stream could not be read: {0}")]
     Malformed(#[from] serde_json::Error),
     #[error("the events of the stream are out of order: {0}")]
     OutOfOrder(&'static str),
+    /// An `error` event: the service gave up in mid-stream.
     #[error("{kind}: {message}")]
     Reported { kind: String, message: String },
 }
@@ -76,32 +73,33 @@ struct ReportedError {
     message: String,
 }
 
-/// A message in the making.
+/// A message that is being assembled.
 #[derive(Debug, Default)]
-pub(crate) struct Assembly {
+pub(super) struct Assembly {
     message: Option<Object>,
     usage: Object,
     blocks: Vec<Block>,
-    written_bytes: usize,
-    stopped: bool,
+    /// What the model has written.
+    output_bytes: usize,
+    is_complete: bool,
 }
 
 impl Assembly {
-    /// Takes the data of one event. Events of types we do not know change nothing.
-    pub(crate) fn add(&mut self, event: &str, live: &dyn Fn(ReplyPiece<'_>)) -> Result<(), AssemblyError> {
+    /// Applies the data of one event. Events of unknown types are ignored, because the API may add some.
+    pub(super) fn add(&mut self, event: &str, live: &dyn Fn(ReplyPiece<'_>)) -> Result<(), AssemblyError> {
         let kind = serde_json::from_str(event)?;
         match kind {
             Kind::MessageStart => self.start(serde_json::from_str::<MessageStart>(event)?.message)?,
             Kind::ContentBlockStart => self.start_block(serde_json::from_str(event)?, live)?,
             Kind::ContentBlockDelta => {
                 let BlockDelta { index, delta } = serde_json::from_str(event)?;
-                self.written_bytes += self.open_block(index)?.add(&delta, live)?;
+                self.output_bytes += self.open_block(index)?.add(&delta, live)?;
             }
             Kind::ContentBlockStop => {
                 let BlockStop { index } = serde_json::from_str(event)?;
                 self.open_block(index)?.stop()?;
             }
-            Kind::MessageDelta => self.change(serde_json::from_str(event)?)?,
+            Kind::MessageDelta => self.apply_message_delta(serde_json::from_str(event)?)?,
             Kind::MessageStop => self.stop()?,
             Kind::Error => {
                 let Reported { error } = serde_json::from_str(event)?;
@@ -112,28 +110,28 @@ impl Assembly {
         Ok(())
     }
 
-    /// Whether the message is whole.
-    pub(crate) fn is_whole(&self) -> bool {
-        self.stopped
+    /// Whether `message_stop` has arrived.
+    pub(super) fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
-    /// Whether any content has come.
-    pub(crate) fn has_content(&self) -> bool {
+    /// Whether a block has begun.
+    pub(super) fn has_content(&self) -> bool {
         !self.blocks.is_empty()
     }
 
-    /// The tokens counted so far. Until the end the service does not count what it writes, so what was received is
-    /// then taken at three bytes a token where that is more.
-    pub(crate) fn tokens(&self) -> Tokens {
-        let mut tokens = Tokens::read(&self.usage);
-        if !self.stopped {
-            tokens.output = tokens.output.max((self.written_bytes as u64).div_ceil(3));
+    /// The tokens counted so far. The service counts the output only at the end; until then it is estimated from what was
+    /// received, at [`BYTES_PER_TOKEN`].
+    pub(super) fn tokens(&self) -> Tokens {
+        let mut tokens = usage::read(&self.usage);
+        if !self.is_complete {
+            tokens.output = tokens.output.max((self.output_bytes as u64).div_ceil(BYTES_PER_TOKEN));
         }
         tokens
     }
 
-    /// The whole message, every field in its place.
-    pub(crate) fn finish(mut self) -> Result<RawJson, AssemblyError> {
+    /// The complete message, with every field where the service put it.
+    pub(super) fn finish(mut self) -> Result<RawJson, AssemblyError> {
         let mut message = self.message.take().ok_or(AssemblyError::OutOfOrder("there is no message"))?;
         let blocks: Vec<&Object> = self.blocks.iter().map(|block| &block.object).collect();
         message.set("content", raw(&blocks)?);
@@ -156,10 +154,10 @@ impl Assembly {
         if self.message.is_none() || start.index != self.blocks.len() || start.index >= MAX_BLOCKS {
             return Err(AssemblyError::OutOfOrder("a block begins that is not due"));
         }
-        // Blocks begin empty, but nothing says that they must.
+        // The service begins blocks without content, but the API does not promise it.
         for name in ["text", "thinking"] {
             if let Some(text) = start.content_block.text(name).filter(|text| !text.is_empty()) {
-                self.written_bytes += text.len();
+                self.output_bytes += text.len();
                 live(if name == "text" { ReplyPiece::Text(&text) } else { ReplyPiece::Thinking(&text) });
             }
         }
@@ -169,12 +167,12 @@ impl Assembly {
 
     fn open_block(&mut self, index: usize) -> Result<&mut Block, AssemblyError> {
         let block = self.blocks.get_mut(index).filter(|block| block.is_open());
-        block.ok_or(AssemblyError::OutOfOrder("something is said about a block that is not open"))
+        block.ok_or(AssemblyError::OutOfOrder("an event concerns a block that is not open"))
     }
 
-    /// `message_delta`: the fields of its `delta` and of the event itself are the message's, and its usage, which is
-    /// cumulative, takes the place of what was counted before.
-    fn change(&mut self, event: Object) -> Result<(), AssemblyError> {
+    /// Applies a `message_delta`: the fields of its `delta` and of the event itself become fields of the message. Its usage is
+    /// cumulative and replaces what was counted before.
+    fn apply_message_delta(&mut self, event: Object) -> Result<(), AssemblyError> {
         let message = self.message.as_mut().ok_or(AssemblyError::OutOfOrder("there is no message to change"))?;
         for (name, value) in event.into_raw_fields() {
             match name.as_str() {
@@ -185,8 +183,8 @@ impl Assembly {
                 }
                 "usage" => {
                     let usage: Object = serde_json::from_str(value.get())?;
-                    let given = usage.into_raw_fields().filter(|(_, value)| value.get() != "null");
-                    given.for_each(|(name, value)| self.usage.set(&name, value));
+                    let stated = usage.into_raw_fields().filter(|(_, value)| value.get() != "null");
+                    stated.for_each(|(name, value)| self.usage.set(&name, value));
                 }
                 _ => message.set(&name, value),
             }
@@ -202,7 +200,7 @@ impl Assembly {
         if message.text("stop_reason").is_none() {
             return Err(AssemblyError::OutOfOrder("the message ends without a reason"));
         }
-        self.stopped = true;
+        self.is_complete = true;
         Ok(())
     }
 }
@@ -218,29 +216,29 @@ mod tests {
     use super::*;
 
     fn assemble(events: &str) -> Result<(String, Tokens, String), AssemblyError> {
-        let seen = RefCell::new(String::new());
+        let shown = RefCell::new(String::new());
         let live = |piece: ReplyPiece<'_>| match piece {
-            ReplyPiece::Text(text) | ReplyPiece::Thinking(text) => seen.borrow_mut().push_str(text),
+            ReplyPiece::Text(text) | ReplyPiece::Thinking(text) => shown.borrow_mut().push_str(text),
         };
         let mut assembly = Assembly::default();
         for line in events.lines().filter(|line| !line.is_empty()) {
             assembly.add(line, &live)?;
         }
-        assert!(assembly.is_whole(), "the stream has no end");
+        assert!(assembly.is_complete(), "the stream has no end");
         let tokens = assembly.tokens();
-        Ok((assembly.finish()?.as_str().to_owned(), tokens, seen.into_inner()))
+        Ok((assembly.finish()?.as_str().to_owned(), tokens, shown.into_inner()))
     }
 
     #[test]
     fn every_block_keeps_every_field_in_order() {
-        let (message, tokens, seen) = assemble(include_str!("../fixtures/many-blocks.jsonl")).unwrap();
-        assert_eq!(message, include_str!("../fixtures/many-blocks.message.json").trim_end());
+        let (message, tokens, shown) = assemble(include_str!("../../fixtures/many-blocks.jsonl")).unwrap();
+        assert_eq!(message, include_str!("../../fixtures/many-blocks.message.json").trim_end());
         assert_eq!((tokens.input, tokens.cache_read, tokens.output), (12, 2048, 77));
-        assert_eq!(seen, "Look at itLet me “see”.");
+        assert_eq!(shown, "Look at itLet me “see”.");
     }
 
     #[test]
-    fn a_tool_call_cut_by_the_length_limit_cannot_be_mistaken_for_a_whole_one() {
+    fn a_tool_call_cut_by_the_length_limit_is_marked_as_incomplete() {
         let events = concat!(
             r#"{"type":"message_start","message":{"id":"m","content":[],"stop_reason":null,"usage":{"input_tokens":1,"output_tokens":1}}}"#,
             "\n",
@@ -259,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_of_another_kind_is_kept_whole_with_its_signature() {
+    fn a_block_of_an_unknown_type_keeps_all_of_its_fields() {
         let events = concat!(
             r#"{"type":"message_start","message":{"id":"m","content":[],"stop_reason":null,"usage":{"input_tokens":0,"output_tokens":0}}}"#,
             "\n",
@@ -279,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_order_is_no_reply() {
+    fn events_out_of_order_are_an_error() {
         let start = r#"{"type":"message_start","message":{"content":[],"stop_reason":null}}"#;
         let block = r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
         let late = r#"{"type":"content_block_start","index":1,"content_block":{"type":"text","text":""}}"#;
@@ -301,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn until_the_end_what_was_received_is_counted_where_the_service_has_not() {
+    fn until_the_end_the_output_is_estimated_from_what_was_received() {
         let mut assembly = Assembly::default();
         for event in [
             r#"{"type":"message_start","message":{"content":[],"usage":{"input_tokens":5,"output_tokens":1}}}"#,

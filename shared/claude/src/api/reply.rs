@@ -1,14 +1,14 @@
-//! From the assembled message to the reply.
+//! Reads the assembled message.
 
 use domain::{CacheMiss, ContentBlock, RawJson, ReplyDetails, StopReason};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// What is read of a message.
-pub(crate) struct Reading {
-    pub(crate) content: Vec<ContentBlock>,
-    pub(crate) stop: StopReason,
-    pub(crate) details: ReplyDetails,
+/// The parts of a message that the program reads.
+pub(super) struct ReplyParts {
+    pub(super) content: Vec<ContentBlock>,
+    pub(super) stop: StopReason,
+    pub(super) details: ReplyDetails,
 }
 
 #[derive(Deserialize)]
@@ -33,13 +33,13 @@ struct Reason {
     r#type: CacheMiss,
 }
 
-/// Reads a message. A block that is of a known type but not of its form makes the reply unreadable: to take it for
-/// something else would be to lose a tool call.
-pub(crate) fn read(raw: &RawJson) -> serde_json::Result<Reading> {
+/// Reads a message. A block of a known type that lacks the form of that type is an error: passing over it could lose a tool
+/// call.
+pub(super) fn read(raw: &RawJson) -> serde_json::Result<ReplyParts> {
     let message: Message<'_> = raw.read()?;
     let content = message.content.iter().map(|block| serde_json::from_str(block.get())).collect::<Result<_, _>>()?;
     let diagnostics: Option<Diagnostics> = message.diagnostics.and_then(lenient);
-    Ok(Reading {
+    Ok(ReplyParts {
         content,
         stop: message.stop_reason,
         details: ReplyDetails {
@@ -50,7 +50,7 @@ pub(crate) fn read(raw: &RawJson) -> serde_json::Result<Reading> {
     })
 }
 
-/// What only explains a reply is no reason to refuse it when it is of another form than we know.
+/// Reads a part that only explains the reply, or nothing if its form is unknown: that is no reason to lose the reply.
 fn lenient<T: serde::de::DeserializeOwned>(raw: &RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok()
 }
@@ -59,13 +59,13 @@ fn lenient<T: serde::de::DeserializeOwned>(raw: &RawValue) -> Option<T> {
 mod tests {
     use super::*;
 
-    fn reading(message: &str) -> serde_json::Result<Reading> {
+    fn parse(message: &str) -> serde_json::Result<ReplyParts> {
         read(&RawJson::parse(message)?)
     }
 
     #[test]
-    fn blocks_are_read_by_their_type_and_unknown_ones_left_alone() {
-        let reading = reading(include_str!("../fixtures/many-blocks.message.json").trim_end()).unwrap();
+    fn blocks_are_read_by_type_and_unknown_types_are_kept() {
+        let reply = parse(include_str!("../../fixtures/many-blocks.message.json").trim_end()).unwrap();
         let [
             ContentBlock::Thinking { thinking },
             ContentBlock::Other,
@@ -73,29 +73,29 @@ mod tests {
             ContentBlock::Other,
             ContentBlock::ToolUse { input, .. },
             ContentBlock::ToolUse { name, .. },
-        ] = &reading.content[..]
+        ] = &reply.content[..]
         else {
-            panic!("{:?}", reading.content)
+            panic!("{:?}", reply.content)
         };
         assert_eq!((thinking.as_str(), text.as_str(), name.as_str()), ("Look at it", "Let me “see”.", "list"));
-        assert_eq!((&input["path"], reading.stop), (&"a.rs".into(), StopReason::ToolUse));
+        assert_eq!((&input["path"], reply.stop), (&"a.rs".into(), StopReason::ToolUse));
     }
 
     #[test]
-    fn a_tool_call_that_cannot_be_read_is_not_passed_over() {
+    fn a_malformed_tool_call_makes_the_reply_unreadable() {
         let message = |id: &str| {
             format!(
                 r#"{{"content":[{{"type":"tool_use","id":"{id}","name":"x","input":{{}}}}],"stop_reason":"later"}}"#
             )
         };
-        assert_eq!(reading(&message("toolu_01")).unwrap().stop, StopReason::Other("later".to_owned()));
-        assert!(reading(&message("../../etc")).is_err());
+        assert_eq!(parse(&message("toolu_01")).unwrap().stop, StopReason::Other("later".to_owned()));
+        assert!(parse(&message("../../etc")).is_err());
     }
 
     #[test]
-    fn explanations_are_read_as_far_as_they_are_understood() {
+    fn explanations_of_unknown_form_are_ignored() {
         let with =
-            |more: &str| reading(&format!(r#"{{"id":"msg_1","content":[],"stop_reason":"refusal",{more}}}"#)).unwrap();
+            |more: &str| parse(&format!(r#"{{"id":"msg_1","content":[],"stop_reason":"refusal",{more}}}"#)).unwrap();
         let refused = with(r#""stop_details":{"type":"refusal","category":"cyber","explanation":"No.","more":1}"#);
         let details = refused.details.stop.unwrap();
         assert_eq!((details.category.as_deref(), details.explanation.as_deref()), (Some("cyber"), Some("No.")));
