@@ -98,12 +98,10 @@ pub(crate) fn grep(root: &Root, call: &Grep) -> Result<Grepped, ToolError> {
                     search.too_large += 1;
                 } else if entry.kind == EntryKind::File && is_searched {
                     // A file that was deleted meanwhile or cannot be read must not end the search.
-                    match search.file(root, &matcher, &entry.path) {
-                        Ok(()) => {}
-                        Err(_) => search.unreadable += 1,
-                    }
+                    let searched = search.file(root, &matcher, &entry.path);
+                    search.unreadable += usize::from(searched.is_err());
                 }
-                if search.is_full() {
+                if search.cut {
                     break;
                 }
             }
@@ -176,10 +174,6 @@ impl Search {
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.cut
-    }
-
     fn file(&mut self, root: &Root, matcher: &RegexMatcher, path: &RelativePath) -> Result<(), ToolError> {
         let content = root.locate_exact(path)?.read(MAX_SEARCHED_BYTES, "It is too large to be searched.")?;
         let limit = match self.mode {
@@ -199,19 +193,18 @@ impl Search {
         if lines.matches == 0 {
             return Ok(());
         }
-        let is_full = self.mode != GrepMode::Content && self.files == self.limit;
+        if self.mode != GrepMode::Content && self.files == self.limit {
+            self.cut = true;
+            return Ok(());
+        }
         let found = match self.mode {
             GrepMode::Content => lines.text,
             GrepMode::Files => format!("{path}\n"),
             GrepMode::Count => format!("{path}:{}\n", lines.matches),
         };
-        if is_full || self.append(&found) {
-            self.cut = true;
-        }
-        if !is_full {
-            self.files += 1;
-            self.matches += lines.matches;
-        }
+        self.cut |= self.append(&found);
+        self.files += 1;
+        self.matches += lines.matches;
         Ok(())
     }
 

@@ -51,7 +51,7 @@ fn an_empty_binary_or_undecodable_file_is_described() {
 }
 
 #[test]
-fn a_directory_is_listed_two_levels_deep_without_hidden_and_ignored_entries() {
+fn a_directory_is_listed_without_hidden_and_ignored_entries() {
     let fixture = Fixture::bare();
     for path in ["b.txt", "a/b/c/deep", "a/file", ".hidden", "target/out", "a/b/skip.log"] {
         fixture.write(path, "12345");
