@@ -8,7 +8,7 @@ use agent::{Common, StepHandler, invoke};
 use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
-use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TaskToken, Unavailable};
+use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -151,9 +151,15 @@ impl Tasks for StepTasks {
         let handler = handler.ok_or_else(|| Failure::new("Internal", format!("there is no step {}", call.resource)))?;
         let input: StepInput = serde_json::from_value(call.input)
             .map_err(|error| Failure::new("Internal", format!("the input of {} is wrong: {error}", call.resource)))?;
-        match invoke(&self.common, handler.as_ref(), input, call.timeout).await {
+        // A step has the time that its function would have; the task's time-out is longer, so that the step answers first.
+        let deadline = call.timeout.saturating_sub(TASK_MARGIN);
+        match invoke(&self.common, handler.as_ref(), input, deadline).await {
             Ok(output) => serde_json::to_value(output).map_err(|error| Failure::new("Internal", error.to_string())),
-            Err(error) => Err(Failure::new(error.name(), domain::error_chain(&error))),
+            // In the form that a function's failure has in Step Functions.
+            Err(error) => {
+                let cause = json!({ "errorType": error.error_type(), "errorMessage": domain::error_chain(&error) });
+                Err(Failure::new(error.error_type(), cause.to_string()))
+            }
         }
     }
 }

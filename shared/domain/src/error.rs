@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! error_codes {
     ($($(#[$doc:meta])* $name:ident => $remedy:literal,)*) => {
-        /// Why a run ended in failure. The same names stand in the workflow's Retry (with no further attempt).
+        /// Why a run ended in failure, as the log holds it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ErrorCode {
             $($(#[$doc])* $name,)*
@@ -199,11 +199,12 @@ pub enum StepError {
 }
 
 impl StepError {
-    /// The name under which the workflow's Retry and Catch know it.
-    pub fn name(&self) -> &'static str {
+    /// The type by which the workflow's Retry and Catch know it. Which terminal error it is stands in the log.
+    pub fn error_type(&self) -> &'static str {
         match self {
             Self::Retryable(_) => "Unavailable",
-            Self::Terminal(terminal) => terminal.code.name(),
+            Self::Terminal(Terminal { code: ErrorCode::Stale, .. }) => "Stale",
+            Self::Terminal(_) => "Terminal",
         }
     }
 

@@ -1,6 +1,8 @@
 //! The steps of the workflow and what they answer.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -155,6 +157,13 @@ pub struct StepOutput {
     pub timeout_seconds: Option<u32>,
 }
 
+/// How long one invocation of a step may take: the longest that AWS Lambda allows (its documentation, read November 2026).
+pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
+
+/// How much longer the workflow waits for a task than its function may take: the function then answers or fails first, and a
+/// time-out of the task means that the answer was lost.
+pub const TASK_MARGIN: Duration = Duration::from_secs(60);
+
 /// The longest `wait`, in seconds: a step looks at the log at least this often, so a cancel is never far away.
 pub const MAX_WAIT_SECONDS: u32 = 60;
 
@@ -179,12 +188,29 @@ impl StepOutput {
 /// An error as the state machine hands it on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtError {
-    /// The name of the error: one of our codes or one of the workflow's (`States.Timeout`).
+    /// The type of the error: one of ours ([`StepError::error_type`](crate::StepError::error_type)) or one of the workflow's
+    /// (`States.Timeout`).
     #[serde(rename = "Error", default)]
     pub error: String,
-    /// What was said about it.
+    /// More about it. The failure of a function is told in JSON, `{"errorType": …, "errorMessage": …}`; the workflow's own
+    /// errors are told in a sentence.
     #[serde(rename = "Cause", default)]
     pub cause: String,
+}
+
+impl CaughtError {
+    /// The sentence about the error, whichever form it came in.
+    pub fn message(&self) -> Cow<'_, str> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct FunctionFailure {
+            error_message: String,
+        }
+        match serde_json::from_str::<FunctionFailure>(&self.cause) {
+            Ok(failure) => Cow::Owned(failure.error_message),
+            Err(_) => Cow::Borrowed(&self.cause),
+        }
+    }
 }
 
 /// The workflow's handle on a waiting task. Whoever holds it can answer, so it is never shown and never in an event.

@@ -142,5 +142,5 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
     let stale = newer.append(vec![message("too late")]).await;
     assert!(matches!(stale, Err(SessionLogError::Stale)));
     let stale: StepError = SessionLogError::Stale.into();
-    assert_eq!(stale.name(), "Stale");
+    assert_eq!(stale.error_type(), "Stale");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use asl::{StateKind, StateMachine};
-use domain::{ErrorCode, Step, Verdict};
+use domain::{ErrorCode, FUNCTION_TIMEOUT, Step, StepError, TASK_MARGIN, Verdict};
 use serde_json::Value;
 
 use super::top;
@@ -45,22 +45,34 @@ fn every_task_but_finish_has_a_catch_for_everything_that_leads_to_finish() {
 }
 
 #[test]
-fn every_terminal_code_is_tried_once_by_every_task_that_is_tried_again() {
-    let codes: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
+fn every_task_retries_each_type_of_error_as_long_as_it_should() {
     for state in machine().states() {
         let Some(task) = state.task() else { continue };
-        let once: BTreeSet<&str> = task
-            .retries()
-            .iter()
-            .filter(|retry| retry.max_attempts() == 0)
-            .flat_map(|retry| retry.error_equals())
-            .map(String::as_str)
-            .filter(|name| !name.starts_with("States."))
-            .collect();
-        if state.name() == Step::Finish.state() {
-            continue;
+        let policy = |error: &str| {
+            let first = task.retries().iter().find(|retry| retry.error_equals().iter().any(|name| name == error));
+            first.unwrap_or_else(|| panic!("{} does not name {error}", state.name())).max_attempts()
+        };
+        assert_eq!((policy("Terminal"), policy("Stale")), (0, 0), "{}", state.name());
+        // With full jitter a delay of at most a minute takes half of it on average: 45 outlast ten minutes by far.
+        for outage in ["Unavailable", "Throttled", "Lambda.TooManyRequestsException"] {
+            assert!(policy(outage) >= 45, "{} gives up on {outage} too early", state.name());
         }
-        assert_eq!(once, codes, "{}", state.name());
+        assert!(policy("States.ALL") > 0, "{}", state.name());
+    }
+}
+
+#[test]
+fn every_error_of_a_step_is_of_a_type_that_the_definition_names() {
+    let named: BTreeSet<String> = machine()
+        .states()
+        .filter_map(|state| state.task())
+        .flat_map(|task| task.retries())
+        .flat_map(|retry| retry.error_equals().to_vec())
+        .collect();
+    let unavailable = domain::Unavailable::new(domain::Dependency::EventLog, "gone");
+    let terminal = ErrorCode::ALL.iter().map(|code| StepError::terminal(*code, "over"));
+    for error in terminal.chain([StepError::Retryable(unavailable)]) {
+        assert!(named.contains(error.error_type()), "{error:?}");
     }
 }
 
@@ -104,7 +116,8 @@ fn every_task_has_a_time_out_and_every_wait_an_end() {
             StateKind::Task => {
                 let task = state.task().unwrap();
                 // Only the wait for a person takes its time-out from the verdict.
-                assert_eq!(task.timeout().is_none(), state.name() == Step::AwaitUser.state(), "{}", state.name());
+                let expected = (state.name() != Step::AwaitUser.state()).then_some(FUNCTION_TIMEOUT + TASK_MARGIN);
+                assert_eq!(task.timeout(), expected, "{}", state.name());
             }
             StateKind::Choice | StateKind::Pass | StateKind::Wait | StateKind::Succeed | StateKind::Fail => {}
         }

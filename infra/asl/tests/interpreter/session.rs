@@ -142,6 +142,19 @@ fn a_terminal_error_goes_to_finish_at_once_and_the_run_fails() {
 }
 
 #[test]
+fn an_outage_of_ten_minutes_ends_no_run() {
+    for error in ["Unavailable", "Throttled", "Lambda.TooManyRequestsException"] {
+        let mut acts = vec![Act::Fail(error); 45];
+        acts.push(verdict("done"));
+        let world = World::new([("Prepare", acts), ("Finish", verdicts(&["done"]))]);
+        let (state, _) = run(&world);
+        assert_eq!(state["last"], json!({ "verdict": "done" }), "{error}");
+        // The random fraction alternates between 0 and one half here: a quarter of each delay. Full jitter takes half of it.
+        assert!(world.elapsed() * 2 > 900, "{error}: gives up after {} s", world.elapsed() * 2);
+    }
+}
+
+#[test]
 fn any_other_error_is_retried_six_times() {
     let acts = |fails: usize| {
         let mut acts = vec![Act::Fail("ModelOverloaded"); fails];

@@ -81,10 +81,8 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
     }
     let failure = match error {
         Some(caught) => {
-            let code = ErrorCode::ALL.iter().copied().find(|code| code.name() == caught.error);
-            let cause = context.common.redactor.redact(&caught.cause);
-            let cause = shorten(&cause, 1000);
-            Terminal::new(code.unwrap_or(ErrorCode::Internal), format!("{}: {cause}", caught.error))
+            let cause = context.common.redactor.redact(caught.message().as_ref()).into_owned();
+            Terminal::new(ErrorCode::Internal, format!("{}: {}", caught.error, shorten(&cause, 1000)))
         }
         None => Terminal::new(ErrorCode::Internal, "the workflow came to its end without a verdict that ends a run"),
     };

@@ -217,7 +217,7 @@ fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepErro
             SpanOutcome::Ok
         }
         Err(error) => {
-            attributes.insert(key::ERROR_TYPE, error.name().into());
+            attributes.insert(key::ERROR_TYPE, error.error_type().into());
             SpanOutcome::Error(context.common.redactor.redact(&error_chain(error)).into_owned())
         }
     };
