@@ -26,9 +26,11 @@ Examples:
   backspace code https://github.com/owner/repository - < prompt.md
   backspace code ../project \"Fix the flaky test\" --approve-plan --max-cost 2
 
-Your checkout is only read: the agent works on the committed state of the base branch in a sandbox, and publishes a branch that \
-you can fetch. Ctrl-C interrupts the session; `backspace sessions resume` continues it. While `backspace serve` runs for the \
-same directory, the server drives the session, and Ctrl-C only stops watching it.")]
+Your checkout is only read: the agent works in a sandbox on the committed state of the base branch,
+and publishes a branch that you can fetch.
+
+Ctrl-C interrupts the session; `backspace sessions resume` continues it. While `backspace serve` runs,
+the server drives the session, and Ctrl-C only stops watching it.")]
 pub(super) struct Code {
     /// Path or address (https, ssh) of the repository
     repository: String,

@@ -46,7 +46,7 @@ Environment:
 
 /// Tiny Backspace, an autonomous coding agent: a repository and a prompt go in, a pull request comes out
 #[derive(Debug, Parser)]
-#[command(name = "backspace", version, about, after_help = AFTER_HELP, after_long_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
+#[command(name = "backspace", version, after_help = AFTER_HELP, after_long_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
 struct Arguments {
     /// Print results as JSON on stdout, one value per line
     #[arg(long, global = true)]

@@ -46,7 +46,7 @@ fn line(frame: &Value) -> Option<String> {
         kinds::TODO_UPDATED => todo(&frame["items"]),
         kinds::PLAN_CREATED => plan(&frame["content"], message),
         kinds::AI_MESSAGE => format!(" * {message}"),
-        kinds::TOOL_CALL => format!(" > {} {}", of("tool"), argument(&frame["input"])),
+        kinds::TOOL_CALL => format!(" > {} {}", of("tool"), argument(&frame["input"])).trim_end().to_owned(),
         kinds::TOOL_RESULT => match parsed::<ToolOutcome>(&frame["outcome"])? {
             ToolOutcome::Ok => return None,
             ToolOutcome::Failed => format!(" ! {}: {message}", tool(frame)),

@@ -26,10 +26,13 @@ use crate::world::{KeepTree, World};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The server drives every unfinished session of its directory, also those that other commands started. The API is documented at \
-/docs. On a loopback address requests need no token, unless --require-token is given; on other addresses they always do.")]
+The server drives every unfinished session in BACKSPACE_HOME, also those that other commands started.
+It documents its API at /docs.
+
+On a loopback address requests need no token, unless --require-token is given. On any other address
+they do; the first start prints a token, and `backspace tokens create` creates more.")]
 pub(super) struct Serve {
-    /// Address to listen on; other addresses than the loopback require tokens
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8002")]
     listen: SocketAddr,
     /// Host name under which clients reach the server, besides localhost; repeatable

@@ -26,9 +26,9 @@ pub(super) enum Tokens {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Role and quotas belong to the principal and apply to all its tokens. Those that are not given stay as they are."
-)]
+#[command(after_help = "\
+Role and quotas belong to the principal and apply to all its tokens. Those that are not given stay as
+they are.")]
 pub(super) struct Create {
     /// Who the token is for: a name of letters, digits, '-', '_' or '.'
     principal: Principal,
@@ -41,13 +41,13 @@ pub(super) struct Create {
     /// Allow the principal to create, list and revoke tokens
     #[arg(long)]
     admin: bool,
-    /// Allow the principal to work on this repository, or on all below an address that ends in /*; repeatable [default: any]
+    /// Allow only this repository, or all below an address that ends in /*; repeatable [default: any]
     #[arg(long, value_name = "ADDRESS")]
     repository: Vec<RepositoryPattern>,
-    /// Maximum sessions of the principal that run at the same time; further ones are queued
+    /// Maximum sessions that run at the same time; further ones are queued
     #[arg(long, value_name = "N")]
     max_sessions: Option<u32>,
-    /// Maximum cost of the principal's sessions per day (UTC)
+    /// Maximum cost per day (UTC)
     #[arg(long, value_name = "DOLLARS")]
     daily_cost: Option<MicroDollars>,
 }
@@ -107,21 +107,19 @@ fn list(listed: &Value, output: &Output) {
         ));
     }
     for principal in listed["principals"].as_array().into_iter().flatten() {
-        let limit = |name: &str| match &principal[name] {
-            Value::Null => "no limit".to_owned(),
-            value => value.to_string(),
-        };
+        let sessions = principal["maxConcurrentSessions"].as_u64();
+        let sessions = sessions.map_or_else(|| "no limit".to_owned(), |max| format!("maximum {max}"));
+        let cost = principal["maxDailyCostUsd"].as_f64();
+        let cost = cost.map_or_else(|| "no limit".to_owned(), |max| format!("maximum ${max:.2}"));
         let repositories: Vec<&str> =
             principal["repositories"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let repositories = if repositories.is_empty() { "any repository".to_owned() } else { repositories.join(", ") };
         output.result(&format!(
-            "{:<16} sessions {} of {} (+{} queued), dollars today {} of {}, {repositories}",
+            "{:<16} {} running ({sessions}), {} queued, ${:.2} today ({cost}), {repositories}",
             text(principal, "principal"),
             principal["active"],
-            limit("maxConcurrentSessions"),
             principal["queued"],
-            principal["committedTodayUsd"],
-            limit("maxDailyCostUsd"),
+            principal["committedTodayUsd"].as_f64().unwrap_or_default(),
         ));
     }
 }
