@@ -9,7 +9,7 @@ use domain::commands::{Start, start};
 use domain::ports::{AppendError, EventLog, elapsed};
 use domain::{Event, EventBody, Seq, SessionId, Status, Unavailable, UncheckedRequest};
 use jiff::Timestamp;
-use local::{KeepTree, Settings, Stopped, Store, WallClock, WhileWaiting, World, drive, variables};
+use local::{DriveOutcome, KeepTree, Settings, Store, WaitPolicy, WallClock, World, drive_session, variables};
 use stand_ins::claude::{Script, Server, Settings as StandIn};
 
 use crate::support::{Home, bash, ends, git, program, repository, script, tools};
@@ -104,9 +104,9 @@ async fn session_with_a_failure(home: &Home, fails_at: usize, fails: Fails) -> b
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
     let session = start(&world.services(), begin).await.unwrap().session;
-    let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
+    let outcome = drive_session(&world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
     let what = format!("write {fails_at} failed {fails:?}");
-    assert_eq!(stopped, Stopped::Ended(Status::Done), "{what}");
+    assert_eq!(outcome, DriveOutcome::Ended(Status::Done), "{what}");
 
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     let numbers: Vec<u64> = events.iter().map(|event| event.seq.0).collect();

@@ -18,9 +18,9 @@ fn clone_branch(home: &Home, ran: &Ran, into: &str) -> std::path::PathBuf {
 
 fn unittest(directory: &Path) {
     let output = Command::new("python3").args(["-m", "unittest"]).current_dir(directory).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
-    assert!(!said.contains("Ran 0 tests"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(!stderr.contains("Ran 0 tests"), "{stderr}");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn the_demonstration_ends_in_a_pull_request_whose_branch_passes_its_tests() {
 }
 
 #[test]
-fn a_script_on_another_repository_ends_in_a_pull_request_and_leaves_the_checkout_as_it_was() {
+fn a_session_ends_in_a_pull_request_and_leaves_the_checkout_unchanged() {
     let home = Home::new();
     let checkout = fixture(&home, "web");
     let before = contents(&checkout);
@@ -59,7 +59,7 @@ fn a_script_on_another_repository_ends_in_a_pull_request_and_leaves_the_checkout
 }
 
 #[test]
-fn the_log_tells_a_session_without_gaps_and_every_event_carries_its_trace() {
+fn the_log_has_no_gaps_and_every_event_carries_its_trace() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
     let ran = home.code(&checkout, "Add two.", &script(&[bash("echo two >> a.txt"), ends()]), &[]).expect_code(0);
@@ -136,7 +136,7 @@ fn the_log_tells_a_session_without_gaps_and_every_event_carries_its_trace() {
 }
 
 #[test]
-fn an_empty_repository_is_a_place_for_a_new_project() {
+fn an_empty_repository_is_accepted_for_a_new_project() {
     let home = Home::new();
     let checkout = repository(&home, "empty", &[]);
     let turns = [bash("mkdir -p src && echo 'print(1)' > src/main.py && echo '# New' > README.md"), ends()];
@@ -206,7 +206,7 @@ fn only_a_branch_is_published_when_no_pull_request_is_wanted() {
 }
 
 #[test]
-fn what_cannot_begin_says_why_and_what_to_do() {
+fn a_command_that_cannot_start_says_why_and_what_to_do() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
     let path = checkout.to_str().unwrap();
@@ -225,7 +225,7 @@ fn what_cannot_begin_says_why_and_what_to_do() {
 }
 
 #[test]
-fn a_directory_of_somebody_else_is_not_taken_for_its_own() {
+fn a_directory_with_foreign_files_is_refused_as_home() {
     let home = Home::new().with("BACKSPACE_HOME", "photos");
     let photos = home.beside("photos");
     std::fs::create_dir(&photos).unwrap();
@@ -237,7 +237,7 @@ fn a_directory_of_somebody_else_is_not_taken_for_its_own() {
 }
 
 #[test]
-fn a_repository_that_is_not_there_ends_the_run_as_failed_with_its_code() {
+fn a_missing_repository_ends_the_run_as_failed_with_its_code() {
     let home = Home::new();
     let ran = home.code(&home.beside("nowhere"), "Do it.", &script(&[ends()]), &[]).expect_code(1);
     let failed = ran.of_kind("session.error").pop().unwrap();

@@ -1,5 +1,5 @@
 // Chromium's own EventSource on a session whose streams end early again and again: from the server's own pages, from the console's
-// origin, and from a stranger's. Called with the server's address, a repository and a pull request; prints a line for each.
+// origin, and from one of another origin. Called with the server's address, a repository and a pull request; prints a line for each.
 
 import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
@@ -33,7 +33,7 @@ const watch = ([url, most, cancel]) => new Promise((resolve) => {
   setTimeout(() => resolve({ seen, texts, opened, stopped: false }), most);
 });
 
-// In a stranger's page: a request as a client of ours sends it, one that needs no leave, and a form.
+// In a page of another origin: a request as a client of ours sends it, one that needs no leave, and a form.
 const post = async (url) => {
   const body = '{"repoUrl":"/nowhere","prompt":"Do it."}';
   const asked = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
@@ -64,7 +64,7 @@ const watched = async (tab, prompt, cancelled) => {
 const fail = (words) => { console.error(`browser: ${words}`); process.exitCode = 1; };
 
 const console5173 = await blank(5173);
-const stranger = await blank(0);
+const foreign = await blank(0);
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: flags });
 try {
   let url;
@@ -85,18 +85,18 @@ try {
   const sessions = async () => JSON.stringify((await (await fetch(`${address}/sessions`)).json()).sessions.map((one) => one.id));
   const before = await sessions();
   for (const host of ['127.0.0.1', 'evil.localhost']) {
-    await tab.goto(`http://${host}:${stranger.address().port}/`);
+    await tab.goto(`http://${host}:${foreign.address().port}/`);
     const { seen, stopped } = await tab.evaluate(watch, [url, 10_000]);
-    if (seen.length || !stopped) fail(`a stranger's page saw ${seen.length} events`);
+    if (seen.length || !stopped) fail(`a page of another origin saw ${seen.length} events`);
     const answer = await tab.evaluate(post, `${address}/code`);
-    if (answer !== 'refused') fail(`a stranger's page was ${answer}`);
-    // The stranger's name for this machine.
+    if (answer !== 'refused') fail(`a page of another origin was ${answer}`);
+    // A name of that origin for this machine.
     const named = address.replace('127.0.0.1', 'evil.localhost');
     const shown = await tab.goto(`${named}/sessions`).then((response) => response.status(), () => 0);
-    if (shown !== 403) fail(`under a stranger's name the server answered ${shown}`);
+    if (shown !== 403) fail(`under another host name the server answered ${shown}`);
   }
-  if (await sessions() !== before) fail('a stranger started something');
-  console.log('browser: pages of strangers saw nothing and started nothing');
+  if (await sessions() !== before) fail('a page of another origin started something');
+  console.log('browser: pages of other origins saw nothing and started nothing');
   if (pictures) {
     mkdirSync(pictures, { recursive: true });
     // A tab of its own: what a refused page still asks for is no complaint of these.
@@ -115,5 +115,5 @@ try {
 } finally {
   await browser.close();
   console5173.close();
-  stranger.close();
+  foreign.close();
 }

@@ -1,4 +1,4 @@
-"""Chromium watches a session whose streams end after a second each; pages of strangers are turned away."""
+"""Chromium watches a session whose streams end after a second each; pages of other origins are refused."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-//! Large contents, in a directory: one file per content, named by its digest, below its session.
+//! Blobs in a directory: one file per content, named by its digest, in a subdirectory per session.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -8,13 +8,11 @@ use async_trait::async_trait;
 use domain::ports::Blobs;
 use domain::{BlobRef, Dependency, Digest256, SessionId, Unavailable};
 
-/// Blobs in a directory.
 pub struct DirectoryBlobs {
     directory: PathBuf,
 }
 
 impl DirectoryBlobs {
-    /// Keeps contents below `directory`.
     pub fn new(directory: PathBuf) -> Self {
         Self { directory }
     }
@@ -30,12 +28,13 @@ impl DirectoryBlobs {
         }
         let directory = self.directory.join(session.as_str());
         fs::create_dir_all(&directory)?;
-        // Whole or not at all: written beside, synced, renamed.
+        // A reader sees the whole file or none: it is written under another name, synced, and renamed.
         let new = directory.join(format!("{}.new-{}", digest.as_str(), std::process::id()));
-        let mut written = File::create(&new)?;
-        written.write_all(content)?;
-        written.sync_all()?;
+        let mut temporary = File::create(&new)?;
+        temporary.write_all(content)?;
+        temporary.sync_all()?;
         fs::rename(&new, &file)?;
+        // The rename is on the disk when its directory is.
         File::open(&directory)?.sync_all()
     }
 }
@@ -52,7 +51,10 @@ impl Blobs for DirectoryBlobs {
         let content =
             fs::read(self.file(session, digest)).map_err(|error| Unavailable::new(Dependency::Blobs, error))?;
         if Digest256::of(&content) != *digest {
-            return Err(Unavailable::new(Dependency::Blobs, format!("{} is damaged", digest.as_str())));
+            return Err(Unavailable::new(
+                Dependency::Blobs,
+                format!("{} is corrupt: its content does not match its digest", digest.as_str()),
+            ));
         }
         Ok(content)
     }

@@ -1,4 +1,4 @@
-//! Time and identifiers of the real world. The only place that asks for either.
+//! The wall clock and random identifiers. Nothing else in the program reads either.
 
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use domain::{AccessToken, PlanId, SessionId, SpanId, TokenId, TraceId};
 use jiff::Timestamp;
 use ulid::Ulid;
 
-/// The wall clock.
 pub struct WallClock;
 
 #[async_trait]
@@ -33,15 +32,14 @@ impl asl::Time for WallClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the owner of the wall clock")]
+#[expect(clippy::disallowed_methods, reason = "this module owns the wall clock")]
 fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Random identifiers.
 pub struct RandomIds;
 
-#[expect(clippy::disallowed_methods, reason = "this is the owner of random identifiers")]
+#[expect(clippy::disallowed_methods, reason = "this module owns random identifiers")]
 fn ulid() -> Ulid {
     Ulid::generate()
 }
@@ -52,10 +50,11 @@ pub(crate) fn random() -> u64 {
 }
 
 impl RandomIds {
-    /// Reads what was made to be readable. Random digits are all zero once in 2^64 tries; then there is another try.
-    fn parsed<T: std::str::FromStr>(make: impl Fn() -> String) -> T {
+    /// Parses generated identifiers until one is valid. Trace and span ids must not be all zeros, which random digits are
+    /// once in 2^64 times.
+    fn parsed<T: std::str::FromStr>(generate: impl Fn() -> String) -> T {
         loop {
-            if let Ok(id) = make().parse() {
+            if let Ok(id) = generate().parse() {
                 return id;
             }
         }

@@ -17,56 +17,55 @@ use crate::store::Store;
 
 const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
 
-/// The name under which the definition speaks of a step's function.
+/// The placeholder that names a step's function in the definition.
 fn function_name(step: Step) -> String {
     format!("{}Function", step.state())
 }
 
-/// Why there is no engine.
+/// The definition does not parse, or names a function that no step has.
 #[derive(Debug, thiserror::Error)]
 #[error("the state machine cannot be run: {0}")]
-pub struct DefinitionRefused(String);
+pub struct InvalidDefinition(String);
 
-/// Runs executions. `start` only takes them down; [`Engine::drive`] runs one in the calling task, so that whoever holds a
-/// session's lock decides when it runs.
+/// Runs executions. [`Workflows::start`] only notes that a session is due; [`Engine::run_execution`] runs an execution in the
+/// calling task, so that only the holder of the session's lock runs it.
 pub struct Engine {
     store: Store,
     running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
-    /// Sessions that this process has started and nobody drives yet.
+    /// Sessions that this process has started and that have no driver yet.
     due: watch::Sender<Vec<SessionId>>,
 }
 
 impl Engine {
-    /// An engine over a store.
     pub fn new(store: Store) -> Self {
         Self { store, running: Mutex::default(), due: watch::Sender::default() }
     }
 
-    /// An interpreter that calls `steps`.
+    /// Builds an interpreter of the definition that calls `steps`.
     pub fn interpreter(
         &self,
         common: Common,
         steps: Steps,
         time: Arc<dyn Time>,
-    ) -> Result<Interpreter, DefinitionRefused> {
+    ) -> Result<Interpreter, InvalidDefinition> {
         let machine = StateMachine::parse(DEFINITION, |name| {
             Step::ALL.into_iter().find(|step| function_name(*step) == name).map(|step| step.name().to_owned())
         })
         .map_err(|errors| {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            DefinitionRefused(errors.join("; "))
+            InvalidDefinition(errors.join("; "))
         })?;
         let tasks = Arc::new(StepTasks { common, steps });
         let store = Arc::new(self.store.clone());
         Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
     }
 
-    /// Changes whenever a session is due.
+    /// Changes whenever a session becomes due.
     pub(crate) fn watch_due(&self) -> watch::Receiver<Vec<SessionId>> {
         self.due.subscribe()
     }
 
-    /// The sessions that became due since this was last asked.
+    /// Takes the sessions that became due since the last call.
     pub(crate) fn take_due(&self) -> Vec<SessionId> {
         let mut taken = Vec::new();
         self.due.send_if_modified(|due| {
@@ -76,8 +75,12 @@ impl Engine {
         taken
     }
 
-    /// Runs an execution from where it stands to its end.
-    pub async fn drive(&self, interpreter: Arc<Interpreter>, execution: &ExecutionName) -> Result<End, RunError> {
+    /// Runs an execution from its stored position to its end. Dropping the future stops it; its position stays stored.
+    pub async fn run_execution(
+        &self,
+        interpreter: Arc<Interpreter>,
+        execution: &ExecutionName,
+    ) -> Result<End, RunError> {
         let name = execution.to_string();
         let input = input(execution);
         let task = tokio::spawn({
@@ -85,20 +88,20 @@ impl Engine {
             async move { interpreter.run(&name, input).await }
         });
         self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), task.abort_handle());
-        let _stop = StopOnDrop(task.abort_handle());
+        let _abort = AbortOnDrop(task.abort_handle());
         let ended = task.await;
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
         match ended {
             Ok(end) => end,
-            Err(stopped) => Ok(End::Aborted(Failure::new("States.Aborted", stopped.to_string()))),
+            Err(aborted) => Ok(End::Aborted(Failure::new("States.Aborted", aborted.to_string()))),
         }
     }
 }
 
-/// A driver that goes away takes what it drives with it; the execution stays where it stands.
-struct StopOnDrop(tokio::task::AbortHandle);
+/// Aborts the task when its driver is dropped, so that no execution runs without a driver.
+struct AbortOnDrop(tokio::task::AbortHandle);
 
-impl Drop for StopOnDrop {
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -111,7 +114,8 @@ fn input(execution: &ExecutionName) -> Value {
 #[async_trait]
 impl Workflows for Engine {
     async fn start(&self, execution: &ExecutionName) -> Result<(), Unavailable> {
-        // The session's log says which run is due; its driver runs it. Where nobody drives but whoever started it, nobody looks.
+        // The session's log says which run is due, and its driver runs it. Without a dispatcher nothing reads the list: the
+        // process that started the session drives it.
         if self.due.receiver_count() > 0 {
             self.due.send_modify(|due| due.push(execution.session.clone()));
         }
@@ -136,7 +140,7 @@ impl Workflows for Engine {
     }
 }
 
-/// The steps, by name.
+/// One handler per step.
 pub struct Steps(pub Vec<Box<dyn StepHandler>>);
 
 struct StepTasks {
@@ -148,13 +152,13 @@ struct StepTasks {
 impl Tasks for StepTasks {
     async fn invoke(&self, call: TaskCall) -> Result<Value, Failure> {
         let handler = self.steps.0.iter().find(|handler| handler.step().name() == call.resource);
-        let handler = handler.ok_or_else(|| Failure::new("Internal", format!("there is no step {}", call.resource)))?;
+        let handler = handler.ok_or_else(|| terminal(format!("there is no step {}", call.resource)))?;
         let input: StepInput = serde_json::from_value(call.input)
-            .map_err(|error| Failure::new("Internal", format!("the input of {} is wrong: {error}", call.resource)))?;
+            .map_err(|error| terminal(format!("the input of {} cannot be read: {error}", call.resource)))?;
         // A step has the time that its function would have; the task's time-out is longer, so that the step answers first.
         let deadline = call.timeout.saturating_sub(TASK_MARGIN);
         match invoke(&self.common, handler.as_ref(), input, deadline).await {
-            Ok(output) => serde_json::to_value(output).map_err(|error| Failure::new("Internal", error.to_string())),
+            Ok(output) => serde_json::to_value(output).map_err(|error| terminal(error.to_string())),
             // In the form that a function's failure has in Step Functions.
             Err(error) => {
                 let cause = json!({ "errorType": error.error_type(), "errorMessage": domain::error_chain(&error) });
@@ -162,4 +166,9 @@ impl Tasks for StepTasks {
             }
         }
     }
+}
+
+/// A defect of the definition or of ours, which no retry mends.
+fn terminal(cause: String) -> Failure {
+    Failure::new("Terminal", cause)
 }

@@ -1,18 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub mod cli;
-pub mod roles;
+pub mod reexec;
 
 pub use blobs::DirectoryBlobs;
 pub use clock::{RandomIds, WallClock};
-pub use driver::{Stopped, WhileWaiting, drive};
+pub use driver::{DriveOutcome, WaitPolicy, drive_session};
 pub use engine::Engine;
 pub use forge::{LocalForge, PullRecord};
-pub use lock::{Locks, SessionLock};
-pub use model_access::ModelAccess;
+pub use lock::{SessionLock, SessionLocks};
 pub use sandboxes::LocalSandboxes;
-pub use server::{Options, Server, Tokens};
-pub use settings::{Containment, Settings, variables};
+pub use server::{Server, ServerOptions, TokenPolicy};
+pub use settings::{Containment, EnvironmentSecrets, ModelAccess, Settings, SettingsError, variables};
 pub use store::Store;
 pub use world::{KeepTree, World};
 
@@ -21,9 +20,11 @@ mod clock;
 mod driver;
 mod engine;
 mod forge;
+mod home;
 mod live;
 mod lock;
-mod model_access;
+mod owner;
+mod recovery;
 mod sandboxes;
 mod server;
 mod settings;

@@ -1,4 +1,4 @@
-//! Text that is still being written, for viewers in the same process.
+//! Live text of replies, for viewers in the same process.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,14 +9,14 @@ use domain::ports::{LiveReply, LiveText};
 use domain::{SessionId, Unavailable};
 use tokio::sync::watch;
 
-/// One overwritten value per session.
+/// One watch channel per session, whose value is overwritten.
 #[derive(Default)]
 pub struct LiveChannel {
     replies: Mutex<HashMap<SessionId, watch::Sender<Option<LiveReply>>>>,
 }
 
 impl LiveChannel {
-    fn follow(&self, session: &SessionId) -> watch::Receiver<Option<LiveReply>> {
+    fn subscribe(&self, session: &SessionId) -> watch::Receiver<Option<LiveReply>> {
         let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         replies.entry(session.clone()).or_default().subscribe()
     }
@@ -34,19 +34,19 @@ impl LiveText for LiveChannel {
         &self,
         session: &SessionId,
         seen: Option<&LiveReply>,
-        at_most: Duration,
+        timeout: Duration,
     ) -> Result<Option<LiveReply>, Unavailable> {
         let found = {
-            let mut shown = self.follow(session);
+            let mut shown = self.subscribe(session);
             let other = shown.wait_for(|reply| reply.as_ref() != seen);
-            // Time is up, or nothing is shown any more: then there is what there is.
-            match tokio::time::timeout(at_most, other).await {
+            match tokio::time::timeout(timeout, other).await {
                 Ok(Ok(reply)) => reply.clone(),
+                // `forget` dropped the sender.
                 Ok(Err(_)) => None,
                 Err(_) => seen.cloned(),
             }
         };
-        // Nothing is kept for sessions of which nothing is shown and that nobody watches.
+        // A session without live text and without viewers needs no channel.
         let mut replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         if replies.get(session).is_some_and(|sender| sender.receiver_count() == 0 && sender.borrow().is_none()) {
             replies.remove(session);

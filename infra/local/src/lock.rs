@@ -1,4 +1,4 @@
-//! One process at a time drives a session: a lock file per session, which the kernel frees when the process ends.
+//! Session locks: one lock file per session, which the kernel releases when its process ends.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use domain::SessionId;
 
-/// What a lock file says while its holder drives the session. Who only looks after a session holds the lock for a moment and
-/// leaves it empty.
+/// Content of a lock file whose holder drives the session. A process that only recovers a session holds the lock for a
+/// moment and leaves the file empty.
 const DRIVEN: &str = "driven";
 
-/// The right to drive a session. Given back when dropped.
+/// The exclusive right to drive a session, released on drop.
 #[derive(Debug)]
 pub struct SessionLock {
     file: File,
@@ -19,51 +19,52 @@ pub struct SessionLock {
 
 impl Drop for SessionLock {
     fn drop(&mut self) {
-        // The lock goes with the file; what is left in it says nothing without the lock.
+        // Closing the file releases the lock. The content counts only while the lock is held.
         if let Err(error) = self.file.set_len(0) {
             tracing::debug!(%error, "a lock file was not emptied");
         }
     }
 }
 
-/// Where the locks are.
+/// The locks of all sessions, in one directory.
 #[derive(Debug, Clone)]
-pub struct Locks {
+pub struct SessionLocks {
     directory: PathBuf,
 }
 
-impl Locks {
-    /// Locks in `directory`.
+impl SessionLocks {
+    /// Creates `directory` unless it exists.
     pub fn new(directory: &Path) -> io::Result<Self> {
         fs::create_dir_all(directory)?;
         Ok(Self { directory: directory.to_owned() })
     }
 
-    /// Takes the lock of a session to drive it; none when another process does.
-    pub async fn take_to_drive(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
-        const TRIES: u32 = 100;
+    /// Acquires the lock of a session to drive it. Returns none when another process drives the session, or holds its lock
+    /// for more than two seconds.
+    pub async fn acquire_to_drive(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
+        const MAX_TRIES: u32 = 100;
         const PAUSE: Duration = Duration::from_millis(20);
-        for _ in 0..TRIES {
-            if let Some(mut lock) = self.take(session)? {
+        for _ in 0..MAX_TRIES {
+            if let Some(mut lock) = self.try_acquire(session)? {
                 lock.file.write_all(DRIVEN.as_bytes())?;
                 return Ok(Some(lock));
             }
             if self.is_driven(session)? {
                 break;
             }
-            // Somebody only looks after it, or is just about to drive it.
+            // The holder recovers the session, or has not yet written that it drives it.
             tokio::time::sleep(PAUSE).await;
         }
         Ok(None)
     }
 
-    /// Takes the lock of a session for a moment; none when another process has it.
-    pub fn take(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
+    /// Acquires the lock of a session for a moment. Returns none when another process holds it.
+    pub fn try_acquire(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
         let path = self.directory.join(session.as_str());
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
         match file.try_lock() {
             Ok(()) => {
-                // A driver that was killed left its word.
+                // A driver that was killed left its content.
                 file.set_len(0)?;
                 Ok(Some(SessionLock { file }))
             }
@@ -73,8 +74,8 @@ impl Locks {
     }
 
     fn is_driven(&self, session: &SessionId) -> io::Result<bool> {
-        let mut said = String::new();
-        File::open(self.directory.join(session.as_str()))?.read_to_string(&mut said)?;
-        Ok(said == DRIVEN)
+        let mut content = String::new();
+        File::open(self.directory.join(session.as_str()))?.read_to_string(&mut content)?;
+        Ok(content == DRIVEN)
     }
 }

@@ -1,8 +1,7 @@
 //! The composition root of the one-machine world: one constructor per port.
 
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use agent::{
 };
 use anyhow::Context as _;
 use asl::{Interpreter, Time};
-use domain::commands::Services;
+use domain::commands::{CommandError, Reconciled, Services, reconcile};
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Model, Redactor, Session, SessionLogCache, Setup};
+use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogCache, SessionLogError, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -22,52 +21,45 @@ use crate::blobs::DirectoryBlobs;
 use crate::clock::{RandomIds, WallClock};
 use crate::engine::{Engine, Steps};
 use crate::forge::LocalForge;
+use crate::home;
 use crate::live::LiveChannel;
-use crate::lock::Locks;
+use crate::lock::SessionLocks;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::{Containment, Settings};
 use crate::store::Store;
 
-/// Everything the program works with.
+/// The implementation of every port, over one directory.
 pub struct World {
-    /// The settings it was made from.
     pub settings: Settings,
-    /// Logs, records, executions.
+    /// Event logs, session records, accounts, and positions of executions.
     pub store: Store,
-    /// Large contents.
     pub blobs: Arc<DirectoryBlobs>,
-    /// Repositories and pull requests.
     pub forge: Arc<LocalForge>,
-    /// Sandboxes.
     pub sandboxes: Arc<LocalSandboxes>,
-    /// Replies while they are written.
+    /// Replies of the model while they are streamed.
     pub live: Arc<LiveChannel>,
-    /// Spans.
     pub traces: Arc<Tracing>,
-    /// Spans for `--trace`, when they are kept.
+    /// The spans of this process, with [`KeepTree::Yes`].
     pub tree: Option<Arc<Tree>>,
-    /// Executions.
     pub engine: Arc<Engine>,
-    /// Who drives which session.
-    pub locks: Locks,
+    pub locks: SessionLocks,
     redactor: Redactor,
 }
 
 impl World {
-    /// Makes the world that the settings describe. `tree` asks for spans to be kept for `--trace`.
+    /// Opens the world that the settings describe.
+    ///
+    /// # Errors
+    ///
+    /// When the program's directory cannot be used, or the collector for traces is misconfigured.
     pub fn new(settings: Settings, keep_tree: KeepTree) -> anyhow::Result<Self> {
         Self::with_program(settings, keep_tree, own_program()?)
     }
 
-    /// The same where the program that is also supervisor and toolbox is another file than the one that runs.
+    /// Like [`World::new`], but with another file than the running program as supervisor and toolbox.
     pub fn with_program(settings: Settings, keep_tree: KeepTree, program: PathBuf) -> anyhow::Result<Self> {
         let home = &settings.home;
-        ensure_own(home)?;
-        let access = access_to_home(settings.containment);
-        directory_with(home, access).with_context(|| format!("cannot use {}", home.display()))?;
-        for (inner, access) in [("blobs", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", access)] {
-            directory_with(&home.join(inner), access)?;
-        }
+        home::prepare(home, settings.containment)?;
         let mode = match settings.containment {
             Containment::Isolated => Mode::Isolated,
             Containment::Reduced => Mode::Reduced,
@@ -99,14 +91,14 @@ impl World {
             live: Arc::default(),
             traces: Arc::new(tracing.build()),
             tree,
-            locks: Locks::new(&home.join("locks"))?,
+            locks: SessionLocks::new(&home.join("locks"))?,
             redactor: Redactor::new(settings.secrets.all()),
             store,
             settings,
         })
     }
 
-    /// The ports of commands.
+    /// The ports that commands work with.
     pub fn services(&self) -> Services {
         Services {
             event_log: Arc::new(self.store.clone()),
@@ -119,12 +111,22 @@ impl World {
         }
     }
 
-    /// A text without secrets.
+    /// Ends or restarts what a session's processes left unfinished. The caller holds the session's lock.
+    pub(crate) async fn reconcile(&self, session: &SessionId) -> Result<Reconciled, CommandError> {
+        reconcile(&self.services(), self.sandboxes.as_ref(), self.traces.as_ref(), session).await
+    }
+
+    /// A session's log, read to its end.
+    pub(crate) async fn log(&self, session: &SessionId) -> Result<SessionLog, SessionLogError> {
+        SessionLog::open(Arc::new(self.store.clone()), Arc::new(WallClock), session).await
+    }
+
+    /// Replaces secrets in a text.
     pub(crate) fn redact(&self, text: &str) -> String {
         self.redactor.redact(text).into_owned()
     }
 
-    /// What new sessions will have in common in their calls to the model.
+    /// The fixed part of a new session's calls to the model: system prompt, tools, limits.
     pub fn setup(&self) -> anyhow::Result<Setup> {
         let setup = agent::setup(&self.tool_limits(), self.settings.max_tokens)?;
         Ok(Setup { context_tokens: self.settings.context_tokens, ..setup })
@@ -138,12 +140,12 @@ impl World {
         limits
     }
 
-    /// An interpreter of the workflow whose steps talk to the model at `url`.
+    /// An interpreter of the workflow whose steps call the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
         self.interpreter_over(Arc::new(self.store.clone()), Arc::new(WallClock), url, key)
     }
 
-    /// The same over another event log and another time than the world's own.
+    /// Like [`World::interpreter`], with another event log and another time than the world's own.
     pub fn interpreter_over(
         &self,
         event_log: Arc<dyn EventLog>,
@@ -198,12 +200,12 @@ impl World {
         Steps(steps)
     }
 
-    /// The key of the model's service, if there is one.
+    /// The key of the model's service, if one is set.
     pub fn model_key(&self) -> Option<SecretString> {
         self.settings.secrets.of(SecretName::ModelKey)
     }
 
-    /// Sends what is left of spans; takes two seconds at most.
+    /// Sends the remaining spans. Takes at most two seconds.
     pub async fn flush_traces(&self) {
         let traces = Arc::clone(&self.traces);
         if let Err(error) = tokio::task::spawn_blocking(move || traces.flush()).await {
@@ -211,65 +213,23 @@ impl World {
         }
     }
 
-    /// The rendered trace of a session, when spans are kept.
+    /// The trace of a session as a tree, with [`KeepTree::Yes`].
     pub fn trace_of(&self, session: &Session) -> Option<String> {
         self.tree.as_ref().map(|tree| tree.render(&session.trace.trace_id))
     }
 }
 
-/// Whether spans are kept for `--trace`.
+/// Whether spans are kept in memory, for `--trace`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepTree {
-    /// They are.
     Yes,
-    /// They are not.
     No,
 }
 
-/// This program's file, which is also supervisor and toolbox.
+/// The file of this program, which is also supervisor and toolbox.
 fn own_program() -> anyhow::Result<PathBuf> {
-    // The link names the file that runs, also when it was replaced on the disk meanwhile; then the name says so.
+    // When the file was replaced or deleted, the link's target ends in " (deleted)" and does not exist (proc_pid_exe(5)).
     let program = fs::read_link("/proc/self/exe").context("cannot find the program's own file")?;
-    anyhow::ensure!(program.exists(), "the program's file was replaced while it runs; start it again");
+    anyhow::ensure!(program.exists(), "the program's file was replaced while it runs; start the program again");
     Ok(program)
-}
-
-/// Refuses a directory that holds something else: its permissions are about to be changed.
-fn ensure_own(home: &Path) -> anyhow::Result<()> {
-    let Ok(entries) = fs::read_dir(home) else { return Ok(()) };
-    let names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
-    let ours = names.iter().any(|name| name == "backspace.db");
-    // Another process may be at its first start in it.
-    const OWN: [&str; 10] =
-        [".env", "demo", "blobs", "locks", "forge", "sandboxes", "backspace.db", "key", "server.sock", "server.lock"];
-    let is_own = |name: &str| OWN.contains(&name) || name.starts_with("key.new-");
-    let foreign = names.iter().find(|name| !is_own(&name.to_string_lossy()));
-    match foreign.filter(|_| !ours) {
-        None => Ok(()),
-        Some(name) => anyhow::bail!(
-            "{} is not a directory of this program: it holds {}; name an empty or a new one in BACKSPACE_HOME",
-            home.display(),
-            name.to_string_lossy()
-        ),
-    }
-}
-
-/// Who may do what with the directory that holds everything: its owner only. Where the superuser runs commands without
-/// namespaces they have another user, who has to pass through it to the sandbox; what it may not read has a mode of its own.
-fn access_to_home(containment: Containment) -> u32 {
-    match containment {
-        Containment::Reduced if is_superuser() => 0o711,
-        Containment::Reduced | Containment::Isolated => 0o700,
-    }
-}
-
-/// Whether this process is the superuser's, as the owner of its own files tells.
-fn is_superuser() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
-}
-
-/// Makes a directory with exactly these permissions.
-fn directory_with(directory: &Path, mode: u32) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(mode).create(directory)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(mode))
 }

@@ -1,4 +1,4 @@
-//! What a client is told when a request is not carried out: one shape everywhere.
+//! Errors of the API: one shape for all, and the conversions from the domain's errors.
 
 use std::time::Duration;
 
@@ -9,38 +9,38 @@ use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Why a request was not carried out.
+/// Why a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub enum Code {
-    /// The request is not one that can be carried out; the message says what is wrong with it. (400)
+    /// The request is not valid; the message says why. (400)
     InvalidRequest,
-    /// No valid token came with the request. (401)
+    /// The request has no valid token. (401)
     Unauthorized,
-    /// The caller, or the page that sent the request, may not do this. (403)
+    /// The caller, the Host name or the origin is not allowed. (403)
     Forbidden,
-    /// There is no such thing, or it is somebody else's. (404)
+    /// It does not exist, or belongs to another principal. (404)
     NotFound,
-    /// The address is right, the method is not. (405)
+    /// The route does not support the method. (405)
     MethodNotAllowed,
-    /// The session is not in a state for it. (409)
+    /// The session's state does not allow it. (409)
     Conflict,
-    /// The plan that was named is not the one that waits. (409)
+    /// The named plan is not the one that waits for approval. (409)
     PlanOutdated,
-    /// The Idempotency-Key came with another request before. (409)
+    /// The Idempotency-Key was used for another request. (409)
     IdempotencyKeyReused,
     /// The body is too long. (413)
     PayloadTooLarge,
-    /// The address is too long. (414)
+    /// The path and query are too long. (414)
     AddressTooLong,
     /// The body is not declared as JSON. (415)
     UnsupportedMediaType,
-    /// The principal's limits are reached: money of the day, sessions in line, open streams. (429)
+    /// A limit of the principal is reached: daily cost, queued sessions or open streams. (429)
     LimitReached,
-    /// There are too many headers, or they are too long. (431)
+    /// The headers are too many or too long. (431)
     HeadersTooLarge,
-    /// Something went wrong inside. (500)
+    /// An internal error. (500)
     Internal,
-    /// Something that is needed cannot be reached or is not set up; try again later. (503)
+    /// A dependency cannot be reached or is not configured; retry later. (503)
     Unavailable,
 }
 
@@ -64,25 +64,23 @@ impl Code {
     }
 }
 
-/// A request that was not carried out.
+/// A failed request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ApiError {
-    /// Why, for programs.
     pub code: Code,
-    /// Why, for people: what happened, to what, what to do.
+    /// For people: what happened, to what, and what to do.
     pub message: String,
-    /// After how long it is worth another try.
+    /// When a retry may succeed: the header `Retry-After`.
     pub retry_after: Option<Duration>,
 }
 
 impl ApiError {
-    /// An error.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), retry_after: None }
     }
 
-    pub(crate) fn after(self, pause: Duration) -> Self {
+    pub(crate) fn retry_after(self, pause: Duration) -> Self {
         Self { retry_after: Some(pause), ..self }
     }
 
@@ -97,19 +95,18 @@ pub(crate) struct ErrorBody {
     pub error: ErrorContent,
 }
 
-/// What every error says.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorContent {
-    /// Why, for programs.
     pub code: Code,
-    /// Why, for people.
+    /// What happened, and what to do.
     pub message: String,
-    /// Names the request in the log of the service, as the header `x-request-id` does.
+    /// Identifies the request in the service's log, like the header `x-request-id`.
     pub request_id: String,
 }
 
-/// The error travels beside an empty response: whoever knows the request's id writes the body.
+/// The response has no body yet and carries the error as an extension: the outermost layer, which knows the request's id,
+/// writes the body.
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
@@ -123,10 +120,10 @@ impl IntoResponse for ApiError {
 
 impl From<Unavailable> for ApiError {
     fn from(unavailable: Unavailable) -> Self {
-        // What failed is named; how it failed is for the log.
-        tracing::warn!(error = error_chain(&unavailable), "a request was not carried out");
-        Self::new(Code::Unavailable, format!("{} cannot be reached; try again", unavailable.dependency))
-            .after(Duration::from_secs(2))
+        // The cause may contain internals, so it is only logged.
+        tracing::warn!(error = error_chain(&unavailable), "a request failed");
+        Self::new(Code::Unavailable, format!("{} cannot be reached; retry in a moment", unavailable.dependency))
+            .retry_after(Duration::from_secs(2))
     }
 }
 
@@ -166,8 +163,8 @@ impl From<CommandError> for ApiError {
             CommandError::KeyReused => Self::new(Code::IdempotencyKeyReused, message),
             CommandError::NotAdmitted(NotAdmitted::Repository(_)) => Self::new(Code::Forbidden, message),
             CommandError::NotAdmitted(NotAdmitted::DailyCost { .. } | NotAdmitted::QueueFull) => {
-                // Sessions that end give back what they did not use.
-                Self::new(Code::LimitReached, message).after(Duration::from_secs(60))
+                // Sessions that end release the unused part of their reservation.
+                Self::new(Code::LimitReached, message).retry_after(Duration::from_secs(60))
             }
             CommandError::Unavailable(unavailable) => unavailable.into(),
         }

@@ -1,18 +1,23 @@
 #![doc = include_str!("../README.md")]
 
+pub mod kinds;
+
 pub use access::{AccessPolicy, AnonymousAccess, Caller, Hosts};
-pub use api::{Api, Limits, router};
+pub use api::Api;
 pub use error::{ApiError, Code};
+pub use html::escape;
+pub use limits::Limits;
 pub use negotiation::prefers_html;
-pub use page::escaped;
-pub use stream::Shutdown;
+pub use router::router;
 
 mod access;
 mod api;
 mod body;
 mod error;
+mod html;
+mod limits;
 mod negotiation;
-mod page;
+mod router;
 mod routes;
 mod stream;
 mod view;

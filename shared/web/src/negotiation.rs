@@ -1,14 +1,14 @@
-//! Which form of an answer a client wants.
+//! Content negotiation.
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName};
 
-/// `Prefer`, RFC 7240.
+/// RFC 7240.
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
-/// How much a client wants a media type, by its `Accept` headers: 0 to 1000, none when nothing in them is about it.
+/// The quality of a media type in the `Accept` headers, in thousandths; none when no range matches it.
 ///
-/// A type named in full counts for more than one named by `*`, as RFC 9110 has it.
+/// A more specific range takes precedence (RFC 9110, section 12.5.1).
 fn quality(headers: &HeaderMap, wanted: &str) -> Option<u32> {
     let (family, _) = wanted.split_once('/')?;
     let mut best: Option<(u8, u32)> = None;
@@ -32,17 +32,17 @@ fn quality(headers: &HeaderMap, wanted: &str) -> Option<u32> {
     best.map(|(_, weight)| weight)
 }
 
-/// Whether a client would rather have JSON than a stream. One that accepts anything gets the stream.
+/// Whether the client prefers JSON to a stream. One that accepts anything gets the stream.
 pub(crate) fn prefers_json(headers: &HeaderMap) -> bool {
     prefers(headers, "application/json", "text/event-stream")
 }
 
-/// Whether a client would rather have a page than JSON. One that accepts anything gets JSON.
+/// Whether the client prefers HTML to JSON. One that accepts anything gets JSON.
 pub fn prefers_html(headers: &HeaderMap) -> bool {
     prefers(headers, "text/html", "application/json")
 }
 
-/// Whether a client would rather have a text than JSON. One that accepts anything gets JSON.
+/// Whether the client prefers the media type `text` to JSON. One that accepts anything gets JSON.
 pub(crate) fn prefers_text(headers: &HeaderMap, text: &str) -> bool {
     prefers(headers, text, "application/json")
 }
@@ -51,8 +51,8 @@ fn prefers(headers: &HeaderMap, wanted: &str, otherwise: &str) -> bool {
     quality(headers, wanted).unwrap_or(0) > quality(headers, otherwise).unwrap_or(0)
 }
 
-/// Whether a client does not want to wait for the outcome.
-pub(crate) fn wants_no_wait(headers: &HeaderMap) -> bool {
+/// Whether the client sent `Prefer: respond-async`.
+pub(crate) fn prefers_async(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all(PREFER).iter().filter_map(|value| value.to_str().ok());
     preferences
         .flat_map(|value| value.split(','))
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_gets_a_stream_unless_it_would_rather_have_json() {
+    fn a_client_gets_a_stream_unless_it_prefers_json() {
         for streams in ["*/*", "text/event-stream", "text/event-stream, application/json", "text/html, */*;q=0.8", "x"]
         {
             assert!(!prefers_json(&accept(streams)), "{streams}");
@@ -89,11 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn a_preference_not_to_wait_may_stand_among_others() {
+    fn respond_async_is_found_among_other_preferences() {
         let mut headers = HeaderMap::new();
         headers.insert(PREFER, "wait=10, Respond-Async; x=1".parse().unwrap());
-        assert!(wants_no_wait(&headers));
+        assert!(prefers_async(&headers));
         headers.insert(PREFER, "respond-asynchronously".parse().unwrap());
-        assert!(!wants_no_wait(&headers));
+        assert!(!prefers_async(&headers));
     }
 }

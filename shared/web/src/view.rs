@@ -1,41 +1,40 @@
-//! What is shown of a session, and of a token.
+//! The JSON views of sessions and tokens.
 
 use domain::ports::SessionSummary;
 use domain::state::SessionState;
-use domain::{MicroDollars, SessionId, Status, Todo, TokenRecord, WaitReason};
+use domain::{MicroDollars, SessionId, Status, Todo, TokenRecord};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::error::{ApiError, Code};
 
 /// A session.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SessionView {
-    /// Its name.
     #[schema(example = "01KB2X3Y4Z5A6B7C8D9E0F1G2H")]
     pub id: String,
-    /// Whose it is.
+    /// The principal that the session belongs to.
     pub owner: String,
-    /// The repository.
     pub repo_url: String,
-    /// What was asked for.
+    /// What the agent should do.
     pub prompt: String,
-    /// The branch it starts from; none for the default one.
+    /// The branch it starts from; null for the repository's default branch.
     pub base_branch: Option<String>,
-    /// The model.
     pub model: String,
-    /// When it was created (RFC 3339).
+    /// RFC 3339.
     pub created_at: String,
-    /// Its latest run, counted from 1.
+    /// The latest run, counted from 1.
     pub run: u32,
-    /// How that stands.
+    /// The status of the latest run.
     pub status: StatusWord,
-    /// Why it has not begun, when its principal has as many sessions at work as it may.
+    /// Why the run is queued: its principal has its maximum of running sessions. Null otherwise.
     pub queued: Option<String>,
-    /// What a person is asked: `{"for": "plan_approval", "plan": …}`, `plan_question`, `question`, `budget` or `stuck`.
+    /// What the session asks its user: `{"for": "plan_approval", "plan": …}`, `plan_question`, `question`, `budget` or `stuck`.
     #[schema(value_type = Option<Object>)]
     pub waits_for: Option<Value>,
-    /// Until when an answer counts (RFC 3339).
+    /// When the wait for an answer ends (RFC 3339).
     pub waits_until: Option<String>,
     /// The plan, with its id and the model's own confidence.
     #[schema(value_type = Option<Object>)]
@@ -43,33 +42,32 @@ pub(crate) struct SessionView {
     /// The model's to-do list.
     #[schema(value_type = Vec<Object>)]
     pub todo: Vec<Todo>,
-    /// What the latest run may use.
+    /// The limits of the latest run.
     pub limits: LimitsView,
     /// What the latest run has used.
     #[schema(value_type = Object)]
     pub totals: Value,
-    /// What all runs have cost, in dollars.
+    /// The cost of all runs, in dollars.
     pub cost_usd: f64,
     /// The published branch.
     pub branch: Option<String>,
-    /// The pull request.
+    /// The URL of the pull request.
     #[serde(rename = "pr_url")]
     pub pr_url: Option<String>,
-    /// How the latest run ended, in words.
+    /// How the latest run ended, in a sentence.
     pub summary: Option<String>,
-    /// Where its events are.
+    /// The path of the session's events.
     pub events_url: String,
 }
 
-/// What a run may use.
+/// Limits of a run.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct LimitsView {
     /// Replies of the model.
     pub max_turns: u32,
-    /// Dollars.
     pub max_cost_usd: f64,
-    /// Minutes at work.
+    /// Minutes of work, without the time that the session waits for its user.
     pub max_minutes: u32,
 }
 
@@ -77,23 +75,21 @@ pub(crate) struct LimitsView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SummaryView {
-    /// Its name.
     pub id: String,
-    /// The repository.
     pub repo_url: String,
     /// The plan's title, or the beginning of the prompt.
     pub title: String,
-    /// When it was created (RFC 3339).
+    /// RFC 3339.
     pub created_at: String,
-    /// When something last happened (RFC 3339).
+    /// When the session last changed (RFC 3339).
     pub updated_at: String,
-    /// Its latest run.
+    /// The latest run, counted from 1.
     pub run: u32,
-    /// How that stands.
+    /// The status of the latest run.
     pub status: StatusWord,
-    /// What all runs have cost, in dollars.
+    /// The cost of all runs, in dollars.
     pub cost_usd: f64,
-    /// The pull request.
+    /// The URL of the pull request.
     #[serde(rename = "pr_url")]
     pub pr_url: Option<String>,
 }
@@ -102,37 +98,36 @@ pub(crate) struct SummaryView {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct TokenView {
-    /// Its name.
     pub id: String,
-    /// Whose it is.
     pub principal: String,
-    /// What it is for.
+    /// A note on what the token is for.
     pub label: String,
-    /// When it was made (RFC 3339).
+    /// RFC 3339.
     pub created_at: String,
-    /// Until when it counts (RFC 3339).
+    /// RFC 3339; null for a token that does not expire.
     pub expires_at: Option<String>,
-    /// When it was revoked (RFC 3339).
+    /// RFC 3339; null for a token that is not revoked.
     pub revoked_at: Option<String>,
 }
 
-/// How a run stands: `queued`, `preparing`, `planning`, `working`, `waiting` (for something outside), `awaiting_user`,
+/// The status of a run: `queued`, `preparing`, `planning`, `working`, `waiting` (for an outside system), `awaiting_user`,
 /// `publishing`, or how it ended: `done`, `nothing`, `rejected`, `expired`, `cancelled`, `failed`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, example = "working")]
 pub(crate) struct StatusWord(pub Status);
 
-/// Where the events of a session are.
+/// The path of a session's events.
 pub(crate) fn events_url(session: &SessionId) -> String {
     format!("/sessions/{session}/events")
 }
 
 impl SessionView {
-    /// The view of a session; none when its log has not begun.
-    pub(crate) fn of(state: &SessionState) -> Option<Self> {
-        let session = state.session.as_ref()?;
-        let run = state.run()?;
+    /// The view of a session with a run.
+    pub(crate) fn new(state: &SessionState) -> Result<Self, ApiError> {
+        let (Some(session), Some(run)) = (&state.session, state.run()) else {
+            return Err(ApiError::new(Code::Internal, "the session's log does not begin with its creation and a run"));
+        };
         let request = &session.request;
         let limits = run.budget.limits();
         let plan = state.plan.as_ref().map(|plan| {
@@ -141,7 +136,7 @@ impl SessionView {
             view["approved"] = plan.approved.is_some().into();
             view
         });
-        Some(Self {
+        Ok(Self {
             id: session.id.to_string(),
             owner: session.owner.to_string(),
             repo_url: request.repo_url.clone(),
@@ -152,7 +147,7 @@ impl SessionView {
             run: run.number.0,
             status: StatusWord(run.status),
             queued: run.queued.clone().filter(|_| run.status == Status::Queued),
-            waits_for: state.wait.as_ref().map(|wait| waits_for(&wait.reason)),
+            waits_for: state.wait.as_ref().map(|wait| serde_json::to_value(&wait.reason).unwrap_or_default()),
             waits_until: state.wait.as_ref().map(|wait| wait.deadline.to_string()),
             plan,
             todo: state.todo.clone(),
@@ -169,10 +164,6 @@ impl SessionView {
             events_url: events_url(&session.id),
         })
     }
-}
-
-fn waits_for(reason: &WaitReason) -> Value {
-    serde_json::to_value(reason).unwrap_or_default()
 }
 
 impl From<SessionSummary> for SummaryView {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::commands::{Start, start};
 use domain::{EventBody, Seq, Status, UncheckedRequest};
-use local::{KeepTree, Settings, Stopped, WhileWaiting, World, drive, variables};
+use local::{DriveOutcome, KeepTree, Settings, WaitPolicy, World, drive_session, variables};
 use serde_json::{Value, json};
 use stand_ins::claude::{Script, Server, Settings as StandIn};
 
@@ -55,7 +55,7 @@ async fn session(home: &Home, first: usize) -> u64 {
     let data = home.beside(&format!("data-{first}")).display().to_string();
     let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone()));
     let mut settings = settings.unwrap();
-    settings.model_access = settings.model_access.with_patience(Duration::from_millis(1), Duration::from_millis(500));
+    settings.model_access = settings.model_access.with_timeouts(Duration::from_millis(1), Duration::from_millis(500));
     let world = World::with_program(settings, KeepTree::No, program()).unwrap();
     let checkout = repository(home, &format!("project-{first}"), &[("a.txt", "begin\n")]);
     let script = Script::parse(&script(&turns).to_string()).unwrap();
@@ -71,8 +71,8 @@ async fn session(home: &Home, first: usize) -> u64 {
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
     let session = start(&world.services(), begin).await.unwrap().session;
-    let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
-    assert_eq!(stopped, Stopped::Ended(Status::Done), "{what}");
+    let outcome = drive_session(&world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
+    assert_eq!(outcome, DriveOutcome::Ended(Status::Done), "{what}");
 
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     let published = events.iter().find_map(|event| match &event.body {

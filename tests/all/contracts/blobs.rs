@@ -19,7 +19,7 @@ async fn contract(blobs: &dyn Blobs) {
 }
 
 #[tokio::test]
-async fn the_directory_keeps_the_contract_of_blobs_and_tells_damage() {
+async fn the_directory_keeps_the_contract_of_blobs_and_reports_corruption() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = DirectoryBlobs::new(directory.path().to_owned());
     contract(&blobs).await;
@@ -27,5 +27,5 @@ async fn the_directory_keeps_the_contract_of_blobs_and_tells_damage() {
     let file = directory.path().join(session_id(3).as_str()).join(kept.sha256.as_str());
     std::fs::write(file, b"half").unwrap();
     let damaged = blobs.get(&session_id(3), &kept.sha256).await.unwrap_err();
-    assert!(domain::error_chain(&damaged).contains("damaged"), "{damaged:?}");
+    assert!(domain::error_chain(&damaged).contains("corrupt"), "{damaged:?}");
 }

@@ -1,4 +1,4 @@
-//! What is turned away, and how it is told.
+//! Which requests are refused, and with which errors.
 
 use axum::body::Body;
 use domain::Principal;
@@ -22,7 +22,7 @@ async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
     let body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.").to_string();
     let post = || served.request(Method::POST, "/code").body(body.clone());
 
-    // A form of a stranger's page, and a script that leaves the preflight out.
+    // A form on another origin's page, and a script that leaves the preflight out.
     let form = post().header("content-type", "text/plain").header("origin", "http://evil.example");
     expect(answer(form.send().await.unwrap()).await, 403, "Forbidden");
     expect(
@@ -35,7 +35,7 @@ async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
     for origin in ["null", "http://evil.example", "http://localhost:5174", "https://localhost:5173"] {
         expect(answer(json().header("origin", origin).send().await.unwrap()).await, 403, "Forbidden");
     }
-    // A name that the stranger has pointed to this machine.
+    // Another host name that resolves to this machine.
     for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8002", ""] {
         expect(answer(json().header("host", host).send().await.unwrap()).await, 403, "Forbidden");
     }
@@ -46,8 +46,8 @@ async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
             .header("access-control-request-headers", "content-type")
             .send()
     };
-    let stranger = preflight("http://evil.example").await.unwrap();
-    assert!(stranger.status().as_u16() == 403 && !stranger.headers().contains_key("access-control-allow-origin"));
+    let foreign = preflight("http://evil.example").await.unwrap();
+    assert!(foreign.status().as_u16() == 403 && !foreign.headers().contains_key("access-control-allow-origin"));
     let console = preflight("http://localhost:5173").await.unwrap();
     assert_eq!(console.headers()["access-control-allow-origin"], "http://localhost:5173");
     assert_eq!(served.get("/sessions").await.1["sessions"], json!([]), "nothing was started");
@@ -58,7 +58,7 @@ async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
 }
 
 #[tokio::test]
-async fn what_has_no_measure_is_refused_with_the_measure() {
+async fn oversized_requests_are_refused_with_the_limit() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[ends()]));
     let code = async |body: String| {
@@ -98,7 +98,7 @@ async fn what_has_no_measure_is_refused_with_the_measure() {
 }
 
 #[tokio::test]
-async fn a_session_of_somebody_else_does_not_exist_and_a_revoked_token_is_none() {
+async fn a_session_of_another_owner_is_not_found_and_a_revoked_token_refused() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
@@ -135,14 +135,14 @@ async fn a_session_of_somebody_else_does_not_exist_and_a_revoked_token_is_none()
         expect(call(&bob, Method::POST, &format!("{path}/{what}"), Some(body)).await, 404, "NotFound");
     }
     assert_eq!(call(&bob, Method::GET, "/sessions", None).await.1["sessions"], json!([]));
-    // Only who may hand out tokens sees them.
+    // Only admins see tokens.
     expect(call(&alice, Method::GET, "/tokens", None).await, 403, "Forbidden");
     expect(call(&alice, Method::POST, "/tokens", Some(json!({ "principal": "eve" }))).await, 403, "Forbidden");
     let listed = served.get("/tokens").await.1.to_string();
     assert!(!listed.contains(&alice) && !listed.contains("bsp_"), "{listed}");
     let database = std::fs::read(home.beside("data/backspace.db")).unwrap();
-    let kept = database.windows(alice.len()).any(|window| window == alice.as_bytes());
-    assert!(!kept, "the token itself is kept nowhere");
+    let stored = database.windows(alice.len()).any(|window| window == alice.as_bytes());
+    assert!(!stored, "the token itself is not stored");
 
     let revoked = served.request(Method::DELETE, &format!("/tokens/{alice_id}")).send().await.unwrap();
     assert_eq!(revoked.status().as_u16(), 204);
@@ -150,7 +150,7 @@ async fn a_session_of_somebody_else_does_not_exist_and_a_revoked_token_is_none()
 }
 
 #[tokio::test]
-async fn beyond_the_loopback_nobody_comes_in_without_a_token() {
+async fn without_anonymous_access_every_request_needs_a_token() {
     let home = Home::new();
     let data = home.beside("data").display().to_string();
     let settings = local::Settings::from(|name| (name == local::variables::BACKSPACE_HOME).then(|| data.clone()));
@@ -197,5 +197,5 @@ async fn beyond_the_loopback_nobody_comes_in_without_a_token() {
     }
     assert_eq!(call("/sessions", Some(format!("Bearer {token}"))).await.0, 200);
     assert_eq!(call("/tokens", Some(format!("bearer {token}"))).await.0, 200);
-    assert_eq!(call("/health", None).await.0, 200, "whether it is there may be known");
+    assert_eq!(call("/health", None).await.0, 200, "health is public");
 }

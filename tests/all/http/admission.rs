@@ -1,4 +1,4 @@
-//! Who may start how much: keys, places, money, repositories.
+//! Idempotency keys, and the quotas of principals: running sessions, cost, repositories.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn code(served: &Served, token: &str, body: &Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn the_same_request_with_the_same_key_is_the_same_session_however_often_it_is_sent() {
+async fn a_repeated_request_with_the_same_key_gets_the_same_session() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[ends()]));
     let body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.");
@@ -35,7 +35,7 @@ async fn the_same_request_with_the_same_key_is_the_same_session_however_often_it
         new += usize::from(!response.headers().contains_key("idempotent-replayed"));
         sessions.insert(response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
     }
-    assert_eq!((sessions.len(), new), (1, 1), "one session, and one answer that made it");
+    assert_eq!((sessions.len(), new), (1, 1), "one session, and one answer that started it");
     let other = asks(&home.beside("project"), "Do something else.");
     let (status, refused) = answer(send(&other).await.unwrap()).await;
     assert_eq!((status, &refused["error"]["code"]), (409, &Value::from("IdempotencyKeyReused")));
@@ -52,7 +52,7 @@ async fn the_same_request_with_the_same_key_is_the_same_session_however_often_it
 }
 
 #[tokio::test]
-async fn beyond_its_number_of_sessions_a_principal_waits_in_line_and_a_cancelled_one_leaves_it() {
+async fn sessions_beyond_the_maximum_are_queued_and_can_be_cancelled() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("sleep 1; echo two >> a.txt"), ends()]));
     let alice = token(&served, json!({ "maxConcurrentSessions": 1 })).await;
@@ -77,8 +77,8 @@ async fn beyond_its_number_of_sessions_a_principal_waits_in_line_and_a_cancelled
         let found = ended[n].iter().find(|frame| frame.data["kind"] == kind).unwrap();
         found.data["at"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap()
     };
-    assert!(at(2, "step.started") >= at(0, "run.finished"), "the third begins when the first is over");
-    // Nobody holds a place any more.
+    assert!(at(2, "step.started") >= at(0, "run.finished"), "the third starts when the first is over");
+    // All slots are released.
     let (_, fourth) = code(&served, &alice, &body).await;
     assert_eq!(fourth["queued"], Value::Null, "{fourth}");
     let request = served.request(Method::GET, fourth["eventsUrl"].as_str().unwrap()).bearer_auth(&alice);
@@ -86,7 +86,7 @@ async fn beyond_its_number_of_sessions_a_principal_waits_in_line_and_a_cancelled
 }
 
 #[tokio::test]
-async fn what_a_principal_may_not_pay_or_work_on_is_refused_before_anything_is_made() {
+async fn a_request_beyond_the_quota_is_refused_before_anything_is_created() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
@@ -118,7 +118,7 @@ async fn what_a_principal_may_not_pay_or_work_on_is_refused_before_anything_is_m
     let watched = served.request(Method::GET, path).bearer_auth(&alice).send().await.unwrap();
     let frames = crate::support::frames(watched).await;
     assert!(!ids(&frames).is_empty());
-    // What is taken from a principal is taken from its sessions, too: a finished one goes on only where a new one could begin.
+    // A narrowed quota also applies to existing sessions: a finished one continues only where a new one could start.
     let narrowed = served.post("/tokens", &json!({ "principal": "alice", "repositories": ["/nowhere"] })).await;
     assert_eq!(narrowed.0, 201);
     let path_of_first = first.1["id"].as_str().unwrap();
@@ -126,7 +126,7 @@ async fn what_a_principal_may_not_pay_or_work_on_is_refused_before_anything_is_m
     let more = answer(more.json(&json!({ "text": "Go on." })).send().await.unwrap()).await;
     assert_eq!((more.0, &more.1["error"]["code"]), (403, &Value::from("Forbidden")));
     served.post("/tokens", &json!({ "principal": "alice", "repositories": [project] })).await;
-    // What the first did not use is there again.
+    // The unused part of the first reservation is released.
     let second = code(&served, &alice, &with_cost(2.5)).await;
     assert_eq!(second.0, 202, "{}", second.1);
     let watched = served.request(Method::GET, second.1["eventsUrl"].as_str().unwrap()).bearer_auth(&alice);

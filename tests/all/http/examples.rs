@@ -1,4 +1,4 @@
-//! Every example of the documents and of the README does what it says.
+//! The examples in the README and in the API documentation work.
 
 use std::process::Command;
 
@@ -8,11 +8,11 @@ use serde_json::Value;
 use crate::support::{Home, Served, answer, bash, ends, fixture, script};
 use crate::tidy::top;
 
-/// The address that examples use, and what stands for a repository in them.
+/// Address and repository in the examples, which the test replaces.
 const ADDRESS: &str = "http://localhost:8002";
 const REPOSITORY: &str = "https://github.com/owner/repository";
 
-/// Commands of a document: its lines in blocks of code that call the server.
+/// The commands in a document's code blocks that call the server.
 fn commands(markdown: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut code = false;
@@ -27,7 +27,7 @@ fn commands(markdown: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_commands_of_the_readme_and_of_the_documents_work_word_for_word() {
+async fn the_commands_in_the_readme_and_the_api_documentation_work() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
     let project = fixture(&home, "web");
@@ -53,7 +53,7 @@ async fn the_commands_of_the_readme_and_of_the_documents_work_word_for_word() {
 }
 
 #[tokio::test]
-async fn the_examples_of_every_operation_are_taken() {
+async fn the_examples_of_every_operation_are_accepted() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
     let project = fixture(&home, "web");
@@ -77,7 +77,7 @@ async fn the_examples_of_every_operation_are_taken() {
             let method: Method = method.to_uppercase().parse().unwrap();
             let request = served.request(method, &path.replace("{id}", &session)).header("accept", "application/json");
             let (status, answered) = answer(request.json(&body).send().await.unwrap()).await;
-            // The session is over, so what steers a running one is in conflict with that; its body is taken all the same.
+            // The session is over, so commands to a running one conflict with that. Their bodies are accepted all the same.
             assert!([200, 201, 202, 409].contains(&status), "{path} {body}: {status} {answered}");
             tried += 1;
         }
@@ -89,7 +89,7 @@ async fn the_examples_of_every_operation_are_taken() {
     }
 }
 
-/// An example put together from those of the properties.
+/// An example body from the examples of the schema's properties.
 fn example_of(document: &Value, schema: &Value) -> Value {
     let name = schema["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
     let properties = document["components"]["schemas"][name]["properties"].as_object().unwrap();
@@ -101,7 +101,7 @@ fn example_of(document: &Value, schema: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_documents_need_nothing_from_elsewhere() {
+async fn the_api_documentation_loads_nothing_from_other_hosts() {
     let home = Home::new();
     let served = Served::start_without_model(&home);
     let page = served.request(Method::GET, "/docs/").send().await.unwrap();

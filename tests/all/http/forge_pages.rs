@@ -5,7 +5,7 @@ use reqwest::Method;
 use crate::support::{Home, Served, answer, asks, bash, repository, script};
 
 #[tokio::test]
-async fn a_pull_request_is_shown_and_nothing_of_it_acts_on_who_looks() {
+async fn a_pull_request_page_runs_nothing_that_the_model_wrote() {
     let home = Home::new();
     let hostile = "Done. <script>alert(1)</script> <img src=x onerror=alert(2)> [link](javascript:alert(3)) \
                    [fine](https://example.invalid) <a href='data:text/html,x'>d</a> <style>*{display:none}</style> \
@@ -32,7 +32,7 @@ async fn a_pull_request_is_shown_and_nothing_of_it_acts_on_who_looks() {
     let (status, view) = served.get(path).await;
     assert_eq!(status, 200);
     assert_eq!((view["number"].as_u64(), view["commits"].as_array().unwrap().len()), (Some(1), 1));
-    assert!(view["body"].as_str().unwrap().contains("<script>"), "JSON has the words as they are");
+    assert!(view["body"].as_str().unwrap().contains("<script>"), "JSON has the text unchanged");
     assert!(!view["bodyHtml"].as_str().unwrap().contains("<script"));
     let diff = served.request(Method::GET, &format!("{path}/diff")).send().await.unwrap();
     assert_eq!(diff.headers()["content-type"], "text/x-diff; charset=utf-8");
@@ -42,7 +42,7 @@ async fn a_pull_request_is_shown_and_nothing_of_it_acts_on_who_looks() {
     assert!(front.contains("/docs") && front.contains(&session) && !front.contains("pro<ject>"), "{front}");
     let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "bob" })).await;
     let strange = served.request(Method::GET, path).bearer_auth(made["token"].as_str().unwrap()).send().await.unwrap();
-    assert_eq!(strange.status().as_u16(), 404, "somebody else's pull request");
+    assert_eq!(strange.status().as_u16(), 404, "a pull request of another owner");
     let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "alice" })).await;
     let alice = made["token"].as_str().unwrap();
     let hers = served.request(Method::POST, "/code").bearer_auth(alice).header("prefer", "respond-async");
@@ -56,7 +56,7 @@ async fn a_pull_request_is_shown_and_nothing_of_it_acts_on_who_looks() {
     let member = made["token"].as_str().unwrap();
     for (token, expected) in [(alice, 200), (member, 404)] {
         let shown = served.request(Method::GET, hers).bearer_auth(token).send().await.unwrap();
-        assert_eq!(shown.status().as_u16(), expected, "a name alone opens nothing");
+        assert_eq!(shown.status().as_u16(), expected, "a principal's name is not enough");
     }
     for wrong in ["/pulls/..%2f..%2fx/1", "/pulls/none/1", &format!("{path}0"), "/pulls/.git/1"] {
         assert_eq!(answer(served.request(Method::GET, wrong).send().await.unwrap()).await.0, 404, "{wrong}");

@@ -1,4 +1,4 @@
-//! Text that is still being written, and signs of life, on a stream whose session nobody drives.
+//! Live text and heartbeats, on the stream of a session that has no driver.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,14 +39,18 @@ async fn watching(home: &Home, heartbeat: Duration) -> Watching {
     let response = open(&router, &session).await;
     assert_eq!(response.status().as_u16(), 200);
     let second = open(&router, &session).await;
-    assert_eq!(second.status().as_u16(), 429, "one stream is as many as there may be");
+    assert_eq!(second.status().as_u16(), 429, "one stream is the maximum");
     assert!(second.headers().contains_key("retry-after"));
     let asked = http::Request::post("/code").header("content-type", "application/json").header("content-length", "35");
     let asked = asked.body(Body::from(r#"{"repoUrl": "/x", "prompt": "Again"}"#)).unwrap();
     let service = hyper_util::service::TowerToHyperService::new(router.clone());
     let refused = hyper::service::Service::call(&service, asked).await.unwrap();
     let sessions = world.store.list(None, None, 10).await.unwrap();
-    assert_eq!((refused.status().as_u16(), sessions.len()), (429, 1), "who is refused a stream has started nothing");
+    assert_eq!(
+        (refused.status().as_u16(), sessions.len()),
+        (429, 1),
+        "a request that is refused a stream starts no session"
+    );
     Watching { world, session, body: response.into_body() }
 }
 
@@ -57,7 +61,7 @@ async fn open(router: &Router, session: &SessionId) -> http::Response<Body> {
 }
 
 impl Watching {
-    /// The next portion that has `what` in it.
+    /// The next chunk that contains `what`.
     async fn until(&mut self, what: &str) -> String {
         loop {
             let frame = self.body.frame().await.unwrap().unwrap();
@@ -84,7 +88,7 @@ impl Watching {
 }
 
 #[tokio::test]
-async fn a_viewer_sees_a_reply_while_it_is_written_and_only_what_is_new_of_it() {
+async fn a_viewer_sees_a_reply_while_it_is_written_and_only_its_new_text() {
     let home = Home::new();
     let mut watching = watching(&home, Duration::from_secs(600)).await;
     watching.until("run.started").await;
@@ -93,17 +97,13 @@ async fn a_viewer_sees_a_reply_while_it_is_written_and_only_what_is_new_of_it() 
     watching.show(1, "Größe und").await;
     assert_eq!(watching.delta().await, (5, " und".to_owned()), "the offset counts characters");
     watching.show(1, "Größe [REDACTED]").await;
-    assert_eq!(
-        watching.delta().await,
-        (6, "[REDACTED]".to_owned()),
-        "what was masked later takes the place of what was there"
-    );
+    assert_eq!(watching.delta().await, (6, "[REDACTED]".to_owned()), "redacted text replaces what was shown");
     watching.show(2, "Gr").await;
-    assert_eq!(watching.delta().await, (0, "Gr".to_owned()), "another try begins anew");
+    assert_eq!(watching.delta().await, (0, "Gr".to_owned()), "another attempt starts over");
 }
 
 #[tokio::test]
-async fn a_silent_stream_shows_that_it_lives_and_its_place_is_free_when_it_ends() {
+async fn a_silent_stream_sends_heartbeats() {
     let home = Home::new();
     let mut watching = watching(&home, Duration::from_millis(10)).await;
     for _ in 0..3 {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::{Home, Served, bash, ends, repository, script};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn commands_use_the_server_that_runs_and_end_as_they_do_without_one() {
+async fn commands_use_a_running_server_and_end_as_they_do_without_one() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
@@ -17,7 +17,7 @@ async fn commands_use_the_server_that_runs_and_end_as_they_do_without_one() {
     let listed = home.run(&["--json", "sessions", "list"]).expect_code(0).values();
     assert_eq!(listed[0]["id"], session.as_str());
     let same = &served.get("/sessions").await.1["sessions"][0];
-    // The rest may be a moment behind.
+    // Other fields may change between the two calls.
     for field in ["id", "repoUrl", "title", "createdAt", "run"] {
         assert_eq!(same[field], listed[0][field], "the same view");
     }
@@ -37,7 +37,7 @@ async fn commands_use_the_server_that_runs_and_end_as_they_do_without_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
+async fn tokens_are_created_listed_and_revoked_with_and_without_a_server() {
     let home = Home::new();
     let made = home.run(&["--json", "tokens", "create", "alice", "--max-sessions", "2", "--daily-cost", "7.5"]);
     let made = made.expect_code(0).values().remove(0);
@@ -55,7 +55,7 @@ async fn tokens_are_made_listed_and_revoked_with_and_without_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_others_use_the_machine_a_token_is_needed_on_the_loopback_and_commands_need_none() {
+async fn a_token_can_be_required_on_the_loopback_and_commands_need_none() {
     let home = Home::new();
     let (served, token) = Served::start_with_tokens(&home);
     assert_eq!(served.get("/sessions").await.0, 401);
@@ -65,7 +65,7 @@ async fn where_others_use_the_machine_a_token_is_needed_on_the_loopback_and_comm
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_takes_up_what_was_left_and_says_when_it_has_no_model() {
+async fn a_server_resumes_unfinished_sessions_and_reports_a_missing_key() {
     let home = Home::new();
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
     let played = script(&[bash("echo two >> a.txt"), ends()]);

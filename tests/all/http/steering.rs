@@ -1,10 +1,10 @@
-//! What people say to a session over HTTP.
+//! Commands to a session over HTTP.
 
 use serde_json::{Value, json};
 
 use crate::support::{Frames, Home, Served, asks, bash, ends, git, ids, plan, repository, script, tools};
 
-/// Watches until a frame of that kind comes.
+/// Watches a session until a frame of a kind arrives.
 async fn until(served: &Served, session: &str, after: u64, kind: &str) -> Value {
     let path = format!("/sessions/{session}/events?after={after}");
     let mut stream = Frames::of(served.request(reqwest::Method::GET, &path).send().await.unwrap());
@@ -17,7 +17,7 @@ async fn until(served: &Served, session: &str, after: u64, kind: &str) -> Value 
 }
 
 #[tokio::test]
-async fn a_plan_is_approved_by_the_name_that_was_seen_and_made_again_with_a_message() {
+async fn a_plan_is_approved_by_its_id_and_replaced_after_a_message() {
     let home = Home::new();
     let mut played = script(&[bash("echo two >> a.txt"), ends()]);
     played["plans"] = json!([plan("Change it another way")]);
@@ -39,17 +39,17 @@ async fn a_plan_is_approved_by_the_name_that_was_seen_and_made_again_with_a_mess
     let again = until(&served, &session, asked["id"].as_u64().unwrap(), "wait.started").await;
     let second = again["reason"]["plan"].as_str().unwrap();
     assert_ne!(second, first);
-    assert_eq!(served.post(&path("approve"), &json!({ "plan": first })).await.0, 409, "that plan is no more");
+    assert_eq!(served.post(&path("approve"), &json!({ "plan": first })).await.0, 409, "that plan is outdated");
     assert_eq!(served.post(&path("approve"), &json!({ "plan": second })).await.0, 202);
     let frames = served.watch(&session, 0).await;
     assert_eq!(frames.last().unwrap().data["status"], "done");
     assert_eq!(served.post(&path("approve"), &json!({ "plan": second })).await.0, 409, "nothing waits");
     assert_eq!(served.post(&path("cancel"), &json!({})).await.0, 409, "the run is over");
-    assert_eq!(served.post(&path("extend"), &json!({})).await.0, 400, "by nothing");
+    assert_eq!(served.post(&path("extend"), &json!({})).await.0, 400, "it adds nothing");
 }
 
 #[tokio::test]
-async fn a_run_that_is_cancelled_ends_within_moments_and_one_without_money_goes_on_when_it_gets_some() {
+async fn a_cancelled_run_ends_at_once_and_an_exhausted_one_resumes_if_extended() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("sleep 60"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
@@ -75,7 +75,7 @@ async fn a_run_that_is_cancelled_ends_within_moments_and_one_without_money_goes_
 }
 
 #[tokio::test]
-async fn a_file_with_very_many_lines_is_named_and_the_server_lives() {
+async fn a_file_with_very_many_lines_is_listed_without_a_patch() {
     let home = Home::new();
     let many = |seed: u32| -> String {
         let mut state = seed;
@@ -101,7 +101,7 @@ async fn a_file_with_very_many_lines_is_named_and_the_server_lives() {
 }
 
 #[tokio::test]
-async fn a_finished_session_goes_on_with_a_message_and_its_change_is_shown_whole() {
+async fn a_message_continues_a_finished_session_and_the_diff_covers_all_runs() {
     let home = Home::new();
     let files = [("a.txt", "one\n"), ("gone.txt", "gone\n"), ("run.sh", "true\n"), ("odd \"name\".txt", "x\n")];
     let project = repository(&home, "project", &files);
@@ -117,7 +117,7 @@ async fn a_finished_session_goes_on_with_a_message_and_its_change_is_shown_whole
         let request = served.request(reqwest::Method::GET, &path).header("accept", "text/x-diff");
         request.send().await.unwrap().text().await.unwrap()
     };
-    // Git itself makes of the patch what was published.
+    // git apply gives the published tree.
     let patch = home.write("change.patch", &text().await);
     let published = frames.iter().find(|frame| frame.data["kind"] == "branch.published").unwrap();
     let branch = published.data["branch"].as_str().unwrap().to_owned();
@@ -136,7 +136,7 @@ async fn a_finished_session_goes_on_with_a_message_and_its_change_is_shown_whole
     assert_eq!(
         paths,
         ["a.txt", "binary", "d/b.txt", "gone.txt", "odd \"name\".txt"],
-        "both runs, and the first one's mode is in its branch"
+        "both runs; a mode that the first run has published is not compared"
     );
     let file =
         |path: &str| change["files"].as_array().unwrap().iter().find(|file| file["path"] == path).unwrap().clone();

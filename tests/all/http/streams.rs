@@ -1,4 +1,4 @@
-//! Streams: what they show, how they end, and how they go on after a cut.
+//! Streams: what they show, how they end, and how a client resumes them.
 
 use reqwest::Method;
 use serde_json::Value;
@@ -10,7 +10,7 @@ fn small(home: &Home) -> std::path::PathBuf {
 }
 
 #[tokio::test]
-async fn a_prompt_without_an_accept_header_is_answered_with_a_stream_to_the_pull_request() {
+async fn a_prompt_without_an_accept_header_is_answered_with_a_stream() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let request = served.request(Method::POST, "/code").json(&asks(&small(&home), "Add two."));
@@ -41,7 +41,7 @@ async fn a_prompt_without_an_accept_header_is_answered_with_a_stream_to_the_pull
 }
 
 #[tokio::test]
-async fn a_client_that_prefers_json_or_not_to_wait_gets_the_session_at_once() {
+async fn a_client_that_prefers_json_or_async_gets_the_session_at_once() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[ends()]));
     let body = asks(&small(&home), "Do nothing.");
@@ -65,7 +65,7 @@ async fn a_client_that_prefers_json_or_not_to_wait_gets_the_session_at_once() {
 }
 
 #[tokio::test]
-async fn a_viewer_goes_on_where_it_was_and_is_told_when_there_is_no_more() {
+async fn a_viewer_resumes_where_it_was_and_gets_204_after_the_end() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let session = served.begin(&asks(&small(&home), "Add two.")).await;
@@ -74,7 +74,7 @@ async fn a_viewer_goes_on_where_it_was_and_is_told_when_there_is_no_more() {
     let path = format!("/sessions/{session}/events");
 
     assert_eq!(ids(&served.watch(&session, 5).await), (6..=last).collect::<Vec<_>>());
-    // A browser repeats the address it began with and adds where it was.
+    // A browser repeats the first URL and adds the header.
     let with_header = |query: &str, id: &str| {
         served.request(Method::GET, &format!("{path}{query}")).header("last-event-id", id.to_owned()).send()
     };
@@ -102,7 +102,7 @@ async fn a_viewer_goes_on_where_it_was_and_is_told_when_there_is_no_more() {
 }
 
 #[tokio::test]
-async fn a_stream_that_has_to_end_early_says_where_it_goes_on() {
+async fn a_stream_that_ends_early_says_where_to_resume() {
     let home = Home::new().with("BACKSPACE_STREAM_SECONDS", "1");
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt; sleep 3"), ends()]));
     let session = served.begin(&asks(&small(&home), "Add two.")).await;
@@ -124,7 +124,7 @@ async fn a_stream_that_has_to_end_early_says_where_it_goes_on() {
 }
 
 #[tokio::test]
-async fn a_server_that_dies_costs_neither_the_session_nor_its_viewers_anything() {
+async fn a_session_and_its_viewers_resume_after_the_server_dies() {
     let home = Home::new();
     let played = script(&[bash("echo two >> a.txt"), bash("sleep 2; echo three >> a.txt"), ends()]);
     let served = Served::start(&home, &played);
@@ -150,7 +150,7 @@ async fn a_server_that_dies_costs_neither_the_session_nor_its_viewers_anything()
 }
 
 #[tokio::test]
-async fn views_show_the_same_session_to_older_clients_and_to_ag_ui() {
+async fn formats_show_the_same_session_to_older_clients_and_to_ag_ui() {
     let home = Home::new();
     let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let session = served.begin(&asks(&small(&home), "Add two.")).await;
@@ -180,7 +180,7 @@ async fn views_show_the_same_session_to_older_clients_and_to_ag_ui() {
     }
     assert_eq!(classic.last().unwrap().data["pr_url"], whole.last().unwrap().data["pr_url"]);
     let ag_ui = view("ag-ui").await;
-    assert_eq!(ids(&ag_ui), ids(&whole), "every stored frame can be gone on after");
+    assert_eq!(ids(&ag_ui), ids(&whole), "a client can resume after every stored frame");
     assert_eq!(ag_ui.first().unwrap().data["type"], "RUN_STARTED");
     assert_eq!(ag_ui.last().unwrap().data["type"], "RUN_FINISHED");
     let unknown = served.get(&format!("/sessions/{session}/events?format=xml")).await;

@@ -1,7 +1,7 @@
 //! Limits: announced, reached, extended; and the dollars right whatever happens.
 
 use domain::{Status, UncheckedLimits, UncheckedRequest};
-use local::Stopped;
+use local::DriveOutcome;
 use serde_json::{Value, json};
 
 use super::{checkout, draft, played};
@@ -27,7 +27,7 @@ async fn a_limit_that_is_near_is_announced_once_and_after_the_results() {
     let home = Home::new();
     let limits = UncheckedLimits { max_turns: Some(6), ..UncheckedLimits::default() };
     let played = limited(&home, limits, &turns(5)).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     let near = played.of_kind("budget.nearing");
     assert_eq!(near.len(), 1);
     assert_eq!((&near[0]["limit"], &near[0]["left"]), (&json!("turns"), &json!("2 of 6 turns are left")));
@@ -57,7 +57,7 @@ async fn money_that_is_nearly_spent_is_announced_while_a_reply_can_still_be_paid
     let most = (reserved * 3 / 2 + spent) as f64 / 1e6;
     let limits = UncheckedLimits { max_cost_usd: Some(most), ..UncheckedLimits::default() };
     let played = limited(&home, limits, &turns(2)).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     let near = played.of_kind("budget.nearing");
     assert_eq!((near.len(), &near[0]["limit"]), (1, &json!("cost")), "{near:?}");
 }
@@ -70,7 +70,7 @@ async fn a_limit_that_is_reached_is_named() {
     ] {
         let home = Home::new();
         let played = limited(&home, limits, &turns(2)).await;
-        assert_eq!(played.stopped, Stopped::AwaitingUser);
+        assert_eq!(played.outcome, DriveOutcome::AwaitingUser);
         assert_eq!(played.of_kind("budget.exhausted")[0]["which"], named);
         let wait = played.of_kind("wait.started").remove(0);
         assert_eq!((&wait["reason"]["for"], &wait["reason"]["which"]), (&json!("budget"), &json!(named)));
@@ -99,7 +99,7 @@ async fn whatever_breaks_off_is_asked_again_and_every_request_is_settled_once() 
         let mut broken = bash("echo two >> a.txt");
         broken["fault"] = json!({ "kind": kind, "times": 2 });
         let played = played(&home, &script(&[broken, bash("echo three >> a.txt"), ends()]), &[]).await;
-        assert_eq!(played.stopped, Stopped::Ended(Status::Done), "{kind}");
+        assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done), "{kind}");
         let (reserved, settled) = (played.of_kind("budget.reserved"), played.of_kind("budget.settled"));
         let calls = |frames: &[Value]| frames.iter().map(|frame| frame["call"].to_string()).collect::<Vec<_>>();
         assert_eq!(calls(&reserved), calls(&settled), "{kind}");

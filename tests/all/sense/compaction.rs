@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{AppendError, EventLog};
 use domain::{Author, ErrorCode, Event, EventBody, Seq, SessionId, Status, Unavailable};
-use local::{Stopped, Store};
+use local::{DriveOutcome, Store};
 use serde_json::{Value, json};
 
 use super::{checkout, draft, played};
@@ -69,7 +69,7 @@ async fn a_long_conversation_goes_on_in_a_new_one_with_a_note_by_the_model() {
     let home = Home::new();
     let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
     let played = played(&home, &script, &SMALL).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     assert_eq!(lines(&played), "one\ntwo\nthree");
 
     let requests = played.main_requests();
@@ -135,14 +135,14 @@ async fn a_conversation_that_no_longer_fits_is_begun_afresh_and_the_second_time_
     let home = Home::new();
     let second = json!({ "match": "# Where the work stands", "turns": [bash("echo three >> a.txt"), ends()] });
     let once = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
-    assert_eq!(once.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(once.outcome, DriveOutcome::Ended(Status::Done));
     assert_eq!(lines(&once), "one\ntwo\nthree");
     assert_eq!(once.of_kind("context.changed")[0]["begins"], 2, "the turn that was refused is the new one's first");
 
     let home = Home::new();
     let second = json!({ "match": "# Where the work stands", "turns": [fault] });
     let twice = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
-    assert_eq!(twice.stopped, Stopped::Ended(Status::Failed));
+    assert_eq!(twice.outcome, DriveOutcome::Ended(Status::Failed));
     let failed = twice.of_kind("session.error").remove(0);
     assert_eq!(failed["code"], ErrorCode::ContextExhausted.name());
     assert!(failed["message"].as_str().unwrap().contains("again after 0 replies"), "{failed}");
@@ -159,7 +159,7 @@ async fn a_reply_that_fills_the_window_is_kept_and_its_calls_are_not_run() {
         { "plan": plan("Add"), "turns": [bash("echo two >> a.txt"), full] },
     ]});
     let played = played(&home, &script, &[]).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     assert_eq!(lines(&played), "one\ntwo\nthree");
     assert_eq!(played.of_kind("context.changed").len(), 1);
     let spent: u64 = played.of_kind("budget.settled").iter().map(|settled| settled["cost"].as_u64().unwrap()).sum();
@@ -259,7 +259,7 @@ async fn a_compaction_happens_once_whichever_of_its_writes_fails() {
             let fails = |store| Arc::new(FailsOnce { store, at, written, failed: AtomicBool::new(false) }) as _;
             let played = play_over(&home, &checkout(&home), draft(), &SMALL, &script, fails).await;
             let what = format!("{name} failed, written: {written}");
-            assert_eq!(played.stopped, Stopped::Ended(Status::Done), "{what}");
+            assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done), "{what}");
             assert_eq!(played.of_kind("step.failed").len(), 1, "{what}");
             assert_eq!(played.of_kind("context.changed").len(), 1, "{what}");
             assert_eq!(lines(&played), "one\ntwo\nthree", "{what}");

@@ -2,7 +2,7 @@
 //! as material.
 
 use domain::{Status, UncheckedRequest};
-use local::Stopped;
+use local::DriveOutcome;
 use serde_json::{Value, json};
 
 use super::draft;
@@ -23,7 +23,7 @@ async fn every_ended_run_has_what_the_checks_said_beside_what_the_model_said_of_
         let home = Home::new();
         let script = script(&[bash("echo two >> a.txt"), bash("make test"), ends()]);
         let played = play(&home, &with_tests(&home, test), draft(), &[], &script).await;
-        assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+        assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
         let scores = played.of_kind("score.recorded");
         let confidence = score(&scores, "plan_confidence");
         assert_eq!((&confidence["source"], &confidence["value"]), (&json!("model"), &json!(0.8)));
@@ -84,7 +84,7 @@ async fn what_a_reader_does_not_see_is_named_to_the_model_and_what_others_wrote_
     );
     let draft = UncheckedRequest { prompt: "Add two.\u{200B}\u{202E}".to_owned(), ..draft() };
     let played = play(&home, &repository, draft, &[], &script(&[bash("echo two >> a.txt"), ends()])).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     let opening = |request: &Value| last_blocks(request)[0]["text"].as_str().unwrap().to_owned();
     let (plan, main) = (opening(&played.requests[0]), opening(played.main_requests()[0]));
     for text in [&plan, &main] {

@@ -1,7 +1,7 @@
 //! Every way in which a reply may stop.
 
 use domain::{Event, EventBody, ModelRetrying, RetryCause, Status};
-use local::Stopped;
+use local::DriveOutcome;
 use serde_json::{Value, json};
 
 use super::{checkout, played};
@@ -16,7 +16,7 @@ async fn after_a_reply_that_was_cut_a_longer_one_is_asked_for_and_the_cut_call_i
     cut["stop"] = json!("max_tokens");
     let home = Home::new();
     let played = played(&home, &script(&[cut, bash("cat a.txt"), ends()]), &[("MAX_TOKENS", "2000")]).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     let asked: Vec<&Value> = played.main_requests().iter().map(|request| &request["max_tokens"]).collect();
     assert_eq!(asked, [2000, 4000, 2000]);
     let results = last_blocks(played.main_requests()[1]);
@@ -32,7 +32,7 @@ async fn a_very_long_reply_is_kept_outside_the_log_and_sent_back_whole() {
     turn["text"] = json!(long);
     let home = Home::new();
     let played = played(&home, &script(&[turn, json!({ "text": long })]), &[]).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     let kept = &played.of_kind("ai.message")[0];
     assert_eq!(kept["text"]["bytes"].as_u64(), Some(long.len() as u64), "{kept}");
     let sent = &played.main_requests()[1]["messages"][1]["content"][0]["text"];
@@ -47,7 +47,7 @@ async fn a_reply_that_pauses_is_asked_to_go_on() {
     let pause = json!({ "text": "One moment.", "stop": "pause_turn" });
     let home = Home::new();
     let played = played(&home, &script(&[pause, bash("echo two >> a.txt"), ends()]), &[]).await;
-    assert_eq!(played.stopped, Stopped::Ended(Status::Done));
+    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
     assert_eq!(last_blocks(played.main_requests()[1])[0]["text"], "Go on.");
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::commands::{Start, start};
 use domain::ports::EventLog;
 use domain::{Event, EventBody, Seq, UncheckedRequest};
-use local::{KeepTree, Settings, Stopped, Store, WhileWaiting, World, drive, variables};
+use local::{DriveOutcome, KeepTree, Settings, Store, WaitPolicy, World, drive_session, variables};
 use serde_json::Value;
 use stand_ins::claude::{Script, Server, Settings as StandIn};
 
@@ -18,7 +18,7 @@ pub(crate) struct Played {
     pub(crate) events: Vec<Event>,
     /// What the model was sent, in order.
     pub(crate) requests: Vec<Value>,
-    pub(crate) stopped: Stopped,
+    pub(crate) outcome: DriveOutcome,
 }
 
 impl Played {
@@ -81,10 +81,10 @@ pub(crate) async fn play_over(
     let request = draft.check("claude-sonnet-5-5").unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
     let session = start(&world.services(), begin).await.unwrap().session;
-    let stopped = drive(&world, &interpreter, &session.id, WhileWaiting::Stop).await.unwrap();
+    let outcome = drive_session(&world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     let requests = server.requests().into_iter().filter(|request| request.path == "/v1/messages");
     let requests = requests.map(|request| serde_json::from_slice(&request.body).unwrap()).collect();
     server.shutdown().await;
-    Played { events, requests, stopped }
+    Played { events, requests, outcome }
 }

@@ -1,49 +1,48 @@
-//! Shows a session that a server drives, until its run is over or waits.
+//! Watches a session that a server drives, and prints its progress.
 
 use std::time::Duration;
 
-use domain::{Status, WaitReason};
+use domain::{Status, Step, WaitReason};
 use http::Method;
 use serde_json::Value;
+use web::kinds;
 
 use super::client::{Frames, ServerClient};
 use super::exit::ExitCode;
 use super::output::Output;
-use super::{follow, sessions};
-use crate::driver::Stopped;
+use super::progress::{self, parsed};
+use super::report;
+use crate::driver::DriveOutcome;
 use crate::world::World;
 
-/// So often in a row a stream is opened again that broke off.
+/// Maximum attempts in a row to reopen a stream that broke off, over ten seconds.
 const MAX_RETRIES: u32 = 20;
 
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
-/// What was seen of a session.
+/// How far a session was watched.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// Its id.
-    pub session: String,
-    /// The last event.
-    pub after: u64,
-    waits: Option<WaitReason>,
+pub(super) struct Cursor {
+    session: String,
+    /// Number of the last event that was read.
+    after: u64,
+    waits_for: Option<WaitReason>,
 }
 
 /// How watching ended.
-pub(super) enum Watched {
-    /// The run is over, or waits.
-    Stopped(Stopped),
-    /// The server does not answer any more.
-    ServerGone,
+enum WatchEnd {
+    Stopped(DriveOutcome),
+    ServerUnreachable,
 }
 
-impl Seen {
-    /// Nothing, of a session after some event.
-    pub(super) fn of(session: &str, after: u64) -> Self {
-        Self { session: session.to_owned(), after, waits: None }
+impl Cursor {
+    /// Starts after an event of a session.
+    pub(super) fn new(session: &str, after: u64) -> Self {
+        Self { session: session.to_owned(), after, waits_for: None }
     }
 
-    /// Takes in a frame. Says how the session stands when it goes on no further by itself.
-    fn take(&mut self, frame: &Value) -> Option<Stopped> {
+    /// Advances over a frame. Returns an outcome when the run ended, or waits for the user.
+    fn advance(&mut self, frame: &Value) -> Option<DriveOutcome> {
         if let Some(id) = frame["id"].as_u64() {
             self.after = id;
         }
@@ -51,14 +50,13 @@ impl Seen {
             session.clone_into(&mut self.session);
         }
         match frame["kind"].as_str().unwrap_or_default() {
-            "wait.started" => self.waits = serde_json::from_value(frame["reason"].clone()).ok(),
-            "wait.ended" => self.waits = None,
-            "step.finished" if frame["step"] == "await-user" && self.waits.is_some() => {
-                return Some(Stopped::AwaitingUser);
+            kinds::WAIT_STARTED => self.waits_for = parsed(&frame["reason"]),
+            kinds::WAIT_ENDED => self.waits_for = None,
+            kinds::STEP_FINISHED if frame["step"] == Step::AwaitUser.name() && self.waits_for.is_some() => {
+                return Some(DriveOutcome::AwaitingUser);
             }
-            "run.finished" => {
-                let status = serde_json::from_value(frame["status"].clone()).unwrap_or(Status::Failed);
-                return Some(Stopped::Ended(status));
+            kinds::RUN_FINISHED => {
+                return Some(DriveOutcome::Ended(parsed(&frame["status"]).unwrap_or(Status::Failed)));
             }
             _ => {}
         }
@@ -66,66 +64,72 @@ impl Seen {
     }
 }
 
-/// Watches a session to its end, over as many streams as it takes.
-pub(super) async fn watch(
+/// Watches a session until its run ends or waits, over as many streams as that takes.
+async fn watch(
     server: &ServerClient,
     mut frames: Option<Frames>,
-    seen: &mut Seen,
+    cursor: &mut Cursor,
     output: &Output,
-) -> anyhow::Result<Watched> {
-    let mut tries = 0;
+) -> anyhow::Result<WatchEnd> {
+    let mut retries = 0;
     loop {
         if let Some(stream) = frames.as_mut() {
             while let Some(frame) = stream.next().await {
-                tries = 0;
+                retries = 0;
                 let stored = frame["id"].is_u64();
                 if stored {
-                    follow::show(&frame, output);
+                    progress::print(&frame, output);
                 }
-                if let Some(stopped) = seen.take(&frame) {
-                    return Ok(Watched::Stopped(stopped));
+                if let Some(outcome) = cursor.advance(&frame) {
+                    return Ok(WatchEnd::Stopped(outcome));
                 }
             }
         }
-        tries += 1;
-        if tries > MAX_RETRIES {
-            return Ok(Watched::ServerGone);
+        retries += 1;
+        if retries > MAX_RETRIES {
+            return Ok(WatchEnd::ServerUnreachable);
         }
-        let path = format!("/sessions/{}/events?after={}", seen.session, seen.after);
+        let path = format!("/sessions/{}/events?after={}", cursor.session, cursor.after);
         frames = server.stream(Method::GET, &path, None).await.ok();
         if frames.is_none() {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_PAUSE).await;
         }
     }
 }
 
-/// The same until the user has seen enough; the session goes on without a viewer. Says what can be done next.
+/// Watches a session until its run ends or waits, or the user presses Ctrl-C, which does not stop the session. Reports the
+/// outcome.
 pub(super) async fn watch_and_report(
     world: &World,
     server: &ServerClient,
     frames: Option<Frames>,
-    mut seen: Seen,
+    mut cursor: Cursor,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
-    let watched = tokio::select! {
-        watched = watch(server, frames, &mut seen, output) => Some(watched?),
+    let end = tokio::select! {
+        end = watch(server, frames, &mut cursor, output) => Some(end?),
         pressed = tokio::signal::ctrl_c() => {
             pressed?;
             None
         }
     };
-    let id = &seen.session;
-    match watched {
-        Some(Watched::Stopped(stopped)) => {
-            sessions::report(world, &id.parse()?, stopped, output).await?;
-            Ok(ExitCode::of(stopped))
+    let (id, after) = (&cursor.session, cursor.after);
+    match end {
+        Some(WatchEnd::Stopped(outcome)) => {
+            report::outcome(world, &id.parse()?, outcome, output).await?;
+            Ok(ExitCode::of(outcome))
         }
-        Some(Watched::ServerGone) => {
-            output.tell("The server does not answer any more; it goes on with the session when it is started again.");
-            Ok(ExitCode::Broken)
+        Some(WatchEnd::ServerUnreachable) => {
+            output.progress(&format!(
+                "The server cannot be reached any more. Session {id} resumes when it is started again: backspace serve"
+            ));
+            Ok(ExitCode::MachineFault)
         }
         None => {
-            output.tell(&format!("\nThe server goes on with it. Look again with: backspace sessions events {id}"));
+            output.progress(&format!(
+                "\nStopped watching; the server continues with the session. See what happens with: \
+                 backspace sessions events {id} --after {after}"
+            ));
             Ok(ExitCode::Interrupted)
         }
     }

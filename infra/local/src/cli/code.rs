@@ -1,87 +1,96 @@
 //! `backspace code`: from a prompt to a pull request.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use anyhow::Context as _;
-use asl::Interpreter;
 use clap::Args;
 use domain::commands::{Start, start};
-use domain::{Principal, Seq, Session, UncheckedLimits, UncheckedRequest};
+use domain::{Seq, UncheckedLimits, UncheckedRequest};
 use http::Method;
 
-use super::attach::{self, Seen};
+use super::attach::{self, Cursor};
 use super::client::ServerClient;
+use super::drive::drive_and_report;
 use super::exit::ExitCode;
+use super::model_source::ModelSource;
 use super::output::Output;
-use super::parts::Model;
-use super::{follow, sessions};
-use crate::driver::Stopped;
-use crate::server;
+use crate::owner::owner;
+use crate::recovery;
 use crate::settings::Settings;
 use crate::world::{KeepTree, World};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  backspace code . \"Add a --json flag to the list command\"
+  backspace code https://github.com/owner/repository - < prompt.md
+  backspace code ../project \"Fix the flaky test\" --approve-plan --max-cost 2
+
+Your checkout is only read: the agent works in a sandbox on the committed state of the base branch,
+and publishes a branch that you can fetch.
+
+Ctrl-C interrupts the session; `backspace sessions resume` continues it. While `backspace serve` runs,
+the server drives the session, and Ctrl-C only stops watching it.")]
 pub(super) struct Code {
-    /// The repository: a path or an address.
+    /// Path or address (https, ssh) of the repository
     repository: String,
-    /// What is to be done; `-` reads it from standard input.
+    /// What the agent should do; `-` reads it from standard input
     prompt: String,
-    /// The branch to start from; the default branch when left out.
+    /// Branch to start from [default: the repository's default branch]
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
-    /// The model.
+    /// Model to use [default: BACKSPACE_MODEL]
     #[arg(long)]
     model: Option<String>,
-    /// The most replies of the model.
+    /// Maximum replies of the model; when they are used up, the session asks you [default: 100]
     #[arg(long, value_name = "N")]
     max_turns: Option<u32>,
-    /// The most it may cost, in dollars.
+    /// Maximum cost; when it is used up, the session asks you [default: BACKSPACE_MAX_COST_USD, or 5]
     #[arg(long, value_name = "DOLLARS")]
     max_cost: Option<f64>,
-    /// The most minutes at work.
+    /// Maximum minutes of work, without waiting for you; then the session asks you [default: 60]
     #[arg(long, value_name = "N")]
     max_minutes: Option<u32>,
-    /// Waits for the plan to be approved.
+    /// Wait for your approval of the plan before any work is done
     #[arg(long)]
     approve_plan: bool,
-    /// Opens the pull request as a draft.
+    /// Open the pull request as a draft
     #[arg(long, conflicts_with = "branch_only")]
     draft: bool,
-    /// Publishes a branch and opens no pull request.
+    /// Publish a branch without a pull request
     #[arg(long)]
     branch_only: bool,
-    /// Plays this script instead of asking a model.
+    /// Replay the model's replies from a script instead of calling a model
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
-    /// Shows the session's trace at the end.
+    /// Print the session's trace as a tree at the end
     #[arg(long)]
     trace: bool,
 }
 
 impl Code {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
-        // A server that runs drives the session; its model and its settings count.
+        // A server drives the session with its own model and settings, and keeps the trace, so neither can be chosen here.
         if self.script.is_none()
             && !self.trace
-            && let Some(server) = ServerClient::find(&settings).await
+            && let Some(server) = ServerClient::connect(&settings).await
         {
             let world = World::new(settings, KeepTree::No)?;
-            let draft = self.request(&world)?;
-            output.tell("A server runs for this directory; it drives the session.");
-            let frames = server.stream(Method::POST, "/code", Some(&serde_json::to_value(&draft)?)).await?;
-            return attach::watch_and_report(&world, &server, Some(frames), Seen::of("", 0), output).await;
+            let request = self.request(&world)?;
+            output.progress("A server runs for this directory; it drives the session.");
+            let frames = server.stream(Method::POST, "/code", Some(&serde_json::to_value(&request)?)).await?;
+            return attach::watch_and_report(&world, &server, Some(frames), Cursor::default(), output).await;
         }
-        let model = Model::of(self.script.as_deref()).await?;
-        let keep = if self.trace { KeepTree::Yes } else { KeepTree::No };
-        let world = World::new(settings, keep)?;
-        let draft = self.request(&world)?;
-        carry_out(&world, &model, draft, output).await
+        let model = ModelSource::new(self.script.as_deref()).await?;
+        let keep_tree = if self.trace { KeepTree::Yes } else { KeepTree::No };
+        let world = World::new(settings, keep_tree)?;
+        let request = self.request(&world)?;
+        start_and_drive(&world, &model, request, output).await
     }
 
     fn request(self, world: &World) -> anyhow::Result<UncheckedRequest> {
         let prompt = match self.prompt.as_str() {
-            "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt")?,
+            "-" => std::io::read_to_string(std::io::stdin()).context("cannot read the prompt from standard input")?,
             _ => self.prompt,
         };
         let default_cost = world.settings.max_cost.map(domain::MicroDollars::as_dollars);
@@ -102,12 +111,12 @@ impl Code {
     }
 }
 
-/// A path that stays right when the working directory is another; addresses stay as they are.
+/// Makes a path absolute, since a server has another working directory. Addresses stay as they are.
 fn absolute(repository: &str) -> String {
     if repository.contains("://") {
         return repository.to_owned();
     }
-    // The short form of ssh addresses, as git knows it: a colon before the first slash.
+    // git's short form of ssh addresses, `user@host:path`: a colon before the first slash (git-fetch(1), "GIT URLS").
     if let Some((host, path)) = repository.split_once(':')
         && host.contains('@')
         && !host.contains('/')
@@ -117,60 +126,19 @@ fn absolute(repository: &str) -> String {
     std::path::absolute(repository).map_or_else(|_| repository.to_owned(), |path| path.display().to_string())
 }
 
-/// Starts a session and shows it to its end, or until it waits.
-pub(super) async fn carry_out(
+/// Starts a session in this process, and drives it until its run ends or waits for the user.
+pub(super) async fn start_and_drive(
     world: &World,
-    model: &Model,
-    draft: UncheckedRequest,
+    model: &ModelSource,
+    request: UncheckedRequest,
     output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let interpreter = model.interpreter(world)?;
-    crate::driver::recover(world).await?;
-    let request = draft.check(&world.settings.model)?;
-    model.introduce(world, output);
-    let owner: Principal = server::OWNER.parse()?;
-    let started = start(&world.services(), Start { owner, request, setup: world.setup()?, key: None }).await?;
-    let session = started.session;
-    output.tell(&format!("session  {}\n", session.id));
-    drive_and_conclude(world, &interpreter, &session, Seq(0), output).await
-}
-
-/// Shows a session that exists to its end, or until it waits. What goes wrong here leaves it where it stands.
-pub(super) async fn drive_and_conclude(
-    world: &World,
-    interpreter: &Arc<Interpreter>,
-    session: &Session,
-    seen: Seq,
-    output: &Output,
-) -> anyhow::Result<ExitCode> {
-    let driven = async {
-        let stopped = follow::drive(world, interpreter, &session.id, seen, output).await?;
-        if let Some(stopped) = stopped {
-            conclude(world, session, stopped, output).await?;
-        }
-        anyhow::Ok(stopped)
-    };
-    match driven.await {
-        Ok(Some(stopped)) => Ok(ExitCode::of(stopped)),
-        Ok(None) => {
-            output.tell("Taken down; the process that drives the session goes on with it.");
-            Ok(ExitCode::Done)
-        }
-        Err(error) => {
-            let id = &session.id;
-            output.error(
-                &error.context(format!("session {id} stopped here; go on with: backspace sessions resume {id}")),
-            );
-            Ok(ExitCode::Broken)
-        }
-    }
-}
-
-/// Says how it ended and what can be done next.
-async fn conclude(world: &World, session: &Session, stopped: Stopped, output: &Output) -> anyhow::Result<()> {
-    world.flush_traces().await;
-    if let Some(trace) = world.trace_of(session) {
-        output.tell(&format!("\n{trace}"));
-    }
-    sessions::report(world, &session.id, stopped, output).await
+    recovery::recover(world).await?;
+    let request = request.check(&world.settings.model)?;
+    model.print_setup(world, output);
+    let start_request = Start { owner: owner()?, request, setup: world.setup()?, key: None };
+    let session = start(&world.services(), start_request).await?.session;
+    output.progress(&format!("session  {}\n", session.id));
+    Ok(drive_and_report(world, &interpreter, &session, Seq(0), output).await)
 }

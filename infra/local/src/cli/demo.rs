@@ -10,11 +10,11 @@ use domain::UncheckedRequest;
 use include_dir::{Dir, include_dir};
 use stand_ins::claude::Script;
 
-use super::code::carry_out;
+use super::code::start_and_drive;
 use super::doctor;
 use super::exit::ExitCode;
+use super::model_source::ModelSource;
 use super::output::Output;
-use super::parts::Model;
 use crate::forge::git::REPOSITORY_VARIABLES;
 use crate::settings::{Containment, Settings};
 use crate::world::{KeepTree, World};
@@ -25,48 +25,50 @@ const SCRIPT: &str = include_str!("../../demo/script.json");
 
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Shows the session's trace at the end.
+    /// Print the session's trace as a tree at the end
     #[arg(long)]
     trace: bool,
 }
 
 impl Demo {
     pub(super) async fn run(self, mut settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
-        output.tell("This is a demonstration: the model's replies are scripted. Clone, sandbox, tools, checkpoints,");
-        output.tell("commit and pull request are real.\n");
+        output.progress(
+            "This is a demonstration: the model's replies are scripted. Everything else is real: clone, sandbox,",
+        );
+        output.progress("tools, checkpoints, commit and pull request.\n");
         if settings.containment == Containment::Isolated
             && let Some(lacking) = doctor::lacking_for_isolation()?
         {
-            output.tell(&format!("This machine cannot isolate fully: {lacking}"));
-            output.tell("The demonstration goes on with REDUCED containment (Landlock and seccomp, no namespaces).\n");
+            output.progress(&format!("This machine cannot isolate commands fully: {lacking}"));
+            output.progress("The demonstration uses REDUCED containment (Landlock and seccomp, no namespaces).\n");
             settings.containment = Containment::Reduced;
         }
         let project = settings.home.join("demo").join("stockroom");
-        let keep = if self.trace { KeepTree::Yes } else { KeepTree::No };
-        let world = World::new(settings, keep)?;
-        lay_out(&project)?;
-        let model = Model::scripted(Script::parse(SCRIPT)?).await?;
-        let draft = UncheckedRequest {
+        let keep_tree = if self.trace { KeepTree::Yes } else { KeepTree::No };
+        let world = World::new(settings, keep_tree)?;
+        create_project(&project)?;
+        let model = ModelSource::scripted(Script::parse(SCRIPT)?).await?;
+        let request = UncheckedRequest {
             repo_url: project.display().to_string(),
             prompt: PROMPT.trim().to_owned(),
             ..UncheckedRequest::default()
         };
-        let code = carry_out(&world, &model, draft, output).await?;
-        output.tell("\nTo have a real model work on a repository of yours:");
-        output.tell("  export ANTHROPIC_API_KEY=...   # https://platform.claude.com");
-        output.tell("  cargo run -- code PATH_OR_URL \"what is to be done\"");
+        let code = start_and_drive(&world, &model, request, output).await?;
+        output.progress("\nTo let a real model work on a repository of yours:");
+        output.progress("  export ANTHROPIC_API_KEY=...   # create a key at https://platform.claude.com");
+        output.progress("  backspace code PATH_OR_URL \"what it should do\"   # in a checkout: cargo run -- code …");
         Ok(code)
     }
 }
 
-/// Writes the sample project as a repository with one commit. One that is there as it should be stays: another demonstration
-/// may be at work on it.
-fn lay_out(project: &Path) -> anyhow::Result<()> {
+/// Creates the sample project as a repository with one commit. An unchanged project is left in place, since another
+/// demonstration may be using it.
+fn create_project(project: &Path) -> anyhow::Result<()> {
     if project.join(".git").is_dir() && is_untouched(project) {
         return Ok(());
     }
     let new = project.with_extension(format!("new-{}", std::process::id()));
-    clear(&new)?;
+    remove(&new)?;
     fs::create_dir_all(&new)?;
     write(&PROJECT, &new)?;
     git(&new, &["init", "--quiet", "--initial-branch=main", "--template="])?;
@@ -78,18 +80,18 @@ fn lay_out(project: &Path) -> anyhow::Result<()> {
             return Ok(());
         }
         if is_untouched(project) {
-            // Another demonstration was faster.
-            return clear(&new);
+            // Another demonstration has created it meanwhile.
+            return remove(&new);
         }
-        // Out of the way first, so that nothing half deleted is ever there. Somebody else may have done it.
+        // Renamed before it is deleted, so that nobody sees it half deleted. The rename fails when another process was first.
         let _ = fs::rename(project, &old);
-        clear(&old)?;
+        remove(&old)?;
     }
-    clear(&new)?;
-    anyhow::bail!("{} cannot be laid out", project.display())
+    remove(&new)?;
+    anyhow::bail!("the sample project {} cannot be created: other processes keep replacing it", project.display())
 }
 
-/// So often the sample project is put in its place while others do the same.
+/// Maximum attempts to move the sample project into place while other processes do the same.
 const MAX_RETRIES: u32 = 20;
 
 const SUBJECT: &str = "Track stock in a small warehouse";
@@ -99,10 +101,10 @@ fn is_untouched(project: &Path) -> bool {
         && git(project, &["log", "--max-count=1", "--format=%s", "main"]).is_ok_and(|subject| subject == SUBJECT)
 }
 
-fn clear(directory: &Path) -> anyhow::Result<()> {
+fn remove(directory: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot clear {}", directory.display()))
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
         }
         Ok(()) | Err(_) => Ok(()),
     }
@@ -130,8 +132,8 @@ fn git(project: &Path, arguments: &[&str]) -> anyhow::Result<String> {
         command.env_remove(variable);
     }
     command.args(arguments).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
-    let output = command.stdin(Stdio::null()).output().context("git is needed and cannot be started")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "git {}: {}", arguments[0], said.trim());
+    let output = command.stdin(Stdio::null()).output().context("cannot run git; install it or add it to PATH")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {}: {}", arguments[0], error.trim());
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

@@ -1,4 +1,4 @@
-//! `backspace doctor`: what of this machine works, and what to do where something does not.
+//! `backspace doctor`: checks what this machine offers for sandboxes, and says how to fix what is missing.
 
 use anyhow::Context as _;
 use serde_json::json;
@@ -8,19 +8,19 @@ use super::output::Output;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::Settings;
 
-fn examine() -> anyhow::Result<Vec<sandbox::Finding>> {
+fn findings() -> anyhow::Result<Vec<sandbox::Finding>> {
     let program = std::env::current_exe().context("cannot find the program's own file")?;
     Ok(sandbox::examine(&LocalSandboxes::launcher(&program)))
 }
 
-/// What an isolated sandbox lacks on this machine, in a sentence.
+/// The first thing that an isolated sandbox lacks on this machine, with its remedy.
 pub(super) fn lacking_for_isolation() -> anyhow::Result<Option<String>> {
-    let lacking = examine()?.into_iter().find(|finding| finding.works == Some(false));
+    let lacking = findings()?.into_iter().find(|finding| finding.works == Some(false));
     Ok(lacking.map(|finding| format!("{} ({}); {}", finding.name, finding.detail, finding.remedy)))
 }
 
 pub(super) fn run(settings: &Settings, output: &Output) -> anyhow::Result<ExitCode> {
-    let findings = examine()?;
+    let findings = findings()?;
     let mut complete = true;
     for finding in &findings {
         let mark = match finding.works {
@@ -29,11 +29,11 @@ pub(super) fn run(settings: &Settings, output: &Output) -> anyhow::Result<ExitCo
             None => "unknown",
         };
         complete &= finding.works != Some(false);
-        output.answer(&format!("{mark}  {}: {}", finding.name, finding.detail));
+        output.result(&format!("{mark}  {}: {}", finding.name, finding.detail));
         if finding.works == Some(false) {
-            output.answer(&format!("         {}", finding.remedy));
+            output.result(&format!("         {}", finding.remedy));
         }
-        output.value(&json!({
+        output.json(&json!({
             "name": finding.name,
             "works": finding.works,
             "detail": finding.detail,
@@ -44,17 +44,17 @@ pub(super) fn run(settings: &Settings, output: &Output) -> anyhow::Result<ExitCo
     let git = git.ok().filter(|git| git.status.success());
     complete &= git.is_some();
     let version = git.map(|git| String::from_utf8_lossy(&git.stdout).trim().to_owned());
-    output.answer(&match &version {
+    output.result(&match &version {
         Some(version) => format!("ok       git: {version}"),
-        None => "LACKING  git: it cannot be started\n         install git".to_owned(),
+        None => "LACKING  git: cannot be run\n         install git, or add it to PATH".to_owned(),
     });
-    output.value(&json!({ "name": "git", "works": version.is_some(), "detail": version }));
+    output.json(&json!({ "name": "git", "works": version.is_some(), "detail": version }));
     let key = settings.secrets.of(domain::ports::SecretName::ModelKey).is_some();
-    let said = if key { "set" } else { "not set: `code` needs it, or --script FILE" };
-    output.answer(&format!("{}  ANTHROPIC_API_KEY: {said}", if key { "ok     " } else { "note   " }));
-    output.value(&json!({ "name": "ANTHROPIC_API_KEY", "works": key, "detail": said }));
+    let detail = if key { "set" } else { "not set; `backspace code` needs it, unless --script FILE is given" };
+    output.result(&format!("{}  ANTHROPIC_API_KEY: {detail}", if key { "ok     " } else { "note   " }));
+    output.json(&json!({ "name": "ANTHROPIC_API_KEY", "works": key, "detail": detail }));
     if !complete {
-        output.answer("\nBACKSPACE_SANDBOX=reduced runs commands with less isolation where namespaces are lacking.");
+        output.result("\nWithout namespaces, set BACKSPACE_SANDBOX=reduced to run commands with less isolation.");
     }
-    Ok(if complete { ExitCode::Done } else { ExitCode::NotBegun })
+    Ok(if complete { ExitCode::Success } else { ExitCode::NotStarted })
 }

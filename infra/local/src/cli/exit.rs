@@ -1,39 +1,38 @@
-//! What the program's exit code says.
+//! Exit codes.
 
 use domain::Status;
 
-use crate::driver::Stopped;
+use crate::driver::DriveOutcome;
 
-/// The exit codes, documented in the program's help.
+/// The exit codes, which the program's help documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitCode {
-    /// The run ended well, or the command did what it should.
-    Done = 0,
+    /// The command succeeded, or the run ended well.
+    Success = 0,
     /// The run failed.
     Failed = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// The session waits for a person.
+    /// The session waits for the user.
     AwaitingUser = 3,
     /// The run was cancelled, rejected or expired.
-    Stopped = 4,
-    /// It could not begin.
-    NotBegun = 5,
-    /// It began and stopped because of this machine (a full disk); it can be resumed.
-    Broken = 6,
-    /// It was interrupted and can be resumed.
+    EndedEarly = 4,
+    /// The command was not started: something is missing, or the request was refused.
+    NotStarted = 5,
+    /// A fault of this machine (a full disk) stopped the session. It can be resumed.
+    MachineFault = 6,
+    /// Ctrl-C. The session can be resumed.
     Interrupted = 130,
 }
 
 impl ExitCode {
-    /// The code for where a session stands.
-    pub fn of(stopped: Stopped) -> Self {
-        match stopped {
-            Stopped::AwaitingUser => Self::AwaitingUser,
-            Stopped::Interrupted => Self::Interrupted,
-            Stopped::Ended(Status::Done | Status::Nothing) => Self::Done,
-            Stopped::Ended(Status::Cancelled | Status::Rejected | Status::Expired) => Self::Stopped,
-            Stopped::Ended(
+    pub fn of(outcome: DriveOutcome) -> Self {
+        match outcome {
+            DriveOutcome::AwaitingUser => Self::AwaitingUser,
+            DriveOutcome::Interrupted => Self::Interrupted,
+            DriveOutcome::Ended(Status::Done | Status::Nothing) => Self::Success,
+            DriveOutcome::Ended(Status::Cancelled | Status::Rejected | Status::Expired) => Self::EndedEarly,
+            DriveOutcome::Ended(
                 Status::Failed
                 | Status::Queued
                 | Status::Preparing

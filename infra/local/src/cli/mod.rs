@@ -1,14 +1,16 @@
-//! The program's commands.
+//! The command line.
 
 mod attach;
 mod client;
 mod code;
 mod demo;
 mod doctor;
+mod drive;
 mod exit;
-mod follow;
+mod model_source;
 mod output;
-mod parts;
+mod progress;
+mod report;
 mod serve;
 mod sessions;
 mod stand_in;
@@ -21,15 +23,32 @@ use output::Output;
 
 use crate::settings::Settings;
 
-/// Tiny Backspace: a repository and a prompt go in, a pull request comes out.
-///
-/// Exit codes: 0 the run ended well; 1 the run failed; 2 the command line is wrong; 3 the session waits for you; 4 the run
-/// was cancelled, rejected or expired; 5 it could not begin (something is missing, or the request is refused); 6 it stopped because of
-/// this machine and can be resumed; 130 interrupted.
+const AFTER_HELP: &str = "\
+Get started:
+  backspace demo                      a whole session on a sample project, without a key
+  backspace code PATH_OR_URL PROMPT   work on a repository of yours (needs ANTHROPIC_API_KEY)";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    the command succeeded, or the run ended well
+  1    the run failed
+  2    the command line is wrong
+  3    the session waits for your answer
+  4    the run was cancelled, rejected or expired
+  5    the command was not started: something is missing, or the request was refused
+  6    a fault of this machine stopped the session; it can be resumed
+  130  interrupted; the session can be resumed
+
+Environment:
+  ANTHROPIC_API_KEY  key of the Claude API
+  BACKSPACE_HOME     directory for sessions, repositories and sandboxes [default: ~/.local/share/tiny-backspace]
+  .env.example in the source lists all variables. They can also be set in a file .env in that directory.";
+
+/// Tiny Backspace, an autonomous coding agent: a repository and a prompt go in, a pull request comes out
 #[derive(Debug, Parser)]
-#[command(name = "backspace", version, about, long_about)]
+#[command(name = "backspace", version, after_help = AFTER_HELP, after_long_help = format!("{AFTER_HELP}\n\n{EXIT_CODES}"))]
 struct Arguments {
-    /// Machine-readable answers on stdout: one JSON value per line.
+    /// Print results as JSON on stdout, one value per line
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -38,55 +57,55 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Carries out a prompt on a repository.
+    /// Work on a repository and open a pull request
     Code(code::Code),
-    /// Shows a whole session on a sample project. The model's replies are scripted; everything else is real.
+    /// Run a whole session on a sample project, with scripted replies of the model
     Demo(demo::Demo),
-    /// Looks at sessions and steers them.
+    /// List, show and steer sessions
     Sessions {
         #[command(subcommand)]
         command: sessions::Sessions,
     },
-    /// Serves the API on this machine, with live streams, and drives its sessions.
+    /// Serve the HTTP API and drive its sessions
     Serve(serve::Serve),
-    /// Says who may use a server, and how much.
+    /// Manage access tokens and quotas of a server
     Tokens {
         #[command(subcommand)]
         command: tokens::Tokens,
     },
-    /// Says what of this machine works for sandboxes, and what to do where something does not.
+    /// Check what this machine offers for sandboxes, and how to fix what is missing
     Doctor,
-    /// Runs a stand-in of an outside system on this machine.
+    /// Run a server that imitates an outside system, for tests
     StandIn {
         #[command(subcommand)]
         command: stand_in::StandIn,
     },
 }
 
-/// Runs the program.
+/// Runs the command that the program's arguments name.
 pub async fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(refused) => {
-            // Help and version are answers, not errors; clap prints each where it belongs.
-            let code = if refused.use_stderr() { ExitCode::Usage } else { ExitCode::Done };
-            return match refused.print() {
+        Err(error) => {
+            // clap reports --help and --version as errors, too, and prints those on stdout.
+            let code = if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+            return match error.print() {
                 Ok(()) => code,
                 Err(_) => ExitCode::Usage,
             };
         }
     };
     let output = Output::new(arguments.json);
-    match command(arguments.command, &output).await {
+    match run_command(arguments.command, &output).await {
         Ok(code) => code,
         Err(error) => {
             output.error(&error);
-            ExitCode::NotBegun
+            ExitCode::NotStarted
         }
     }
 }
 
-async fn command(command: Command, output: &Output) -> anyhow::Result<ExitCode> {
+async fn run_command(command: Command, output: &Output) -> anyhow::Result<ExitCode> {
     let settings = Settings::read()?;
     telemetry::logs(telemetry::Format::Human, &settings.log_level)?;
     match command {

@@ -1,11 +1,11 @@
-//! Where the program speaks: answers to stdout, everything else to stderr.
+//! The program's output: results on stdout, progress and errors on stderr.
 
 use std::io::Write as _;
 
 use domain::text::printable;
 use serde_json::{Value, json};
 
-/// The program's two voices.
+/// Prints for a person, or with `--json` for a program.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Output {
     json: bool,
@@ -16,28 +16,28 @@ impl Output {
         Self { json }
     }
 
-    /// Tells a person how it goes. Silent with `--json`.
-    pub(super) fn tell(self, line: &str) {
+    /// Prints progress for a person, on stderr. Nothing with `--json`.
+    pub(super) fn progress(self, line: &str) {
         if !self.json {
             self.stderr(line);
         }
     }
 
-    /// An answer for people.
-    pub(super) fn answer(self, text: &str) {
+    /// Prints a result for a person, on stdout. Nothing with `--json`.
+    pub(super) fn result(self, text: &str) {
         if !self.json {
             self.stdout(text);
         }
     }
 
-    /// An answer for programs.
-    pub(super) fn value(self, value: &Value) {
+    /// Prints a result for a program, as one line of JSON on stdout. Nothing without `--json`.
+    pub(super) fn json(self, value: &Value) {
         if self.json {
             self.stdout(&value.to_string());
         }
     }
 
-    /// Why the command was not carried out.
+    /// Prints why the command failed, with its causes.
     pub(super) fn error(self, error: &anyhow::Error) {
         let message = format!("{error:#}");
         if self.json {
@@ -48,7 +48,7 @@ impl Output {
     }
 
     fn stdout(self, text: &str) {
-        // Who reads may have gone away (`| head`); there is nobody left to tell.
+        // A closed pipe (`| head`) is no error of the command.
         let _ = writeln!(std::io::stdout().lock(), "{}", printable(text));
     }
 

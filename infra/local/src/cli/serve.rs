@@ -1,4 +1,4 @@
-//! `backspace serve`: the HTTP face.
+//! `backspace serve`: serves the HTTP API and drives its sessions.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,86 +15,94 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::exit::ExitCode;
+use super::model_source::ModelSource;
 use super::output::Output;
-use super::parts::Model;
 use crate::clock::WallClock;
-use crate::driver;
-use crate::server::{OWNER, Options, Server, Tokens};
+use crate::owner::owner;
+use crate::recovery;
+use crate::server::{Server, ServerOptions, TokenPolicy};
 use crate::settings::Settings;
 use crate::world::{KeepTree, World};
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+The server drives every unfinished session in BACKSPACE_HOME, also those that other commands started.
+It documents its API at /docs.
+
+On a loopback address requests need no token, unless --require-token is given. On any other address
+they do; the first start prints a token, and `backspace tokens create` creates more.")]
 pub(super) struct Serve {
-    /// Where to listen. Beyond the loopback every request needs a token.
+    /// Address to listen on
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8002")]
     listen: SocketAddr,
-    /// A name under which the service is reached, besides localhost; can be given several times.
+    /// Host name under which clients reach the server, besides localhost; repeatable
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Every request needs a token on the loopback, too: for machines that others use as well.
+    /// Require a token on loopback addresses, too: for machines with several users
     #[arg(long)]
     require_token: bool,
-    /// Plays this script instead of asking a model.
+    /// Replay the model's replies from a script instead of calling a model
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
 }
 
 impl Serve {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
-        let model = Model::of(self.script.as_deref()).await?;
+        let model = ModelSource::new(self.script.as_deref()).await?;
         let world = Arc::new(World::new(settings, KeepTree::No)?);
-        driver::recover(&world).await?;
+        recovery::recover(&world).await?;
         let listener = TcpListener::bind(self.listen).await;
-        let listener = listener.with_context(|| format!("cannot listen on {}", self.listen))?;
+        let listener = listener
+            .with_context(|| format!("cannot listen on {}; choose another address with --listen", self.listen))?;
         let interpreter = model.interpreter(&world).map_err(|error| format!("{error:#}"));
         let limits = web::Limits { stream_age: world.settings.stream_age, ..web::Limits::default() };
-        let cannot = interpreter.as_ref().err().cloned();
-        // What asks for the end may come as soon as anybody can know that the server is there.
+        let reason = interpreter.as_ref().err().cloned();
+        // Registered before the server is announced, so that no signal of somebody who has seen it is lost.
         let mut terminated = signal(SignalKind::terminate())?;
         let interrupted = tokio::signal::ctrl_c();
         let server = Server::start(
             Arc::clone(&world),
             interpreter,
             listener,
-            Options { hosts: self.allow_host.clone(), tokens: self.tokens(), limits },
+            ServerOptions { hosts: self.allow_host.clone(), tokens: self.token_policy(), limits },
         )
         .await?;
-        model.introduce(&world, output);
-        if let Some(reason) = cannot {
-            output.tell(&format!("No session can be started: {reason}"));
+        model.print_setup(&world, output);
+        if let Some(reason) = reason {
+            output.progress(&format!("No session can be started: {reason}"));
         }
         let token = self.first_token(&world, output).await?;
         let address = format!("http://{}", server.address);
-        output.value(&json!({ "listening": address, "token": token }));
-        output.tell(&format!("\nlistening on {address} (the API: {address}/docs)"));
+        output.json(&json!({ "listening": address, "token": token }));
+        output.progress(&format!("\nListening on {address}. The API is documented at {address}/docs"));
         tokio::select! {
             _ = terminated.recv() => {}
             pressed = interrupted => pressed?,
         }
-        output.tell("Sessions stay where they are; the next server goes on with them.");
+        output.progress("Stopping. Unfinished sessions resume when the server is started again.");
         server.shut_down().await;
         world.flush_traces().await;
-        Ok(ExitCode::Done)
+        Ok(ExitCode::Success)
     }
 
-    fn tokens(&self) -> Tokens {
-        let needed = self.require_token || !self.listen.ip().is_loopback();
-        if needed { Tokens::Needed } else { Tokens::NotNeeded }
+    fn token_policy(&self) -> TokenPolicy {
+        let required = self.require_token || !self.listen.ip().is_loopback();
+        if required { TokenPolicy::Required } else { TokenPolicy::OptionalOnLoopback }
     }
 
-    /// Where a token is needed, the first one is made here.
+    /// Creates a first token when tokens are required and none is valid.
     async fn first_token(&self, world: &World, output: &Output) -> anyhow::Result<Option<String>> {
-        if self.tokens() == Tokens::NotNeeded {
+        if self.token_policy() == TokenPolicy::OptionalOnLoopback {
             return Ok(None);
         }
         let now = WallClock.now();
         if world.store.tokens().await?.iter().any(|token| token.counts(now)) {
-            output.tell("Requests need a token; `backspace tokens create` makes further ones.");
+            output.progress("Requests need a token. Create further ones with: backspace tokens create PRINCIPAL");
             return Ok(None);
         }
         let new = NewToken {
-            principal: OWNER.parse()?,
-            label: "made at the first start".to_owned(),
+            principal: owner()?,
+            label: "created at the first start".to_owned(),
             days: None,
             role: Some(Role::Admin),
             repositories: None,
@@ -103,7 +111,7 @@ impl Serve {
         };
         let (token, _) = create_token(&world.services(), new).await?;
         let token = token.secret().expose_secret().to_owned();
-        output.answer(&format!("Requests need a token. This one is shown once:\n  {token}"));
+        output.result(&format!("Requests need a token. Store this one now, it cannot be shown again:\n  {token}"));
         Ok(Some(token))
     }
 }

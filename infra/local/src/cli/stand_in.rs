@@ -1,4 +1,4 @@
-//! `backspace stand-in`: servers that speak the outside systems' protocols.
+//! `backspace stand-in`: servers that imitate outside systems, for tests.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -15,12 +15,12 @@ const DEMO: &str = include_str!("../../demo/script.json");
 
 #[derive(Debug, Subcommand)]
 pub(super) enum StandIn {
-    /// The Claude Messages API, played from a script.
+    /// Serve the Claude Messages API with replies from a script
     Claude {
-        /// Where to listen; loopback addresses only.
-        #[arg(long, default_value = "127.0.0.1:8010", value_name = "ADDR")]
+        /// Loopback address to listen on
+        #[arg(long, default_value = "127.0.0.1:8010", value_name = "ADDRESS:PORT")]
         listen: SocketAddr,
-        /// The script; the demonstration's when left out.
+        /// Script to replay [default: the demonstration's]
         #[arg(long, value_name = "FILE")]
         script: Option<PathBuf>,
     },
@@ -29,7 +29,10 @@ pub(super) enum StandIn {
 impl StandIn {
     pub(super) async fn run(self, output: &Output) -> anyhow::Result<ExitCode> {
         let Self::Claude { listen, script } = self;
-        anyhow::ensure!(listen.ip().is_loopback(), "a stand-in listens on loopback only, not on {listen}");
+        anyhow::ensure!(
+            listen.ip().is_loopback(),
+            "a stand-in listens on loopback addresses only (127.0.0.1 or [::1]), not on {listen}"
+        );
         let text = match &script {
             Some(path) => std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
             None => DEMO.to_owned(),
@@ -39,9 +42,9 @@ impl StandIn {
             tokio::net::TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let server = Server::start(listener, script, Settings::default())?;
         let url = format!("http://{}", server.addr());
-        output.answer(&format!("Claude stand-in at {url}; use it with ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any"));
-        output.value(&json!({ "url": url }));
+        output.result(&format!("Claude stand-in at {url}. Use it with ANTHROPIC_BASE_URL={url} ANTHROPIC_API_KEY=any"));
+        output.json(&json!({ "url": url }));
         tokio::signal::ctrl_c().await?;
-        Ok(ExitCode::Done)
+        Ok(ExitCode::Success)
     }
 }

@@ -1,4 +1,4 @@
-//! `backspace tokens`: who may use a server, and how much.
+//! `backspace tokens`: access tokens of a server, and the quotas of their principals.
 
 use std::sync::Arc;
 
@@ -14,35 +14,40 @@ use crate::world::{KeepTree, World};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Tokens {
-    /// Makes a token. It is shown once.
+    /// Create a token and print it; it cannot be shown again
     Create(Create),
-    /// Revokes a token: it counts no more, at once.
-    Revoke { token: TokenId },
-    /// Lists tokens, and the principals they belong to.
+    /// Revoke a token, with immediate effect
+    Revoke {
+        /// Id of the token, as `tokens list` prints it
+        token: TokenId,
+    },
+    /// List tokens, and principals with their quotas
     List,
 }
 
-/// What is said about the principal counts for all its tokens; what is left out stays as it is.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Role and quotas belong to the principal and apply to all its tokens. Those that are not given stay as
+they are.")]
 pub(super) struct Create {
-    /// Whose it will be.
+    /// Who the token is for: a name of letters, digits, '-', '_' or '.'
     principal: Principal,
-    /// What it is for.
-    #[arg(long, default_value = "")]
+    /// Note for the list of tokens, such as `laptop`
+    #[arg(long, default_value = "", hide_default_value = true)]
     label: String,
-    /// For how many days it counts; for ever when left out.
+    /// Days until the token expires [default: never]
     #[arg(long, value_name = "N")]
     days: Option<u32>,
-    /// The principal may hand out tokens itself.
+    /// Allow the principal to create, list and revoke tokens
     #[arg(long)]
     admin: bool,
-    /// A repository the principal may work on, or with /* at its end all below an address; can be given several times.
+    /// Allow only this repository, or all below an address that ends in /*; repeatable [default: any]
     #[arg(long, value_name = "ADDRESS")]
     repository: Vec<RepositoryPattern>,
-    /// The most sessions it may have at work at a time; further ones are queued.
+    /// Maximum sessions that run at the same time; further ones are queued
     #[arg(long, value_name = "N")]
     max_sessions: Option<u32>,
-    /// The most it may spend in a day (UTC), in dollars.
+    /// Maximum cost per day (UTC)
     #[arg(long, value_name = "DOLLARS")]
     daily_cost: Option<MicroDollars>,
 }
@@ -50,22 +55,24 @@ pub(super) struct Create {
 impl Tokens {
     pub(super) async fn run(self, settings: Settings, output: &Output) -> anyhow::Result<ExitCode> {
         let world = Arc::new(World::new(settings, KeepTree::No)?);
-        let client = Client::of(&world).await?;
+        let client = Client::connect(&world).await?;
         match self {
             Self::Create(create) => {
-                let made = client.post("/tokens", &create.body()).await?;
-                output.value(&made);
-                output.tell(&format!("{} for {}; it is shown only now:", text(&made, "id"), text(&made, "principal")));
-                output.answer(text(&made, "token"));
+                let created = client.post("/tokens", &create.body()).await?;
+                let (id, principal) = (text(&created, "id"), text(&created, "principal"));
+                output.json(&created);
+                output
+                    .progress(&format!("Created {id} for {principal}. Store the token now, it cannot be shown again:"));
+                output.result(text(&created, "token"));
             }
             Self::Revoke { token } => {
                 client.delete(&format!("/tokens/{token}")).await?;
-                output.value(&json!({ "id": token, "revoked": true }));
-                output.tell(&format!("{token} counts no more."));
+                output.json(&json!({ "id": token, "revoked": true }));
+                output.progress(&format!("Revoked {token}."));
             }
             Self::List => list(&client.get("/tokens").await?, output),
         }
-        Ok(ExitCode::Done)
+        Ok(ExitCode::Success)
     }
 }
 
@@ -85,14 +92,14 @@ impl Create {
 }
 
 fn list(listed: &Value, output: &Output) {
-    output.value(listed);
+    output.json(listed);
     for token in listed["tokens"].as_array().into_iter().flatten() {
         let state = match (token["revokedAt"].as_str(), token["expiresAt"].as_str()) {
             (Some(at), _) => format!("revoked {at}"),
-            (None, Some(at)) => format!("until {at}"),
-            (None, None) => "for ever".to_owned(),
+            (None, Some(at)) => format!("expires {at}"),
+            (None, None) => "never expires".to_owned(),
         };
-        output.answer(&format!(
+        output.result(&format!(
             "{}  {:<16} {state}  {}",
             text(token, "id"),
             text(token, "principal"),
@@ -100,21 +107,19 @@ fn list(listed: &Value, output: &Output) {
         ));
     }
     for principal in listed["principals"].as_array().into_iter().flatten() {
-        let bound = |name: &str| match &principal[name] {
-            Value::Null => "no limit".to_owned(),
-            value => value.to_string(),
-        };
+        let sessions = principal["maxConcurrentSessions"].as_u64();
+        let sessions = sessions.map_or_else(|| "no limit".to_owned(), |max| format!("maximum {max}"));
+        let cost = principal["maxDailyCostUsd"].as_f64();
+        let cost = cost.map_or_else(|| "no limit".to_owned(), |max| format!("maximum ${max:.2}"));
         let repositories: Vec<&str> =
             principal["repositories"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         let repositories = if repositories.is_empty() { "any repository".to_owned() } else { repositories.join(", ") };
-        output.answer(&format!(
-            "{:<16} sessions {} of {} (+{} queued), dollars today {} of {}, {repositories}",
+        output.result(&format!(
+            "{:<16} {} running ({sessions}), {} queued, ${:.2} today ({cost}), {repositories}",
             text(principal, "principal"),
             principal["active"],
-            bound("maxConcurrentSessions"),
             principal["queued"],
-            principal["committedTodayUsd"],
-            bound("maxDailyCostUsd"),
+            principal["committedTodayUsd"].as_f64().unwrap_or_default(),
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Runs git on a repository of the forge.
+//! Runs git on the forge's bare repositories.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,25 +8,28 @@ use domain::{CommitId, Dependency, Unavailable};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-/// git, for one bare repository of the forge.
+/// Prefix of the branches that the forge publishes.
+pub(super) const OWN_BRANCHES: &str = "backspace/";
+
+/// One bare repository of the forge.
 pub(super) struct Git {
     repository: PathBuf,
 }
 
-/// What git answered.
-pub(super) struct Answer {
+/// The result of a git command.
+pub(super) struct GitOutput {
     pub success: bool,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
 
-impl Answer {
+impl GitOutput {
     pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim().to_owned()
     }
 
-    fn failed(&self, what: &str) -> Unavailable {
-        Unavailable::new(Dependency::Forge, format!("git {what}: {}", self.stderr.trim()))
+    fn error(&self, command: &str) -> Unavailable {
+        Unavailable::new(Dependency::Forge, format!("git {command}: {}", self.stderr.trim()))
     }
 }
 
@@ -39,39 +42,43 @@ impl Git {
         &self.repository
     }
 
-    /// Makes the repository, unless it is there.
+    /// Creates the repository unless it exists.
     pub(super) async fn init(&self) -> Result<(), Unavailable> {
         if self.repository.join("HEAD").exists() {
             return Ok(());
         }
-        // Readable by all: a sandbox has another user.
+        // Readable by all users, since commands in a sandbox may run as another one.
         let arguments = ["init", "--quiet", "--bare", "--shared=0644", "--initial-branch=main", "--template="];
         let mut command = command();
         command.args(arguments).arg(&self.repository);
-        let answer = answer(command, b"").await?;
-        if answer.success { Ok(()) } else { Err(answer.failed("init")) }
+        let output = run(command, b"").await?;
+        if output.success { Ok(()) } else { Err(output.error("init")) }
     }
 
-    /// Runs git on the repository; its failure is an error.
+    /// Runs git on the repository and returns its standard output. A failure of git is an error.
     pub(super) async fn run(&self, arguments: &[impl AsRef<OsStr>], stdin: &[u8]) -> Result<Vec<u8>, Unavailable> {
-        let answer = self.ask(arguments, stdin).await?;
-        if answer.success {
-            return Ok(answer.stdout);
+        let output = self.try_run(arguments, stdin).await?;
+        if output.success {
+            return Ok(output.stdout);
         }
-        let what = arguments.first().map(|argument| argument.as_ref().to_string_lossy().into_owned());
-        Err(answer.failed(&what.unwrap_or_default()))
+        let command = arguments.first().map(|argument| argument.as_ref().to_string_lossy().into_owned());
+        Err(output.error(&command.unwrap_or_default()))
     }
 
-    /// Runs git on the repository.
-    pub(super) async fn ask(&self, arguments: &[impl AsRef<OsStr>], stdin: &[u8]) -> Result<Answer, Unavailable> {
+    /// Runs git on the repository. A failure of git is part of the result.
+    pub(super) async fn try_run(
+        &self,
+        arguments: &[impl AsRef<OsStr>],
+        stdin: &[u8],
+    ) -> Result<GitOutput, Unavailable> {
         let mut command = command();
         command.arg("--git-dir").arg(&self.repository).args(arguments);
-        answer(command, stdin).await
+        run(command, stdin).await
     }
 
-    /// The commit that a reference points at.
+    /// The commit that a reference points to.
     pub(super) async fn resolve(&self, reference: &str) -> Result<Option<CommitId>, Unavailable> {
-        // A loose reference is a file with the commit's name in it: the common case needs no process.
+        // Usually the reference is loose, so a file that holds the commit's id: then no process is needed.
         if let Ok(text) = std::fs::read_to_string(self.repository.join(reference))
             && let Ok(commit) = text.trim().parse()
         {
@@ -80,31 +87,31 @@ impl Git {
         if !self.repository.join("packed-refs").exists() {
             return Ok(None);
         }
-        let answer = self.ask(&["rev-parse", "--verify", "--quiet", "--end-of-options", reference], b"").await?;
-        Ok(if answer.success { answer.text().parse().ok() } else { None })
+        let output = self.try_run(&["rev-parse", "--verify", "--quiet", "--end-of-options", reference], b"").await?;
+        Ok(if output.success { output.text().parse().ok() } else { None })
     }
 
-    /// Removes branches of the copy whose names would not let `branch` be made: `feat` for `feat/x`, and the other way round.
-    /// They are copies of what the source no longer has.
-    pub(super) async fn make_room_for(&self, branch: &str) -> Result<(), Unavailable> {
+    /// Deletes branches whose names conflict with `branch`: `feat` with `feat/x`, and the reverse. They are copies of branches
+    /// that the source no longer has, since the source cannot have both either.
+    pub(super) async fn delete_conflicting_branches(&self, branch: &str) -> Result<(), Unavailable> {
         let listed = self.run(&["for-each-ref", "--format=%(refname)", "refs/heads"], b"").await?;
         for reference in String::from_utf8_lossy(&listed).lines() {
             let other = reference.strip_prefix("refs/heads/").unwrap_or(reference);
-            let clashes = branch.starts_with(&format!("{other}/")) || other.starts_with(&format!("{branch}/"));
-            if clashes && !other.starts_with(super::OWN_BRANCHES) {
+            let conflicts = branch.starts_with(&format!("{other}/")) || other.starts_with(&format!("{branch}/"));
+            if conflicts && !other.starts_with(OWN_BRANCHES) {
                 self.run(&["update-ref", "-d", reference], b"").await?;
             }
         }
         Ok(())
     }
 
-    /// The content of a blob (`commit:path`); none when there is no such file.
+    /// The content of an object (`commit:path`), or none when the commit has no such file.
     pub(super) async fn blob(&self, object: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        let answer = self.ask(&["cat-file", "blob", object], b"").await?;
-        Ok(answer.success.then_some(answer.stdout))
+        let output = self.try_run(&["cat-file", "blob", object], b"").await?;
+        Ok(output.success.then_some(output.stdout))
     }
 
-    /// Moves a branch from where it is expected (nowhere: it is new) to `commit`; false when it is elsewhere.
+    /// Moves a branch from `expected` (none for a new branch) to `commit`. Returns false when the branch is elsewhere.
     pub(super) async fn move_branch(
         &self,
         branch: &str,
@@ -117,18 +124,18 @@ impl Git {
         }
         let zeros = "0".repeat(commit.as_str().len());
         let old = expected.map_or(zeros.as_str(), CommitId::as_str);
-        let answer = self.ask(&["update-ref", &reference, commit.as_str(), old], b"").await?;
-        if answer.success {
+        let output = self.try_run(&["update-ref", &reference, commit.as_str(), old], b"").await?;
+        if output.success {
             return Ok(true);
         }
         if self.resolve(&reference).await?.as_ref() == expected {
-            return Err(answer.failed("update-ref"));
+            return Err(output.error("update-ref"));
         }
         Ok(false)
     }
 }
 
-/// What the environment may say about which repository is meant. Hooks and dotfile set-ups leave it there.
+/// Variables that redirect git to another repository. Git hooks and some dotfile managers leave them in the environment.
 pub(crate) const REPOSITORY_VARIABLES: [&str; 11] = [
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -143,7 +150,7 @@ pub(crate) const REPOSITORY_VARIABLES: [&str; 11] = [
     "GIT_SHALLOW_FILE",
 ];
 
-/// git for our own repositories: nobody's configuration, no prompts, no hooks.
+/// git without the user's and the system's configuration, for the forge's own repositories.
 pub(super) fn command() -> Command {
     let mut command = command_as_configured();
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
@@ -151,8 +158,8 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// git with the user's configuration, for talking to an address: it may hold the way there. A server that falls silent is
-/// given up.
+/// git with the user's configuration, which may hold proxies and credentials for an address. Runs no hooks, asks no questions,
+/// and gives up on a server that sends less than a byte per second for 30 seconds.
 pub(super) fn command_as_configured() -> Command {
     let mut command = Command::new("git");
     let settings = [
@@ -179,8 +186,8 @@ pub(super) fn command_as_configured() -> Command {
     command
 }
 
-/// Runs a command to its end.
-pub(super) async fn answer(mut command: Command, stdin: &[u8]) -> Result<Answer, Unavailable> {
+/// Runs a command to its end. An error means that it could not be started or waited for.
+pub(super) async fn run(mut command: Command, stdin: &[u8]) -> Result<GitOutput, Unavailable> {
     let failed = |error| Unavailable::new(Dependency::Forge, error);
     let input = if stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -188,14 +195,14 @@ pub(super) async fn answer(mut command: Command, stdin: &[u8]) -> Result<Answer,
     let mut input = child.stdin.take();
     let write = async {
         if let Some(pipe) = &mut input {
-            // git may stop reading before the end when it fails; its exit code tells.
+            // When git fails it may stop reading, which breaks the pipe. Its exit code reports the failure.
             let _ = pipe.write_all(stdin).await;
         }
         drop(input);
     };
     let ((), output) = tokio::join!(write, child.wait_with_output());
     let output = output.map_err(failed)?;
-    Ok(Answer {
+    Ok(GitOutput {
         success: output.status.success(),
         stdout: output.stdout,
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),

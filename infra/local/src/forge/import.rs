@@ -1,18 +1,18 @@
-//! Writes a commit: one `git fast-import`, fed with data only.
+//! Writes a commit with one `git fast-import`, which takes all of it as data: no working tree and no path on a command line.
 
 use domain::ports::{ForgeError, Publication};
 use domain::{CommitId, Dependency, FileChange, Unavailable, WorkspacePath};
 
 use super::git::Git;
 
-/// Makes the commit of a publication. The same publication makes the same commit.
+/// Writes the commit of a publication. The same publication gives the same commit.
 pub(super) async fn commit(git: &Git, publication: &Publication) -> Result<CommitId, ForgeError> {
     let stream = stream(publication);
-    // The reference is only a handle for the import; the branch is moved by a compare-and-set of its own.
+    // fast-import has to write some reference. The branch itself is moved afterwards, by compare-and-set.
     let arguments = ["fast-import", "--quiet", "--force", "--date-format=raw", "--done"];
-    let said = git.run(&arguments, &stream).await?;
-    let said = String::from_utf8_lossy(&said);
-    let commit = said.trim().parse().map_err(|error| Unavailable::new(Dependency::Forge, error))?;
+    let output = git.run(&arguments, &stream).await?;
+    let output = String::from_utf8_lossy(&output);
+    let commit = output.trim().parse().map_err(|error| Unavailable::new(Dependency::Forge, error))?;
     Ok(commit)
 }
 
@@ -29,7 +29,7 @@ fn stream(publication: &Publication) -> Vec<u8> {
         Some(parent) => line(&mut stream, &format!("from {parent}")),
         None => line(&mut stream, "deleteall"),
     }
-    // What goes away first makes room: a directory may become a file, and the other way round.
+    // Deletions come first: a directory may become a file, and the reverse.
     for (path, change) in publication.changes.iter() {
         if *change == FileChange::Delete {
             line(&mut stream, &format!("D {}", quoted(path)));
@@ -58,7 +58,7 @@ fn data(stream: &mut Vec<u8>, content: &[u8]) {
     stream.push(b'\n');
 }
 
-/// A path as fast-import reads it.
+/// Quotes a path for fast-import.
 fn quoted(path: &WorkspacePath) -> String {
     let mut text = String::from("\"");
     for c in path.as_str().chars() {
@@ -73,7 +73,7 @@ fn quoted(path: &WorkspacePath) -> String {
     text
 }
 
-/// A name or address without what would end its field.
+/// Removes the characters that would end a name or an email in a commit.
 fn identity(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() && !"<>".contains(*c)).collect()
 }

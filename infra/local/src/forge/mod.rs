@@ -1,6 +1,6 @@
-//! The forge of the one-machine world: bare repositories of its own, pull requests as files beside them.
+//! The local forge: bare repositories, with pull requests as files beside them.
 //!
-//! What the user named is only ever read, through git's own transport; branches are published in the forge's copy.
+//! The repository that the user named is only read, through git's transport; branches are published in the forge's copy of it.
 
 pub(crate) mod git;
 mod import;
@@ -17,45 +17,36 @@ use domain::{CommitId, Dependency, ErrorCode, Terminal, Unavailable, WorkspacePa
 
 pub use pulls::PullRecord;
 
-use git::Git;
+use git::{Git, OWN_BRANCHES};
 use source::Source;
 
-/// The forge.
 pub struct LocalForge {
     directory: PathBuf,
-    /// Where its pages are served, when they are.
+    /// Base address of the server that shows pull requests, once one does.
     pages: OnceLock<String>,
 }
 
 /// A commit of a pull request.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Commit {
-    /// Its full name.
     pub id: String,
-    /// The first line of its message.
     pub subject: String,
-    /// Who it is by.
     pub author: String,
-    /// When it was written (RFC 3339).
+    /// The author's date (RFC 3339).
     pub date: String,
 }
 
-/// Branches of ours begin with this.
-const OWN_BRANCHES: &str = "backspace/";
-
 impl LocalForge {
-    /// A forge that keeps everything below `directory`.
     pub fn new(directory: PathBuf) -> Self {
         Self { directory, pages: OnceLock::new() }
     }
 
-    /// From here on pull requests are at pages below this address, which serves them.
+    /// Gives pull requests URLs below this address from now on. Only the first call has an effect.
     pub fn serve_pages_at(&self, address: String) {
-        // The first one stays: there is one server.
         let _ = self.pages.set(address);
     }
 
-    /// Where people look at a pull request.
+    /// The URL at which users see a pull request.
     fn url_of(&self, name: &str, number: u64) -> String {
         match self.pages.get() {
             Some(address) => format!("{address}{}", page_path(name, number)),
@@ -63,7 +54,7 @@ impl LocalForge {
         }
     }
 
-    /// Whether an address, given when pages were or were not served, is that of a pull request.
+    /// Whether a URL is that of a pull request. The URL may stem from a time with or without a server.
     pub fn is_url_of(&self, url: &str, name: &str, number: u64) -> bool {
         url.ends_with(&page_path(name, number)) || url == pulls::file_url(&self.home_of(name), number)
     }
@@ -72,7 +63,7 @@ impl LocalForge {
         PullRequest { number, url: self.url_of(name, number) }
     }
 
-    /// The directory of a repository, with `repository.git`, `source` and `pulls` in it.
+    /// The directory of a repository: `repository.git`, `source` (the original's address) and `pulls`.
     pub fn home_of(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
@@ -82,12 +73,11 @@ impl LocalForge {
         self.home_of(name).join("repository.git")
     }
 
-    /// A pull request's record.
     pub fn pull_request(&self, name: &str, number: u64) -> Result<Option<PullRecord>, Unavailable> {
         pulls::read(&self.home_of(name), number).map_err(|error| Unavailable::new(Dependency::Forge, error))
     }
 
-    /// Whether there is a repository of that name.
+    /// Whether the forge has a repository of that name. A name that could leave the forge's directory is unknown.
     pub fn is_known(&self, name: &str) -> bool {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         !name.is_empty()
@@ -96,7 +86,7 @@ impl LocalForge {
             && self.home_of(name).join("source").is_file()
     }
 
-    /// The commits of a pull request, oldest first; the latest hundred of more.
+    /// The commits of a pull request, oldest first. At most the latest hundred.
     pub async fn commits(&self, name: &str, record: &PullRecord) -> Result<Vec<Commit>, Unavailable> {
         let git = self.git(name);
         let head = format!("refs/heads/{}", record.head);
@@ -111,9 +101,9 @@ impl LocalForge {
             arguments.push(format!("^{base}"));
         }
         arguments.push("--".to_owned());
-        let said = git.run(&arguments, b"").await?;
-        let said = String::from_utf8_lossy(&said);
-        let commits = said.split('\0').filter_map(|line| {
+        let output = git.run(&arguments, b"").await?;
+        let output = String::from_utf8_lossy(&output);
+        let commits = output.split('\0').filter_map(|line| {
             let mut parts = line.split('\u{1f}').map(str::to_owned);
             Some(Commit { id: parts.next()?, subject: parts.next()?, author: parts.next()?, date: parts.next()? })
         });
@@ -133,7 +123,7 @@ impl LocalForge {
         Ok(Source::parse(text.trim())?)
     }
 
-    /// The head of a branch: of our own copy for branches of ours, otherwise of the source, which is fetched.
+    /// The head of a branch: in the forge's copy for a published branch, otherwise in the source, from which it is fetched.
     async fn head(&self, name: &str, branch: &str) -> Result<Option<CommitId>, ForgeError> {
         let git = self.git(name);
         if branch.starts_with(OWN_BRANCHES)
@@ -168,7 +158,7 @@ impl Forge for LocalForge {
             return Ok(Repository { name, base_branch: branch.to_owned(), base_commit: Some(head) });
         }
         if base_branch == Some(OWN_BRANCHES.trim_end_matches('/')) {
-            let message = "a branch named backspace leaves no room for the branches that are published below that name";
+            let message = "a branch named backspace cannot be the base: git then allows no branches backspace/…, which is where results are published";
             return Err(Terminal::new(ErrorCode::InvalidRequest, message).into());
         }
         let heads = source.heads(&git).await?;
@@ -206,7 +196,7 @@ impl Forge for LocalForge {
         let arguments = ["diff", "--name-only", "--no-renames", "-z", from.as_str(), to.as_str(), "--"];
         let listed = self.git(repository).run(&arguments, b"").await?;
         let paths = listed.split(|byte| *byte == 0).filter(|path| !path.is_empty());
-        // A path that we could not publish cannot be among those we changed.
+        // A path that cannot be published cannot have been changed by a session.
         Ok(paths
             .filter_map(|path| String::from_utf8(path.to_vec()).ok())
             .filter_map(|path| WorkspacePath::try_from(path).ok())

@@ -14,15 +14,13 @@ use super::git::Git;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRecord {
-    /// Its title.
     pub title: String,
-    /// Its body, in Markdown.
+    /// Markdown.
     pub body: String,
-    /// The branch it is for.
+    /// The branch to merge into.
     pub base: String,
     /// The branch with the change.
     pub head: String,
-    /// Whether it is a draft.
     pub readiness: Readiness,
     /// `git diff --stat` of the change.
     pub stat: String,
@@ -34,7 +32,7 @@ impl PullRecord {
     pub(super) async fn of(text: &PullRequestText, git: &Git) -> Result<Self, Unavailable> {
         let head = format!("refs/heads/{}", text.head);
         let base = format!("refs/heads/{}", text.base);
-        // In a repository that was empty there is nothing to differ from.
+        // In a repository that was empty the base is git's empty tree, whose id is the same everywhere.
         let range = match git.resolve(&base).await? {
             Some(_) => vec![format!("{base}...{head}")],
             None => vec!["4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned(), head],
@@ -43,9 +41,9 @@ impl PullRecord {
         arguments.push("--patch-with-stat".to_owned());
         arguments.extend(range);
         arguments.push("--".to_owned());
-        let said = git.run(&arguments, b"").await?;
-        let said = String::from_utf8_lossy(&said);
-        let (stat, diff) = said.split_once("\n\n").unwrap_or((&said, ""));
+        let output = git.run(&arguments, b"").await?;
+        let output = String::from_utf8_lossy(&output);
+        let (stat, diff) = output.split_once("\n\n").unwrap_or((&output, ""));
         Ok(Self {
             title: text.title.clone(),
             body: text.body.clone(),
@@ -71,7 +69,7 @@ fn file(home: &Path, number: u64, ending: &str) -> PathBuf {
     home.join("pulls").join(format!("{number}.{ending}"))
 }
 
-/// Where people look at a pull request when nothing serves it: its file.
+/// The URL of a pull request's file, for when no server shows it.
 pub(super) fn file_url(home: &Path, number: u64) -> String {
     format!("file://{}", file(home, number, "md").display())
 }
@@ -95,16 +93,16 @@ pub(super) fn find(home: &Path, branch: &str) -> io::Result<Option<u64>> {
     Ok(None)
 }
 
-/// Adds a pull request under the next free number; who makes the file has the number.
+/// Adds a pull request under the next free number. The hard link claims the number: it fails when another process has it.
 pub(super) fn add(home: &Path, record: PullRecord) -> io::Result<u64> {
     let text = serde_json::to_vec_pretty(&record)?;
     let mut number = 1;
     loop {
         let claimed = file(home, number, "json");
         let new = claimed.with_extension(format!("new-{}", std::process::id()));
-        let mut made = File::create(&new)?;
-        made.write_all(&text)?;
-        made.sync_all()?;
+        let mut temporary = File::create(&new)?;
+        temporary.write_all(&text)?;
+        temporary.sync_all()?;
         let linked = fs::hard_link(&new, &claimed);
         fs::remove_file(&new)?;
         match linked {

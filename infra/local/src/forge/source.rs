@@ -1,4 +1,4 @@
-//! What the user named: a path or an address. Read only.
+//! The repository that the user named, by path or address. It is only read.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,16 +9,16 @@ use tokio::process::Command;
 
 use super::git::{self, Git};
 
-/// Where a repository comes from.
+/// Where a repository is copied from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     /// A directory of this machine.
     Path(PathBuf),
-    /// An address that git fetches from.
+    /// An `http`, `https` or `ssh` address.
     Address(String),
 }
 
-/// The branches of a source.
+/// The branches of a source, by name.
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     default: Option<String>,
@@ -49,7 +49,8 @@ impl Source {
         match repo_url.split_once("://") {
             Some(("http" | "https" | "ssh", _)) => Ok(Self::Address(repo_url.to_owned())),
             Some((scheme, _)) => {
-                let message = format!("repositories are not fetched by {scheme}: use a path, https or ssh");
+                let message =
+                    format!("repositories cannot be fetched over {scheme}; use a path, or an https or ssh address");
                 Err(Terminal::new(ErrorCode::InvalidRequest, message))
             }
             None => Self::path(Path::new(repo_url), repo_url),
@@ -63,7 +64,7 @@ impl Source {
         Ok(Self::Path(path.canonicalize().map_err(missing)?))
     }
 
-    /// The address for git.
+    /// The path or address, for git.
     pub(super) fn address(&self) -> String {
         match self {
             Self::Path(path) => path.display().to_string(),
@@ -71,7 +72,7 @@ impl Source {
         }
     }
 
-    /// A name for the copy: readable, and unique by the address.
+    /// The name of the copy: the last segment of the address, and a digest that makes it unique.
     pub(super) fn name(&self) -> String {
         let address = self.address();
         let last = address.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default();
@@ -81,16 +82,16 @@ impl Source {
         format!("{readable}-{}", &Digest256::of(address.as_bytes()).as_str()[..8])
     }
 
-    /// The branches.
+    /// Lists the branches.
     pub(super) async fn heads(&self, git: &Git) -> Result<Heads, ForgeError> {
         let mut command = self.command(git)?;
         command.args(["ls-remote", "--symref", "--"]).arg(self.address()).args(["HEAD", "refs/heads/*"]);
-        let answer = git::answer(command, b"").await?;
-        if !answer.success {
-            return Err(self.refused(&answer.stderr));
+        let output = git::run(command, b"").await?;
+        if !output.success {
+            return Err(self.error(&output.stderr));
         }
         let mut heads = Heads::default();
-        for line in String::from_utf8_lossy(&answer.stdout).lines() {
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
             let Some((value, name)) = line.split_once('\t') else { continue };
             if let Some(branch) = value.strip_prefix("ref: refs/heads/") {
                 heads.default = Some(branch.to_owned());
@@ -110,7 +111,7 @@ impl Source {
 
     /// Fetches a branch into the copy.
     pub(super) async fn fetch(&self, git: &Git, branch: &str, head: &CommitId) -> Result<(), ForgeError> {
-        git.make_room_for(branch).await?;
+        git.delete_conflicting_branches(branch).await?;
         let mut command = self.command(git)?;
         let refspec = format!("+refs/heads/{branch}:refs/heads/{branch}");
         command.arg("--git-dir").arg(git.repository());
@@ -118,20 +119,20 @@ impl Source {
             .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", "--"])
             .arg(self.address())
             .arg(refspec);
-        let answer = git::answer(command, b"").await?;
-        if !answer.success {
-            return Err(self.refused(&answer.stderr));
+        let output = git::run(command, b"").await?;
+        if !output.success {
+            return Err(self.error(&output.stderr));
         }
-        // git may refuse a branch and succeed all the same.
+        // git can refuse to update a branch and still exit with success.
         if git.resolve(&format!("refs/heads/{branch}")).await?.as_ref() == Some(head) {
             return Ok(());
         }
-        let message = format!("branch {branch} could not be copied at {head}: {}", answer.stderr.trim());
+        let message = format!("branch {branch} could not be copied at {head}: {}", output.stderr.trim());
         Err(Terminal::new(ErrorCode::CloneFailed, message).into())
     }
 
-    /// git for talking to the source. A path that belongs to somebody else is read all the same: the user named it, and
-    /// only git's upload side runs there, which takes no commands from a repository's own configuration.
+    /// git for reading the source. A path that another user owns is declared safe, since the user named it, and only
+    /// `upload-pack` runs there, which executes no commands from the repository's configuration.
     fn command(&self, git: &Git) -> Result<Command, Unavailable> {
         let mut command = match self {
             Self::Path(_) => git::command(),
@@ -147,7 +148,7 @@ impl Source {
         Ok(command)
     }
 
-    /// The branch that a repository without commits will begin with.
+    /// The branch that HEAD names in a repository without commits.
     fn unborn_branch(&self) -> Option<String> {
         let Self::Path(path) = self else { return None };
         let heads = [path.join(".git/HEAD"), path.join("HEAD")];
@@ -156,28 +157,29 @@ impl Source {
         domain::is_branch_name(branch).then(|| branch.to_owned())
     }
 
-    fn refused(&self, stderr: &str) -> ForgeError {
-        let said = stderr.trim();
+    /// Classifies a failure by what git printed: it has no exit codes for the reasons.
+    fn error(&self, stderr: &str) -> ForgeError {
+        let output = stderr.trim();
         let address = self.address();
         let denied = ["Authentication failed", "could not read Username", "Permission denied", "403"];
-        let code = if denied.iter().any(|sign| said.contains(sign)) {
+        let code = if denied.iter().any(|text| output.contains(text)) {
             ErrorCode::RepositoryForbidden
         } else if ["does not appear to be a git repository", "not found", "does not exist", "not a git repository"]
             .iter()
-            .any(|sign| said.contains(sign))
+            .any(|text| output.contains(text))
         {
             ErrorCode::RepositoryNotFound
         } else {
             match self {
-                // What a directory of this machine says it will say again.
+                // A retry would read the same directory and fail again.
                 Self::Path(_) => ErrorCode::CloneFailed,
-                Self::Address(_) => return Unavailable::new(Dependency::Forge, format!("{address}: {said}")).into(),
+                Self::Address(_) => return Unavailable::new(Dependency::Forge, format!("{address}: {output}")).into(),
             }
         };
         let hint = match self {
             Self::Path(_) => " (is it a git repository?)",
             Self::Address(_) => "",
         };
-        Terminal::new(code, format!("{address} cannot be read{hint}: {said}")).into()
+        Terminal::new(code, format!("{address} cannot be read{hint}: {output}")).into()
     }
 }

@@ -1,4 +1,4 @@
-//! Drives every session that is not over, each in a task of its own.
+//! Drives every unfinished session, each in a task of its own.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,94 +11,91 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::connection::until;
+use super::connection::stopped;
 use crate::clock::WallClock;
-use crate::driver::{self, WhileWaiting};
+use crate::driver::{WaitPolicy, drive_session};
 use crate::world::World;
 
-/// How often sessions are looked for that another process has left.
-const LOOK: Duration = Duration::from_secs(2);
+/// How often the store is searched for unfinished sessions that other processes started or left.
+const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// A session that another process has written to this lately may be just about to be driven there.
-const LEFT: Duration = Duration::from_secs(5);
+/// Only sessions without a write for this long are taken over: another process may be about to drive one that it has just
+/// written to.
+const MIN_IDLE: Duration = Duration::from_secs(5);
 
-/// How long a session rests whose driver failed.
-const REST: Duration = Duration::from_secs(10);
+/// Pause before a session whose driver failed is driven again.
+const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// The drivers.
+/// Starts a driver for each unfinished session.
 pub(super) struct Dispatcher {
     world: Arc<World>,
     interpreter: Arc<Interpreter>,
-    driven: Arc<Mutex<HashSet<SessionId>>>,
+    /// Sessions that have a driver task in this process.
+    active: Arc<Mutex<HashSet<SessionId>>>,
 }
 
 impl Dispatcher {
     pub(super) fn new(world: Arc<World>, interpreter: Arc<Interpreter>) -> Self {
-        Self { world, interpreter, driven: Arc::default() }
+        Self { world, interpreter, active: Arc::default() }
     }
 
-    /// Drives until `stop` says so; then what is driven stays where it is.
+    /// Runs until `stop` is set. Then the drivers are dropped, and their sessions stay at their stored positions.
     pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut due = self.world.engine.watch_due();
         let mut drivers = JoinSet::new();
-        // What an earlier server left is taken up at once.
-        let mut left = Duration::ZERO;
+        // Sessions that an earlier server left are taken over at once.
+        let mut min_idle = Duration::ZERO;
         loop {
             due.borrow_and_update();
-            self.world.engine.take_due().into_iter().for_each(|session| self.begin(session, &mut drivers));
-            let unwritten_since = WallClock.now() - SignedDuration::try_from(left).unwrap_or_default();
-            left = LEFT;
-            match self.world.store.unfinished(unwritten_since) {
-                Ok(sessions) => sessions.into_iter().for_each(|session| self.begin(session, &mut drivers)),
-                Err(error) => tracing::warn!(error = domain::error_chain(&error), "sessions cannot be looked for"),
+            self.world.engine.take_due().into_iter().for_each(|session| self.spawn_driver(session, &mut drivers));
+            let written_before = WallClock.now() - SignedDuration::try_from(min_idle).unwrap_or_default();
+            min_idle = MIN_IDLE;
+            match self.world.store.unfinished(written_before) {
+                Ok(sessions) => sessions.into_iter().for_each(|session| self.spawn_driver(session, &mut drivers)),
+                Err(error) => {
+                    tracing::warn!(
+                        error = domain::error_chain(&error),
+                        "unfinished sessions could not be searched for"
+                    );
+                }
             }
             while drivers.try_join_next().is_some() {}
             tokio::select! {
                 _ = due.changed() => {}
-                () = tokio::time::sleep(LOOK) => {}
-                () = until(&mut stop) => break,
+                () = tokio::time::sleep(SEARCH_INTERVAL) => {}
+                () = stopped(&mut stop) => break,
             }
         }
         drivers.shutdown().await;
     }
 
-    fn begin(&self, session: SessionId, drivers: &mut JoinSet<()>) {
-        let mut driven = self.driven.lock().unwrap_or_else(PoisonError::into_inner);
-        if !driven.insert(session.clone()) {
+    /// Drives a session in a task, unless it has one.
+    fn spawn_driver(&self, session: SessionId, drivers: &mut JoinSet<()>) {
+        let mut active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
+        if !active.insert(session.clone()) {
             return;
         }
         let (world, interpreter) = (Arc::clone(&self.world), Arc::clone(&self.interpreter));
-        let claim = Claim { driven: Arc::clone(&self.driven), session };
+        let guard = ActiveGuard { active: Arc::clone(&self.active), session };
         drivers.spawn(async move {
-            if let Err(error) = drive(&world, &interpreter, &claim.session).await {
-                tracing::error!(session_id = %claim.session, error = format!("{error:#}"), "the session stopped here; it is tried again");
-                tokio::time::sleep(REST).await;
+            let session = &guard.session;
+            // When another process drives the session this returns at once, and the next search checks again.
+            if let Err(error) = drive_session(&world, &interpreter, session, WaitPolicy::Hold).await {
+                tracing::error!(session_id = %session, error = format!("{error:#}"), "the driver of a session failed and is started again");
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
         });
     }
 }
 
-/// A session that has a driver. It may get another when this is dropped.
-struct Claim {
-    driven: Arc<Mutex<HashSet<SessionId>>>,
+/// Marks a session as having a driver task, until it is dropped.
+struct ActiveGuard {
+    active: Arc<Mutex<HashSet<SessionId>>>,
     session: SessionId,
 }
 
-impl Drop for Claim {
+impl Drop for ActiveGuard {
     fn drop(&mut self) {
-        self.driven.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.session);
-    }
-}
-
-async fn drive(world: &World, interpreter: &Arc<Interpreter>, session: &SessionId) -> anyhow::Result<()> {
-    loop {
-        // Another process may have it; then it is looked at again.
-        let Some(lock) = world.locks.take_to_drive(session).await? else { return Ok(()) };
-        let stopped = driver::drive(world, interpreter, session, WhileWaiting::Stay).await?;
-        drop(lock);
-        world.flush_traces().await;
-        if !driver::is_due_again(world, session, stopped).await? {
-            return Ok(());
-        }
+        self.active.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.session);
     }
 }

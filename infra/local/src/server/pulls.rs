@@ -1,4 +1,4 @@
-//! Pull requests of the local forge: `/pulls/{repository}/{number}` as page, as JSON, and as diff.
+//! `/pulls/{repository}/{number}`: pull requests of the local forge, as page, as JSON, and as diff.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use pulldown_cmark::{Options, Parser};
 use serde_json::json;
 use web::{ApiError, Caller, Code};
 
-use super::OWNER;
 use crate::forge::{Commit, PullRecord};
+use crate::owner::OWNER;
 use crate::world::World;
 
 const PAGE: &str = include_str!("pull.html");
 
-/// So many sessions are looked through at once.
-const LOOKED_THROUGH: usize = 500;
+/// Sessions that are read at a time when the session of a pull request is searched.
+const PAGE_ITEMS: usize = 500;
 
-/// Longer diffs are cut on the page, in bytes.
-const MAX_PAGE_BYTES: usize = 1024 * 1024;
+/// Maximum length of a diff on the page, in bytes. `/diff` has all of it.
+const MAX_PAGE_DIFF_BYTES: usize = 1024 * 1024;
 
 pub(super) fn routes(world: Arc<World>) -> Router {
     Router::new()
@@ -32,14 +32,14 @@ pub(super) fn routes(world: Arc<World>) -> Router {
         .with_state(world)
 }
 
-/// A pull request of the caller's. Somebody else's does not exist.
+/// Finds a pull request of one of the caller's sessions. A pull request of another owner is reported as not found.
 async fn find(world: &World, caller: &Caller, repository: &str, number: &str) -> Result<PullRecord, ApiError> {
-    let nothing = || ApiError::new(Code::NotFound, "there is no such pull request");
-    let number: u64 = number.parse().map_err(|_| nothing())?;
-    if !world.forge.is_known(repository) || !is_own(world, caller, repository, number).await? {
-        return Err(nothing());
+    let not_found = || ApiError::new(Code::NotFound, format!("there is no pull request {repository}/{number}"));
+    let parsed: u64 = number.parse().map_err(|_| not_found())?;
+    if !world.forge.is_known(repository) || !is_own(world, caller, repository, parsed).await? {
+        return Err(not_found());
     }
-    let record = world.forge.pull_request(repository, number)?.ok_or_else(nothing)?;
+    let record = world.forge.pull_request(repository, parsed)?.ok_or_else(not_found)?;
     let redacted = |text: &str| world.redact(text);
     Ok(PullRecord {
         title: redacted(&record.title),
@@ -51,19 +51,19 @@ async fn find(world: &World, caller: &Caller, repository: &str, number: &str) ->
 }
 
 async fn is_own(world: &World, caller: &Caller, repository: &str, number: u64) -> Result<bool, ApiError> {
-    // Who may use the program's directory may read it all anyway.
+    // The local owner can read the program's directory anyway.
     if caller.principal.as_str() == OWNER && caller.role == Role::Admin {
         return Ok(true);
     }
     let mut before = None;
     loop {
-        let sessions = world.store.list(Some(&caller.principal), before.as_ref(), LOOKED_THROUGH).await?;
+        let sessions = world.store.list(Some(&caller.principal), before.as_ref(), PAGE_ITEMS).await?;
         let urls = sessions.iter().filter_map(|session| session.pr_url.as_deref());
         if urls.into_iter().any(|url| world.forge.is_url_of(url, repository, number)) {
             return Ok(true);
         }
         before = sessions.last().map(|last| last.id.clone());
-        if sessions.len() < LOOKED_THROUGH {
+        if sessions.len() < PAGE_ITEMS {
             return Ok(false);
         }
     }
@@ -85,7 +85,7 @@ async fn pull(
         view["number"] = number.parse::<u64>().unwrap_or_default().into();
         view["repository"] = repository.into();
         view["commits"] = json!(commits);
-        view["bodyHtml"] = rendered(&record.body).into();
+        view["bodyHtml"] = render_markdown(&record.body).into();
         return Ok(Json(view).into_response());
     }
     let mut response = Html(page(&record, &number, &commits)).into_response();
@@ -104,8 +104,8 @@ async fn diff(
     Ok(([content_type], record.diff).into_response())
 }
 
-/// Markdown of the model as a page may show it: no scripts, no styles, no pictures from elsewhere, only harmless links.
-fn rendered(markdown: &str) -> String {
+/// Renders the model's Markdown as HTML without scripts, styles and images, and with links to http, https and mailto only.
+fn render_markdown(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS | Options::ENABLE_STRIKETHROUGH;
     let mut html = String::new();
     pulldown_cmark::html::push_html(&mut html, Parser::new_ext(markdown, options));
@@ -123,7 +123,7 @@ fn rendered(markdown: &str) -> String {
 }
 
 fn page(record: &PullRecord, number: &str, commits: &[Commit]) -> String {
-    let text = web::escaped;
+    let text = web::escape;
     let draft = match record.readiness {
         Readiness::Draft => "<span class=\"draft\">draft</span>",
         Readiness::Ready => "",
@@ -141,45 +141,44 @@ fn page(record: &PullRecord, number: &str, commits: &[Commit]) -> String {
         .collect();
     let mut shown = record.diff.as_str();
     let mut rest = "";
-    if shown.len() > MAX_PAGE_BYTES {
-        let end = (0..=MAX_PAGE_BYTES).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
+    if shown.len() > MAX_PAGE_DIFF_BYTES {
+        let end = (0..=MAX_PAGE_DIFF_BYTES).rev().find(|end| shown.is_char_boundary(*end)).unwrap_or_default();
         (shown, rest) = (
             &shown[..end],
-            "<p>The diff is cut here; the address with <code>/diff</code> at its end has all of it.</p>",
+            "<p>The diff is cut off here. The whole diff is at this address with <code>/diff</code> appended.</p>",
         );
     }
-    let lines: String = shown.lines().map(line).collect();
-    // Each is put in at once, so that none can bring a mark of its own.
-    let parts = [
+    let lines: String = shown.lines().map(diff_line).collect();
+    let values = [
         ("title", text(&record.title)),
         ("number", text(number)),
         ("draft", draft.to_owned()),
         ("head", text(&record.head)),
         ("base", text(&record.base)),
-        ("body", rendered(&record.body)),
+        ("body", render_markdown(&record.body)),
         ("commits", commits),
         ("stat", text(&record.stat)),
         ("diff", lines),
         ("rest", rest.to_owned()),
     ];
-    filled(PAGE, &parts)
+    fill(PAGE, &values)
 }
 
-/// The page with `{{name}}` replaced, from left to right; what is put in is not looked at again.
-fn filled(page: &str, parts: &[(&str, String)]) -> String {
+/// Replaces each `{{name}}` in a single pass, so that a value that contains a placeholder is not replaced itself.
+fn fill(page: &str, values: &[(&str, String)]) -> String {
     let mut out = String::new();
     let mut rest = page;
     while let Some((before, after)) = rest.split_once("{{") {
         let (name, after) = after.split_once("}}").unwrap_or((after, ""));
         out.push_str(before);
-        let part = parts.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-        out.push_str(part.unwrap_or_default());
+        let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        out.push_str(value.unwrap_or_default());
         rest = after;
     }
     out + rest
 }
 
-fn line(line: &str) -> String {
+fn diff_line(line: &str) -> String {
     let class = match line.as_bytes() {
         [b'+', ..] => "add",
         [b'-', ..] => "del",
@@ -187,6 +186,6 @@ fn line(line: &str) -> String {
         [b'd', b'i', b'f', b'f', ..] => "file",
         _ => "",
     };
-    let text = web::escaped(line);
+    let text = web::escape(line);
     if class.is_empty() { format!("{text}\n") } else { format!("<span class=\"{class}\">{text}</span>\n") }
 }

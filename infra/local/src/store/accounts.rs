@@ -1,4 +1,4 @@
-//! Principals and their tokens.
+//! The [`Accounts`] port: principals, their quotas and queues, and access tokens.
 
 use async_trait::async_trait;
 use domain::ports::Accounts;
@@ -8,11 +8,11 @@ use rusqlite::{OptionalExtension as _, Row, params};
 
 use super::{Store, unavailable, unreadable};
 
-fn account(row: &Row<'_>) -> Result<(i64, String), rusqlite::Error> {
+fn columns(row: &Row<'_>) -> Result<(i64, String), rusqlite::Error> {
     Ok((row.get(0)?, row.get(1)?))
 }
 
-fn read_account((version, text): (i64, String)) -> Result<Account, Unavailable> {
+fn parse_account((version, text): (i64, String)) -> Result<Account, Unavailable> {
     let account: Account = serde_json::from_str(&text).map_err(unreadable)?;
     Ok(Account { version: version.unsigned_abs(), ..account })
 }
@@ -21,8 +21,8 @@ fn read_account((version, text): (i64, String)) -> Result<Account, Unavailable> 
 impl Accounts for Store {
     async fn account(&self, principal: &Principal) -> Result<Option<Account>, Unavailable> {
         let query = "SELECT version, account FROM accounts WHERE principal = ?1";
-        let found = self.connection().query_row(query, [principal.as_str()], account).optional();
-        found.map_err(unavailable)?.map(read_account).transpose()
+        let found = self.connection().query_row(query, [principal.as_str()], columns).optional();
+        found.map_err(unavailable)?.map(parse_account).transpose()
     }
 
     async fn put_account(&self, account: &Account) -> Result<bool, Unavailable> {
@@ -36,7 +36,7 @@ impl Accounts for Store {
         if written.map_err(unavailable)? == 0 {
             return Ok(false);
         }
-        self.tell();
+        self.notify();
         Ok(true)
     }
 
@@ -44,8 +44,8 @@ impl Accounts for Store {
         let connection = self.connection();
         let query = "SELECT version, account FROM accounts ORDER BY principal";
         let mut statement = connection.prepare_cached(query).map_err(unavailable)?;
-        let rows = statement.query_map([], account).map_err(unavailable)?;
-        rows.map(|row| read_account(row.map_err(unavailable)?)).collect()
+        let rows = statement.query_map([], columns).map_err(unavailable)?;
+        rows.map(|row| parse_account(row.map_err(unavailable)?)).collect()
     }
 
     async fn add_token(&self, token: &TokenRecord) -> Result<(), Unavailable> {

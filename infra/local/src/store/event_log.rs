@@ -1,4 +1,4 @@
-//! The event logs.
+//! The [`EventLog`] port: batches of events, appended by compare-and-set.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Store, unavailable, unreadable};
 
-/// Does nothing when the log does not end where the writer thinks it does: the conditional write.
+/// Inserts the batch only if the log still ends at the event before it: the compare-and-set.
 const APPEND: &str = "
     INSERT INTO batches (session, first, last, events)
     SELECT ?1, ?2, ?3, ?4
@@ -39,7 +39,7 @@ impl EventLog for Store {
         if written == 0 {
             return Err(AppendError::Conflict);
         }
-        self.tell();
+        self.notify();
         Ok(())
     }
 
@@ -59,13 +59,13 @@ impl EventLog for Store {
         Ok(events)
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
-        self.wait_for(at_most, |connection| Ok((tail(connection, session)? > number(after)).then_some(()))).await?;
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+        self.wait_for(timeout, |connection| Ok((tail(connection, session)? > number(after)).then_some(()))).await?;
         Ok(())
     }
 }
 
-/// SQLite's whole numbers are signed.
+/// SQLite's integers are signed.
 fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Where executions of the workflow stand, for the interpreter and for whoever answers a waiting task.
+//! Positions of executions, for the interpreter, and answers to waiting tasks.
 
 use asl::{End, ExecutionStore, Failure, Position, Progress, StoreError, TaskAnswer};
 use async_trait::async_trait;
@@ -8,19 +8,19 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, unavailable, unreadable};
 
-/// Nothing waits this long; the caller's own time-out comes first.
-const VERY_LONG: std::time::Duration = std::time::Duration::from_secs(3600);
+/// After this time a wait for an answer starts over. It has no limit of its own: the interpreter stops it at the task's time-out.
+const WAIT_SLICE: std::time::Duration = std::time::Duration::from_secs(3600);
 
 fn digest(token: &str) -> Digest256 {
     Digest256::of(token.as_bytes())
 }
 
-fn find(connection: &Connection, token: &str) -> Result<Option<String>, rusqlite::Error> {
+fn find_answer(connection: &Connection, token: &str) -> Result<Option<String>, rusqlite::Error> {
     let mut statement = connection.prepare_cached("SELECT answer FROM tokens WHERE digest = ?1")?;
     Ok(statement.query_row([digest(token).as_str()], |row| row.get(0)).optional()?.flatten())
 }
 
-fn answer(text: Option<String>) -> Result<Option<TaskAnswer>, StoreError> {
+fn parse_answer(text: Option<String>) -> Result<Option<TaskAnswer>, StoreError> {
     text.map(|text| serde_json::from_str(&text).map_err(StoreError::new)).transpose()
 }
 
@@ -30,11 +30,11 @@ impl Store {
         let sealed: Option<Vec<u8>> =
             self.connection().query_row(query, [execution], |row| row.get(0)).optional().map_err(unavailable)?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let text = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
+        let text = self.seal.unseal(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         serde_json::from_slice(&text).map(Some).map_err(unreadable)
     }
 
-    /// How an execution stands.
+    /// Whether an execution is known, running, or ended.
     pub fn execution_state(&self, execution: &str) -> Result<ExecutionState, Unavailable> {
         Ok(match self.position(execution)? {
             None => ExecutionState::Unknown,
@@ -51,17 +51,18 @@ impl Store {
         })
     }
 
-    /// Answers a waiting task; false when nobody waits for it any more.
+    /// Answers a waiting task. Returns false when the task no longer waits: it was answered, or its execution moved on.
     pub fn complete(&self, token: &TaskToken, output: &StepOutput) -> Result<bool, Unavailable> {
         let output = serde_json::to_value(output).map_err(unreadable)?;
         let text = serde_json::to_string(&TaskAnswer::Success { output }).map_err(unreadable)?;
         let query = "UPDATE tokens SET answer = ?2, open = 0 WHERE digest = ?1 AND open = 1 AND answer IS NULL";
-        let taken = self.connection().execute(query, params![digest(&token.0).as_str(), text]).map_err(unavailable)?;
-        self.tell();
-        Ok(taken == 1)
+        let answered =
+            self.connection().execute(query, params![digest(&token.0).as_str(), text]).map_err(unavailable)?;
+        self.notify();
+        Ok(answered == 1)
     }
 
-    /// Ends an execution that has not ended, skipping what its definition says about endings.
+    /// Ends a running execution at once: no Catch of its definition applies.
     pub fn abort_execution(&self, execution: &str, cause: &str) -> Result<(), Unavailable> {
         let Some(mut position) = self.position(execution)? else { return Ok(()) };
         if let Progress::In(_) = position.progress {
@@ -85,7 +86,7 @@ impl Store {
         let save = "INSERT INTO executions (name, position, ended) VALUES (?1, ?2, ?3)
                     ON CONFLICT (name) DO UPDATE SET position = ?2, ended = ?3";
         transaction.execute(save, params![execution, sealed, ended]).map_err(unavailable)?;
-        // A token is open as long as the position names it.
+        // A task's token can be answered only while the stored position names it.
         let close = "UPDATE tokens SET open = 0 WHERE execution = ?1 AND digest IS NOT ?2 AND open = 1";
         transaction.execute(close, params![execution, token]).map_err(unavailable)?;
         if let Some(token) = token {
@@ -107,13 +108,13 @@ impl ExecutionStore for Store {
     }
 
     async fn find_answer(&self, _execution: &str, token: &str) -> Result<Option<TaskAnswer>, StoreError> {
-        answer(find(&self.connection(), token).map_err(StoreError::new)?)
+        parse_answer(find_answer(&self.connection(), token).map_err(StoreError::new)?)
     }
 
     async fn wait_for_answer(&self, _execution: &str, token: &str) -> Result<TaskAnswer, StoreError> {
         loop {
-            let found = self.wait_for(VERY_LONG, |connection| find(connection, token)).await;
-            if let Some(answer) = answer(found.map_err(StoreError::new)?)? {
+            let found = self.wait_for(WAIT_SLICE, |connection| find_answer(connection, token)).await;
+            if let Some(answer) = parse_answer(found.map_err(StoreError::new)?)? {
                 return Ok(answer);
             }
         }
@@ -123,6 +124,6 @@ impl ExecutionStore for Store {
         let close = "UPDATE tokens SET open = 0 WHERE digest = ?1";
         let connection = self.connection();
         connection.execute(close, [digest(token).as_str()]).map_err(StoreError::new)?;
-        answer(find(&connection, token).map_err(StoreError::new)?)
+        parse_answer(find_answer(&connection, token).map_err(StoreError::new)?)
     }
 }

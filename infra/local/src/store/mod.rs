@@ -1,4 +1,4 @@
-//! The store of the one-machine world: SQLite, shared by all processes that use the same directory.
+//! The SQLite store: event logs, session records, accounts and executions. Processes that use the same directory share it.
 
 mod accounts;
 mod event_log;
@@ -19,32 +19,32 @@ use tokio::sync::watch;
 
 use seal::Seal;
 
-/// How long a writer waits for another process's write.
-const BUSY: Duration = Duration::from_secs(10);
+/// How long a statement waits for another process's write before SQLite reports the database as busy.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often another process's writes are looked for, where somebody waits for them.
+/// How often a waiting caller checks for writes of other processes, which do not notify it.
 const POLL: Duration = Duration::from_millis(100);
 
-/// The store. Clones share one connection.
+/// Clones share one connection.
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     seal: Arc<Seal>,
-    /// Told after every write of this process.
+    /// Notified after every write of this process.
     written: Arc<watch::Sender<()>>,
 }
 
 impl Store {
-    /// Opens the store in `directory`, which has to exist.
+    /// Opens the store in `directory`, which has to exist. Creates the database and its key at the first start.
     pub fn open(directory: &Path) -> Result<Self, Unavailable> {
         let file = directory.join("backspace.db");
-        // SQLite gives its other files the same permissions.
-        let private = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
-        private.map_err(|error| Unavailable::new(Dependency::Store, format!("{}: {error}", file.display())))?;
+        // SQLite gives its journal the permissions of the database file.
+        let created = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
+        created.map_err(|error| Unavailable::new(Dependency::Store, format!("{}: {error}", file.display())))?;
         let connection = Connection::open(file).map_err(unavailable)?;
-        connection.busy_timeout(BUSY).map_err(unavailable)?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
-        // An append is acknowledged when it is on the disk.
+        // In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
         connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
         let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
@@ -55,27 +55,27 @@ impl Store {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self) {
+    fn notify(&self) {
         self.written.send_replace(());
     }
 
-    /// Returns when `look` finds something, or none after `at_most`. Looks at once, after every write of this process,
-    /// and every [`POLL`] for the writes of others.
+    /// Returns what `check` finds, or none after `timeout`. Checks at once, after every write of this process, and every
+    /// [`POLL`] for writes of other processes.
     async fn wait_for<T>(
         &self,
-        at_most: Duration,
-        mut look: impl FnMut(&Connection) -> Result<Option<T>, rusqlite::Error>,
+        timeout: Duration,
+        mut check: impl FnMut(&Connection) -> Result<Option<T>, rusqlite::Error>,
     ) -> Result<Option<T>, Unavailable> {
         let mut written = self.written.subscribe();
-        let deadline = tokio::time::Instant::now() + at_most;
+        let deadline = tokio::time::Instant::now() + timeout;
         loop {
             written.borrow_and_update();
-            let found = look(&self.connection()).map_err(unavailable)?;
+            let found = check(&self.connection()).map_err(unavailable)?;
             if found.is_some() || tokio::time::Instant::now() >= deadline {
                 return Ok(found);
             }
             let pause = deadline.min(tokio::time::Instant::now() + POLL);
-            // Which of the two ends the pause does not matter.
+            // Both ends of the pause, a write or the time-out, lead to the next check.
             let _ = tokio::time::timeout_at(pause, written.changed()).await;
         }
     }
@@ -86,5 +86,5 @@ fn unavailable(error: rusqlite::Error) -> Unavailable {
 }
 
 fn unreadable(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable::new(Dependency::Store, format!("what it holds cannot be read: {error}"))
+    Unavailable::new(Dependency::Store, format!("its content cannot be read: {error}"))
 }

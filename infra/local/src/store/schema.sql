@@ -1,4 +1,4 @@
--- What outlives a process. `batches` is the record; everything else can be derived from it or done again.
+-- `batches` is the record of what happened; every other table can be derived from it, or its loss only costs a repetition.
 
 -- One row per append: the events `first` to `last` of a session, as a JSON array.
 CREATE TABLE IF NOT EXISTS batches (
@@ -9,7 +9,7 @@ CREATE TABLE IF NOT EXISTS batches (
     PRIMARY KEY (session, first)
 ) WITHOUT ROWID;
 
--- What is fixed about a session, what lists show, and the sealed handle of its waiting task.
+-- Per session: what is fixed at its start, the summary for lists, and the sealed token of its waiting task.
 CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY,
     owner TEXT NOT NULL,
@@ -22,18 +22,18 @@ CREATE TABLE IF NOT EXISTS sessions (
 
 CREATE INDEX IF NOT EXISTS owned ON sessions (owner, id);
 
--- Sessions that are not over are looked for all the time, and are few among many.
+-- The dispatcher searches for unfinished sessions every two seconds; they are few among many.
 CREATE INDEX IF NOT EXISTS unfinished ON sessions (id)
     WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed');
 
--- Where each execution of the workflow stands. Positions hold tokens of waiting tasks, so they are sealed, too.
+-- The position of each execution of the workflow. Positions contain tokens of waiting tasks, so they are sealed.
 CREATE TABLE IF NOT EXISTS executions (
     name TEXT PRIMARY KEY,
     position BLOB NOT NULL,
     ended INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- The tokens of waiting tasks, by their digest, with the answer when there is one.
+-- Tokens of waiting tasks by digest, each with its answer once it has one.
 CREATE TABLE IF NOT EXISTS tokens (
     digest TEXT PRIMARY KEY,
     execution TEXT NOT NULL,
@@ -41,21 +41,21 @@ CREATE TABLE IF NOT EXISTS tokens (
     answer TEXT
 ) WITHOUT ROWID;
 
--- Principals with their limits, what runs for them and what their day has cost. `version` counts the writes.
+-- Principals with their quotas, their admission queues and today's costs. `version` is for compare-and-set.
 CREATE TABLE IF NOT EXISTS accounts (
     principal TEXT PRIMARY KEY,
     version INTEGER NOT NULL,
     account TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Access tokens by their digest; the tokens themselves are kept nowhere.
+-- Access tokens by digest; the tokens themselves are not stored.
 CREATE TABLE IF NOT EXISTS access_tokens (
     id TEXT PRIMARY KEY,
     digest TEXT NOT NULL UNIQUE,
     record TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- Keys of requests that may be made twice, and the session that each made.
+-- Idempotency keys, each with the session that its first request started.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     owner TEXT NOT NULL,
     key TEXT NOT NULL,

@@ -1,4 +1,4 @@
-//! The sessions' records.
+//! The [`Sessions`] port: records of sessions, idempotency keys, and tokens of waiting tasks.
 
 use async_trait::async_trait;
 use domain::ports::{SessionSummary, Sessions};
@@ -23,17 +23,17 @@ const UNFINISHED: &str = "
 ";
 
 impl Store {
-    /// The sessions whose latest run is not over and of which nothing was heard since then, oldest first.
-    pub fn unfinished(&self, unheard_since: Timestamp) -> Result<Vec<SessionId>, Unavailable> {
+    /// Sessions whose latest run is not over and whose record was last written at or before `written_before`, oldest first.
+    pub fn unfinished(&self, written_before: Timestamp) -> Result<Vec<SessionId>, Unavailable> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(UNFINISHED).map_err(unavailable)?;
         let ids = statement
-            .query_map([unheard_since.as_microsecond()], |row| row.get::<_, String>(0))
+            .query_map([written_before.as_microsecond()], |row| row.get::<_, String>(0))
             .map_err(unavailable)?;
         ids.map(|id| id.map_err(unavailable)?.parse().map_err(unreadable)).collect()
     }
 
-    fn one_text(&self, query: &str, id: &SessionId) -> Result<Option<String>, Unavailable> {
+    fn query_text(&self, query: &str, id: &SessionId) -> Result<Option<String>, Unavailable> {
         let found = self.connection().query_row(query, [id.as_str()], |row| row.get(0)).optional();
         found.map_err(unavailable)
     }
@@ -52,12 +52,12 @@ impl Sessions for Store {
     }
 
     async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable> {
-        let found = self.one_text("SELECT session FROM sessions WHERE id = ?1", id)?;
+        let found = self.query_text("SELECT session FROM sessions WHERE id = ?1", id)?;
         found.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
     }
 
     async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        let found = self.one_text("SELECT summary FROM sessions WHERE id = ?1", id)?;
+        let found = self.query_text("SELECT summary FROM sessions WHERE id = ?1", id)?;
         found.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
     }
 
@@ -117,7 +117,7 @@ impl Sessions for Store {
             .optional()
             .map_err(unavailable)?;
         let Some(sealed) = sealed else { return Ok(None) };
-        let token = self.seal.open_sealed(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
+        let token = self.seal.unseal(&sealed).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         Ok(Some(TaskToken(String::from_utf8(token).map_err(unreadable)?)))
     }
 

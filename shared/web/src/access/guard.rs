@@ -1,5 +1,5 @@
-//! Turns away what no client of ours would send: other host names, pages of strangers, bodies that are not JSON, headers and
-//! addresses without measure.
+//! Refuses requests that a legitimate client does not send: for other host names, from web pages of other origins, with bodies
+//! that are not declared as JSON, with oversized headers or addresses.
 
 use std::sync::Arc;
 
@@ -13,16 +13,16 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
-use super::{AccessPolicy, Hosts};
+use super::policy::{AccessPolicy, Hosts};
 use crate::error::{ApiError, Code};
 
-/// The most headers of a request.
+/// Maximum headers of a request.
 const MAX_HEADERS: usize = 64;
 
-/// The most bytes of all headers of a request.
+/// Maximum size of a request's headers, in bytes.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// The longest address of a request.
+/// Maximum length of a request's path and query, in bytes.
 const MAX_URI_BYTES: usize = 4 * 1024;
 
 pub(super) async fn guard(State(policy): State<Arc<AccessPolicy>>, request: Request, next: Next) -> Response {
@@ -38,20 +38,20 @@ pub(super) async fn guard(State(policy): State<Arc<AccessPolicy>>, request: Requ
     response
 }
 
-/// Checks a request. Returns the other origin that it comes from, if that may use the service.
+/// Checks a request. Returns the origin of the page that sent it, when that is another origin which is allowed.
 fn check(policy: &AccessPolicy, request: &Request) -> Result<Option<HeaderValue>, ApiError> {
     let headers = request.headers();
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if headers.len() > MAX_HEADERS || bytes > MAX_HEADER_BYTES {
         let message = format!(
-            "there are {} headers with {bytes} bytes; at most {MAX_HEADERS} with {MAX_HEADER_BYTES} are taken",
+            "the request has {} headers with {bytes} bytes; at most {MAX_HEADERS} with {MAX_HEADER_BYTES} are accepted",
             headers.len()
         );
         return Err(ApiError::new(Code::HeadersTooLarge, message));
     }
     let address = request.uri().path_and_query().map_or(0, |both| both.as_str().len());
     if address > MAX_URI_BYTES {
-        let message = format!("the address has {address} bytes; at most {MAX_URI_BYTES} are taken");
+        let message = format!("the address has {address} bytes; at most {MAX_URI_BYTES} are accepted");
         return Err(ApiError::new(Code::AddressTooLong, message));
     }
     let host = check_host(policy, request)?;
@@ -69,19 +69,20 @@ fn check_host<'a>(policy: &AccessPolicy, request: &'a Request) -> Result<&'a str
     if loopback || names.iter().any(|known| known.eq_ignore_ascii_case(&name) || known.eq_ignore_ascii_case(host)) {
         return Ok(host);
     }
-    let message = "this service does not answer to that Host name; names are allowed with --allow-host";
+    let message = "this Host name is not allowed; the operator can allow it with --allow-host";
     Err(ApiError::new(Code::Forbidden, message))
 }
 
 fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
-        // The colons of an IPv6 address stand in brackets.
+        // An IPv6 address without a port ends in a bracket, so what follows its last colon is not all digits.
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) && !name.ends_with(':') => name,
         _ => host,
     }
 }
 
-/// A browser names the page that sends a request. Only the service's own pages and those that are allowed may.
+/// A browser sends the origin of the page that makes a request. Allowed are the service's own pages, and those of the policy's
+/// origins.
 fn check_origin(policy: &AccessPolicy, headers: &HeaderMap, host: &str) -> Result<Option<HeaderValue>, ApiError> {
     let Some(value) = headers.get(ORIGIN) else { return Ok(None) };
     let origin = value.to_str().unwrap_or_default();
@@ -92,10 +93,10 @@ fn check_origin(policy: &AccessPolicy, headers: &HeaderMap, host: &str) -> Resul
     if policy.origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
         return Ok(Some(value.clone()));
     }
-    Err(ApiError::new(Code::Forbidden, "pages of that origin may not use this service"))
+    Err(ApiError::new(Code::Forbidden, "pages of this origin may not use the service"))
 }
 
-/// A body has to be declared as JSON: forms of other pages cannot do that.
+/// A body has to be declared as JSON. A form on another page cannot do so, and a script there needs a preflight for it.
 fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     let empty = !headers.contains_key(TRANSFER_ENCODING)
         && headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0");
@@ -108,7 +109,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if media.eq_ignore_ascii_case("application/json") {
         return Ok(());
     }
-    let message = "a body has to be JSON and be declared so: Content-Type: application/json";
+    let message = "the body has to be JSON; send it with Content-Type: application/json";
     Err(ApiError::new(Code::UnsupportedMediaType, message))
 }
 

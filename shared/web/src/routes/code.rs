@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::commands::{Origin, Start, start};
-use domain::{IdempotencyKey, MicroDollars, Seq, SessionLog, UncheckedLimits, UncheckedRequest};
+use domain::{IdempotencyKey, MicroDollars, Seq, SessionLog, UncheckedRequest};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
@@ -16,89 +16,95 @@ use crate::Api;
 use crate::access::Caller;
 use crate::body::{JsonBody, Query};
 use crate::error::{ApiError, Code};
-use crate::negotiation::{prefers_json, wants_no_wait};
-use crate::stream::{self, Deltas, Format, Wanted};
+use crate::negotiation::{prefers_async, prefers_json};
+use crate::stream::{Deltas, Format, StreamOptions};
 use crate::view::SessionView;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// What is to be done.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What the agent should do.
+///
+/// Only the schema of the body: it is parsed as an [`UncheckedRequest`], which has the same fields. The schema takes names and
+/// defaults from serde's attributes.
+#[derive(Deserialize, ToSchema)]
+#[schema(description = "What the agent should do.")]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "it is only a schema in the document")]
 pub(crate) struct CodeRequest {
-    /// The repository: an `http(s)` or `ssh` address, or on one machine also a path. Without credentials.
+    /// The repository: an `http(s)` or `ssh` address without credentials. A service on your machine also accepts a path.
     #[schema(min_length = 1, max_length = 2048, example = "https://github.com/owner/repository")]
     repo_url: String,
-    /// What is to be done: at most 262,144 bytes.
+    /// What the agent should do. At most 262,144 bytes.
     #[schema(min_length = 1, max_length = 262144, example = "Add a --json flag to the list command")]
     prompt: String,
-    /// The branch to start from; the default branch when left out.
+    /// The branch to start from. Default: the repository's default branch.
     #[schema(example = json!(null))]
     base_branch: Option<String>,
-    /// The model; the service's own choice when left out.
+    /// The model. Default: the service's.
     #[schema(example = json!(null))]
     model: Option<String>,
-    /// What a run may use.
     limits: Option<CodeLimits>,
-    /// Whether the work waits until a person has approved the plan.
+    /// Whether the agent waits for a user to approve its plan before it starts to work. Default: false.
     #[serde(default)]
     require_plan_approval: bool,
-    /// Whether a pull request is opened; false leaves it at the branch. True when left out.
+    /// Whether a pull request is opened for the published branch. Default: true.
     auto_create_pr: Option<bool>,
-    /// Whether the pull request is always a draft.
+    /// Whether the pull request is a draft even if its checks passed. Default: false.
     #[serde(default)]
     draft: bool,
 }
 
-/// What a run may use; what is left out has its default.
-#[derive(Debug, Deserialize, ToSchema)]
+/// Limits of a run. When one is reached, the session asks its user whether to continue.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[expect(dead_code, reason = "it is only a schema in the document")]
 pub(crate) struct CodeLimits {
-    /// Replies of the model. 100 when left out.
+    /// Replies of the model. Default: 100.
     #[schema(minimum = 1, maximum = 1000, example = 40)]
     max_turns: Option<u32>,
-    /// Dollars: more than 0, at most 1,000. 5 when left out.
+    /// Dollars: more than 0, at most 1,000. Default: the service's, or 5.
     #[schema(maximum = 1000, example = 2.5)]
     max_cost_usd: Option<f64>,
-    /// Minutes at work; waiting for a person does not count. 60 when left out.
+    /// Minutes of work, without the time that the session waits for its user. Default: 60.
     #[schema(minimum = 1, maximum = 1440, example = 30)]
     max_minutes: Option<u32>,
 }
 
-/// How a stream shows the session.
+/// Selects the format of the stream.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct CodeQuery {
-    /// The form of the stream.
+    /// The format of the stream.
     #[serde(default)]
     format: Format,
-    /// Whether text is shown while it is written. On this stream false when left out: many read it line by line.
+    /// Whether the stream shows text while the model writes it. Default on this stream: false, since many clients read it line by
+    /// line.
     #[serde(default)]
     deltas: bool,
 }
 
 /// Starts a session: a repository and a prompt go in, a pull request comes out.
 ///
-/// Answers with a stream of what happens until the run is over, or at once with the session for `Accept: application/json`
-/// or `Prefer: respond-async`. A stream may end before the run does: its last frame is then a `resume` with the address where
-/// it goes on. A client that goes away costs the session nothing.
+/// Responds with a stream of the session's events until the run is over, or for `Accept: application/json` or
+/// `Prefer: respond-async` at once with the session. A stream may end before the run: then its last frame is a `resume` with the URL
+/// at which it continues. The session continues when the client disconnects.
 ///
-/// With an `Idempotency-Key` the same request may be sent again: it is answered with the same session, and with the header
+/// With an `Idempotency-Key` a request can be repeated: the repeated request gets the same session, with the header
 /// `Idempotent-Replayed: true`. Another request with the same key is refused with 409.
 #[utoipa::path(
     post, path = "/code", tag = "sessions", params(
         CodeQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters"),
-        ("Prefer" = Option<String>, Header, description = "`respond-async` answers at once with the session"),
+        ("Prefer" = Option<String>, Header, description = "`respond-async`: respond at once with the session"),
     ),
     request_body(content = CodeRequest, example = json!({
         "repoUrl": "https://github.com/owner/repository", "prompt": "Add a --json flag to the list command"
     })),
     responses(
         (status = 200, description = "A stream of frames", content_type = "text/event-stream", body = String),
-        (status = 202, description = "The session, for who prefers not to wait", body = SessionView),
+        (status = 202, description = "The session, for clients that do not wait for its events", body = SessionView),
         crate::routes::documents::Errors,
     ),
 )]
@@ -107,26 +113,29 @@ pub(super) async fn code(
     Extension(caller): Extension<Caller>,
     Query(query): Query<CodeQuery>,
     headers: HeaderMap,
-    JsonBody(body): JsonBody<CodeRequest>,
+    JsonBody(mut request): JsonBody<UncheckedRequest>,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    let request = draft(body, api.admission.max_cost).check(&api.admission.model)?;
-    let setup = api.admission.setup.clone().map_err(|reason| ApiError::new(Code::Unavailable, reason))?;
-    let streams = !prefers_json(&headers) && !wants_no_wait(&headers);
-    // Where there is no place for the stream nothing is started either: who is refused may ask again.
-    let slot = if streams { Some(stream::place(&api, &caller)?) } else { None };
+    let defaults = &api.session_defaults;
+    let limits = request.limits.get_or_insert_default();
+    limits.max_cost_usd = limits.max_cost_usd.or(defaults.max_cost.map(MicroDollars::as_dollars));
+    let request = request.check(&defaults.model)?;
+    let setup = defaults.setup.clone().map_err(|reason| ApiError::new(Code::Unavailable, reason))?;
+    let streams = !prefers_json(&headers) && !prefers_async(&headers);
+    // Before the session is started, so that a request which is refused a stream can be repeated.
+    let slot = if streams { Some(api.streams.acquire_slot(&caller.principal)?) } else { None };
     let owner = caller.principal.clone();
     let started = start(&api.services, Start { owner, request, setup, key }).await?;
     let session = started.session.id;
     let mut response = match slot {
         Some(slot) => {
-            let deltas = if query.deltas { Deltas::Shown } else { Deltas::Left };
-            stream::open(&api, slot, &session, Wanted { after: Seq(0), format: query.format, deltas })
+            let deltas = if query.deltas { Deltas::Include } else { Deltas::Omit };
+            api.streams.open(slot, &session, StreamOptions { after: Seq(0), format: query.format, deltas })
         }
         None => {
             let log = SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), &session)
                 .await?;
-            (StatusCode::ACCEPTED, Json(SessionView::of(log.state()))).into_response()
+            (StatusCode::ACCEPTED, Json(SessionView::new(log.state())?)).into_response()
         }
     };
     let headers = response.headers_mut();
@@ -142,23 +151,32 @@ pub(super) async fn code(
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().and_then(|text| text.parse().ok());
-    key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key has to be 1 to 255 visible ASCII characters"))
+    key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key must have 1 to 255 visible ASCII characters"))
 }
 
-fn draft(body: CodeRequest, max_cost: Option<MicroDollars>) -> UncheckedRequest {
-    let own = body.limits.unwrap_or(CodeLimits { max_turns: None, max_cost_usd: None, max_minutes: None });
-    UncheckedRequest {
-        repo_url: body.repo_url,
-        prompt: body.prompt,
-        base_branch: body.base_branch,
-        model: body.model,
-        limits: Some(UncheckedLimits {
-            max_turns: own.max_turns,
-            max_cost_usd: own.max_cost_usd.or(max_cost.map(MicroDollars::as_dollars)),
-            max_minutes: own.max_minutes,
-        }),
-        require_plan_approval: body.require_plan_approval,
-        auto_create_pr: body.auto_create_pr,
-        draft: body.draft,
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::UncheckedLimits;
+    use serde_json::Value;
+    use utoipa::PartialSchema;
+
+    use super::*;
+
+    fn documented<T: PartialSchema>() -> BTreeSet<String> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        schema["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    fn parsed(value: &impl serde::Serialize) -> BTreeSet<String> {
+        let Value::Object(fields) = serde_json::to_value(value).unwrap() else { panic!("not an object") };
+        fields.keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_documented_body_has_the_fields_that_are_parsed() {
+        assert_eq!(documented::<CodeRequest>(), parsed(&UncheckedRequest::default()));
+        assert_eq!(documented::<CodeLimits>(), parsed(&UncheckedLimits::default()));
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /sessions/{id}/diff`: what a session has changed so far.
+//! `GET /sessions/{id}/diff`: the changes of a session so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,56 +16,54 @@ use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
 use utoipa::ToSchema;
 
-use super::own_journal;
+use super::ownership::owned_log;
 use crate::Api;
 use crate::access::Caller;
 use crate::body::Id;
 use crate::error::{ApiError, Code};
 use crate::negotiation::prefers_text;
 
-/// Longer files are named, not shown, in bytes.
+/// Maximum size of a file whose diff is computed, in bytes. Larger files are listed without a patch.
 const MAX_FILE_BYTES: usize = 1024 * 1024;
 
-/// Files with more lines are named, not shown: comparing them takes long, and deep.
+/// Maximum lines of a file whose diff is computed. With more the comparison takes too long and recurses too deep.
 const MAX_LINES: usize = 20_000;
 
-/// How long one file is compared; then the rest of it counts as changed.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time limit for comparing a file. The rest of a file that takes longer counts as changed.
+const FILE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long all files are compared; the others are named, not shown.
-const PATIENCE_FOR_ALL: Duration = Duration::from_secs(10);
+/// Time limit for comparing all files. The remaining files are listed without a patch.
+const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// About so many bytes are shown in all.
+/// Size of all patches, in bytes, after which the remaining files are listed without a patch.
 const MAX_DIFF_BYTES: usize = 8 * 1024 * 1024;
 
-/// What a session has changed so far, against the commit it started from.
+/// The changes of a session so far, against the commit it started from.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DiffView {
-    /// The commit that it is measured against; none in an empty repository.
+    /// The commit that the session started from; null for an empty repository.
     pub base_commit: Option<String>,
-    /// The files, by path.
+    /// The changed files, ordered by path.
     pub files: Vec<FileDiff>,
 }
 
-/// A file that differs.
+/// A changed file.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FileDiff {
-    /// Its path.
     pub path: String,
-    /// What happened to it.
     pub status: FileStatus,
-    /// Its mode by now, in git's notation; none for a file that is gone.
+    /// The current mode in git's notation; null for a deleted file.
     #[schema(example = "100644")]
     pub mode: Option<String>,
     /// Lines added.
     pub additions: usize,
     /// Lines deleted.
     pub deletions: usize,
-    /// Why there is no patch, if there is none: the file is binary, or too long to be shown.
+    /// Why the patch does not show the change: the file is binary or too large. Null otherwise.
     pub left_out: Option<String>,
-    /// The change as git shows it.
+    /// The change in git's patch format.
     pub patch: String,
 }
 
@@ -78,7 +76,7 @@ pub(crate) enum FileStatus {
     Deleted,
 }
 
-/// Shows what a session has changed so far: as JSON, or for `Accept: text/x-diff` as one patch that git can apply.
+/// Shows the changes of a session so far, as JSON, or for `Accept: text/x-diff` as one patch that `git apply` accepts.
 #[utoipa::path(
     get, path = "/sessions/{id}/diff", tag = "sessions",
     params(("id" = String, Path, description = "The session's id")),
@@ -93,12 +91,12 @@ pub(super) async fn diff(
     Id(session): Id<SessionId>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let log = own_journal(&api, &caller, &session).await?;
+    let log = owned_log(&api, &caller, &session).await?;
     let view = view(&api, &session, log.state()).await?;
     if !prefers_text(&headers, "text/x-diff") {
         return Ok(Json(view).into_response());
     }
-    // What cannot be shown as a patch is named in front, where git passes over it.
+    // Omitted files are listed at the top, which git ignores.
     let left_out =
         view.files.iter().filter_map(|file| Some(format!("# left out: {} ({})\n", file.path, file.left_out.as_ref()?)));
     let mut patch: String = left_out.collect();
@@ -114,11 +112,12 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
     let checkpoint = Checkpoint::fetch(api.blobs.as_ref(), session, &latest.sha256).await.map_err(step_error)?;
     let changes = checkpoint.changeset()?;
     let last_base = checkpoint.content.base.clone();
-    // A further run starts from what the earlier ones published; the whole change is measured against where the first began.
+    // A follow-up run starts from what the earlier runs published. The diff is against the commit that the first run started from.
     let first_base = state.published_from.clone().unwrap_or_else(|| last_base.clone());
     let repository = base.repository.as_str();
-    // The place is given back when the comparison is over, also when its client has gone away; nobody closes the semaphore.
-    let place = Arc::clone(&api.comparing).acquire_owned().await;
+    // Acquiring fails only if the semaphore is closed, which never happens. The permit moves into the comparison, which goes on
+    // when its client disconnects.
+    let permit = Arc::clone(&api.diff_permits).acquire_owned().await;
     let mut paths: BTreeSet<WorkspacePath> = changes.iter().map(|(path, _)| path.clone()).collect();
     if let (Some(first), Some(last)) = (&first_base, &last_base)
         && first != last
@@ -137,14 +136,14 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
             FileChange::Delete => after.remove(path),
         };
     }
-    // Comparing long files takes a while, and other requests go on meanwhile.
+    // Comparing large files takes long, so it must not block the async runtime.
     let redactor = api.services.redactor.clone();
     let compare = move || {
-        let _place = place;
+        let _permit = permit;
         files(&paths, &before, &after, &redactor)
     };
     let files = tokio::task::spawn_blocking(compare).await;
-    let files = files.map_err(|_| ApiError::new(Code::Internal, "the change cannot be compared"))?;
+    let files = files.map_err(|_| ApiError::new(Code::Internal, "the diff could not be computed"))?;
     Ok(DiffView { base_commit: first_base.map(|commit| commit.to_string()), files })
 }
 
@@ -169,10 +168,12 @@ fn step_error(error: StepError) -> ApiError {
 fn forge_error(error: ForgeError) -> ApiError {
     match error {
         ForgeError::Unavailable(unavailable) => unavailable.into(),
-        ForgeError::Wait { seconds } => ApiError::new(Code::Unavailable, "the forge asks for a pause")
-            .after(std::time::Duration::from_secs(seconds)),
+        ForgeError::Wait { seconds } => {
+            ApiError::new(Code::Unavailable, "the forge limits the rate of requests; retry later")
+                .retry_after(Duration::from_secs(seconds))
+        }
         ForgeError::Terminal(terminal) => ApiError::new(Code::Internal, terminal.message),
-        ForgeError::BranchMoved { .. } => ApiError::new(Code::Conflict, "the branch has moved"),
+        ForgeError::BranchMoved { .. } => ApiError::new(Code::Conflict, "the branch has moved meanwhile; retry"),
     }
 }
 
@@ -184,7 +185,7 @@ fn files(
 ) -> Vec<FileDiff> {
     let mut shown = 0;
     let mut files = Vec::new();
-    let end = Instant::now() + PATIENCE_FOR_ALL;
+    let end = Instant::now() + TOTAL_TIMEOUT;
     for path in paths {
         let full = shown >= MAX_DIFF_BYTES || Instant::now() >= end;
         let Some(mut file) = file(path, before.get(path), after.get(path), full) else { continue };
@@ -197,7 +198,7 @@ fn files(
     files
 }
 
-/// How a file differs; none when a later run undid what an earlier one did.
+/// The diff of a file, or none when a later run has reverted it.
 fn file(
     path: &WorkspacePath,
     before: Option<&(FileMode, Vec<u8>)>,
@@ -206,7 +207,7 @@ fn file(
 ) -> Option<FileDiff> {
     let status = match (before, after) {
         (None, None) => return None,
-        // The same content in another mode; or a later run undid what an earlier one did.
+        // Unchanged in content and mode: a later run has reverted the file.
         (Some((was, old)), Some((is, new))) if old == new && was == is => return None,
         (None, Some(_)) => FileStatus::Added,
         (Some(_), Some(_)) => FileStatus::Modified,
@@ -226,15 +227,15 @@ fn file(
     let (old, new) = (content(before), content(after));
     let heading = heading(path.as_str(), status, mode, old == new);
     match (std::str::from_utf8(&old), std::str::from_utf8(&new)) {
-        _ if full => file.left_out = Some("the change is too long to be shown whole".to_owned()),
+        _ if full => file.left_out = Some("the diff of this session is too long to be shown completely".to_owned()),
         _ if old.len().max(new.len()) > MAX_FILE_BYTES => {
-            file.left_out = Some("the file is too long to be shown".to_owned())
+            file.left_out = Some("the file is too large to be compared".to_owned())
         }
         (Ok(old), Ok(new)) if old.lines().count().max(new.lines().count()) > MAX_LINES => {
             file.left_out = Some("the file has too many lines to be compared".to_owned());
         }
         (Ok(old), Ok(new)) if !old.contains('\0') && !new.contains('\0') => {
-            let compared = TextDiff::configure().timeout(PATIENCE).diff_lines(old, new);
+            let compared = TextDiff::configure().timeout(FILE_TIMEOUT).diff_lines(old, new);
             for change in compared.iter_all_changes() {
                 match change.tag() {
                     ChangeTag::Insert => file.additions += 1,
@@ -273,7 +274,7 @@ fn names(path: &str, status: FileStatus) -> (String, String) {
     (from, to)
 }
 
-/// A path as git writes it: in quotes when it holds something that would end it.
+/// A path as git writes it: quoted when it contains control characters, quotes or backslashes.
 fn quoted(side: &str, path: &str) -> String {
     let plain = |c: char| !c.is_control() && c != '"' && c != '\\';
     if path.chars().all(plain) {

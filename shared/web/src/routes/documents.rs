@@ -1,4 +1,4 @@
-//! `/openapi.json`, made from the routes, and `/docs`.
+//! `/openapi.json`, generated from the routes, and `/docs`.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::Api;
 use crate::error::{ErrorBody, ErrorContent};
 
-/// What the document says besides the routes.
+/// The parts of the document that do not belong to a route.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -26,25 +26,25 @@ use crate::error::{ErrorBody, ErrorContent};
     modifiers(&Bearer),
     components(responses(Error), schemas(ErrorBody, ErrorContent)),
     tags(
-        (name = "sessions", description = "A repository and a prompt go in, a pull request comes out."),
-        (name = "steering", description = "What people say to a session."),
-        (name = "tokens", description = "Who may use the service, and how much."),
+        (name = "sessions", description = "Start sessions, and see what they do."),
+        (name = "steering", description = "Commands to a session."),
+        (name = "tokens", description = "Access tokens and quotas. For admins."),
         (name = "service", description = "The service itself."),
     ),
     security((), ("bearer" = [])),
 )]
 pub(super) struct Document;
 
-/// Why the request was not carried out: a code for programs, a sentence for people, the request's id.
+/// Why the request failed: a code for programs, a sentence for people, and the request's id.
 #[derive(ToResponse)]
-#[response(description = "The request was not carried out", content_type = "application/json")]
-#[expect(dead_code, reason = "it stands for the body in the document")]
+#[response(description = "The request failed", content_type = "application/json")]
+#[expect(dead_code, reason = "it is only a schema in the document")]
 pub(crate) struct Error(ErrorBody);
 
-/// The statuses that errors have; what each means stands with the codes.
+/// The statuses of errors. [`crate::Code`] documents what each means.
 const ERRORS: [&str; 13] = ["400", "401", "403", "404", "405", "409", "413", "414", "415", "429", "431", "500", "503"];
 
-/// The errors of every route.
+/// The error responses of every route.
 pub(crate) struct Errors;
 
 impl IntoResponses for Errors {
@@ -65,14 +65,14 @@ impl Modify for Bearer {
     }
 }
 
-/// The routes of the documents. The pages and scripts are part of the program.
+/// The routes of the documentation. Its pages and scripts are compiled in.
 pub(super) fn documents(document: OpenApiDocument) -> Router<Api> {
     let pages: Router<Api> = SwaggerUi::new("/docs").url("/openapi.json", document).into();
-    pages.layer(map_response(harmless))
+    pages.layer(map_response(restrict_sources))
 }
 
-/// The pages load nothing from elsewhere and talk to nobody else.
-async fn harmless(mut response: Response) -> Response {
+/// Allows the pages to load from and connect to this service only.
+async fn restrict_sources(mut response: Response) -> Response {
     let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response

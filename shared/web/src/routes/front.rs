@@ -1,4 +1,4 @@
-//! `/`: where to go from here.
+//! `/`: the start page, with links to the documentation and the caller's sessions.
 
 use axum::Extension;
 use axum::extract::State;
@@ -8,26 +8,26 @@ use http::{HeaderValue, header};
 use crate::Api;
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::page::escaped;
+use crate::html::escape;
 
 const PAGE: &str = include_str!("front.html");
 
-/// So many sessions are listed.
-const LISTED: usize = 50;
+/// Maximum sessions on the page.
+const MAX_SESSIONS: usize = 50;
 
 pub(super) async fn front(State(api): State<Api>, Extension(caller): Extension<Caller>) -> Result<Response, ApiError> {
-    let sessions = api.services.sessions.list(Some(&caller.principal), None, LISTED).await?;
+    let sessions = api.services.sessions.list(Some(&caller.principal), None, MAX_SESSIONS).await?;
     let rows: String = sessions
         .iter()
         .map(|session| {
-            let title = escaped(&session.title);
+            let title = escape(&session.title);
             let status = session.status.name().replace('_', " ");
-            let repository = escaped(&session.repo_url);
+            let repository = escape(&session.repo_url);
             let id = &session.id;
             let cost = session.cost;
             format!(
                 "<tr><td>{status}</td><td><a href=\"/sessions/{id}\">{title}</a><br><small>{repository}</small></td>\
-                 <td>{cost}</td><td><a href=\"/sessions/{id}/diff\">change</a></td></tr>\n"
+                 <td>{cost}</td><td><a href=\"/sessions/{id}/diff\">diff</a></td></tr>\n"
             )
         })
         .collect();

@@ -7,20 +7,19 @@ use utoipa::ToSchema;
 
 use crate::Api;
 
-/// How the service is.
+/// The state of the service.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Health {
-    /// `healthy`.
+    /// Always `healthy`: the service answers.
     #[schema(example = "healthy")]
     pub status: &'static str,
-    /// The service's version.
     pub version: &'static str,
-    /// Why no session can be started, if that is so.
+    /// Why no session can be started; null when sessions can be started.
     pub cannot_start: Option<String>,
 }
 
-/// Says that the service is there.
+/// Reports whether the service is up.
 #[utoipa::path(
     get, path = "/health", tag = "service",
     responses((status = 200, body = Health), (status = "default", response = crate::routes::documents::Error)),
@@ -29,6 +28,6 @@ pub(super) async fn health(State(api): State<Api>) -> Json<Health> {
     Json(Health {
         status: "healthy",
         version: env!("CARGO_PKG_VERSION"),
-        cannot_start: api.admission.setup.as_ref().err().cloned(),
+        cannot_start: api.session_defaults.setup.as_ref().err().cloned(),
     })
 }

@@ -1,4 +1,4 @@
-//! The routes, one file for each thing.
+//! The routes, one file per resource.
 
 mod code;
 mod diff;
@@ -6,22 +6,19 @@ mod documents;
 mod events;
 mod front;
 mod health;
+mod ownership;
 mod sessions;
 mod steering;
 mod tokens;
 
 use axum::Router;
-use domain::{Session, SessionId, SessionLog};
-use std::sync::Arc;
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::Api;
-use crate::access::Caller;
-use crate::error::{ApiError, Code};
 
-/// All of them.
+/// All routes, with the document that describes them.
 pub(crate) fn all() -> Router<Api> {
     let (routes, document) = OpenApiRouter::with_openapi(documents::Document::openapi())
         .routes(routes!(code::code))
@@ -39,18 +36,4 @@ pub(crate) fn all() -> Router<Api> {
         .routes(routes!(health::health))
         .split_for_parts();
     routes.route("/", axum::routing::get(front::front)).merge(documents::documents(document))
-}
-
-/// A session of the caller's. Somebody else's does not exist.
-async fn own(api: &Api, caller: &Caller, session: &SessionId) -> Result<Session, ApiError> {
-    let found = api.services.sessions.get(session).await?;
-    found
-        .filter(|found| found.owner == caller.principal)
-        .ok_or_else(|| ApiError::new(Code::NotFound, format!("there is no session {session}")))
-}
-
-/// The log of a session of the caller's, read to its end.
-async fn own_journal(api: &Api, caller: &Caller, session: &SessionId) -> Result<SessionLog, ApiError> {
-    own(api, caller, session).await?;
-    Ok(SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), session).await?)
 }

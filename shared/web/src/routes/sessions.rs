@@ -7,25 +7,25 @@ use domain::SessionId;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::own_journal;
+use super::ownership::owned_log;
 use crate::Api;
 use crate::access::Caller;
 use crate::body::{Id, Query};
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::view::{SessionView, SummaryView};
 
-/// The most sessions on a page.
+/// Maximum sessions on a page.
 const MAX_PAGE_ITEMS: usize = 100;
 
-/// Which page.
+/// Selects a page.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
-    /// The most sessions on the page. 20 when left out.
+    /// Maximum sessions on the page. Default: 20.
     #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
-    /// `nextCursor` of the page before.
+    /// `nextCursor` of the previous page.
     cursor: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct ListQuery {
 pub(crate) struct SessionPage {
     /// The sessions, newest first.
     sessions: Vec<SummaryView>,
-    /// What leads to the next page; none on the last one.
+    /// The cursor of the next page; null on the last one.
     next_cursor: Option<String>,
 }
 
@@ -54,10 +54,10 @@ pub(super) async fn list(
 ) -> Result<Json<SessionPage>, ApiError> {
     let limit = query.limit.map_or(20, |limit| limit as usize);
     if !(1..=MAX_PAGE_ITEMS).contains(&limit) {
-        return Err(ApiError::invalid(format!("limit has to be 1 to {MAX_PAGE_ITEMS}")));
+        return Err(ApiError::invalid(format!("limit must be from 1 to {MAX_PAGE_ITEMS}")));
     }
     let before = query.cursor.map(|cursor| cursor.parse::<SessionId>()).transpose();
-    let before = before.map_err(|_| ApiError::invalid("cursor is not one that a page gave"))?;
+    let before = before.map_err(|_| ApiError::invalid("cursor is not valid; use nextCursor of the previous page"))?;
     let mut found = api.services.sessions.list(Some(&caller.principal), before.as_ref(), limit + 1).await?;
     let more = found.len() > limit;
     found.truncate(limit);
@@ -65,7 +65,7 @@ pub(super) async fn list(
     Ok(Json(SessionPage { sessions: found.into_iter().map(SummaryView::from).collect(), next_cursor }))
 }
 
-/// Shows a session: how it stands, its plan, what it has cost, its pull request.
+/// Shows a session: its status, plan, cost, and pull request.
 #[utoipa::path(
     get, path = "/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, description = "The session's id")),
@@ -79,7 +79,6 @@ pub(super) async fn show(
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
 ) -> Result<Json<SessionView>, ApiError> {
-    let log = own_journal(&api, &caller, &session).await?;
-    let view = SessionView::of(log.state());
-    view.map(Json).ok_or_else(|| ApiError::new(Code::Internal, "the session's log does not begin with it"))
+    let log = owned_log(&api, &caller, &session).await?;
+    Ok(Json(SessionView::new(log.state())?))
 }

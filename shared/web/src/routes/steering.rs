@@ -1,4 +1,4 @@
-//! What people say to a session: messages, approval, rejection, extension, cancellation.
+//! Commands to a session: message, approve, reject, extend, cancel.
 
 use axum::Extension;
 use axum::Json;
@@ -9,23 +9,22 @@ use http::StatusCode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{own, own_journal};
+use super::ownership::{owned_log, owned_session};
 use crate::Api;
 use crate::access::Caller;
 use crate::body::{Id, JsonBody};
-use crate::error::{ApiError, Code};
+use crate::error::ApiError;
 use crate::view::SessionView;
 
 type Answer = Result<(StatusCode, Json<SessionView>), ApiError>;
 
+/// The session after a command was recorded.
 async fn answer(api: &Api, caller: &Caller, session: &SessionId) -> Answer {
-    let log = own_journal(api, caller, session).await?;
-    let view = SessionView::of(log.state());
-    let view = view.ok_or_else(|| ApiError::new(Code::Internal, "the session's log does not begin with it"))?;
-    Ok((StatusCode::ACCEPTED, Json(view)))
+    let log = owned_log(api, caller, session).await?;
+    Ok((StatusCode::ACCEPTED, Json(SessionView::new(log.state())?)))
 }
 
-/// Something to say.
+/// A message for the agent.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MessageRequest {
@@ -34,7 +33,7 @@ pub(crate) struct MessageRequest {
     text: String,
 }
 
-/// Says something to a session: steers it, answers its question, has its plan made again, or has it go on after its end.
+/// Sends a message to a session: it steers the work, answers a question, asks for another plan, or continues a finished session.
 #[utoipa::path(
     post, path = "/sessions/{id}/messages", tag = "steering", request_body = MessageRequest,
     params(("id" = String, Path, description = "The session's id")),
@@ -49,7 +48,7 @@ pub(super) async fn message(
     Id(session): Id<SessionId>,
     JsonBody(body): JsonBody<MessageRequest>,
 ) -> Answer {
-    own(&api, &caller, &session).await?;
+    owned_session(&api, &caller, &session).await?;
     commands::message(&api.services, &session, &body.text).await?;
     answer(&api, &caller, &session).await
 }
@@ -58,12 +57,12 @@ pub(super) async fn message(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ApproveRequest {
-    /// The plan that was seen: `plan.id` of the session.
+    /// The plan to approve: `plan.id` of the session.
     #[schema(example = "plan-0a1b2c3d4e")]
     plan: String,
 }
 
-/// Approves the plan that waits. It names the plan that was seen: 409 when it is another one by now.
+/// Approves the plan that waits for approval. Answers 409 when the request names another plan than that one.
 #[utoipa::path(
     post, path = "/sessions/{id}/approve", tag = "steering", request_body = ApproveRequest,
     params(("id" = String, Path, description = "The session's id")),
@@ -78,7 +77,7 @@ pub(super) async fn approve(
     Id(session): Id<SessionId>,
     JsonBody(body): JsonBody<ApproveRequest>,
 ) -> Answer {
-    own(&api, &caller, &session).await?;
+    owned_session(&api, &caller, &session).await?;
     let plan: PlanId = body.plan.parse().map_err(|error: domain::InvalidId| ApiError::invalid(error.to_string()))?;
     commands::approve(&api.services, &session, &plan).await?;
     answer(&api, &caller, &session).await
@@ -88,12 +87,12 @@ pub(super) async fn approve(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RejectRequest {
-    /// What should be different. Without it the run ends.
+    /// What should be different: the agent makes another plan. Without it the run ends.
     #[schema(example = "Leave the public interface as it is.")]
     message: Option<String>,
 }
 
-/// Rejects the plan that waits. With a message it is made again, without one the run ends.
+/// Rejects the plan that waits for approval. With a message the agent makes another plan; without one the run ends.
 #[utoipa::path(
     post, path = "/sessions/{id}/reject", tag = "steering", request_body = RejectRequest,
     params(("id" = String, Path, description = "The session's id")),
@@ -108,30 +107,30 @@ pub(super) async fn reject(
     Id(session): Id<SessionId>,
     JsonBody(body): JsonBody<RejectRequest>,
 ) -> Answer {
-    own(&api, &caller, &session).await?;
+    owned_session(&api, &caller, &session).await?;
     commands::reject(&api.services, &session, body.message.as_deref()).await?;
     answer(&api, &caller, &session).await
 }
 
-/// How much more a run may use.
+/// What to add to a run's limits.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct ExtendRequest {
-    /// So many more replies of the model.
+    /// Replies of the model to add.
     #[serde(default)]
     #[schema(maximum = 1000, example = 20)]
     turns: u32,
-    /// So many more dollars.
+    /// Dollars to add.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1000, example = 5.0)]
     cost_usd: f64,
-    /// So many more minutes at work.
+    /// Minutes of work to add.
     #[serde(default)]
     #[schema(maximum = 1440, example = 30)]
     minutes: u32,
 }
 
-/// Lets the latest run use more. One that waits for that goes on.
+/// Raises the limits of the latest run. A run that waits because a limit is reached continues.
 #[utoipa::path(
     post, path = "/sessions/{id}/extend", tag = "steering", request_body = ExtendRequest,
     params(("id" = String, Path, description = "The session's id")),
@@ -146,7 +145,7 @@ pub(super) async fn extend(
     Id(session): Id<SessionId>,
     JsonBody(body): JsonBody<ExtendRequest>,
 ) -> Answer {
-    own(&api, &caller, &session).await?;
+    owned_session(&api, &caller, &session).await?;
     let cost =
         MicroDollars::from_dollars(body.cost_usd).map_err(|error| ApiError::invalid(format!("costUsd: {error}")))?;
     let more = BudgetExtended { turns: body.turns, cost, minutes: body.minutes };
@@ -154,16 +153,16 @@ pub(super) async fn extend(
     answer(&api, &caller, &session).await
 }
 
-/// How a run is to end.
+/// How to end a run.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct CancelRequest {
-    /// Publishes the work so far as a branch. False when left out.
+    /// Whether the work so far is published as a branch. Default: false.
     #[serde(default)]
     keep_branch: bool,
 }
 
-/// Ends the latest run. A step at work sees it within two seconds.
+/// Cancels the latest run. A running step stops within two seconds.
 #[utoipa::path(
     post, path = "/sessions/{id}/cancel", tag = "steering", request_body = CancelRequest,
     params(("id" = String, Path, description = "The session's id")),
@@ -178,7 +177,7 @@ pub(super) async fn cancel(
     Id(session): Id<SessionId>,
     JsonBody(body): JsonBody<CancelRequest>,
 ) -> Answer {
-    own(&api, &caller, &session).await?;
+    owned_session(&api, &caller, &session).await?;
     let keep = if body.keep_branch { Keep::Branch } else { Keep::Nothing };
     commands::cancel(&api.services, &session, keep).await?;
     answer(&api, &caller, &session).await

@@ -1,4 +1,4 @@
-//! `/tokens`: access tokens of principals. Only for principals that may hand them out.
+//! `/tokens`: access tokens and the quotas of their principals. For admins.
 
 use axum::Extension;
 use axum::Json;
@@ -17,70 +17,68 @@ use crate::body::{Id, JsonBody};
 use crate::error::{ApiError, Code};
 use crate::view::TokenView;
 
-/// A token to be made. What is said about the principal counts for all its tokens; what is left out stays as it is.
+/// A token to create. Role and quotas belong to the principal and apply to all its tokens; those that are omitted stay as they are.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(crate) struct TokenRequest {
-    /// Whose it will be: 1 to 128 letters, digits, `-`, `_` or `.`.
+    /// The principal that the token is for: 1 to 128 letters, digits, `-`, `_` or `.`.
     #[schema(example = "alice")]
     principal: String,
-    /// What it is for.
+    /// A note, shown in the list of tokens.
     #[serde(default)]
     #[schema(max_length = 200, example = "laptop")]
     label: String,
-    /// For how many days it counts; for ever when left out.
+    /// Days until the token expires. Default: never.
     #[schema(minimum = 1, maximum = 3650, example = 90)]
     expires_in_days: Option<u32>,
-    /// Whether the principal may hand out tokens itself.
+    /// Whether the principal may create, list and revoke tokens.
     admin: Option<bool>,
-    /// The repositories it may work on: addresses, or with `/*` at the end all below one. An empty list: any.
+    /// The repositories it may work on: addresses, or all below an address that ends in `/*`. An empty list allows any.
     #[schema(example = json!(["https://github.com/owner/*"]))]
     repositories: Option<Vec<String>>,
-    /// The most sessions at work at a time; further ones are queued.
+    /// Maximum sessions that run at the same time; further ones are queued.
     #[schema(minimum = 1, maximum = 1000, example = 2)]
     max_concurrent_sessions: Option<u32>,
-    /// The most dollars that may be spent in a day (UTC).
+    /// Maximum cost per day (UTC), in dollars.
     #[schema(minimum = 0, maximum = 1000000, example = 20.0)]
     max_daily_cost_usd: Option<f64>,
 }
 
-/// A token that was made: the only time that it is shown.
+/// A new token. The token itself is shown only here.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct NewTokenView {
-    /// The token, for `Authorization: Bearer`.
+    /// The token, to be sent as `Authorization: Bearer`.
     token: String,
     #[serde(flatten)]
     view: TokenView,
 }
 
-/// Tokens and the principals they belong to.
+/// Tokens, and the principals they belong to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TokenList {
     /// The tokens, oldest first.
     tokens: Vec<TokenView>,
-    /// The principals.
     principals: Vec<PrincipalView>,
 }
 
-/// A principal.
+/// A principal with its quotas and their use.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PrincipalView {
-    /// Its name.
     principal: String,
-    /// Whether it may hand out tokens.
+    /// Whether it may create, list and revoke tokens.
     admin: bool,
-    /// The repositories it may work on; empty: any.
+    /// The repositories it may work on; empty for any.
     repositories: Vec<String>,
-    /// The most sessions at work at a time.
+    /// Maximum sessions that run at the same time.
     max_concurrent_sessions: Option<u32>,
-    /// The most dollars that may be spent in a day.
+    /// Maximum cost per day (UTC), in dollars.
     max_daily_cost_usd: Option<f64>,
-    /// Sessions at work.
+    /// Running sessions.
     active: usize,
-    /// Sessions in line.
+    /// Queued sessions.
     queued: usize,
-    /// Dollars of today that are spent, or set aside for sessions that are not over.
+    /// Dollars that were spent today or are reserved for unfinished sessions.
     committed_today_usd: f64,
 }
 
@@ -112,7 +110,7 @@ pub(super) async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<TokenList>, ApiError> {
-    only_admins(&caller)?;
+    require_admin(&caller)?;
     let now = api.services.clock.now();
     let tokens = api.services.accounts.tokens().await?.into_iter().map(TokenView::from).collect();
     let principals = api.services.accounts.accounts().await?;
@@ -120,7 +118,7 @@ pub(super) async fn list(
     Ok(Json(TokenList { tokens, principals }))
 }
 
-/// Makes a token. It is in this answer and never shown again.
+/// Creates a token. The response contains it; it cannot be shown again.
 #[utoipa::path(
     post, path = "/tokens", tag = "tokens", request_body = TokenRequest,
     responses(
@@ -133,7 +131,7 @@ pub(super) async fn create(
     Extension(caller): Extension<Caller>,
     JsonBody(body): JsonBody<TokenRequest>,
 ) -> Result<(StatusCode, Json<NewTokenView>), ApiError> {
-    only_admins(&caller)?;
+    require_admin(&caller)?;
     let invalid = |name: &str, error: &dyn std::fmt::Display| ApiError::invalid(format!("{name}: {error}"));
     let principal: Principal = body.principal.parse().map_err(|error| invalid("principal", &error))?;
     let repositories: Option<Vec<RepositoryPattern>> = body
@@ -156,12 +154,12 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Json(NewTokenView { token, view: record.into() })))
 }
 
-/// Revokes a token: it counts no more, at once.
+/// Revokes a token, with immediate effect.
 #[utoipa::path(
     delete, path = "/tokens/{id}", tag = "tokens",
     params(("id" = String, Path, description = "The token's id")),
     responses(
-        (status = 204, description = "It counts no more"),
+        (status = 204, description = "The token is revoked"),
         crate::routes::documents::Errors,
     ),
 )]
@@ -170,16 +168,17 @@ pub(super) async fn revoke(
     Extension(caller): Extension<Caller>,
     Id(token): Id<TokenId>,
 ) -> Result<StatusCode, ApiError> {
-    only_admins(&caller)?;
+    require_admin(&caller)?;
     commands::revoke_token(&api.services, &token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn only_admins(caller: &Caller) -> Result<(), ApiError> {
+fn require_admin(caller: &Caller) -> Result<(), ApiError> {
     match caller.role {
         Role::Admin => Ok(()),
-        Role::Member => {
-            Err(ApiError::new(Code::Forbidden, format!("{} may not hand out or see tokens", caller.principal)))
-        }
+        Role::Member => Err(ApiError::new(
+            Code::Forbidden,
+            format!("{} is not an admin; only admins may create, list and revoke tokens", caller.principal),
+        )),
     }
 }

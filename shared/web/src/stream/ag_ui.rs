@@ -1,29 +1,31 @@
-//! The view `ag-ui`: a session in the events of AG-UI 1.0, for front ends that speak it.
+//! The format `ag-ui`: events of AG-UI 1.0 (docs.ag-ui.com), for front ends that speak it.
 //!
-//! What AG-UI has a name for is told in its words; everything else is a `CUSTOM` event that holds the native frame.
+//! An event without a counterpart in AG-UI becomes a `CUSTOM` event with the native frame as its value.
 
-use domain::SessionId;
+use domain::{SessionId, Status};
 use serde_json::{Value, json};
 
-/// What the view has to remember: AG-UI wants a run to be open, and what was opened in it to be closed.
+use crate::kinds;
+
+/// AG-UI requires an open run around all events, and that steps which were started in it are finished before its end.
 pub(super) struct AgUi {
     thread: String,
-    run: Option<String>,
-    steps: Vec<String>,
+    open_run: Option<String>,
+    open_steps: Vec<String>,
 }
 
 impl AgUi {
     pub(super) fn new(session: &SessionId) -> Self {
-        Self { thread: session.to_string(), run: None, steps: Vec::new() }
+        Self { thread: session.to_string(), open_run: None, open_steps: Vec::new() }
     }
 
-    /// The events that a frame becomes: at least one.
+    /// Translates a stored frame into one or more events.
     pub(super) fn events(&mut self, frame: &Value) -> Vec<Value> {
         let mut events = Vec::new();
         let run = format!("{}-{}", self.thread, frame["run"]);
-        if self.run.is_none() {
+        if self.open_run.is_none() {
             events.push(json!({ "type": "RUN_STARTED", "threadId": self.thread, "runId": run }));
-            self.run = Some(run);
+            self.open_run = Some(run);
         }
         self.translate(frame, &mut events);
         for event in &mut events {
@@ -32,9 +34,9 @@ impl AgUi {
         events
     }
 
-    /// Something that AG-UI has no name for, within a run.
+    /// A custom event within a run. Outside of a run it is omitted.
     pub(super) fn custom(&self, name: &str, value: &Value) -> Vec<Value> {
-        match self.run {
+        match self.open_run {
             Some(_) => vec![json!({ "type": "CUSTOM", "name": name, "value": value })],
             None => Vec::new(),
         }
@@ -45,44 +47,44 @@ impl AgUi {
         let id = format!("{}-{}", self.thread, frame["id"]);
         let step = frame["step"].as_str().unwrap_or_default().to_owned();
         match kind {
-            "step.started" if !self.steps.contains(&step) => {
+            kinds::STEP_STARTED if !self.open_steps.contains(&step) => {
                 events.push(json!({ "type": "STEP_STARTED", "stepName": step }));
-                self.steps.push(step);
+                self.open_steps.push(step);
             }
-            "step.finished" | "step.failed" if self.steps.contains(&step) => {
-                self.steps.retain(|open| *open != step);
+            kinds::STEP_FINISHED | kinds::STEP_FAILED if self.open_steps.contains(&step) => {
+                self.open_steps.retain(|open| *open != step);
                 events.push(json!({ "type": "STEP_FINISHED", "stepName": step }));
             }
-            "ai.message" => said(&id, &text(&frame["text"], frame), events),
-            "ai.thinking" => thought(&id, &text(&frame["text"], frame), events),
-            "tool.call" => called(frame, events),
-            "tool.result" => events.push(json!({
+            kinds::AI_MESSAGE => text_message(&id, &text(&frame["text"], frame), events),
+            kinds::AI_THINKING => reasoning(&id, &text(&frame["text"], frame), events),
+            kinds::TOOL_CALL => tool_call(frame, events),
+            kinds::TOOL_RESULT => events.push(json!({
                 "type": "TOOL_CALL_RESULT",
                 "messageId": id,
                 "toolCallId": frame["call"],
                 "content": text(&frame["output"], frame),
                 "role": "tool",
             })),
-            "plan.created" => {
+            kinds::PLAN_CREATED => {
                 events.push(activity(&id, "PLAN", json!({ "plan": frame["plan"], "content": frame["content"] })))
             }
-            "todo.updated" => {
+            kinds::TODO_UPDATED => {
                 events.push(activity(&format!("{}-todo", self.thread), "TODO", json!({ "items": frame["items"] })))
             }
-            "session.status" => {
+            kinds::SESSION_STATUS => {
                 events.push(json!({ "type": "STATE_SNAPSHOT", "snapshot": { "status": frame["status"] } }))
             }
-            "run.finished" => self.finished(frame, events),
+            kinds::RUN_FINISHED => self.run_finished(frame, events),
             _ => events.push(json!({ "type": "CUSTOM", "name": kind, "value": frame })),
         }
     }
 
-    fn finished(&mut self, frame: &Value, events: &mut Vec<Value>) {
-        for step in std::mem::take(&mut self.steps) {
+    fn run_finished(&mut self, frame: &Value, events: &mut Vec<Value>) {
+        for step in std::mem::take(&mut self.open_steps) {
             events.push(json!({ "type": "STEP_FINISHED", "stepName": step }));
         }
-        let run = self.run.take().unwrap_or_default();
-        if frame["status"] == "failed" {
+        let run = self.open_run.take().unwrap_or_default();
+        if frame["status"] == Status::Failed.name() {
             events.push(json!({ "type": "RUN_ERROR", "message": frame["message"], "code": "failed" }));
             return;
         }
@@ -93,8 +95,7 @@ impl AgUi {
     }
 }
 
-/// Text of the model for the user.
-fn said(id: &str, text: &str, events: &mut Vec<Value>) {
+fn text_message(id: &str, text: &str, events: &mut Vec<Value>) {
     events.push(json!({ "type": "TEXT_MESSAGE_START", "messageId": id, "role": "assistant" }));
     if !text.is_empty() {
         events.push(json!({ "type": "TEXT_MESSAGE_CONTENT", "messageId": id, "delta": text }));
@@ -102,8 +103,7 @@ fn said(id: &str, text: &str, events: &mut Vec<Value>) {
     events.push(json!({ "type": "TEXT_MESSAGE_END", "messageId": id }));
 }
 
-/// A summary of the model's thinking.
-fn thought(id: &str, text: &str, events: &mut Vec<Value>) {
+fn reasoning(id: &str, text: &str, events: &mut Vec<Value>) {
     events.push(json!({ "type": "REASONING_START", "messageId": id }));
     events.push(json!({ "type": "REASONING_MESSAGE_START", "messageId": id, "role": "reasoning" }));
     if !text.is_empty() {
@@ -113,7 +113,7 @@ fn thought(id: &str, text: &str, events: &mut Vec<Value>) {
     events.push(json!({ "type": "REASONING_END", "messageId": id }));
 }
 
-fn called(frame: &Value, events: &mut Vec<Value>) {
+fn tool_call(frame: &Value, events: &mut Vec<Value>) {
     let call = &frame["call"];
     events.push(json!({ "type": "TOOL_CALL_START", "toolCallId": call, "toolCallName": frame["tool"] }));
     events.push(json!({ "type": "TOOL_CALL_ARGS", "toolCallId": call, "delta": frame["input"].to_string() }));
@@ -124,12 +124,12 @@ fn activity(id: &str, kind: &str, content: Value) -> Value {
     json!({ "type": "ACTIVITY_SNAPSHOT", "messageId": id, "activityType": kind, "content": content, "replace": true })
 }
 
-/// A text, or the frame's message for one that is kept elsewhere.
+/// The text, or the frame's message when the text is stored as a blob.
 fn text(value: &Value, frame: &Value) -> String {
     value.as_str().or_else(|| frame["message"].as_str()).unwrap_or_default().to_owned()
 }
 
-/// Milliseconds since the epoch.
+/// The frame's time, in milliseconds since the epoch.
 fn timestamp(frame: &Value) -> Value {
     let at = frame["at"].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
     at.map_or(Value::Null, |at| at.as_millisecond().into())

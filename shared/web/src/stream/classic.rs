@@ -1,9 +1,8 @@
-//! The view `classic`: only what clients of the first Tiny Backspace know.
+//! The format `classic`: only the fields that clients of the first Tiny Backspace know.
 
 use serde_json::{Map, Value};
 
-/// The fields that they read.
-const KNOWN: [&str; 11] = [
+const KNOWN_FIELDS: [&str; 11] = [
     "type",
     "message",
     "filepath",
@@ -17,10 +16,10 @@ const KNOWN: [&str; 11] = [
     "summary",
 ];
 
-/// A frame with the known fields only.
+/// Reduces a native frame to the known fields.
 pub(super) fn frame(native: &Value) -> Value {
     let mut classic = Map::new();
-    for name in KNOWN {
+    for name in KNOWN_FIELDS {
         if let Some(value) = native.get(name).filter(|value| !value.is_null()) {
             classic.insert(name.to_owned(), value.clone());
         }
@@ -28,7 +27,7 @@ pub(super) fn frame(native: &Value) -> Value {
     if let Some(code) = native.get("exitCode").filter(|code| !code.is_null()) {
         classic.insert("exit_code".to_owned(), code.clone());
     }
-    // A text that is kept elsewhere is described by the message.
+    // An output that is stored as a blob is an object here; the message describes it.
     if classic.get("output").is_some_and(|output| !output.is_string()) {
         classic.insert("output".to_owned(), native["message"].clone());
     }

@@ -1,4 +1,4 @@
-//! Follows the end of a session's log, once for all its viewers in this process.
+//! Follows the end of a session's log, once for all its subscribers in this process.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,28 +11,28 @@ use tokio::sync::watch;
 
 use super::native;
 
-/// The latest frames that a feed keeps; who is further behind reads the log.
-const MAX_FRAMES: usize = 512;
+/// Maximum frames in a feed's backlog. A subscriber that lags further behind reads the log itself.
+const MAX_BACKLOG_FRAMES: usize = 512;
 
-/// The most bytes of them.
-const MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum size of a backlog's rendered frames, in bytes.
+const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many events are read from the log at once.
-pub(super) const PAGE: usize = 200;
+/// Events that a feed reads from the log at a time, and frames that a subscriber takes from it at a time.
+const PAGE_ITEMS: usize = 200;
 
-/// How many events are read at once for a viewer that is further behind than the feed reaches.
-const PAGE_OF_ONE: usize = 50;
+/// Events that are read from the log at a time for a single lagging subscriber, which holds their frames in memory.
+const LAGGED_PAGE_ITEMS: usize = 50;
 
-/// About so many bytes of them are held for it.
-const BYTES_OF_ONE: usize = 256 * 1024;
+/// Size of those frames, in bytes, after which no more are read.
+const LAGGED_PAGE_BYTES: usize = 256 * 1024;
 
-/// How long a feed waits for the log to grow before it looks whether anybody watches.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a feed waits for the log to grow before it checks whether it still has subscribers.
+const WAIT_SLICE: Duration = Duration::from_secs(10);
 
-/// So often in a row the log may be out of reach before viewers are sent away.
+/// Failed reads in a row after which subscribers end their streams, so that clients reconnect.
 const MAX_FAILURES: u32 = 5;
 
-/// The feeds of this process.
+/// The feeds of this process, one per session with subscribers.
 pub(crate) struct Feeds {
     event_log: Arc<dyn EventLog>,
     live: Arc<dyn LiveText>,
@@ -40,45 +40,44 @@ pub(crate) struct Feeds {
     open: Mutex<HashMap<SessionId, Weak<Feed>>>,
 }
 
-/// A frame, as it is shown.
+/// A stored frame.
 pub(super) struct Entry {
     pub seq: Seq,
     pub frame: Value,
-    /// Its native form.
+    /// The frame in the native format.
     pub rendered: String,
 }
 
-/// What a viewer finds after the frame it saw last.
+/// What follows the frame that a subscriber read last.
 pub(super) enum Next {
-    /// These.
     Entries(Vec<Arc<Entry>>),
-    /// More than the feed keeps.
-    Behind,
+    /// The next frame has left the backlog.
+    Lagged,
     /// Nothing yet.
-    Nothing,
-    /// Nothing, and no more will come: the final frame of the latest run was seen.
-    Over,
-    /// The log is out of reach.
-    Failed,
+    Pending,
+    /// Nothing: the final frame of the latest run was read.
+    Complete,
+    /// The log cannot be read.
+    Unavailable,
 }
 
 /// The end of one session's log.
 pub(super) struct Feed {
-    window: Mutex<Window>,
+    backlog: Mutex<Backlog>,
     changed: watch::Sender<()>,
     live: watch::Sender<Option<Arc<LiveReply>>>,
 }
 
 #[derive(Default)]
-struct Window {
+struct Backlog {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
     tail: Seq,
     /// Whether the log was read to its end once.
-    read: bool,
+    caught_up: bool,
     /// Whether the latest run is over.
     over: bool,
-    /// The last call that led to a reply or was given up: its text is no longer being written.
+    /// The last model call that ended. Its live text is outdated.
     settled: Option<CallKey>,
     failures: u32,
 }
@@ -88,15 +87,15 @@ impl Feeds {
         Self { event_log, live, redactor, open: Mutex::default() }
     }
 
-    /// The feed of a session. It goes on as long as somebody has it.
-    pub(super) fn follow(self: &Arc<Self>, session: &SessionId) -> Arc<Feed> {
+    /// The feed of a session. It follows the log until its last subscriber drops it.
+    pub(super) fn subscribe(self: &Arc<Self>, session: &SessionId) -> Arc<Feed> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = open.get(session).and_then(Weak::upgrade) {
             return feed;
         }
         open.retain(|_, feed| feed.strong_count() > 0);
         let feed = Arc::new(Feed {
-            window: Mutex::default(),
+            backlog: Mutex::default(),
             changed: watch::Sender::default(),
             live: watch::Sender::default(),
         });
@@ -106,15 +105,15 @@ impl Feeds {
         feed
     }
 
-    /// Some frames of the log, for who is further behind than a feed reaches.
-    pub(super) async fn page(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
+    /// Reads frames from the log, for a subscriber that lags behind the backlog.
+    pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for event in self.event_log.read(session, after, PAGE_OF_ONE).await? {
+        for event in self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await? {
             let entry = self.entry(session, &event);
             bytes += entry.rendered.len();
             entries.push(Arc::new(entry));
-            if bytes >= BYTES_OF_ONE {
+            if bytes >= LAGGED_PAGE_BYTES {
                 break;
             }
         }
@@ -131,18 +130,18 @@ impl Feeds {
     async fn follow_log(self: Arc<Self>, session: SessionId, feed: Weak<Feed>) {
         let mut tail = Seq(0);
         loop {
-            let read = self.event_log.read(&session, tail, PAGE).await;
+            let read = self.event_log.read(&session, tail, PAGE_ITEMS).await;
             let Some(feed) = feed.upgrade() else { return };
             let pause = match read {
                 Ok(events) => {
-                    let more = events.len() >= PAGE;
+                    let more = events.len() >= PAGE_ITEMS;
                     let entries: Vec<Entry> = events.iter().map(|event| self.entry(&session, event)).collect();
-                    tail = feed.window().take(&events, entries, more);
+                    tail = feed.backlog().extend(&events, entries, more);
                     None
                 }
                 Err(unavailable) => {
-                    tracing::warn!(session_id = %session, error = error_chain(&unavailable), "a stream cannot read its log");
-                    feed.window().failures += 1;
+                    tracing::warn!(session_id = %session, error = error_chain(&unavailable), "the feed of a session cannot read its log");
+                    feed.backlog().failures += 1;
                     Some(Duration::from_secs(1))
                 }
             };
@@ -150,8 +149,8 @@ impl Feeds {
             drop(feed);
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                // What goes wrong in waiting goes wrong in reading, too.
-                None => drop(self.event_log.wait(&session, tail, PATIENCE).await),
+                // An error while waiting is ignored: the read that follows reports it.
+                None => drop(self.event_log.wait(&session, tail, WAIT_SLICE).await),
             }
         }
     }
@@ -159,7 +158,7 @@ impl Feeds {
     async fn follow_live(self: Arc<Self>, session: SessionId, feed: Weak<Feed>) {
         let mut seen: Option<LiveReply> = None;
         loop {
-            let next = self.live.next(&session, seen.as_ref(), PATIENCE).await;
+            let next = self.live.next(&session, seen.as_ref(), WAIT_SLICE).await;
             let Some(feed) = feed.upgrade() else { return };
             match next {
                 Ok(reply) if reply != seen => {
@@ -168,7 +167,7 @@ impl Feeds {
                 }
                 Ok(_) => {}
                 Err(unavailable) => {
-                    tracing::debug!(session_id = %session, error = error_chain(&unavailable), "live text is out of reach");
+                    tracing::debug!(session_id = %session, error = error_chain(&unavailable), "live text cannot be read");
                     drop(feed);
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
@@ -178,50 +177,50 @@ impl Feeds {
 }
 
 impl Feed {
-    fn window(&self) -> MutexGuard<'_, Window> {
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+    fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What follows the frame `seen`.
+    /// The frames that follow the frame `seen`.
     pub(super) fn after(&self, seen: Seq) -> Next {
-        let window = self.window();
-        if seen < window.tail {
-            let first = window.entries.front().map_or(Seq(u64::MAX), |entry| entry.seq);
+        let backlog = self.backlog();
+        if seen < backlog.tail {
+            let first = backlog.entries.front().map_or(Seq(u64::MAX), |entry| entry.seq);
             if first > seen.next() {
-                // What was read so far may be all that the feed has; the log has the rest.
-                return if window.read { Next::Behind } else { Next::Nothing };
+                // A feed that reads the log for the first time may reach the frame yet.
+                return if backlog.caught_up { Next::Lagged } else { Next::Pending };
             }
             let skipped = usize::try_from(seen.next().0 - first.0).unwrap_or(usize::MAX);
-            return Next::Entries(window.entries.iter().skip(skipped).take(PAGE).cloned().collect());
+            return Next::Entries(backlog.entries.iter().skip(skipped).take(PAGE_ITEMS).cloned().collect());
         }
-        match window.read {
-            // Who has read further than this feed waits for it.
-            true if window.over && seen == window.tail => Next::Over,
-            _ if window.failures >= MAX_FAILURES => Next::Failed,
-            _ => Next::Nothing,
+        match backlog.caught_up {
+            // A subscriber that has read further than the feed waits for it.
+            true if backlog.over && seen == backlog.tail => Next::Complete,
+            _ if backlog.failures >= MAX_FAILURES => Next::Unavailable,
+            _ => Next::Pending,
         }
     }
 
-    /// Changes when there is more, or when there will be no more.
+    /// Changes when [`Feed::after`] may have another answer.
     pub(super) fn changed(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// The reply that is being written.
+    /// The reply that the model is writing.
     pub(super) fn live(&self) -> watch::Receiver<Option<Arc<LiveReply>>> {
         self.live.subscribe()
     }
 
-    /// Whether the text of a reply stands in the log by now, or was given up.
+    /// Whether the call of a reply has ended: its text is in the log, or was given up.
     pub(super) fn is_settled(&self, reply: &LiveReply) -> bool {
-        self.window().settled.is_some_and(|settled| {
+        self.backlog().settled.is_some_and(|settled| {
             settled.conversation == reply.conversation && (settled.turn, settled.attempt) >= (reply.turn, reply.attempt)
         })
     }
 }
 
-impl Window {
-    fn take(&mut self, events: &[Event], entries: Vec<Entry>, more: bool) -> Seq {
+impl Backlog {
+    fn extend(&mut self, events: &[Event], entries: Vec<Entry>, more: bool) -> Seq {
         for event in events {
             self.tail = event.seq;
             self.over = matches!(event.body, EventBody::RunFinished(_));
@@ -234,13 +233,13 @@ impl Window {
         for entry in entries {
             self.bytes += entry.rendered.len();
             self.entries.push_back(Arc::new(entry));
-            while self.entries.len() > MAX_FRAMES || self.bytes > MAX_BYTES {
+            while self.entries.len() > MAX_BACKLOG_FRAMES || self.bytes > MAX_BACKLOG_BYTES {
                 let Some(dropped) = self.entries.pop_front() else { break };
                 self.bytes -= dropped.rendered.len();
             }
         }
         self.failures = 0;
-        self.read |= !more;
+        self.caught_up |= !more;
         self.tail
     }
 }

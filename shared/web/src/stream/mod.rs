@@ -1,76 +1,82 @@
-//! Live streams: Server-Sent Events out of the log.
+//! Live streams: Server-Sent Events from the log.
 //!
-//! A `feed` follows the end of one session's log for all its viewers in this process; a `viewer` is one open stream, which takes
-//! from the feed at its own pace; a `view` is the form in which it shows what it takes.
+//! A [`feed`] follows the end of one session's log for all its subscribers in this process; a [`subscriber`] is one open stream
+//! that reads from the feed at its own pace; a [`view`] is the format in which it shows what it reads.
 
 mod ag_ui;
 mod classic;
 mod feed;
 mod native;
+mod options;
+mod shutdown;
 mod slots;
+mod subscriber;
 mod view;
-mod viewer;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use domain::{Seq, SessionId};
+use domain::ports::{EventLog, LiveText};
+use domain::{Principal, Redactor, SessionId};
 use http::{HeaderValue, header};
-use tokio::sync::watch;
 
-pub(crate) use feed::Feeds;
-pub(crate) use slots::{StreamSlot, StreamSlots};
-pub(crate) use view::Format;
+pub(crate) use options::{Deltas, Format, StreamOptions};
+pub(crate) use slots::StreamSlot;
 
-use crate::Api;
-use crate::access::Caller;
 use crate::error::ApiError;
-use view::View;
-use viewer::Viewer;
+use crate::limits::Limits;
+use feed::Feeds;
+use shutdown::Shutdown;
+use slots::StreamSlots;
+use subscriber::Subscriber;
 
-/// Tells open streams that the service goes down.
-#[derive(Debug, Clone, Default)]
-pub struct Shutdown(Arc<watch::Sender<bool>>);
+/// The open streams of this process.
+#[derive(Clone)]
+pub(crate) struct Streams {
+    feeds: Arc<Feeds>,
+    slots: Arc<StreamSlots>,
+    shutdown: Shutdown,
+    limits: Limits,
+}
 
-impl Shutdown {
-    pub(crate) fn begin(&self) {
-        self.0.send_replace(true);
+impl Streams {
+    pub(crate) fn new(
+        event_log: Arc<dyn EventLog>,
+        live: Arc<dyn LiveText>,
+        redactor: Redactor,
+        limits: Limits,
+    ) -> Self {
+        let feeds = Arc::new(Feeds::new(event_log, live, redactor));
+        Self { feeds, slots: Arc::default(), shutdown: Shutdown::default(), limits }
     }
 
-    fn watch(&self) -> watch::Receiver<bool> {
-        self.0.subscribe()
+    #[must_use]
+    pub(crate) fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
-}
 
-/// What a viewer wants to see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub after: Seq,
-    pub format: Format,
-    pub deltas: Deltas,
-}
+    /// Acquires a slot among the principal's streams. A route does so before it changes anything, so that a request which is
+    /// refused a stream has had no effect.
+    pub(crate) fn acquire_slot(&self, principal: &Principal) -> Result<StreamSlot, ApiError> {
+        self.slots.acquire(principal, self.limits.streams)
+    }
 
-/// Whether text is shown while it is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deltas {
-    Shown,
-    Left,
-}
+    /// Opens a stream of a session.
+    pub(crate) fn open(&self, slot: StreamSlot, session: &SessionId, options: StreamOptions) -> Response {
+        let (feeds, shutdown) = (Arc::clone(&self.feeds), self.shutdown.clone());
+        let subscriber = Subscriber::new(feeds, session, options, self.limits, shutdown, slot);
+        let mut response = Response::new(Body::from_stream(subscriber.into_stream()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        // Proxies must not cache, compress or buffer a stream. nginx buffers unless told so by a header of its own.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        response
+    }
 
-/// Takes a place among the caller's streams: before anything is done for which a stream is the answer.
-pub(crate) fn place(api: &Api, caller: &Caller) -> Result<StreamSlot, ApiError> {
-    api.slots.take(&caller.principal, api.limits.streams)
-}
-
-/// Opens a stream of a session, in a place that was taken.
-pub(crate) fn open(api: &Api, slot: StreamSlot, session: &SessionId, wanted: Wanted) -> Response {
-    let viewer = Viewer::new(api, session, View::new(wanted.format, session), wanted, slot);
-    let mut response = Response::new(Body::from_stream(viewer.into_stream()));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    // Proxies must neither keep nor hold back nor compress it.
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
+    /// Ends the open streams: the last frame of each says where to resume.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.begin();
+    }
 }

@@ -1,18 +1,19 @@
-//! The frames as they are, and the words of Server-Sent Events.
+//! The native format: public frames as Server-Sent Events.
 
 use domain::ports::LiveReply;
 use domain::{Seq, SessionId};
 use serde_json::{Value, json};
 
+use crate::kinds;
 use crate::view::events_url;
 
-/// A stored frame. JSON on one line has no line breaks of its own.
+/// Renders a stored frame. Serialized JSON contains no line breaks, which would end the `data:` line.
 pub(super) fn stored(seq: Seq, frame: &Value, out: &mut String) {
     out.push_str(&format!("id: {seq}\ndata: {frame}\n\n"));
 }
 
-/// A frame that is not stored: no id, so that a client goes on after the last stored one.
-pub(super) fn passing(frame: &Value, out: &mut String) {
+/// Renders a frame that is not stored. It has no id, so a client resumes after the last stored frame.
+pub(super) fn transient(frame: &Value, out: &mut String) {
     out.push_str(&format!("data: {frame}\n\n"));
 }
 
@@ -22,7 +23,7 @@ pub(super) fn opened(session: &SessionId) -> Value {
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": "stream.opened",
+        "kind": kinds::STREAM_OPENED,
         "type": "status",
         "message": format!("Session {session}; its events are at {url}"),
         "eventsUrl": url,
@@ -35,20 +36,20 @@ pub(super) fn resume(session: &SessionId, after: Seq) -> Value {
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": "resume",
+        "kind": kinds::RESUME,
         "type": "status",
-        "message": format!("This stream ends here, the session goes on: {url}"),
+        "message": format!("This stream ends here, but the session continues; resume at {url}"),
         "eventsUrl": url,
     })
 }
 
-/// What was written of a reply since a viewer last saw it. `offset` counts characters (Unicode code points) of the reply so
-/// far: what a client has beyond it is replaced.
+/// Text that was added to a live reply. `offset` counts characters (Unicode code points): the text replaces everything that the
+/// client has of the reply from there on.
 pub(super) fn delta(session: &SessionId, reply: &LiveReply, offset: usize, text: &str) -> Value {
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": "delta",
+        "kind": kinds::DELTA,
         "type": "delta",
         "message": text.lines().last().unwrap_or_default(),
         "conversation": reply.conversation,

@@ -1,4 +1,4 @@
-//! How many streams a principal has open.
+//! Limits the open streams of each principal.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,24 +8,23 @@ use domain::Principal;
 
 use crate::error::{ApiError, Code};
 
-/// Counts open streams.
+/// Counts the open streams of each principal.
 #[derive(Default)]
 pub(crate) struct StreamSlots(Mutex<HashMap<Principal, usize>>);
 
-/// An open stream. It no longer counts when this is dropped.
+/// A slot of an open stream, released on drop.
 pub(crate) struct StreamSlot {
     slots: Arc<StreamSlots>,
     principal: Principal,
 }
 
 impl StreamSlots {
-    /// Counts one more, if there may be one more.
-    pub(crate) fn take(self: &Arc<Self>, principal: &Principal, most: usize) -> Result<StreamSlot, ApiError> {
+    pub(crate) fn acquire(self: &Arc<Self>, principal: &Principal, max: usize) -> Result<StreamSlot, ApiError> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(principal.clone()).or_default();
-        if *count >= most {
-            let message = format!("{principal} has {count} streams open, which is as many as it may; close one");
-            return Err(ApiError::new(Code::LimitReached, message).after(Duration::from_secs(5)));
+        if *count >= max {
+            let message = format!("{principal} has {count} open streams, the maximum; close one of them");
+            return Err(ApiError::new(Code::LimitReached, message).retry_after(Duration::from_secs(5)));
         }
         *count += 1;
         Ok(StreamSlot { slots: Arc::clone(self), principal: principal.clone() })

@@ -1,28 +1,14 @@
-//! The forms in which a stream shows a session.
+//! The formats of a stream, with the state that each needs.
 
 use domain::ports::LiveReply;
 use domain::{Seq, SessionId};
-use serde::Deserialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 use super::ag_ui::AgUi;
+use super::options::Format;
 use super::{classic, native};
 
-/// The form of a stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Format {
-    /// Every field.
-    #[default]
-    Native,
-    /// Only the fields that clients of the first Tiny Backspace know.
-    Classic,
-    /// AG-UI 1.0 events.
-    AgUi,
-}
-
-/// A form, with what it has to remember.
+/// Renders frames in a format.
 pub(super) enum View {
     Native,
     Classic,
@@ -38,34 +24,34 @@ impl View {
         }
     }
 
-    /// What a stream begins with.
+    /// Renders the first frame of a stream.
     pub(super) fn opened(&mut self, session: &SessionId, out: &mut String) {
         let opened = native::opened(session);
         match self {
-            Self::Native => native::passing(&opened, out),
-            Self::Classic => native::passing(&classic::frame(&opened), out),
-            // The first event of AG-UI is RUN_STARTED, and a run's number is known with its first frame.
+            Self::Native => native::transient(&opened, out),
+            Self::Classic => native::transient(&classic::frame(&opened), out),
+            // The first event in AG-UI has to be RUN_STARTED, whose run number is known at the first stored frame.
             Self::AgUi(_) => {}
         }
     }
 
-    /// A stored frame; `rendered` is its native form.
+    /// Renders a stored frame; `rendered` is the frame in the native format.
     pub(super) fn stored(&mut self, seq: Seq, frame: &Value, rendered: &str, out: &mut String) {
         match self {
             Self::Native => out.push_str(rendered),
             Self::Classic => native::stored(seq, &classic::frame(frame), out),
             Self::AgUi(view) => {
                 let events = view.events(frame);
-                // Only the last of the events that a frame becomes may be gone on after.
+                // Only the last event of a frame has its id: a client that resumes after it has all of them.
                 if let Some((last, before)) = events.split_last() {
-                    before.iter().for_each(|event| native::passing(event, out));
+                    before.iter().for_each(|event| native::transient(event, out));
                     native::stored(seq, last, out);
                 }
             }
         }
     }
 
-    /// What was written of a reply.
+    /// Renders live text.
     pub(super) fn delta(
         &mut self,
         session: &SessionId,
@@ -77,22 +63,22 @@ impl View {
         let delta = native::delta(session, reply, offset, text);
         match self {
             Self::Native => {
-                // Another event name, so that who reads messages sees each text once, when it is whole.
+                // A named event: clients that read only unnamed ones see each text once, when it is complete.
                 out.push_str("event: delta\n");
-                native::passing(&delta, out);
+                native::transient(&delta, out);
             }
             Self::Classic => {}
-            Self::AgUi(view) => view.custom("delta", &delta).iter().for_each(|event| native::passing(event, out)),
+            Self::AgUi(view) => view.custom("delta", &delta).iter().for_each(|event| native::transient(event, out)),
         }
     }
 
-    /// What a stream ends with before the session does.
+    /// Renders the last frame of a stream that ends before its session.
     pub(super) fn resume(&mut self, session: &SessionId, after: Seq, out: &mut String) {
         let resume = native::resume(session, after);
         match self {
-            Self::Native => native::passing(&resume, out),
-            Self::Classic => native::passing(&classic::frame(&resume), out),
-            Self::AgUi(view) => view.custom("resume", &resume).iter().for_each(|event| native::passing(event, out)),
+            Self::Native => native::transient(&resume, out),
+            Self::Classic => native::transient(&classic::frame(&resume), out),
+            Self::AgUi(view) => view.custom("resume", &resume).iter().for_each(|event| native::transient(event, out)),
         }
     }
 }

@@ -13,17 +13,18 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::feed::{Entry, Feed, Feeds, Next};
+use super::options::{Deltas, StreamOptions};
+use super::shutdown::Shutdown;
 use super::slots::StreamSlot;
 use super::view::View;
-use super::{Deltas, Shutdown, Wanted};
-use crate::Api;
+use crate::limits::Limits;
 
-/// About so many bytes are handed to the connection at once; the rest waits until they are taken.
-const PORTION: usize = 64 * 1024;
+/// Size of a chunk, in bytes, after which no frame is added to it. The rest waits until the connection asks for the next chunk.
+const CHUNK_BYTES: usize = 64 * 1024;
 
-/// One open stream: what it has shown, and what it shows next when it is asked. Nothing is made before it is asked for, so a
-/// reader that does not read costs this and no more.
-pub(super) struct Viewer {
+/// One open stream. Chunks are rendered only when the connection asks for them, so a client that does not read costs no memory
+/// beyond this struct.
+pub(super) struct Subscriber {
     feeds: Arc<Feeds>,
     feed: Arc<Feed>,
     session: SessionId,
@@ -36,9 +37,9 @@ pub(super) struct Viewer {
     shown: Option<Arc<LiveReply>>,
     phase: Phase,
     heartbeat: Duration,
-    age: Instant,
+    expires: Instant,
     stop: watch::Receiver<bool>,
-    /// Who would say that the service goes down has to be there as long as it is listened to.
+    /// Keeps the sender of `stop` alive.
     _shutdown: Shutdown,
     _slot: StreamSlot,
 }
@@ -50,45 +51,53 @@ enum Phase {
     Ended,
 }
 
-/// Why a stream has something to say.
-enum Woken {
-    More,
-    Live,
-    Silence,
-    MustEnd,
+/// What ended a wait.
+enum Wake {
+    Feed,
+    LiveText,
+    Heartbeat,
+    /// The stream has reached its age, or the service shuts down.
+    End,
 }
 
-impl Viewer {
-    pub(super) fn new(api: &Api, session: &SessionId, view: View, wanted: Wanted, slot: StreamSlot) -> Self {
-        let feed = api.feeds.follow(session);
+impl Subscriber {
+    pub(super) fn new(
+        feeds: Arc<Feeds>,
+        session: &SessionId,
+        options: StreamOptions,
+        limits: Limits,
+        shutdown: Shutdown,
+        slot: StreamSlot,
+    ) -> Self {
+        let feed = feeds.subscribe(session);
         Self {
             changed: feed.changed(),
             live: feed.live(),
-            feeds: Arc::clone(&api.feeds),
+            feeds,
             feed,
             session: session.clone(),
-            view,
-            seen: wanted.after,
+            view: View::new(options.format, session),
+            seen: options.after,
             pending: VecDeque::new(),
-            deltas: wanted.deltas,
+            deltas: options.deltas,
             shown: None,
             phase: Phase::Opening,
-            heartbeat: api.limits.heartbeat,
-            age: Instant::now() + api.limits.stream_age,
-            stop: api.shutdown.watch(),
-            _shutdown: api.shutdown.clone(),
+            heartbeat: limits.heartbeat,
+            expires: Instant::now() + limits.stream_age,
+            stop: shutdown.subscribe(),
+            _shutdown: shutdown,
             _slot: slot,
         }
     }
 
     pub(super) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
-        futures_util::stream::unfold(self, |mut viewer| async move {
-            let portion = viewer.next().await?;
-            Some((Ok(portion), viewer))
+        futures_util::stream::unfold(self, |mut subscriber| async move {
+            let chunk = subscriber.next().await?;
+            Some((Ok(chunk), subscriber))
         })
     }
 
-    /// The next portion; none when the stream is over.
+    /// The next chunk, or none when the stream is over.
     async fn next(&mut self) -> Option<Bytes> {
         let mut out = String::new();
         match self.phase {
@@ -102,24 +111,24 @@ impl Viewer {
             Phase::Following => {}
         }
         loop {
-            // What is seen here is looked at right below: no change is missed.
+            // Marked as seen before the feed is read, so that a change after the read ends the next wait.
             self.changed.borrow_and_update();
             if self.pending.is_empty() {
                 match self.feed.after(self.seen) {
                     Next::Entries(entries) => self.pending.extend(entries),
-                    Next::Behind => match self.feeds.page(&self.session, self.seen).await {
+                    Next::Lagged => match self.feeds.read_log(&self.session, self.seen).await {
                         Ok(entries) => self.pending.extend(entries),
                         Err(_) => return Some(self.end_early()),
                     },
-                    Next::Over => return None,
-                    Next::Failed => return Some(self.end_early()),
-                    Next::Nothing => {}
+                    Next::Complete => return None,
+                    Next::Unavailable => return Some(self.end_early()),
+                    Next::Pending => {}
                 }
             }
-            if *self.stop.borrow() || Instant::now() >= self.age {
+            if *self.stop.borrow() || Instant::now() >= self.expires {
                 return Some(self.end_early());
             }
-            while out.len() < PORTION
+            while out.len() < CHUNK_BYTES
                 && let Some(entry) = self.pending.pop_front()
             {
                 self.view.stored(entry.seq, &entry.frame, &entry.rendered, &mut out);
@@ -129,34 +138,34 @@ impl Viewer {
                 return Some(out.into());
             }
             match self.wait().await {
-                Woken::More => {}
-                Woken::Live => {
+                Wake::Feed => {}
+                Wake::LiveText => {
                     self.show_live(&mut out);
                     if !out.is_empty() {
                         return Some(out.into());
                     }
                 }
-                Woken::Silence => return Some(Bytes::from_static(b": hb\n\n")),
-                Woken::MustEnd => return Some(self.end_early()),
+                Wake::Heartbeat => return Some(Bytes::from_static(b": hb\n\n")),
+                Wake::End => return Some(self.end_early()),
             }
         }
     }
 
-    async fn wait(&mut self) -> Woken {
-        let deltas = self.deltas == Deltas::Shown;
-        let silence = (Instant::now() + self.heartbeat).min(self.age);
+    async fn wait(&mut self) -> Wake {
+        let deltas = self.deltas == Deltas::Include;
+        let heartbeat = (Instant::now() + self.heartbeat).min(self.expires);
         tokio::select! {
-            // A feed lives as long as its viewers.
-            _ = self.changed.changed() => Woken::More,
-            _ = self.live.changed(), if deltas => Woken::Live,
-            _ = self.stop.wait_for(|stop| *stop) => Woken::MustEnd,
-            () = tokio::time::sleep_until(silence) => {
-                if silence >= self.age { Woken::MustEnd } else { Woken::Silence }
+            // The feed is alive as long as this subscriber, so this is no closed channel.
+            _ = self.changed.changed() => Wake::Feed,
+            _ = self.live.changed(), if deltas => Wake::LiveText,
+            _ = self.stop.wait_for(|stop| *stop) => Wake::End,
+            () = tokio::time::sleep_until(heartbeat) => {
+                if heartbeat >= self.expires { Wake::End } else { Wake::Heartbeat }
             }
         }
     }
 
-    /// Says where to go on, and ends.
+    /// Ends the stream with a frame that says where to resume.
     fn end_early(&mut self) -> Bytes {
         let mut out = String::new();
         self.view.resume(&self.session, self.seen, &mut out);
@@ -164,20 +173,20 @@ impl Viewer {
         out.into()
     }
 
-    /// Shows what was written of a reply since this viewer last saw it.
+    /// Renders what was added to the live reply since it was last shown.
     fn show_live(&mut self, out: &mut String) {
         let Some(reply) = self.live.borrow_and_update().clone() else { return };
         if self.feed.is_settled(&reply) {
             return;
         }
-        let same = |shown: &&Arc<LiveReply>| {
+        let is_same_call = |shown: &&Arc<LiveReply>| {
             (shown.conversation, shown.turn, shown.attempt) == (reply.conversation, reply.turn, reply.attempt)
         };
-        let before = self.shown.as_ref().filter(same).map_or("", |shown| shown.text.as_str());
+        let before = self.shown.as_ref().filter(is_same_call).map_or("", |shown| shown.text.as_str());
         let (offset, bytes) = match reply.text.starts_with(before) {
             true => (before.chars().count(), before.len()),
-            // What was shown is masked by now.
-            false => common(before, &reply.text),
+            // A part that was shown has been redacted since.
+            false => common_prefix(before, &reply.text),
         };
         if bytes < reply.text.len() || bytes < before.len() {
             self.view.delta(&self.session, &reply, offset, &reply.text[bytes..], out);
@@ -186,8 +195,8 @@ impl Viewer {
     }
 }
 
-/// How much two texts have in common at their beginning, in characters and in bytes.
-fn common(left: &str, right: &str) -> (usize, usize) {
+/// Length of the common prefix of two texts, in characters and in bytes.
+fn common_prefix(left: &str, right: &str) -> (usize, usize) {
     let same = left.chars().zip(right.chars()).take_while(|(left, right)| left == right);
     same.fold((0, 0), |(characters, bytes), (character, _)| (characters + 1, bytes + character.len_utf8()))
 }

@@ -1,4 +1,4 @@
-//! How the model's service is talked to, beside its address and the key.
+//! How the model's service is called, besides its address and key.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,43 +8,48 @@ use domain::Effort;
 use http::HeaderMap;
 use secrecy::SecretString;
 
-use crate::settings::{SettingsError, problem, variables as names};
+use super::error::SettingsError;
+use super::variables as names;
 
-/// What the settings say about it.
+/// Credential scheme, custom headers, effort and proxies for calls to the model.
 #[derive(Clone, Default)]
 pub struct ModelAccess {
     credential: Credential,
     headers: HeaderMap,
     effort: Option<Effort>,
     proxies: Proxies,
-    /// Other patience than the usual: the first pause before a retry, and the longest silence within a reply.
-    answer_timeout: Option<(Duration, Duration)>,
+    /// The first pause before a retry and the idle timeout within a reply, when they differ from the client's defaults.
+    timeouts: Option<(Duration, Duration)>,
 }
 
 impl ModelAccess {
-    /// The same with another first pause before a retry and another longest silence within a reply.
+    /// Replaces the first pause before a retry, and the idle timeout within a reply.
     #[must_use]
-    pub fn with_patience(self, first_pause: Duration, silence: Duration) -> Self {
-        Self { answer_timeout: Some((first_pause, silence)), ..self }
+    pub fn with_timeouts(self, first_pause: Duration, idle_timeout: Duration) -> Self {
+        Self { timeouts: Some((first_pause, idle_timeout)), ..self }
     }
 
-    pub(crate) fn read(get: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
+    pub(super) fn read(get: &impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let credential = match get(names::BACKSPACE_MODEL_AUTH).as_deref() {
             None | Some("bearer") => Credential::Bearer,
             Some("x-api-key") => Credential::ApiKey,
-            Some(other) => return Err(problem(names::BACKSPACE_MODEL_AUTH, other, "say bearer or x-api-key")),
+            Some(other) => {
+                return Err(SettingsError::new(names::BACKSPACE_MODEL_AUTH, other, "bearer or x-api-key is expected"));
+            }
         };
         let effort = get(names::BACKSPACE_EFFORT).map(|value| {
             let effort = serde_json::from_value(serde_json::Value::String(value.clone()));
-            effort.map_err(|_| problem(names::BACKSPACE_EFFORT, &value, "say low, medium, high, xhigh or max"))
+            effort.map_err(|_| {
+                SettingsError::new(names::BACKSPACE_EFFORT, &value, "low, medium, high, xhigh or max is expected")
+            })
         });
         let lines = get(names::ANTHROPIC_CUSTOM_HEADERS).unwrap_or_default();
-        // The lines may hold secrets and are not shown.
+        // The lines may contain secrets, so the error does not quote them.
         let wrong_line = |error: claude::ConfigurationError| {
-            problem(names::ANTHROPIC_CUSTOM_HEADERS, "[REDACTED]", &error.to_string())
+            SettingsError::new(names::ANTHROPIC_CUSTOM_HEADERS, "[REDACTED]", error.to_string())
         };
-        // The proxies' variables are known in small letters too.
-        let proxy = |large, small| get(large).or_else(|| get(small)).map(SecretString::from);
+        // Programs read the proxies' variables in both cases.
+        let proxy = |upper, lower| get(upper).or_else(|| get(lower)).map(SecretString::from);
         Ok(Self {
             credential,
             headers: extra_headers(&lines).map_err(wrong_line)?,
@@ -54,23 +59,24 @@ impl ModelAccess {
                 http: proxy(names::HTTP_PROXY, "http_proxy"),
                 except: get(names::NO_PROXY).or_else(|| get("no_proxy")),
             },
-            answer_timeout: None,
+            timeouts: None,
         })
     }
 
-    /// Tells a client of the service.
+    /// Configures a client of the service.
     pub fn apply(&self, configuration: &mut claude::Configuration) {
         configuration.credential = self.credential;
         configuration.extra_headers = self.headers.clone();
         configuration.effort = self.effort;
         configuration.proxies = self.proxies.clone();
-        if let Some((first_pause, silence)) = self.answer_timeout {
+        if let Some((first_pause, idle_timeout)) = self.timeouts {
             configuration.first_pause = first_pause;
-            configuration.idle_timeout = silence;
+            configuration.idle_timeout = idle_timeout;
         }
     }
 }
 
+/// Headers and proxies may contain secrets.
 impl fmt::Debug for ModelAccess {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("ModelAccess").field("effort", &self.effort).finish_non_exhaustive()

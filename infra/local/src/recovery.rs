@@ -1,0 +1,60 @@
+//! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
+
+use domain::commands::Reconciled;
+use domain::ports::{Clock as _, Sandboxes as _, Sessions as _};
+use domain::{SandboxId, SessionId};
+
+use crate::clock::WallClock;
+use crate::world::World;
+
+/// Maximum sessions checked at a start, newest first.
+const MAX_SESSIONS: usize = 1000;
+
+/// Reconciles unfinished sessions and removes sandboxes that no run needs. Sessions that another process drives are skipped,
+/// and one that cannot be recovered is logged and does not keep the program from starting.
+pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
+    for summary in world.store.list(None, None, MAX_SESSIONS).await? {
+        if summary.status.is_terminal() {
+            continue;
+        }
+        if let Err(error) = recover_session(world, &summary.id).await {
+            tracing::warn!(session_id = %summary.id, error = format!("{error:#}"), "the session could not be recovered");
+        }
+    }
+    for sandbox in world.sandboxes.list()? {
+        if let Err(error) = recover_sandbox(world, &sandbox).await {
+            tracing::warn!(%sandbox, error = format!("{error:#}"), "the sandbox could not be removed");
+        }
+    }
+    Ok(())
+}
+
+async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
+    let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
+    match world.reconcile(session).await? {
+        Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
+        Reconciled::Ended => {
+            let log = world.log(session).await?;
+            if let Some(summary) = domain::summary_of(log.state(), WallClock.now()) {
+                world.store.update(&summary).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn recover_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> {
+    let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
+    let session: SessionId = session.parse()?;
+    let Some(_lock) = world.locks.try_acquire(&session)? else { return Ok(()) };
+    let needed = match world.log(&session).await {
+        Ok(log) => log.state().sandbox.as_ref().is_some_and(|known| known.id == *sandbox),
+        // Another version of the program may be able to read this log, and needs the sandbox then.
+        Err(error) if world.store.get(&session).await?.is_some() => return Err(error.into()),
+        Err(_) => false,
+    };
+    if !needed {
+        world.sandboxes.terminate(sandbox).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! First arguments with which the program starts itself again. They are not commands for users.
+
+/// Starts the supervisor of a local sandbox.
+pub const SUPERVISOR: &str = "sandbox-supervisor";
+
+/// Starts the toolbox, inside a sandbox.
+pub const TOOLBOX: &str = "toolbox";
