@@ -1,19 +1,19 @@
 //! One call to the model: budget, intent, stream, reply. Shared by the plan and the turns.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
+use domain::ports::{Blobs, LiveReply, LiveText, keep_text};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::state::ConversationState;
 use domain::text::shorten;
+use domain::transcript::{self, Texts};
 use domain::{
     BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode,
     Event, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
     PlanApproval, RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StepOutput, StopReason,
-    Terminal, TurnStarted, Usage, WaitReason, error_chain, transcript,
+    Terminal, TurnStarted, Usage, WaitReason, error_chain,
 };
 
 use crate::context::{Context, OpenSpan, Watched, internal};
@@ -118,11 +118,9 @@ impl ModelCaller {
     }
 
     async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let mut events = Cow::Borrowed(context.log.events());
-        if events.iter().any(is_kept_elsewhere) {
-            fetch_texts(self.blobs.as_ref(), context.log.session_id(), events.to_mut()).await?;
-        }
-        transcript::messages_of_next(&events, started).map_err(internal)
+        let (events, conversation) = (context.log.events(), started.call.conversation);
+        let texts = Texts::fetch(self.blobs.as_ref(), context.log.session_id(), events, conversation).await?;
+        transcript::messages_of_next(events, &texts, started).map_err(internal)
     }
 
     async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<CallOutcome, StepError> {
@@ -220,15 +218,6 @@ pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result
     let Reached { limit, sentence } = reached;
     context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
     wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
-}
-
-/// Whether the transcript needs something of an event that does not stand in it.
-fn is_kept_elsewhere(event: &Event) -> bool {
-    match &event.body {
-        EventBody::ModelReplied(replied) => replied.reply.inline().is_none(),
-        EventBody::ToolResult(answered) => answered.output.inline().is_none(),
-        _ => false,
-    }
 }
 
 /// What viewers see of a reply while it is written: also the summary of the thinking, in which current models report what

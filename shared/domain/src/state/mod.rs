@@ -8,11 +8,10 @@ pub use run::{OpenStep, RunState};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ports::Layout;
 use crate::{
     Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
-    GitAction, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Step, Todo,
-    WaitStarted, WorkspaceCheckpoint,
+    GitAction, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Step,
+    Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow what the log already says.

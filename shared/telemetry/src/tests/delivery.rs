@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::ports::Traces as _;
-use domain::{AttributeValue, SpanKind, attributes};
+use domain::span::attributes;
+use domain::{AttributeValue, SpanKind};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as WireKind;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use domain::span::attributes;
 use domain::text::{printable_line, shorten};
-use domain::{AttributeValue, Span, SpanOutcome, attributes};
+use domain::{AttributeValue, Span, SpanOutcome};
 
 /// The attributes that are shown, in this order, each with the word before it.
 const SHOWN: [(&str, &str); 12] = [
