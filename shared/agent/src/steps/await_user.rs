@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::commands::after_wait;
 use domain::ports::{Sandboxes, Workflows, elapsed};
-use domain::{EventBody, SandboxTerminated, Step, StepError, StepOutput, Verdict, WaitOutcome};
+use domain::{SandboxTerminated, Step, StepError, StepOutput, Verdict};
 
 use super::StepHandler;
 use crate::context::Context;
@@ -37,7 +37,8 @@ impl StepHandler for AwaitUser {
         // The token is kept first and the log read after it: an answer that came before was not able to use the token,
         // an answer that comes later is.
         context.log.refresh().await?;
-        if let Some(outcome) = ended(context) {
+        let ended = context.log.state().run_number(run).and_then(|run| run.wait_outcome);
+        if let Some(outcome) = ended {
             let answer = StepOutput::go(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
             context.common.sessions.clear_token(&session, run).await?;
@@ -61,15 +62,4 @@ impl AwaitUser {
         self.sandboxes.terminate(&id).await?;
         Ok(())
     }
-}
-
-/// How the wait ended, if it has.
-fn ended(context: &Context) -> Option<WaitOutcome> {
-    if context.log.state().wait.is_some() {
-        return None;
-    }
-    context.log.events().iter().rev().find_map(|event| match &event.body {
-        EventBody::WaitEnded(ended) => Some(ended.outcome),
-        _ => None,
-    })
 }

@@ -12,7 +12,7 @@ use domain::state::ReplyState;
 use domain::text::{one_line, shorten};
 use domain::{
     CallId, ContentBlock, DecisionRecorded, EventBody, Keep, Step, StepError, StepOutput, StopReason, TodoUpdated,
-    ToolOutcome, ToolResult, ToolStarted, TurnNumber, Verdict, WaitOutcome, WaitReason, transcript,
+    ToolOutcome, ToolResult, ToolStarted, TurnNumber, Verdict, WaitReason, transcript,
 };
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ impl StepHandler for ExecuteTool {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        let Some(reply) = context.log.state().main.last_reply().cloned() else {
+        let Some(reply) = context.log.state().main.last_reply.clone() else {
             return Ok(StepOutput::go(Verdict::Turn));
         };
         let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
@@ -122,7 +122,7 @@ impl ExecuteTool {
             context.log.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
-        context.closing.extend(loop_detection::nudge(context.log.events()));
+        context.closing.extend(loop_detection::nudge(context.log.state()));
         self.ask(context, questions).await.map_err(WorkspaceError::Step)
     }
 
@@ -133,13 +133,8 @@ impl ExecuteTool {
         workspace: &Workspace,
         reply: &ReplyState,
     ) -> Result<Vec<OpenCall>, StepError> {
-        let stored = context.log.events().iter().rev().find_map(|event| match &event.body {
-            EventBody::ModelReplied(replied) if replied.call == reply.call => Some((event.run, &replied.reply)),
-            _ => None,
-        });
-        let (run, stored) = stored.ok_or_else(|| internal("the reply is not in the log"))?;
-        let over = run != context.input.run;
-        let text = text_of(self.blobs.as_ref(), context.log.session_id(), stored).await?;
+        let over = reply.run != context.input.run;
+        let text = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
         let mut open = Vec::new();
@@ -289,7 +284,7 @@ impl ExecuteTool {
             context.closing.push(refusal(&first, &format!("A question has 1 to {most} characters.")).into());
             return Ok(StepOutput::go(Verdict::Turn));
         }
-        if unanswered_before(context, &first) {
+        if context.log.state().main.open_calls().any(|call| call.id == first.id && call.unanswered) {
             let output = "Nobody answered in time. Decide yourself, and say so at the end.";
             context.closing.push(refusal(&first, output).into());
             return Ok(StepOutput::go(Verdict::Turn));
@@ -333,19 +328,4 @@ fn refusal(call: &OpenCall, output: &str) -> ToolResult {
         view: Value::Null,
         check: None,
     }
-}
-
-/// Whether this very question waited before and nobody answered in time.
-fn unanswered_before(context: &Context, call: &OpenCall) -> bool {
-    let mut asked = false;
-    for event in context.log.events() {
-        match &event.body {
-            EventBody::WaitStarted(started) => {
-                asked = matches!(&started.reason, WaitReason::Question { call: other, .. } if *other == call.id);
-            }
-            EventBody::WaitEnded(ended) if asked && ended.outcome == WaitOutcome::Expired => return true,
-            _ => {}
-        }
-    }
-    false
 }

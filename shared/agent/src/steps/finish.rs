@@ -57,7 +57,7 @@ impl StepHandler for Finish {
         log.refresh().await?;
         let state = log.state();
         let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
-        let seen = state.main.last_reply().map(|reply| reply.up_to);
+        let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
         if ended_well && state.last_user_message > seen && latest == Some(run) {
             follow_on(&self.services, log.session_id()).await?;

@@ -20,7 +20,7 @@ use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusab
 use crate::{budget_warning, compaction, wait};
 
 /// So many replies in a row may come to no end and call no tool before that counts as going in circles.
-const MAX_UNFINISHED_REPLIES: usize = 3;
+const MAX_UNFINISHED_REPLIES: u32 = 3;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
@@ -44,12 +44,12 @@ impl StepHandler for GenerateTurn {
         if let Some(verdict) = settled(context.log.state()) {
             return Ok(StepOutput::go(verdict));
         }
-        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.events()) {
+        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.state()) {
             return helpless(context, reason).await;
         }
         self.open_conversation(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
-        let compacts = compaction::is_due(context.log.state(), context.log.events(), limits);
+        let compacts = compaction::is_due(context.log.state(), limits);
         if compacts {
             compaction::request(context).await?;
         } else {
@@ -89,10 +89,8 @@ pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
     if state.main.open_calls().next().is_some() {
         return Some(Verdict::Tools);
     }
-    let finished = state
-        .main
-        .last()
-        .is_some_and(|turn| turn.reply.as_ref().is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work()));
+    let last = state.main.reply_to_last_turn();
+    let finished = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
     (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
 }
 
@@ -106,14 +104,10 @@ pub(super) async fn stopped(context: &mut Context) -> Result<StepOutput, StepErr
 impl GenerateTurn {
     /// The conversation opens with the task, what was found and what was planned.
     async fn open_conversation(&self, context: &mut Context) -> Result<(), StepError> {
-        let opened = context.log.events().iter().any(|event| {
-            matches!(&event.body, EventBody::UserMessage(message)
-                if message.conversation == Conversation::Main && message.author == Author::Brief)
-        });
-        if opened {
+        if context.log.state().main.opened {
             return Ok(());
         }
-        let text = brief::main(context.log.state(), context.log.events())?;
+        let text = brief::main(context.log.state())?;
         let message = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await?)
     }
@@ -131,7 +125,7 @@ impl GenerateTurn {
         events.extend(self.said(context, call.turn, reply).await?);
         let calls = if full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
         let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
-        let cut = context.log.state().main.cut_in_a_row() + usize::from(goes_on);
+        let cut = context.log.state().main.unfinished_replies + u32::from(goes_on);
         if goes_on && cut == MAX_UNFINISHED_REPLIES {
             events.extend(loop_detection::told(no_end(cut)));
         } else if goes_on {
@@ -155,7 +149,7 @@ impl GenerateTurn {
             return Ok(StepOutput::go(Verdict::Turn));
         }
         context.log.refresh().await?;
-        let seen = context.log.state().main.last().map(|turn| turn.up_to);
+        let seen = context.log.state().main.last_turn.as_ref().map(|turn| turn.up_to);
         let unseen = context.log.state().last_user_message > seen;
         Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
@@ -202,7 +196,7 @@ async fn helpless(context: &mut Context, reason: String) -> Result<StepOutput, S
     wait::begin(context, WaitReason::Stuck { reason }).await
 }
 
-fn no_end(cut: usize) -> String {
+fn no_end(cut: u32) -> String {
     format!("{cut} replies in a row came to no end and called no tool")
 }
 

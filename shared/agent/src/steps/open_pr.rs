@@ -49,14 +49,15 @@ impl StepHandler for OpenPr {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if context.log.state().wait.is_some() {
             context.log.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
-        } else if let Some(outcome) = answered_meanwhile(context)
-            && current_run(context)?.cancel.is_none()
+        } else if let run = current_run(context)?
+            && let Some(outcome) = answered_meanwhile(&run)
+            && run.cancel.is_none()
         {
             // The answer and the end of the wait crossed each other; the answer counts.
             return Ok(StepOutput::go(after_wait(outcome, context.log.state())));
         }
-        let expired = expired(context);
         let run = current_run(context)?;
+        let expired = run.wait_outcome == Some(WaitOutcome::Expired);
         if run.published {
             // An earlier attempt came this far; what is left is the pull request.
             return self.deliver(context, run.base_moves >= MAX_BASE_MOVES, expired).await;
@@ -161,7 +162,7 @@ impl OpenPr {
             }
             // The repository was empty and is not any more.
             (None, Some(to)) => Ok(BaseCheck::Conflicts(to)),
-            _ => Ok(BaseCheck::Fits),
+            (Some(_), Some(_) | None) | (None, None) => Ok(BaseCheck::Fits),
         }
     }
 
@@ -248,7 +249,7 @@ impl OpenPr {
         let body = words::body(state, &run, closing.as_deref(), draft.as_deref(), session.id.as_str());
         let text = PullRequestText {
             head: branch.branch.clone(),
-            base: self.target(context, base)?,
+            base: state.target_branch.clone().unwrap_or_else(|| base.branch.clone()),
             title: title.clone(),
             body: redactor.redact(&body).into_owned(),
             readiness: if draft.is_some() { Readiness::Draft } else { Readiness::Ready },
@@ -271,28 +272,13 @@ impl OpenPr {
         Ok(context.log.append(vec![event.into()]).await?)
     }
 
-    /// The branch that the pull request is for: where the first run began.
-    fn target(&self, context: &Context, base: &Base) -> Result<String, StepError> {
-        let first = context.log.events().iter().find_map(|event| match &event.body {
-            EventBody::GitOperation(operated) if operated.operation == GitAction::Clone => operated.branch.clone(),
-            _ => None,
-        });
-        Ok(first.unwrap_or_else(|| base.branch.clone()))
-    }
-
     /// What the model said at the end, when it came to one.
     async fn closing_words(&self, context: &Context) -> Result<Option<String>, StepError> {
         if settled(context.log.state()) != Some(Verdict::Publish) {
             return Ok(None);
         }
-        let reply = context.log.events().iter().rev().find_map(|event| match &event.body {
-            EventBody::ModelReplied(replied) if replied.call.conversation == domain::Conversation::Main => {
-                Some(&replied.reply)
-            }
-            _ => None,
-        });
-        let Some(reply) = reply else { return Ok(None) };
-        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), reply).await?;
+        let Some(reply) = &context.log.state().main.last_reply else { return Ok(None) };
+        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         Ok(words::closing_words(&reply))
     }
 }
@@ -310,28 +296,16 @@ fn current_run(context: &Context) -> Result<RunState, StepError> {
     run.cloned().ok_or_else(|| internal("the run is not in the log"))
 }
 
-/// Whether the wait that led here was not answered.
-fn expired(context: &Context) -> bool {
-    let last = context.log.events().iter().rev().find_map(|event| match &event.body {
-        EventBody::WaitEnded(ended) if event.run == context.input.run => Some(ended.outcome),
-        _ => None,
-    });
-    last == Some(WaitOutcome::Expired)
-}
-
 /// The answer to a wait that nothing has followed yet: this step came by the wait's time-out all the same.
-fn answered_meanwhile(context: &Context) -> Option<WaitOutcome> {
-    for event in context.log.events().iter().rev().filter(|event| event.run == context.input.run) {
-        match &event.body {
-            EventBody::WaitEnded(ended) => {
-                let answered = !matches!(ended.outcome, WaitOutcome::Expired | WaitOutcome::Cancelled);
-                return answered.then_some(ended.outcome);
-            }
-            EventBody::StepStarted(started) if !matches!(started.step, Step::OpenPr | Step::AwaitUser) => return None,
-            _ => {}
-        }
+fn answered_meanwhile(run: &RunState) -> Option<WaitOutcome> {
+    match run.wait_outcome? {
+        WaitOutcome::Expired | WaitOutcome::Cancelled => None,
+        outcome @ (WaitOutcome::Approved
+        | WaitOutcome::Rejected
+        | WaitOutcome::PlanAnswered
+        | WaitOutcome::Answered
+        | WaitOutcome::Extended) => Some(outcome),
     }
-    None
 }
 
 fn overlaps(changes: &Changeset, changed: &[WorkspacePath]) -> bool {

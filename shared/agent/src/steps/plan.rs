@@ -20,7 +20,7 @@ use crate::wait;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// So often the model is told that its answer is no plan.
-const MAX_CORRECTIONS: usize = 2;
+const MAX_CORRECTIONS: u32 = 2;
 
 /// The step `plan`.
 pub struct Plan {
@@ -47,7 +47,7 @@ impl StepHandler for Plan {
             }
             return follow(context, id, content).await;
         }
-        if context.log.state().survey.is_none() || !opened(context) {
+        if context.log.state().survey.is_none() || !context.log.state().planning.opened {
             let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
                 return Ok(StepOutput::go(Verdict::Prepare));
             };
@@ -75,13 +75,6 @@ impl StepHandler for Plan {
     }
 }
 
-fn opened(context: &Context) -> bool {
-    context.log.events().iter().any(|event| {
-        matches!(&event.body, EventBody::UserMessage(message)
-            if message.conversation == Conversation::Plan && message.author == Author::Brief)
-    })
-}
-
 impl Plan {
     /// Looks at the repository and opens the plan's conversation with what was found.
     async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), WorkspaceError> {
@@ -103,7 +96,7 @@ impl Plan {
             context.log.append(bodies).await.map_err(StepError::from)?;
         }
         let tree = Workspace::tree(&facts);
-        let text = brief::plan(context.log.state(), context.log.events(), &tree)?;
+        let text = brief::plan(context.log.state(), &tree)?;
         let text = context.common.redactor.redact(&text).into_owned();
         let message = UserMessage { conversation: Conversation::Plan, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await.map_err(StepError::from)?)
@@ -139,11 +132,7 @@ impl Plan {
         mut events: Vec<EventBody>,
         reason: &str,
     ) -> Result<StepOutput, StepError> {
-        let corrections = context.log.events().iter().filter(|event| {
-            matches!(&event.body, EventBody::UserMessage(message)
-                if message.conversation == Conversation::Plan && message.author == Author::Nudge)
-        });
-        let many = corrections.count() >= MAX_CORRECTIONS;
+        let many = context.log.state().planning.nudges >= MAX_CORRECTIONS;
         let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
         let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
         if !many {

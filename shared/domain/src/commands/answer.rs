@@ -133,7 +133,7 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
             (vec![said(Conversation::Plan, text, None)], Some(WaitOutcome::PlanAnswered))
         }
         Some(WaitReason::Question { call, .. }) => {
-            let turn = state.main.last().map(|turn| turn.turn).unwrap_or_default();
+            let turn = state.main.last_turn.as_ref().map(|turn| turn.turn).unwrap_or_default();
             let answered = ToolResult {
                 turn,
                 call: call.clone(),
@@ -251,6 +251,6 @@ fn expect_plan(state: &SessionState, session: &SessionId, named: Option<&PlanId>
     };
     match named {
         Some(named) if named != plan => Err(Conflict::OtherPlan { named: named.clone(), waiting: plan.clone() }),
-        _ => Ok(plan.clone()),
+        Some(_) | None => Ok(plan.clone()),
     }
 }

@@ -5,10 +5,7 @@ use std::time::Duration;
 use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
 use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
-use crate::{
-    ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Step, Terminal, WaitOutcome,
-    summary_of,
-};
+use crate::{ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Terminal, summary_of};
 
 use super::{CommandError, Services, execution};
 
@@ -68,14 +65,12 @@ pub async fn reconcile(
             Ok(Reconciled::Started)
         }
         ExecutionState::Running => {
-            let outcome = last_wait_outcome(&log);
-            match outcome {
-                Some(outcome) if log.state().status() == Some(Status::AwaitingUser) => {
-                    services.complete(log.state(), outcome).await?;
-                    Ok(Reconciled::Answered)
-                }
-                _ => Ok(Reconciled::InOrder),
-            }
+            // The answer stands in the log; a crash may have come between it and the end of the task that waits.
+            let Some(outcome) = run.wait_outcome.filter(|_| run.status == Status::AwaitingUser) else {
+                return Ok(Reconciled::InOrder);
+            };
+            services.complete(log.state(), outcome).await?;
+            Ok(Reconciled::Answered)
         }
         ExecutionState::Ended => {
             if let Some(sandbox) = log.state().sandbox.clone() {
@@ -108,17 +103,4 @@ pub async fn release(services: &Services, state: &SessionState, run: RunNumber) 
     let (Some(session), Some(run)) = (&state.session, state.run_number(run)) else { return Ok(()) };
     let execution = ExecutionName { session: session.id.clone(), run: run.number };
     services.release(&session.owner, &execution, run.budget.spent()).await
-}
-
-/// The outcome of a wait that ended after `await-user` last went to work and that nothing followed.
-fn last_wait_outcome(log: &crate::SessionLog) -> Option<WaitOutcome> {
-    for event in log.events().iter().rev() {
-        match &event.body {
-            crate::EventBody::WaitEnded(ended) => return Some(ended.outcome),
-            crate::EventBody::StepStarted(started) if started.step != Step::AwaitUser => return None,
-            crate::EventBody::WaitStarted(_) => return None,
-            _ => {}
-        }
-    }
-    None
 }
