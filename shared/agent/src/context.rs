@@ -1,17 +1,37 @@
 //! What a step has at hand while it works.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ErrorCode;
-use domain::error_chain;
-use domain::ports::elapsed;
+use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
+use domain::state::RunState;
 use domain::{
-    Attributes, EventBody, Session, SessionLog, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput, Terminal,
+    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogCache, Span, SpanId, SpanKind,
+    SpanOutcome, StepError, StepInput, Terminal, error_chain,
 };
 use jiff::Timestamp;
 
-use crate::steps::Common;
+/// What every step needs of the outside.
+#[derive(Clone)]
+pub struct Common {
+    /// The logs.
+    pub event_log: Arc<dyn EventLog>,
+    /// What was read of them.
+    pub log_cache: SessionLogCache,
+    /// The records.
+    pub sessions: Arc<dyn Sessions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Spans.
+    pub traces: Arc<dyn Traces>,
+    /// Masks what enters and what is shown.
+    pub redactor: Redactor,
+    /// How long a person may take to answer.
+    pub answer_timeout: Duration,
+}
 
 /// One invocation of a step.
 pub struct Context {
@@ -49,6 +69,12 @@ impl Context {
     pub fn session(&self) -> Result<&Session, Terminal> {
         let missing = || Terminal::new(ErrorCode::LogCorrupt, "the log does not begin with the session's creation");
         self.log.state().session.as_deref().ok_or_else(missing)
+    }
+
+    /// The run that the step works on.
+    pub fn run(&self) -> Result<&RunState, StepError> {
+        let run = self.log.state().run_number(self.input.run);
+        run.ok_or_else(|| internal("the run is not in the log"))
     }
 
     /// The time this invocation has left.

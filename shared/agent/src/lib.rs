@@ -2,10 +2,11 @@
 
 pub mod survey;
 
-pub use context::Context;
+pub use context::{Common, Context};
+pub use invocation::{StepHandler, invoke};
 pub use model_call::ModelCaller;
 pub use setup::{DEFAULT_MAX_TOKENS, setup};
-pub use steps::{AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, OpenPr, Plan, Prepare, StepHandler, invoke};
+pub use steps::{AwaitUser, ExecuteTool, Finish, GenerateTurn, OpenPr, Plan, Prepare};
 pub use tools::ToolLimits;
 
 mod brief;
@@ -15,6 +16,7 @@ mod compaction;
 mod context;
 mod cut;
 mod instructions;
+mod invocation;
 mod loop_detection;
 mod model_call;
 mod pull_request;
@@ -23,5 +25,5 @@ mod run_tool;
 mod setup;
 mod steps;
 mod tools;
-mod wait;
+mod verdicts;
 mod workspace;

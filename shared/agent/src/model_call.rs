@@ -10,16 +10,15 @@ use domain::state::ConversationState;
 use domain::text::shorten;
 use domain::transcript::{self, Texts};
 use domain::{
-    BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, ContentBlock, Conversation,
-    ErrorCode, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
-    PlanApproval, RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StepOutput, StopReason,
-    Terminal, TurnStarted, Usage, WaitReason, error_chain,
+    BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, ContentBlock, Conversation, ErrorCode,
+    EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, PlanApproval,
+    RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StopReason, Terminal, TurnStarted,
+    Usage, error_chain,
 };
 
 use jiff::Timestamp;
 
 use crate::context::{Context, OpenSpan, Watched, internal};
-use crate::wait;
 
 /// Below this a shorter reply is of no use.
 const MIN_REPLY_TOKENS: u32 = 4096;
@@ -215,13 +214,6 @@ fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32
         }
         Some(_) => usual,
     }
-}
-
-/// Writes that a limit is reached, and waits for somebody to extend it.
-pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
-    let Reached { limit, sentence } = reached;
-    context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
-    wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
 }
 
 /// What viewers see of a reply while it is written: also the summary of the thinking, in which current models report what

@@ -7,8 +7,8 @@ use domain::commands::after_wait;
 use domain::ports::{Sandboxes, Workflows, elapsed};
 use domain::{SandboxTerminated, Step, StepError, StepOutput, Verdict};
 
-use super::StepHandler;
 use crate::context::Context;
+use crate::invocation::StepHandler;
 
 /// A wait longer than this gives the sandbox back; the checkpoint holds what was in it.
 const LONG_WAIT_SECONDS: u64 = 300;

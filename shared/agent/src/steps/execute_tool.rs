@@ -16,13 +16,12 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::StepHandler;
-use super::generate_turn::stopped;
 use crate::context::{Context, Watched, internal};
+use crate::invocation::StepHandler;
 use crate::run_tool::{Outcome, RunTool};
 use crate::tools::{Answer, Tool, ToolLimits};
 use crate::workspace::{Workspace, WorkspaceError, checkpoint};
-use crate::{instructions, loop_detection, survey, wait};
+use crate::{instructions, loop_detection, survey, verdicts};
 
 /// Kept back of the deadline: for the checkpoint and for what has to be written.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -123,7 +122,7 @@ impl ExecuteTool {
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
         context.closing.extend(loop_detection::nudge(context.log.state()));
-        self.ask(context, questions).await.map_err(WorkspaceError::Step)
+        self.ask(context, questions).map_err(WorkspaceError::Step)
     }
 
     /// The calls of the reply that have no result, with their input as the model gave it.
@@ -250,7 +249,7 @@ impl ExecuteTool {
         reply: &ReplyState,
         writes: bool,
     ) -> Result<StepOutput, WorkspaceError> {
-        let output = stopped(context).await?;
+        let output = verdicts::stopped(context).await?;
         let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
             context.closing = self.checkpoint(context, workspace, reply).await?;
@@ -270,7 +269,7 @@ impl ExecuteTool {
     }
 
     /// After everything else the user is asked, when the reply asks.
-    async fn ask(&self, context: &mut Context, questions: Vec<OpenCall>) -> Result<StepOutput, StepError> {
+    fn ask(&self, context: &mut Context, questions: Vec<OpenCall>) -> Result<StepOutput, StepError> {
         let mut questions = questions.into_iter();
         let Some(first) = questions.next() else { return Ok(StepOutput::go(Verdict::Turn)) };
         for more in questions {
@@ -290,7 +289,7 @@ impl ExecuteTool {
             return Ok(StepOutput::go(Verdict::Turn));
         }
         let question = context.common.redactor.redact(question).into_owned();
-        wait::begin(context, WaitReason::Question { call: first.id.clone(), question }).await
+        Ok(verdicts::ask_user(context, WaitReason::Question { call: first.id.clone(), question }))
     }
 }
 

@@ -12,8 +12,8 @@ use domain::{
     StepOutput, Terminal, Verdict, WorkflowState,
 };
 
-use super::{Common, StepHandler};
-use crate::context::Context;
+use crate::context::{Common, Context};
+use crate::invocation::StepHandler;
 
 /// The step `finish`.
 pub struct Finish {

@@ -1,7 +1,6 @@
 //! One reply of the model in the main conversation.
 
 use async_trait::async_trait;
-use domain::commands::after_cancel;
 use domain::ports::keep_text;
 use domain::state::SessionState;
 use domain::text;
@@ -12,12 +11,12 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::StepHandler;
 use crate::brief;
 use crate::context::Context;
+use crate::invocation::StepHandler;
 use crate::loop_detection::{self, LoopFinding};
-use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusable};
-use crate::{budget_warning, compaction, wait};
+use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
+use crate::{budget_warning, compaction, verdicts};
 
 /// So many replies in a row may come to no end and call no tool before that counts as going in circles.
 const MAX_UNFINISHED_REPLIES: u32 = 3;
@@ -41,11 +40,11 @@ impl StepHandler for GenerateTurn {
         if !context.log.state().has_approved_plan() {
             return Ok(StepOutput::go(Verdict::Plan));
         }
-        if let Some(verdict) = settled(context.log.state()) {
+        if let Some(verdict) = verdicts::due_without_model(context.log.state()) {
             return Ok(StepOutput::go(verdict));
         }
         if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.state()) {
-            return helpless(context, reason).await;
+            return Ok(helpless(context, reason));
         }
         self.open_conversation(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
@@ -66,13 +65,13 @@ impl StepHandler for GenerateTurn {
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
             CallOutcome::Again => Ok(StepOutput::go(Verdict::Turn)),
-            CallOutcome::Exhausted(reached) => exhausted(context, reached).await,
+            CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(_) => {
                 let bodies = compaction::when_full(context, None)?;
                 context.log.append(bodies).await?;
                 Ok(StepOutput::go(Verdict::Turn))
             }
-            CallOutcome::Stopped => stopped(context).await,
+            CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
                 context.log.append(events).await?;
@@ -82,23 +81,6 @@ impl StepHandler for GenerateTurn {
             CallOutcome::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
         }
     }
-}
-
-/// What is due without asking the model.
-pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
-    if state.main.open_calls().next().is_some() {
-        return Some(Verdict::Tools);
-    }
-    let last = state.main.reply_to_last_turn();
-    let finished = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
-    (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
-}
-
-/// The answer of a step that was told to stop: cancelled, or stale.
-pub(super) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
-    context.log.refresh().await?;
-    context.log.check_fence()?;
-    Ok(StepOutput::go(after_cancel(context.log.state())))
 }
 
 impl GenerateTurn {
@@ -143,7 +125,7 @@ impl GenerateTurn {
             return Ok(StepOutput::go(Verdict::Tools));
         }
         if goes_on && cut > MAX_UNFINISHED_REPLIES {
-            return helpless(context, no_end(cut)).await;
+            return Ok(helpless(context, no_end(cut)));
         }
         if goes_on || full {
             return Ok(StepOutput::go(Verdict::Turn));
@@ -191,9 +173,9 @@ fn is_call(block: &ContentBlock) -> bool {
 }
 
 /// Asks a person, since the model does not get out of it by itself.
-async fn helpless(context: &mut Context, reason: String) -> Result<StepOutput, StepError> {
+fn helpless(context: &mut Context, reason: String) -> StepOutput {
     context.closing.push(AgentStuck { reason: reason.clone() }.into());
-    wait::begin(context, WaitReason::Stuck { reason }).await
+    verdicts::ask_user(context, WaitReason::Stuck { reason })
 }
 
 fn no_end(cut: u32) -> String {

@@ -14,11 +14,10 @@ use domain::{
     SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
 };
 
-use super::StepHandler;
-use super::generate_turn::{settled, stopped};
-use super::open_pr::pause;
 use crate::clone;
 use crate::context::{Context, Watched, internal};
+use crate::invocation::StepHandler;
+use crate::verdicts;
 use crate::workspace::Workspace;
 use domain::Checkpoint;
 
@@ -52,8 +51,8 @@ impl StepHandler for Prepare {
         }
         let repository = match context.until_cancelled(self.preflight(context)).await {
             Watched::Done(Ok(repository)) => repository,
-            Watched::Done(Err(error)) => return pause(error, Verdict::Prepare),
-            Watched::Stopped => return stopped(context).await,
+            Watched::Done(Err(error)) => return verdicts::forge_pause(error, Verdict::Prepare),
+            Watched::Stopped => return verdicts::stopped(context).await,
         };
         let made = context.log.state().sandboxes;
         if made >= MAX_SANDBOXES {
@@ -62,13 +61,13 @@ impl StepHandler for Prepare {
         }
         let source = match self.forge.clone_source(&repository).await {
             Ok(source) => source,
-            Err(error) => return pause(error, Verdict::Prepare),
+            Err(error) => return verdicts::forge_pause(error, Verdict::Prepare),
         };
         let workspace = self.make_sandbox(context, &source).await?;
         match self.clone(context, &workspace, &repository, &source).await? {
             Cloned::Done => {}
             Cloned::CutOff => return self.lost(context, &workspace, "the clone was cut off").await,
-            Cloned::Stopped => return stopped(context).await,
+            Cloned::Stopped => return verdicts::stopped(context).await,
         }
         // In one batch: a workspace that is in use has its checkpoint measured against its own base.
         let mut bodies = self.restore(context, &workspace, &repository).await?;
@@ -89,7 +88,7 @@ fn due(state: &SessionState) -> Verdict {
     if !state.has_approved_plan() {
         return Verdict::Plan;
     }
-    settled(state).unwrap_or(Verdict::Turn)
+    verdicts::due_without_model(state).unwrap_or(Verdict::Turn)
 }
 
 enum Cloned {
