@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
+pub mod effects;
 pub mod ports;
 pub mod run_outcome;
 pub mod span;
@@ -20,10 +21,10 @@ pub use event::{
     Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
     InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
     PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
-    SandboxCreated, SandboxLost, SandboxTerminated, ScoreRecorded, ScoreSource, SessionCancelRequested, SessionCreated,
-    SessionError, SessionStatus, StepFailed, StepFinished, StepStarted, TodoUpdated, ToolCall, ToolOutcome, ToolResult,
-    ToolStarted, Totals, TurnStarted, UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted,
-    WorkspaceCheckpoint, Writer,
+    SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
+    SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
+    TodoUpdated, ToolCall, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated, UserMessage,
+    WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,

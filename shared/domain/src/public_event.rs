@@ -127,6 +127,7 @@ fn message(event: &Event) -> String {
         },
         EventBody::SandboxAttached(_) => "Workspace ready".to_owned(),
         EventBody::SandboxLost(lost) => format!("Sandbox lost: {}", lost.reason),
+        EventBody::SandboxTerminating(terminating) => format!("Sandbox ending: {}", terminating.reason),
         EventBody::SandboxTerminated(terminated) => format!("Sandbox ended: {}", terminated.reason),
         EventBody::CloneProgress(progress) => progress.message.clone(),
         EventBody::RepositorySurveyed(surveyed) => {

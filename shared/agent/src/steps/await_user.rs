@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::after_wait;
+use domain::effects::terminate_sandbox;
 use domain::ports::{Sandboxes, Workflows, elapsed};
-use domain::{SandboxTerminated, Step, StepError, StepOutput, Verdict};
+use domain::{Step, StepError, StepOutput, Verdict};
 
 use crate::context::Context;
 use crate::invocation::StepHandler;
@@ -44,22 +45,15 @@ impl StepHandler for AwaitUser {
             context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
         }
-        self.give_sandbox_back(context).await?;
+        if is_long(context) {
+            terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "given back for a long wait").await?;
+        }
         Ok(StepOutput::go(Verdict::Await))
     }
 }
 
-impl AwaitUser {
-    async fn give_sandbox_back(&self, context: &mut Context) -> Result<(), StepError> {
-        let state = context.log.state();
-        let (Some(wait), Some(sandbox)) = (&state.wait, &state.sandbox) else { return Ok(()) };
-        if elapsed(context.common.clock.now(), wait.deadline).as_secs() < LONG_WAIT_SECONDS {
-            return Ok(());
-        }
-        let id = sandbox.id.clone();
-        let reason = "given back for a long wait".to_owned();
-        context.log.append(vec![SandboxTerminated { sandbox: id.clone(), reason }.into()]).await?;
-        self.sandboxes.terminate(&id).await?;
-        Ok(())
-    }
+/// Whether the sandbox would be idle for long.
+fn is_long(context: &Context) -> bool {
+    let (now, wait) = (context.common.clock.now(), &context.log.state().wait);
+    wait.as_ref().is_some_and(|wait| elapsed(now, wait.deadline).as_secs() >= LONG_WAIT_SECONDS)
 }

@@ -66,7 +66,8 @@ enum Group {
     Answered(Vec<Answered>),
     /// There was no time to wait for the end; the calls go on.
     Running,
-    Stopped,
+    /// The run is to stop; these calls may go on.
+    Stopped(Vec<OpenCall>),
 }
 
 #[async_trait]
@@ -111,7 +112,7 @@ impl ExecuteTool {
             let mut bodies = match self.run_group(context, workspace, group).await? {
                 Group::Answered(answered) => self.results(context, answered).await?,
                 Group::Running => return Ok(StepOutput::go(Verdict::Tools)),
-                Group::Stopped => return self.stop(context, workspace, reply, writes).await,
+                Group::Stopped(running) => return self.stop(context, workspace, reply, &running, writes).await,
             };
             // What was written is kept in the same batch in which it is acknowledged: a sandbox that is lost before that
             // leaves the call open, and it is told to the model as cut off.
@@ -189,12 +190,7 @@ impl ExecuteTool {
         let work = futures_util::future::join_all(group.iter().map(|call| runner.run(call)));
         let outcomes = match context.until_cancelled(work).await {
             Watched::Done(outcomes) => outcomes,
-            Watched::Stopped => {
-                for call in &group {
-                    workspace.kill(&RunTool::exec_id(call)?).await?;
-                }
-                return Ok(Group::Stopped);
-            }
+            Watched::Stopped => return Ok(Group::Stopped(group)),
         };
         let mut answered = Vec::with_capacity(group.len());
         for (call, outcome) in group.into_iter().zip(outcomes) {
@@ -247,9 +243,14 @@ impl ExecuteTool {
         context: &mut Context,
         workspace: &Workspace,
         reply: &ReplyState,
+        running: &[OpenCall],
         writes: bool,
     ) -> Result<StepOutput, WorkspaceError> {
+        // Where a newer attempt has taken over, the calls are its own by now.
         let output = verdicts::stopped(context).await?;
+        for call in running {
+            workspace.kill(&RunTool::exec_id(call)?).await?;
+        }
         let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
             context.closing = self.checkpoint(context, workspace, reply).await?;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::{Services, follow_on, release};
+use domain::effects::terminate_sandbox;
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
-    ErrorCode, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError,
-    StepOutput, Terminal, Verdict, WorkflowState,
+    ErrorCode, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
+    Verdict, WorkflowState,
 };
 
 use crate::context::{Common, Context};
@@ -32,11 +33,7 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
-        if let Some(sandbox) = context.log.state().sandbox.clone() {
-            self.sandboxes.terminate(&sandbox.id).await?;
-            let reason = "the run is over".to_owned();
-            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
-        }
+        terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "the run is over").await?;
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
         context.log.append(bodies).await?;

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::effects::terminate_sandbox;
 use domain::ports::{
     Blobs, ByteRange, CloneSource, ExecState, ExitStatus, Forge, Network, Repository, SandboxError, SandboxSpec,
     Sandboxes, Started, Stream,
 };
-use domain::state::{Base, SessionState};
+use domain::state::{Base, SandboxStage, SessionState};
 use domain::{
     Author, CloneProgress, CommitId, Conversation, ErrorCode, EventBody, GitAction, GitOperation, SandboxAttached,
-    SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
+    SandboxCreated, SandboxLost, Step, StepError, StepOutput, UserMessage, Verdict,
 };
 
 use crate::clone;
@@ -66,8 +67,11 @@ impl StepHandler for Prepare {
         let workspace = self.make_sandbox(context, &source).await?;
         match self.clone(context, &workspace, &repository, &source).await? {
             Cloned::Done => {}
-            Cloned::CutOff => return self.lost(context, &workspace, "the clone was cut off").await,
-            Cloned::Stopped => return verdicts::stopped(context).await,
+            Cloned::CutOff => {
+                self.terminate(context, "the clone was cut off").await?;
+                return Ok(StepOutput::go(Verdict::Prepare));
+            }
+            Cloned::Stopped(answer) => return Ok(answer),
         }
         // In one batch: a workspace that is in use has its checkpoint measured against its own base.
         let mut bodies = self.restore(context, &workspace, &repository).await?;
@@ -94,7 +98,7 @@ fn due(state: &SessionState) -> Verdict {
 enum Cloned {
     Done,
     CutOff,
-    Stopped,
+    Stopped(StepOutput),
 }
 
 impl Prepare {
@@ -102,26 +106,33 @@ impl Prepare {
     async fn find_workspace(&self, context: &mut Context) -> Result<Option<Verdict>, StepError> {
         let state = context.log.state();
         let Some(sandbox) = state.sandbox.clone() else { return Ok(None) };
-        let moved =
-            state.rebase_onto.is_some() && state.rebase_onto != sandbox.base.clone().and_then(|base| base.commit);
-        if moved {
-            self.sandboxes.terminate(&sandbox.id).await?;
-            let reason = "the base branch moved: the change goes on in a fresh one".to_owned();
-            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+        let base = sandbox.base.and_then(|base| base.commit);
+        let moved = state.rebase_onto.is_some() && state.rebase_onto != base;
+        let unfit = match sandbox.stage {
+            SandboxStage::Terminating { reason } => Some(reason),
+            SandboxStage::Preparing | SandboxStage::Ready if moved => {
+                Some("the base branch moved: the change goes on in a fresh one".to_owned())
+            }
+            // What is in it cannot be trusted to be whole.
+            SandboxStage::Preparing => Some("its preparation was cut off".to_owned()),
+            SandboxStage::Ready => None,
+        };
+        if let Some(reason) = unfit {
+            self.terminate(context, &reason).await?;
             return Ok(None);
         }
-        let found = match self.sandboxes.attach(&sandbox.id).await {
-            Ok(_) if sandbox.ready => return Ok(Some(due(state))),
-            Ok(_) => {
-                // Its making was cut off somewhere; what is in it cannot be trusted to be whole.
-                self.sandboxes.terminate(&sandbox.id).await?;
-                "its preparation was cut off".to_owned()
+        match self.sandboxes.attach(&sandbox.id).await {
+            Ok(_) => Ok(Some(due(state))),
+            Err(SandboxError::Lost(reason)) => {
+                context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason }.into()]).await?;
+                Ok(None)
             }
-            Err(SandboxError::Lost(reason)) => reason,
-            Err(error) => return Err(error.into()),
-        };
-        context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason: found }.into()]).await?;
-        Ok(None)
+            Err(error @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_))) => Err(error.into()),
+        }
+    }
+
+    async fn terminate(&self, context: &mut Context, reason: &str) -> Result<(), StepError> {
+        Ok(terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), reason).await?)
     }
 
     async fn preflight(&self, context: &Context) -> Result<Repository, domain::ports::ForgeError> {
@@ -182,8 +193,10 @@ impl Prepare {
             let state = match context.until_cancelled(waiting).await {
                 Watched::Done(state) => state?,
                 Watched::Stopped => {
+                    // Where a newer attempt has taken over, the command is its own by now.
+                    let answer = verdicts::stopped(context).await?;
                     self.sandboxes.kill(&workspace.id, &exec.id).await?;
-                    return Ok(Cloned::Stopped);
+                    return Ok(Cloned::Stopped(answer));
                 }
             };
             let last = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, ByteRange::Last(400)).await?;
@@ -258,13 +271,6 @@ impl Prepare {
             bodies.push(text.into());
         }
         Ok(bodies)
-    }
-
-    async fn lost(&self, context: &mut Context, workspace: &Workspace, reason: &str) -> Result<StepOutput, StepError> {
-        self.sandboxes.terminate(&workspace.id).await?;
-        let lost = SandboxLost { sandbox: workspace.id.clone(), reason: reason.to_owned() };
-        context.log.append(vec![lost.into()]).await?;
-        Ok(StepOutput::go(Verdict::Prepare))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::effects::terminate_sandbox;
 use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
 use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
-use crate::{ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Terminal, summary_of};
+use crate::{ErrorCode, ExecutionName, RunNumber, Seq, SessionId, Status, Terminal, summary_of};
 
 use super::{CommandError, Services, execution};
 
@@ -73,13 +74,7 @@ pub async fn reconcile(
             Ok(Reconciled::Answered)
         }
         ExecutionState::Ended => {
-            if let Some(sandbox) = log.state().sandbox.clone() {
-                sandboxes.terminate(&sandbox.id).await.map_err(|error| {
-                    CommandError::Unavailable(crate::Unavailable::new(crate::Dependency::Sandboxes, error))
-                })?;
-                let reason = "the workflow ended without the run".to_owned();
-                log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
-            }
+            terminate_sandbox(&mut log, sandboxes, "the workflow ended without the run").await?;
             let failure = run.failure.map_or_else(
                 || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
                 |(code, message)| Terminal { code, message },

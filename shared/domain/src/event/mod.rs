@@ -27,7 +27,9 @@ pub use publishing::{
     BranchPublished, ChangesetCollected, GitAction, GitOperation, PrOpened, PrUpdated, PublishStarted, ScoreRecorded,
     ScoreSource,
 };
-pub use sandbox::{CloneProgress, Layout, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated};
+pub use sandbox::{
+    CloneProgress, Layout, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating,
+};
 pub use tools::{
     Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolOutcome, ToolResult, ToolStarted,
     WorkspaceCheckpoint,
@@ -113,6 +115,7 @@ bodies! {
     SandboxCreated = "sandbox.created",
     SandboxAttached = "sandbox.attached",
     SandboxLost = "sandbox.lost",
+    SandboxTerminating = "sandbox.terminating",
     SandboxTerminated = "sandbox.terminated",
     CloneProgress = "clone.progress",
     RepositorySurveyed = "repository.surveyed",

@@ -55,7 +55,15 @@ pub struct SandboxLost {
     pub reason: String,
 }
 
-/// A sandbox was given back.
+/// A sandbox is about to be terminated. Nothing uses it from here on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxTerminating {
+    pub sandbox: SandboxId,
+    pub reason: String,
+}
+
+/// A sandbox was terminated, with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxTerminated {

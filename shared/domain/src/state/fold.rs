@@ -8,7 +8,7 @@ use crate::{
     WaitReason,
 };
 
-use super::{Base, ConversationState, PlanState, RunState, SandboxState, SessionState, UserText};
+use super::{Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, UserText};
 
 /// Characters that [`SessionState::user_texts`] retains at least: what a new conversation is told of what people said.
 pub const MAX_USER_TEXT_CHARACTERS: usize = 100_000;
@@ -38,7 +38,12 @@ impl SessionState {
             EventBody::SandboxCreated(created) => self.sandbox_created(created),
             EventBody::SandboxAttached(attached) => {
                 if let Some(sandbox) = self.sandbox_named(&attached.sandbox) {
-                    sandbox.ready = true;
+                    sandbox.stage = SandboxStage::Ready;
+                }
+            }
+            EventBody::SandboxTerminating(terminating) => {
+                if let Some(sandbox) = self.sandbox_named(&terminating.sandbox) {
+                    sandbox.stage = SandboxStage::Terminating { reason: terminating.reason.clone() };
                 }
             }
             EventBody::SandboxLost(lost) => self.forget_sandbox(&lost.sandbox),
@@ -155,7 +160,7 @@ impl SessionState {
     fn sandbox_created(&mut self, created: &SandboxCreated) {
         self.sandboxes += 1;
         let (id, layout) = (created.sandbox.clone(), created.layout.clone());
-        self.sandbox = Some(SandboxState { id, layout, ready: false, base: None });
+        self.sandbox = Some(SandboxState { id, layout, stage: SandboxStage::Preparing, base: None });
     }
 
     fn sandbox_named(&mut self, id: &SandboxId) -> Option<&mut SandboxState> {

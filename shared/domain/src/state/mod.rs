@@ -50,10 +50,20 @@ pub struct SandboxState {
     pub id: SandboxId,
     /// Where things are inside.
     pub layout: Layout,
-    /// Whether the workspace in it is ready.
-    pub ready: bool,
+    pub stage: SandboxStage,
     /// The commit that was cloned into it.
     pub base: Option<Base>,
+}
+
+/// How far a sandbox is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxStage {
+    /// Its workspace is being prepared.
+    Preparing,
+    /// Its workspace may be used.
+    Ready,
+    /// It is about to be terminated, or was already.
+    Terminating { reason: String },
 }
 
 /// The plan that counts.

@@ -38,6 +38,7 @@ impl<'a> Entry<'a> {
             | EventBody::SandboxCreated(_)
             | EventBody::SandboxAttached(_)
             | EventBody::SandboxLost(_)
+            | EventBody::SandboxTerminating(_)
             | EventBody::SandboxTerminated(_)
             | EventBody::CloneProgress(_)
             | EventBody::RepositorySurveyed(_)
