@@ -188,7 +188,8 @@ impl SessionLog {
         &self.state
     }
 
-    /// The events, as far as they were read.
+    /// The events, as far as they were read: to show them, to the model or to people. What follows from them is in
+    /// [`SessionLog::state`].
     pub fn events(&self) -> &[Event] {
         &self.events
     }

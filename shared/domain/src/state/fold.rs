@@ -1,5 +1,7 @@
 //! What each kind of event changes. The one place where the log becomes state.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use std::sync::Arc;
 
 use crate::{

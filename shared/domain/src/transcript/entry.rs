@@ -1,5 +1,7 @@
 //! What an event adds to a conversation with the model.
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use std::collections::HashMap;
 
 use crate::ports::{Blobs, text_of};
