@@ -82,7 +82,7 @@ impl Context {
         elapsed(self.common.clock.now(), self.ends)
     }
 
-    /// A child span of this step. Call [`OpenSpan::end`] when the work is done.
+    /// A child span of this step. Call [`Context::end`] when the work is done.
     pub fn span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
         OpenSpan {
             id: self.common.ids.span(),

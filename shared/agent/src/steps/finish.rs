@@ -53,7 +53,7 @@ impl StepHandler for Finish {
         release(&self.services, log.state(), run).await?;
         log.refresh().await?;
         let state = log.state();
-        let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
+        let ended_well = state.run_number(run).is_some_and(|run| run.status.is_success());
         let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
         if ended_well && state.last_user_message > seen && latest == Some(run) {
@@ -89,7 +89,7 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
 }
 
 fn outcome_score(status: Status, failure: Option<&Terminal>) -> ScoreRecorded {
-    let value = if matches!(status, Status::Done | Status::Nothing) { 1.0 } else { 0.0 };
+    let value = if status.is_success() { 1.0 } else { 0.0 };
     ScoreRecorded {
         name: "session_outcome".to_owned(),
         value: Some(value),

@@ -1,4 +1,4 @@
-//! What a log says, put together: a pure fold over events ([`fold`]).
+//! What a log says, put together: a pure fold over events.
 //!
 //! Steps decide by the state alone; the events themselves are read only to show them, to the model or to people. The state
 //! is plain data, and it is copied for every write to the log: what is long in it is shared ([`Arc`]) or of bounded length.
@@ -231,4 +231,72 @@ fn check_move(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalE
         return Ok(());
     }
     Err(IllegalEvent { kind: body.kind(), reason: format!("a run does not go from {from} to {to}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Author, CallKey, ModelReplied, RunStarted, ToolCall, ToolOutcome, ToolResult, TurnStarted, UserMessage,
+    };
+
+    fn add(state: &mut SessionState, body: impl Into<EventBody>) {
+        state.apply(&Event {
+            seq: state.tail.next(),
+            at: "2026-11-22T10:00:00Z".parse().unwrap(),
+            run: RunNumber(1),
+            writer: None,
+            trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            span_id: "0123456789abcdef".parse().unwrap(),
+            body: body.into(),
+        });
+    }
+
+    /// One turn with one call, and its result.
+    fn turn(state: &mut SessionState) {
+        let (turn, attempt) = state.main.next_call();
+        let call = CallKey { conversation: Conversation::Main, turn, attempt };
+        add(state, TurnStarted { call, up_to: state.tail, model: String::new(), max_tokens: 1 });
+        let (stop, usage, cost) = (crate::StopReason::ToolUse, crate::Usage::default(), crate::MicroDollars(0));
+        add(state, ModelReplied { call, reply: "{}".into(), stop, usage, cost });
+        let (id, tool): (crate::CallId, _) = (format!("call-{turn}").parse().unwrap(), "bash".to_owned());
+        add(state, ToolCall { turn, call: id.clone(), tool: tool.clone(), input: serde_json::json!("x".repeat(1000)) });
+        add(
+            state,
+            ToolResult {
+                turn,
+                call: id,
+                tool,
+                output: "done".into(),
+                outcome: ToolOutcome::Ok,
+                duration_ms: 0,
+                exit_code: None,
+                view: serde_json::Value::Null,
+                check: None,
+            },
+        );
+    }
+
+    #[test]
+    fn the_state_does_not_grow_with_the_log() {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
+        for _ in 0..300 {
+            let text = "x".repeat(MAX_USER_TEXT_CHARACTERS / 100);
+            add(
+                &mut state,
+                UserMessage { conversation: Conversation::Main, author: Author::User, text, answers: None },
+            );
+            turn(&mut state);
+        }
+        assert_eq!(state.user_texts.len(), 100, "just as much as is retained at least");
+        (0..100).for_each(|_| turn(&mut state));
+        let recent = &state.run().unwrap().recent_calls;
+        assert_eq!(recent.calls.len(), RecentCalls::MAX);
+        let size = format!("{:?}", SessionState { user_texts: VecDeque::new(), ..state.clone() }).len();
+        (0..100).for_each(|_| turn(&mut state));
+        let later = format!("{:?}", SessionState { user_texts: VecDeque::new(), ..state }).len();
+        assert!(later < size + 200, "{size} bytes have become {later}");
+    }
 }
