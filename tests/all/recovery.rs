@@ -63,6 +63,8 @@ fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
         "publish.started",
         "branch.published",
         "pr.opened",
+        "sandbox.terminating",
+        "sandbox.terminated",
         "run.finished",
     ];
     for kind in kinds {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::recovery::{killed_at, published};
 use crate::support::{Home, Ran, bash, ends, plan, repository, script, tools};
 
 fn run(home: &Home, script: &Value, more: &[&str]) -> Ran {
@@ -261,5 +262,29 @@ fn a_wait_that_nobody_ends_ends_in_a_draft_or_in_nothing() {
         for opened in events.of_kind("pr.opened") {
             assert!(opened["draft"].as_str().unwrap().contains("an answer that did not come"), "{opened}");
         }
+    }
+}
+
+#[test]
+fn a_process_that_dies_while_a_wait_releases_the_sandbox_leaves_it_to_the_next_one() {
+    for kind in ["sandbox.terminating", "sandbox.terminated"] {
+        let home = Home::new();
+        let asks = tools(&[("ask_user", json!({ "question": "Go on?" }))]);
+        let turns = [bash("echo two >> a.txt"), asks, bash("echo three >> a.txt"), ends()];
+        let session = killed_at(&home, &script(&turns), |event| event["kind"] == kind);
+        let answered = say(&home, &["message", &session, "yes"]).expect_code(0);
+        assert_eq!(status(&answered), "done", "killed at {kind}");
+        let events = home.run(&["--json", "sessions", "events", &session]);
+        let reasons = |kind: &str| -> Vec<Value> {
+            events.of_kind(kind).into_iter().map(|event| event["reason"].clone()).collect()
+        };
+        assert_eq!(reasons("sandbox.terminating"), reasons("sandbox.terminated"), "killed at {kind}");
+        assert_eq!(
+            reasons("sandbox.terminated"),
+            ["given back for a long wait", "the run is over"],
+            "killed at {kind}"
+        );
+        assert!(events.of_kind("sandbox.lost").is_empty(), "killed at {kind}");
+        assert_eq!(published(&home, &session), "one\ntwo\nthree", "killed at {kind}");
     }
 }

@@ -169,12 +169,10 @@ async fn awaiting_user(world: &World, session: &SessionId) -> anyhow::Result<()>
 /// Whether `await-user` has done its part and the question still stands.
 fn is_waiting(log: &SessionLog) -> bool {
     let state = log.state();
-    let step_done = state.run().is_some_and(|run| run.open_step.is_none());
-    let last_step = log.events().iter().rev().find_map(|event| match &event.body {
-        domain::EventBody::StepFinished(finished) => Some(finished.step),
-        _ => None,
-    });
+    let step_done = state
+        .run()
+        .is_some_and(|run| run.open_step.is_none() && run.last_step_finished == Some(domain::Step::AwaitUser));
     // A wait whose time is over goes on by itself: the workflow ends it.
     let open = state.wait.as_ref().is_some_and(|wait| wait.deadline > WallClock.now());
-    open && step_done && last_step == Some(domain::Step::AwaitUser)
+    open && step_done
 }

@@ -2,11 +2,8 @@
 
 use std::fmt::Write as _;
 
-use domain::state::SessionState;
-use domain::{
-    Author, Event, EventBody, FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Survey, TodoStatus,
-    name_invisible,
-};
+use domain::state::{MAX_USER_TEXT_CHARACTERS, SessionState, UserText};
+use domain::{FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Survey, TodoStatus, name_invisible};
 
 use crate::context::internal;
 
@@ -14,9 +11,6 @@ const MAX_SUBJECTS: usize = 15;
 
 /// So many changed files are named.
 const MAX_FILES: usize = 200;
-
-/// What people said is handed on to a new conversation up to this many characters, the latest first.
-const MAX_SAID_CHARACTERS: usize = 100_000;
 
 /// The guidance for a kind of project.
 fn guidance(project: ProjectType) -> &'static str {
@@ -30,14 +24,14 @@ fn guidance(project: ProjectType) -> &'static str {
 }
 
 /// What opens the plan's conversation: the task, the survey, the instructions, a look at the files.
-pub(crate) fn plan(state: &SessionState, events: &[Event], tree: &str) -> Result<String, StepError> {
+pub(crate) fn plan(state: &SessionState, tree: &str) -> Result<String, StepError> {
     let mut text = String::new();
-    task(&mut text, state, events)?;
+    task(&mut text, state)?;
     if let Some(surveyed) = &state.survey {
         survey(&mut text, &surveyed.survey);
         subjects(&mut text, surveyed);
     }
-    instructions(&mut text, events);
+    instructions(&mut text, state);
     if !tree.is_empty() {
         section(&mut text, "Files", &untrusted(tree));
     }
@@ -45,20 +39,20 @@ pub(crate) fn plan(state: &SessionState, events: &[Event], tree: &str) -> Result
 }
 
 /// What opens the main conversation: the task, the survey, the instructions, the plan.
-pub(crate) fn main(state: &SessionState, events: &[Event]) -> Result<String, StepError> {
+pub(crate) fn main(state: &SessionState) -> Result<String, StepError> {
     let mut text = String::new();
-    task(&mut text, state, events)?;
-    known(&mut text, state, events);
+    task(&mut text, state)?;
+    known(&mut text, state);
     Ok(name_invisible(&text).into_owned())
 }
 
 /// What opens a conversation that goes on where another one ended: the same, what people said up to `covered`, and where
 /// the work stands.
-pub(crate) fn compacted(state: &SessionState, events: &[Event], covered: Seq, note: &str) -> Result<String, StepError> {
+pub(crate) fn compacted(state: &SessionState, covered: Seq, note: &str) -> Result<String, StepError> {
     let mut text = String::new();
-    task(&mut text, state, events)?;
-    said_since(&mut text, events, covered);
-    known(&mut text, state, events);
+    task(&mut text, state)?;
+    said_since(&mut text, state, covered);
+    known(&mut text, state);
     section(&mut text, "Where the work stands", note.trim());
     if !state.todo.is_empty() {
         let mut lines = String::new();
@@ -76,16 +70,15 @@ pub(crate) fn compacted(state: &SessionState, events: &[Event], covered: Seq, no
     Ok(name_invisible(&text).into_owned())
 }
 
-/// What people said up to `covered`, as they said it.
-fn said_since(text: &mut String, events: &[Event], covered: Seq) {
-    let mut left = MAX_SAID_CHARACTERS;
+/// What people said up to `covered`, as they said it: the latest, up to a limit of characters.
+fn said_since(text: &mut String, state: &SessionState, covered: Seq) {
+    let mut left = MAX_USER_TEXT_CHARACTERS;
     let mut said = Vec::new();
-    for event in events.iter().rev() {
-        let EventBody::UserMessage(message) = &event.body else { continue };
-        // What answers a question came as the result of its call, which the new conversation does not have.
-        let known = event.seq <= covered || message.answers.is_some();
-        if message.author != Author::User || !known || left == 0 {
-            continue;
+    // What answers a question came as the result of its call, which the new conversation does not have.
+    let known = |said: &&UserText| said.seq <= covered || said.answers;
+    for message in state.user_texts.iter().rev().filter(known) {
+        if left == 0 {
+            break;
         }
         let trimmed = message.text.trim();
         let kept: String = trimmed.chars().take(left).collect();
@@ -115,12 +108,12 @@ fn changed_files(state: &SessionState) -> String {
 }
 
 /// What is known of the repository and planned for it.
-fn known(text: &mut String, state: &SessionState, events: &[Event]) {
+fn known(text: &mut String, state: &SessionState) {
     if let Some(surveyed) = &state.survey {
         survey(text, &surveyed.survey);
         section(text, "What matters in such a project", guidance(surveyed.survey.project_type).trim());
     }
-    instructions(text, events);
+    instructions(text, state);
     if let Some(plan) = &state.plan {
         let plan = &plan.content;
         let mut lines = format!("{}\n\n{}\n", plan.title, plan.summary);
@@ -136,16 +129,13 @@ fn known(text: &mut String, state: &SessionState, events: &[Event]) {
     }
 }
 
-fn task(text: &mut String, state: &SessionState, events: &[Event]) -> Result<(), StepError> {
+fn task(text: &mut String, state: &SessionState) -> Result<(), StepError> {
     let session = state.session.as_ref().ok_or_else(|| internal("the log does not begin with the session"))?;
     section(text, "Task", session.request.prompt.trim());
-    let before_any_turn = state.main.turns.is_empty();
-    let said = events.iter().filter_map(|event| match &event.body {
-        EventBody::UserMessage(message) if message.author == Author::User && before_any_turn => Some(&message.text),
-        _ => None,
-    });
-    for message in said {
-        section(text, "The user adds", message.trim());
+    if state.main.last_turn.is_none() {
+        for message in &state.user_texts {
+            section(text, "The user adds", message.text.trim());
+        }
     }
     Ok(())
 }
@@ -180,12 +170,9 @@ fn subjects(text: &mut String, surveyed: &RepositorySurveyed) {
     section(text, "Subjects of the latest commits", &untrusted(&subjects.join("\n")));
 }
 
-fn instructions(text: &mut String, events: &[Event]) {
-    for event in events {
-        let EventBody::InstructionsRead(read) = &event.body else { continue };
-        if read.directory == "." {
-            section(text, &format!("Instructions of the repository ({})", read.path), read.text.trim());
-        }
+fn instructions(text: &mut String, state: &SessionState) {
+    for read in &state.root_instructions {
+        section(text, &format!("Instructions of the repository ({})", read.path), read.text.trim());
     }
 }
 

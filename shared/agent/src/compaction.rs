@@ -5,11 +5,11 @@
 //! because the window is full already or the note is none, what the log says takes its place.
 
 use domain::ports::ModelLimits;
-use domain::state::SessionState;
+use domain::state::{ConversationState, SessionState};
 use domain::text::shorten;
 use domain::{
-    Author, ContentBlock, ContextChanged, Conversation, ErrorCode, Event, EventBody, ModelReply, Payload, Seq,
-    StepError, StopReason, TurnNumber, UserMessage,
+    Author, ContentBlock, ContextChanged, Conversation, ErrorCode, EventBody, ModelReply, Seq, StepError, StopReason,
+    TurnNumber, UserMessage,
 };
 
 use crate::brief;
@@ -23,10 +23,10 @@ const MAX_WINDOW_PERCENT: u64 = 60;
 
 /// So many replies a conversation has before it is handed over for its length: less is no progress, however long the
 /// opening is.
-const MIN_REPLIES: usize = 5;
+const MIN_REPLIES: u32 = 5;
 
 /// So many replies a conversation has before it may be begun afresh because it no longer fits.
-const MIN_REPLIES_WHEN_FULL: usize = 3;
+const MIN_REPLIES_WHEN_FULL: u32 = 3;
 
 /// So often a session's conversation is begun afresh.
 const MAX_COMPACTIONS: u32 = 20;
@@ -44,16 +44,14 @@ pub(crate) enum Cause {
 }
 
 /// Whether the next call is to be the last one of its conversation.
-pub(crate) fn is_due(state: &SessionState, events: &[Event], limits: ModelLimits) -> bool {
+pub(crate) fn is_due(state: &SessionState, limits: ModelLimits) -> bool {
     let main = &state.main;
     if main.compacts() {
         return true;
     }
     let Some(session) = &state.session else { return false };
     let most = session.setup.context_tokens.min(limits.context_tokens / 100 * MAX_WINDOW_PERCENT);
-    main.compactions < MAX_COMPACTIONS
-        && main.replies_since_compaction() >= MIN_REPLIES
-        && main.context_tokens + unsent_tokens(events) > most
+    main.compactions < MAX_COMPACTIONS && main.replies_since_compaction >= MIN_REPLIES && expected_tokens(main) > most
 }
 
 /// Asks for the note, unless that was done.
@@ -69,7 +67,7 @@ pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
 /// The events that begin the new conversation after the reply that should be the note.
 pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
     let state = context.log.state();
-    let turn = state.main.last().map(|turn| (turn.turn.next(), turn.up_to)).unwrap_or_default();
+    let turn = state.main.last_turn.as_ref().map(|turn| (turn.turn.next(), turn.up_to)).unwrap_or_default();
     let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
     begin(context, Cause::Length, turn, tokens, note(reply))
 }
@@ -78,7 +76,7 @@ pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<Ev
 /// place of the call that was refused as too long. Fails when that has just been tried.
 pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result<Vec<EventBody>, StepError> {
     let main = &context.log.state().main;
-    let replies = main.replies_since_compaction() + usize::from(reply.is_some());
+    let replies = main.replies_since_compaction + u32::from(reply.is_some());
     let fewest = if main.compactions == 0 { 1 } else { MIN_REPLIES_WHEN_FULL };
     if replies < fewest || main.compactions >= MAX_COMPACTIONS {
         let message = match main.compactions {
@@ -90,16 +88,13 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
         };
         return Err(StepError::terminal(ErrorCode::ContextExhausted, message));
     }
-    let last = main.last().map(|turn| (turn.turn, turn.up_to)).unwrap_or_default();
+    let last = main.last_turn.as_ref().map(|turn| (turn.turn, turn.up_to)).unwrap_or_default();
     match reply {
         Some(reply) => {
             let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
             begin(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
         }
-        None => {
-            let tokens = main.context_tokens + unsent_tokens(context.log.events());
-            begin(context, Cause::WindowFull, (last.0, main.seen()), tokens, None)
-        }
+        None => begin(context, Cause::WindowFull, (last.0, main.seen()), expected_tokens(main), None),
     }
 }
 
@@ -110,19 +105,19 @@ fn begin(
     tokens_before: u64,
     note: Option<String>,
 ) -> Result<Vec<EventBody>, StepError> {
-    let (state, events) = (context.log.state(), context.log.events());
+    let state = context.log.state();
     let why = match cause {
         Cause::Length => "it had become long",
         Cause::WindowFull => "it no longer fitted the model's window",
     };
     let (note, from) = match note {
         Some(note) => (note, "with a note by the model"),
-        None => (record::of(events), "with what the log says of it, since there is no note by the model"),
+        None => (record::of(context.log.events()), "with what the log says of it, since there is no note by the model"),
     };
-    let text = brief::compacted(state, events, covered, &note)?;
+    let text = brief::compacted(state, covered, &note)?;
     let text = context.common.redactor.redact(&text).into_owned();
     let setup = &context.session()?.setup;
-    let bytes = text.len() + setup.system.len() + setup.tools.as_str().len();
+    let bytes = (text.len() + setup.system.len() + setup.tools.as_str().len()) as u64;
     let changed = ContextChanged {
         reason: format!("{why}; the new one opens {from}"),
         tokens_before,
@@ -146,23 +141,12 @@ fn note(reply: &ModelReply) -> Option<String> {
     (!text.is_empty()).then(|| shorten(&text, MAX_NOTE_CHARACTERS).into_owned())
 }
 
-/// The length of what the next call adds to the conversation, estimated.
-fn unsent_tokens(events: &[Event]) -> u64 {
-    let since = events.iter().rev().take_while(|event| {
-        !matches!(&event.body, EventBody::ModelReplied(replied) if replied.call.conversation == Conversation::Main)
-    });
-    let bytes = since.map(|event| match &event.body {
-        EventBody::ToolResult(answered) => match &answered.output {
-            Payload::Inline(text) => text.len(),
-            Payload::Stored(blob) => usize::try_from(blob.bytes).unwrap_or(usize::MAX),
-        },
-        EventBody::UserMessage(message) if message.conversation == Conversation::Main => message.text.len(),
-        _ => 0,
-    });
-    tokens_of(bytes.fold(0, usize::saturating_add))
+/// The length that the conversation has with the next call, estimated.
+fn expected_tokens(conversation: &ConversationState) -> u64 {
+    conversation.context_tokens + tokens_of(conversation.unsent_bytes)
 }
 
 /// Tokens of so many bytes, rather too many than too few: code has about three bytes to a token.
-fn tokens_of(bytes: usize) -> u64 {
-    (bytes as u64).div_ceil(3)
+fn tokens_of(bytes: u64) -> u64 {
+    bytes.div_ceil(3)
 }

@@ -1,18 +1,37 @@
 //! What a step has at hand while it works.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ErrorCode;
-use domain::error_chain;
-use domain::ports::elapsed;
+use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
+use domain::state::RunState;
 use domain::{
-    Attributes, EventBody, Seq, Session, SessionLog, Span, SpanId, SpanKind, SpanOutcome, StepError, StepInput,
-    Terminal,
+    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogCache, Span, SpanId, SpanKind,
+    SpanOutcome, StepError, StepInput, Terminal, error_chain,
 };
 use jiff::Timestamp;
 
-use crate::steps::Common;
+/// What every step needs of the outside.
+#[derive(Clone)]
+pub struct Common {
+    /// The logs.
+    pub event_log: Arc<dyn EventLog>,
+    /// What was read of them.
+    pub log_cache: SessionLogCache,
+    /// The records.
+    pub sessions: Arc<dyn Sessions>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Spans.
+    pub traces: Arc<dyn Traces>,
+    /// Masks what enters and what is shown.
+    pub redactor: Redactor,
+    /// How long a person may take to answer.
+    pub answer_timeout: Duration,
+}
 
 /// One invocation of a step.
 pub struct Context {
@@ -49,7 +68,13 @@ impl Context {
     /// What is fixed about the session.
     pub fn session(&self) -> Result<&Session, Terminal> {
         let missing = || Terminal::new(ErrorCode::LogCorrupt, "the log does not begin with the session's creation");
-        self.log.state().session.as_ref().ok_or_else(missing)
+        self.log.state().session.as_deref().ok_or_else(missing)
+    }
+
+    /// The run that the step works on.
+    pub fn run(&self) -> Result<&RunState, StepError> {
+        let run = self.log.state().run_number(self.input.run);
+        run.ok_or_else(|| internal("the run is not in the log"))
     }
 
     /// The time this invocation has left.
@@ -57,7 +82,7 @@ impl Context {
         elapsed(self.common.clock.now(), self.ends)
     }
 
-    /// A child span of this step. Call [`OpenSpan::end`] when the work is done.
+    /// A child span of this step. Call [`Context::end`] when the work is done.
     pub fn span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
         OpenSpan {
             id: self.common.ids.span(),
@@ -104,40 +129,14 @@ impl Context {
     /// Does a piece of work until it is done or the run is to be cancelled.
     pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Watched<T> {
         // It may have been asked for while this invocation was writing something else.
-        let run = self.log.state().run_number(self.input.run);
-        if run.is_some_and(|run| run.cancel.is_some()) || self.log.check_fence().is_err() {
+        if self.log.is_stop_requested() {
             return Watched::Stopped;
         }
-        let watch = stop_requested(&self.common, &self.log);
+        let watch = self.log.stop_requested();
         futures_util::pin_mut!(work, watch);
         match futures_util::future::select(work, watch).await {
             futures_util::future::Either::Left((done, _)) => Watched::Done(done),
             futures_util::future::Either::Right(((), _)) => Watched::Stopped,
-        }
-    }
-}
-
-/// Returns when the log says that this invocation should stop. A log that cannot be read does not end the work.
-async fn stop_requested(common: &Common, log: &SessionLog) {
-    let session = log.session_id().clone();
-    let run = log.run();
-    let mut seen: Seq = log.state().tail;
-    loop {
-        let waited = common.event_log.wait(&session, seen, Duration::from_secs(1)).await;
-        let read = domain::read_all(common.event_log.as_ref(), &session, seen).await;
-        let (Ok(()), Ok(events)) = (waited, read) else {
-            common.clock.sleep(Duration::from_secs(1)).await;
-            continue;
-        };
-        for event in events {
-            seen = event.seq;
-            let stops = matches!(
-                event.body,
-                EventBody::SessionCancelRequested(_) | EventBody::StepStarted(_) | EventBody::RunFinished(_)
-            );
-            if event.run == run && stops {
-                return;
-            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 pub mod survey;
 
-pub use context::Context;
+pub use context::{Common, Context};
+pub use invocation::{StepHandler, invoke};
 pub use model_call::ModelCaller;
 pub use setup::{DEFAULT_MAX_TOKENS, setup};
-pub use steps::{AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, OpenPr, Plan, Prepare, StepHandler, invoke};
+pub use steps::{AwaitUser, ExecuteTool, Finish, GenerateTurn, OpenPr, Plan, Prepare};
 pub use tools::{ToolLimits, check_call};
 
 mod brief;
@@ -14,6 +15,7 @@ mod clone;
 mod compaction;
 mod context;
 mod instructions;
+mod invocation;
 mod loop_detection;
 mod model_call;
 mod pull_request;
@@ -22,5 +24,5 @@ mod setup;
 mod steps;
 mod tool_call;
 mod tools;
-mod wait;
+mod verdicts;
 mod workspace;

@@ -2,11 +2,13 @@
 //!
 //! The first time it is told so; when it goes on all the same, a person is asked. What a person says is a new beginning.
 
-use domain::text::shorten;
-use domain::{AgentStuck, Author, Conversation, Digest256, Event, EventBody, Payload, Seq, ToolOutcome, UserMessage};
+use std::sync::Arc;
 
-/// So many calls are looked at.
-const WINDOW: usize = 20;
+use domain::state::{RecentCall, SessionState};
+use domain::{AgentStuck, Author, Conversation, EventBody, UserMessage};
+
+/// A model that was told so within this many calls, and is at it again, does not get out by itself.
+const WINDOW: u32 = 20;
 
 /// The same call with the same result so many times in a row.
 const SAME: usize = 4;
@@ -21,7 +23,7 @@ const ALTERNATING: usize = 6;
 const FAILING: (usize, usize) = (5, 6);
 
 /// So often a run is told; after that it is a person's turn at once.
-const MAX_NUDGES: usize = 3;
+const MAX_NUDGES: u32 = 3;
 
 /// What is to be done about it.
 pub(crate) enum LoopFinding {
@@ -31,38 +33,18 @@ pub(crate) enum LoopFinding {
     Ask(String),
 }
 
-/// A call with its result.
-struct Done {
-    call: String,
-    output: Digest256,
-    failed: bool,
-}
-
 /// Whether the run goes in circles.
-pub(crate) fn detect(events: &[Event]) -> Option<LoopFinding> {
-    let (mut told, mut nudges) = (Seq(0), 0);
-    let mut fresh = Seq(0);
-    for event in events {
-        match &event.body {
-            EventBody::AgentStuck(_) => {
-                told = event.seq;
-                nudges += 1;
-            }
-            EventBody::UserMessage(message) if message.author == Author::User => {
-                (told, fresh, nudges) = (Seq(0), event.seq, 0);
-            }
-            EventBody::RunStarted(_) => (told, fresh, nudges) = (Seq(0), event.seq, 0),
-            _ => {}
-        }
-    }
-    let reason = seen(&recent(events, fresh.max(told)))?;
-    let lately = told > Seq(0) && answered_since(events, told) <= WINDOW;
-    Some(if lately || nudges >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
+pub(crate) fn detect(state: &SessionState) -> Option<LoopFinding> {
+    let recent = &state.run()?.recent_calls;
+    let newest_first: Vec<&RecentCall> = recent.calls.iter().rev().map(Arc::as_ref).collect();
+    let reason = seen(&newest_first)?;
+    let lately = recent.since_told.is_some_and(|calls| calls <= WINDOW);
+    Some(if lately || recent.times_told >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
 }
 
 /// The events that tell the model that it goes in circles, if it is to be told.
-pub(crate) fn nudge(events: &[Event]) -> Vec<EventBody> {
-    match detect(events) {
+pub(crate) fn nudge(state: &SessionState) -> Vec<EventBody> {
+    match detect(state) {
         Some(LoopFinding::Tell(reason)) => told(reason),
         Some(LoopFinding::Ask(_)) | None => Vec::new(),
     }
@@ -80,85 +62,73 @@ pub(crate) fn told(reason: String) -> Vec<EventBody> {
     ]
 }
 
-fn answered_since(events: &[Event], after: Seq) -> usize {
-    let later = events.iter().rev().take_while(|event| event.seq > after);
-    later.filter(|event| matches!(event.body, EventBody::ToolResult(_))).count()
-}
-
-/// The last calls with their results, newest first.
-fn recent(events: &[Event], after: Seq) -> Vec<Done> {
-    let mut done = Vec::new();
-    for event in events.iter().rev().take_while(|event| event.seq > after) {
-        let EventBody::ToolResult(answered) = &event.body else { continue };
-        let call = events.iter().rev().find_map(|earlier| match &earlier.body {
-            EventBody::ToolCall(called) if called.call == answered.call && called.turn == answered.turn => {
-                Some(format!("{} {}", called.tool, called.input))
-            }
-            _ => None,
-        });
-        let output = match &answered.output {
-            Payload::Inline(text) => Digest256::of(text.as_bytes()),
-            Payload::Stored(blob) => blob.sha256.clone(),
-        };
-        let failed = answered.outcome != ToolOutcome::Ok;
-        done.push(Done { call: call.unwrap_or_default(), output, failed });
-        if done.len() == WINDOW {
-            break;
-        }
-    }
-    done
-}
-
 /// What is wrong with the last calls, newest first, if anything is.
-fn seen(recent: &[Done]) -> Option<String> {
-    let last = recent.first()?;
-    let named = |done: &Done| shorten(&done.call, 120).into_owned();
-    let in_a_row = |same: &dyn Fn(&Done) -> bool| recent.iter().take_while(|done| same(done)).count();
-    let same = in_a_row(&|done| done.call == last.call && done.output == last.output);
+fn seen(recent: &[&RecentCall]) -> Option<String> {
+    let last = *recent.first()?;
+    let in_a_row = |same: &dyn Fn(&RecentCall) -> bool| recent.iter().take_while(|call| same(call)).count();
+    let same = in_a_row(&|call| call.input == last.input && call.output == last.output);
     if same >= SAME {
-        return Some(format!("the same call led to the same result {same} times in a row: {}", named(last)));
+        return Some(format!("the same call led to the same result {same} times in a row: {}", last.label));
     }
-    let failing = in_a_row(&|done| done.call == last.call && done.failed);
+    let failing = in_a_row(&|call| call.input == last.input && call.failed);
     if failing >= SAME_FAILING {
-        return Some(format!("the same call failed {failing} times in a row: {}", named(last)));
+        return Some(format!("the same call failed {failing} times in a row: {}", last.label));
     }
     if let Some(row) = recent.get(..ALTERNATING) {
-        let alike = |one: &Done, other: &Done| one.call == other.call && one.output == other.output;
-        if !alike(&row[0], &row[1]) && row.windows(3).all(|three| alike(&three[0], &three[2])) {
-            let (one, other) = (named(&row[1]), named(&row[0]));
+        let alike = |one: &RecentCall, other: &RecentCall| one.input == other.input && one.output == other.output;
+        if !alike(row[0], row[1]) && row.windows(3).all(|three| alike(three[0], three[2])) {
+            let (one, other) = (&row[1].label, &row[0].label);
             return Some(format!("two calls take turns without anything changing: {one} and {other}"));
         }
     }
     let (most, of) = FAILING;
-    let failed = recent.get(..of)?.iter().filter(|done| done.failed).count();
+    let failed = recent.get(..of)?.iter().filter(|call| call.failed).count();
     (failed >= most).then(|| format!("{failed} of the last {of} calls failed"))
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{RunNumber, ToolCall, ToolResult, TurnNumber};
+    use domain::{
+        CallKey, Event, Limits, MicroDollars, ModelReplied, RunNumber, RunStarted, Seq, StopReason, ToolCall,
+        ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage,
+    };
 
     use super::*;
 
     /// What was called, what came of it, whether it failed.
     type CallOutcome<'a> = (&'a str, &'a str, bool);
 
-    /// A log of calls, one a turn.
-    fn event_log(calls: &[CallOutcome<'_>]) -> Vec<Event> {
-        let mut events = Vec::new();
-        for (number, (command, output, failed)) in (1..).zip(calls) {
-            let (turn, call) = (TurnNumber(number), domain::CallId::try_from(format!("call-{number}")).unwrap());
-            let input = serde_json::json!({ "command": command });
-            add(&mut events, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), input });
-            let outcome = if *failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
-            add(&mut events, ToolResult::without_run(turn, call, "bash".to_owned(), outcome, output));
-        }
-        events
+    /// A session whose run has begun.
+    fn session() -> SessionState {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: Limits::default(), queued: None });
+        state
     }
 
-    fn add(events: &mut Vec<Event>, body: impl Into<EventBody>) {
-        events.push(Event {
-            seq: Seq(events.len() as u64 + 1),
+    /// The calls of a run, one a turn.
+    fn call(state: &mut SessionState, calls: &[CallOutcome<'_>]) {
+        for (command, output, failed) in calls {
+            let (turn, attempt) = state.main.next_call();
+            let key = CallKey { conversation: Conversation::Main, turn, attempt };
+            add(state, TurnStarted { call: key, up_to: state.tail, model: String::new(), max_tokens: 1 });
+            let (stop, usage, cost) = (StopReason::ToolUse, Usage::default(), MicroDollars(0));
+            add(state, ModelReplied { call: key, reply: "{}".into(), stop, usage, cost });
+            let call = domain::CallId::try_from(format!("call-{turn}")).unwrap();
+            let input = serde_json::json!({ "command": command });
+            add(state, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), input });
+            add(state, result(turn, call, output, *failed));
+        }
+    }
+
+    fn result(turn: TurnNumber, call: domain::CallId, output: &str, failed: bool) -> ToolResult {
+        let outcome = if failed { ToolOutcome::Failed } else { ToolOutcome::Ok };
+        ToolResult::without_run(turn, call, "bash".to_owned(), outcome, output)
+    }
+
+    fn add(state: &mut SessionState, body: impl Into<EventBody>) {
+        state.apply(&Event {
+            seq: Seq(state.tail.0 + 1),
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
             run: RunNumber(1),
             writer: None,
@@ -169,7 +139,9 @@ mod tests {
     }
 
     fn reason(calls: &[CallOutcome<'_>]) -> Option<String> {
-        match detect(&event_log(calls))? {
+        let mut state = session();
+        call(&mut state, calls);
+        match detect(&state)? {
             LoopFinding::Tell(reason) => Some(reason),
             LoopFinding::Ask(reason) => panic!("asked at once: {reason}"),
         }
@@ -217,39 +189,26 @@ mod tests {
     #[test]
     fn who_was_told_and_goes_on_is_for_a_person_and_who_recovered_is_told_again() {
         let four = [("ls", "x", false); 4];
-        let mut events = event_log(&four);
-        for body in told("circles".to_owned()) {
-            add(&mut events, body);
-        }
-        assert!(detect(&events).is_none(), "what was told of is not seen twice");
-        for event in event_log(&four) {
-            add(&mut events, event.body);
-        }
-        assert!(matches!(detect(&events), Some(LoopFinding::Ask(_))));
+        let tell = |state: &mut SessionState| told("circles".to_owned()).into_iter().for_each(|body| add(state, body));
+        let mut state = session();
+        call(&mut state, &four);
+        tell(&mut state);
+        assert!(detect(&state).is_none(), "what was told of is not seen twice");
+        let just_told = state.clone();
+        call(&mut state, &four);
+        assert!(matches!(detect(&state), Some(LoopFinding::Ask(_))));
 
-        let message = |text: &str| UserMessage {
-            conversation: Conversation::Main,
-            author: Author::User,
-            text: text.to_owned(),
-            answers: None,
-        };
-        let mut helped = events.clone();
-        add(&mut helped, message("Try another way."));
-        assert!(detect(&helped).is_none());
-        for event in event_log(&four) {
-            add(&mut helped, event.body);
-        }
-        assert!(matches!(detect(&helped), Some(LoopFinding::Tell(_))), "a person's word is a new beginning");
+        let text = "Try another way.".to_owned();
+        add(&mut state, UserMessage { conversation: Conversation::Main, author: Author::User, text, answers: None });
+        assert!(detect(&state).is_none());
+        call(&mut state, &four);
+        assert!(matches!(detect(&state), Some(LoopFinding::Tell(_))), "a person's word is a new beginning");
 
-        let mut recovered = event_log(&four);
-        for body in told("circles".to_owned()) {
-            add(&mut recovered, body);
-        }
+        let mut recovered = just_told;
         let names: Vec<String> = (0..WINDOW).map(|n| n.to_string()).collect();
         let work: Vec<CallOutcome<'_>> = names.iter().map(|name| (name.as_str(), "x", false)).collect();
-        for event in event_log(&work).into_iter().chain(event_log(&four)) {
-            add(&mut recovered, event.body);
-        }
+        call(&mut recovered, &work);
+        call(&mut recovered, &four);
         assert!(matches!(detect(&recovered), Some(LoopFinding::Tell(_))));
     }
 }

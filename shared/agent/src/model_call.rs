@@ -1,23 +1,24 @@
 //! One call to the model: budget, intent, stream, reply. Shared by the plan and the turns.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::{Blobs, LiveReply, LiveText, fetch_texts, keep_text};
+use domain::ports::{Blobs, LiveReply, LiveText, elapsed, keep_text};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::state::ConversationState;
 use domain::text::shorten;
+use domain::transcript::{self, Texts};
 use domain::{
-    BudgetExhausted, BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, ErrorCode,
-    Event, EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
-    PlanApproval, RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StepOutput, StopReason,
-    Terminal, TurnStarted, Usage, WaitReason, error_chain, transcript,
+    BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, ContentBlock, Conversation, ErrorCode,
+    EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, PlanApproval,
+    RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StopReason, Terminal, TurnStarted,
+    Usage, error_chain,
 };
 
+use jiff::Timestamp;
+
 use crate::context::{Context, OpenSpan, Watched, internal};
-use crate::wait;
 
 /// Below this a shorter reply is of no use.
 const MIN_REPLY_TOKENS: u32 = 4096;
@@ -78,7 +79,9 @@ pub(crate) enum CallOutcome {
 impl ModelCaller {
     pub(crate) async fn call(&self, context: &mut Context, prompt: PromptParts) -> Result<CallOutcome, StepError> {
         self.model.learn_limits().await;
-        if let Some(seconds) = pause_left(context, prompt.conversation) {
+        if let Some(seconds) =
+            pause_left(context.log.state().conversation(prompt.conversation), context.common.clock.now())
+        {
             return Ok(CallOutcome::Wait(seconds));
         }
         let state = context.log.state();
@@ -118,11 +121,9 @@ impl ModelCaller {
     }
 
     async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let mut events = Cow::Borrowed(context.log.events());
-        if events.iter().any(is_kept_elsewhere) {
-            fetch_texts(self.blobs.as_ref(), context.log.session_id(), events.to_mut()).await?;
-        }
-        transcript::messages_of_next(&events, started).map_err(internal)
+        let (events, conversation) = (context.log.events(), started.call.conversation);
+        let texts = Texts::fetch(self.blobs.as_ref(), context.log.session_id(), events, conversation).await?;
+        transcript::messages_of_next(events, &texts, started).map_err(internal)
     }
 
     async fn ask(&self, context: &mut Context, call: CallKey, request: ModelRequest) -> Result<CallOutcome, StepError> {
@@ -205,29 +206,13 @@ impl ModelCaller {
 
 /// How long the next reply may be: shorter after one that did not fit its invocation, longer after one that was cut.
 fn longest_reply(conversation: &ConversationState, usual: u32, most: u32) -> u32 {
-    let Some(last) = conversation.last() else { return usual };
-    match &last.reply {
+    let Some(last) = &conversation.last_turn else { return usual };
+    match conversation.reply_to_last_turn() {
         None => last.next_max_tokens.unwrap_or(last.max_tokens).min(most),
         Some(reply) if reply.stop == StopReason::MaxTokens => {
             usual.max(last.max_tokens.saturating_mul(2).min(MAX_REPLY_TOKENS)).min(most)
         }
         Some(_) => usual,
-    }
-}
-
-/// Writes that a limit is reached, and waits for somebody to extend it.
-pub(crate) async fn exhausted(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
-    let Reached { limit, sentence } = reached;
-    context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
-    wait::begin(context, WaitReason::Budget { limit: sentence, which: Some(limit) }).await
-}
-
-/// Whether the transcript needs something of an event that does not stand in it.
-fn is_kept_elsewhere(event: &Event) -> bool {
-    match &event.body {
-        EventBody::ModelReplied(replied) => replied.reply.inline().is_none(),
-        EventBody::ToolResult(answered) => answered.output.inline().is_none(),
-        _ => false,
     }
 }
 
@@ -260,41 +245,25 @@ fn options(context: &Context, conversation: Conversation) -> Result<CallOptions,
     Ok(CallOptions {
         // A plan that is to be approved comes back when somebody has read it.
         cache: if asked_next { CacheLifetime::Hour } else { CacheLifetime::FiveMinutes },
-        previous_message: previous_message(context.log.events(), conversation),
+        previous_message: previous_message(context.log.state().conversation(conversation)),
         ..CallOptions::default()
     })
 }
 
-/// The id of a conversation's last reply; a reply that is kept elsewhere for its length is passed over. A conversation that
-/// took the place of a longer one has none before it.
-fn previous_message(events: &[Event], conversation: Conversation) -> Option<String> {
+/// The id of a conversation's last reply, for the service to compare with; none when the reply is stored elsewhere for its
+/// length, or the conversation was restarted after it.
+fn previous_message(conversation: &ConversationState) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Message {
         id: String,
     }
-    let begun = events.iter().rposition(|event| matches!(event.body, EventBody::ContextChanged(_)));
-    let events = match conversation {
-        Conversation::Main => &events[begun.unwrap_or(0)..],
-        Conversation::Plan => events,
-    };
-    let reply = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::ModelReplied(replied) if replied.call.conversation == conversation => Some(&replied.reply),
-        _ => None,
-    })?;
-    serde_json::from_str::<Message>(reply.inline()?).ok().map(|message| message.id)
+    let message = conversation.reply_since_restart()?.message.inline()?;
+    serde_json::from_str::<Message>(message).ok().map(|message| message.id)
 }
 
 /// Seconds until the next try, when the last one was told to wait.
-fn pause_left(context: &Context, conversation: Conversation) -> Option<u64> {
-    let now = context.common.clock.now();
-    let retrying = context.log.events().iter().rev().find_map(|event| match &event.body {
-        EventBody::ModelRetrying(retrying) if retrying.call.conversation == conversation => {
-            Some((event.at, retrying.in_seconds))
-        }
-        _ => None,
-    })?;
-    let due = retrying.0 + Duration::from_secs(retrying.1);
-    let left = domain::ports::elapsed(now, due);
+fn pause_left(conversation: &ConversationState, now: Timestamp) -> Option<u64> {
+    let left = elapsed(now, conversation.last_turn.as_ref()?.next_try?);
     (left > Duration::from_millis(500)).then(|| left.as_secs().max(1))
 }
 
@@ -309,7 +278,8 @@ async fn failed(
         .log
         .state()
         .conversation(call.conversation)
-        .last()
+        .last_turn
+        .as_ref()
         .filter(|turn| turn.turn == call.turn)
         .map_or(0, |turn| turn.failures);
     let redacted = |reason: &str| context.common.redactor.redact(reason).into_owned();
@@ -404,8 +374,8 @@ pub(crate) fn unusable(reply: &ModelReply) -> Option<StepError> {
     match reply.stop {
         StopReason::Refusal => {
             let said = reply.content.iter().find_map(|block| match block {
-                domain::ContentBlock::Text { text } => Some(shorten(text, MAX_REASON_CHARACTERS).into_owned()),
-                _ => None,
+                ContentBlock::Text { text } => Some(shorten(text, MAX_REASON_CHARACTERS).into_owned()),
+                ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
             });
             let (category, explanation) = refusal(reply);
             let category = category.map_or_else(String::new, |category| format!(" ({category})"));

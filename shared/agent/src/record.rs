@@ -80,11 +80,9 @@ fn inline(payload: &Payload) -> &str {
 
 /// A call in a line.
 fn named(events: &[Event], answered: &ToolResult) -> String {
-    let input = events.iter().rev().find_map(|event| match &event.body {
-        EventBody::ToolCall(called) if called.call == answered.call && called.turn == answered.turn => {
-            Some(called.input.to_string())
-        }
-        _ => None,
+    let input = events.iter().rev().find_map(|event| {
+        let EventBody::ToolCall(called) = &event.body else { return None };
+        (called.call == answered.call && called.turn == answered.turn).then(|| called.input.to_string())
     });
     format!("{} {}", answered.tool, input.unwrap_or_default())
 }

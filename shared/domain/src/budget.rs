@@ -1,6 +1,5 @@
 //! What a run may use and has used. Derived from the log, so a crash cannot lose a reservation.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::{BudgetExtended, BudgetLimit, CallKey, Limits, MicroDollars};
@@ -11,7 +10,8 @@ pub struct Budget {
     limits: Limits,
     turns: u32,
     settled: MicroDollars,
-    reserved: HashMap<CallKey, MicroDollars>,
+    /// Of calls whose price is not known.
+    reserved: Vec<(CallKey, MicroDollars)>,
     last_reserved: MicroDollars,
     active: Duration,
 }
@@ -48,7 +48,7 @@ impl Budget {
 
     /// Money spent. A reservation that was never settled counts in full: the call may have been billed.
     pub fn spent(&self) -> MicroDollars {
-        self.settled + self.reserved.values().copied().sum()
+        self.settled + self.reserved.iter().map(|(_, amount)| *amount).sum()
     }
 
     /// Money left.
@@ -104,13 +104,15 @@ impl Budget {
     }
 
     pub(crate) fn reserve(&mut self, call: CallKey, amount: MicroDollars) {
-        self.reserved.insert(call, amount);
+        self.reserved.retain(|(reserved, _)| *reserved != call);
+        self.reserved.push((call, amount));
         self.last_reserved = amount;
     }
 
     pub(crate) fn settle(&mut self, call: CallKey, cost: MicroDollars) {
         // Settling twice is one settlement: a second attempt may find the reply and settle it again.
-        if self.reserved.remove(&call).is_some() {
+        if let Some(place) = self.reserved.iter().position(|(reserved, _)| *reserved == call) {
+            self.reserved.remove(place);
             self.settled += cost;
         }
     }

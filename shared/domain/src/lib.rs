@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod commands;
+pub mod effects;
 pub mod ports;
 pub mod run_outcome;
 pub mod span;
@@ -8,34 +9,53 @@ pub mod state;
 pub mod text;
 pub mod transcript;
 
-pub use account::*;
+pub use account::{AccessToken, Account, Role, TokenRecord};
+pub use admission_queue::{AdmissionQueue, Admitted, MAX_QUEUE, NotAdmitted, Reservation};
 pub use budget::{Budget, Reached};
-pub use changeset::*;
+pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
 pub use checkpoint::{Checkpoint, CheckpointContent, KeptChange, KeptFile};
-pub use error::*;
-pub use event::*;
+pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
+pub use event::{
+    AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
+    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CloneProgress, ContextChanged,
+    Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
+    InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
+    PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
+    SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
+    SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
+    TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
+    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer,
+};
+pub use ids::{
+    Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
+    SandboxId, Seq, SessionId, SpanId, TokenId, TraceId, TurnNumber,
+};
 pub use invisible::name_invisible;
-pub use public_event::public_event;
-
-pub use admission_queue::*;
-pub use ids::*;
 pub use json::RawJson;
+pub use money::{InvalidAmount, MicroDollars};
+pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
+pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
+pub use ports::{
+    CacheLifetime, CacheMiss, CallOptions, Effort, KeyBinding, Model, ModelError, ModelLimits, ModelReply,
+    ModelRequest, ReplyDetails, ReplyPiece, StopDetails,
+};
+pub use public_event::public_event;
+pub use quota::{InvalidPattern, Quota, RepositoryPattern};
 pub use redaction::{REDACTED, Redactor};
+pub use reply::{ContentBlock, StopReason, Usage};
+pub use request::{
+    Delivery, InvalidRequest, Limits, MAX_PROMPT_BYTES, PlanApproval, Request, UncheckedLimits, UncheckedRequest,
+    is_branch_name,
+};
+pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
 pub use session_log::{SessionLog, SessionLogError, read_all};
 pub use session_log_cache::SessionLogCache;
-
-pub use money::{InvalidAmount, MicroDollars};
-pub use payload::*;
-pub use plan::*;
-pub use ports::{
-    CacheLifetime, CacheMiss, CallOptions, ContentBlock, Effort, KeyBinding, Model, ModelError, ModelLimits,
-    ModelReply, ModelRequest, ReplyDetails, ReplyPiece, StopDetails, StopReason, Usage,
-};
-pub use request::*;
-pub use session::*;
-pub use span::*;
+pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
-pub use step::*;
+pub use step::{
+    CaughtError, FUNCTION_TIMEOUT, MAX_WAIT_SECONDS, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Verdict,
+    WorkflowState,
+};
 pub use summary::summary_of;
 
 mod account;
@@ -52,7 +72,9 @@ mod money;
 mod payload;
 mod plan;
 mod public_event;
+mod quota;
 mod redaction;
+mod reply;
 mod request;
 mod session;
 mod session_log;

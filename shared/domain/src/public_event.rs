@@ -121,10 +121,8 @@ fn message(event: &Event) -> String {
         },
         EventBody::SandboxAttached(_) => "Workspace ready".to_owned(),
         EventBody::SandboxLost(lost) => format!("Sandbox lost: {}", lost.reason),
-        EventBody::SandboxSnapshotted(_) => "Sandbox kept as an image".to_owned(),
+        EventBody::SandboxTerminating(terminating) => format!("Sandbox ending: {}", terminating.reason),
         EventBody::SandboxTerminated(terminated) => format!("Sandbox ended: {}", terminated.reason),
-        EventBody::NetworkAllowed(allowed) => format!("Network: {}", allowed.host),
-        EventBody::NetworkRefused(refused) => format!("Network refused: {} ({})", refused.host, refused.reason),
         EventBody::CloneProgress(progress) => progress.message.clone(),
         EventBody::RepositorySurveyed(surveyed) => {
             let survey = &surveyed.survey;
@@ -176,8 +174,6 @@ fn message(event: &Event) -> String {
         EventBody::ChangesetCollected(collected) => {
             format!("{} files changed, +{} -{}", collected.files, collected.additions, collected.deletions)
         }
-        EventBody::CredentialIssued(issued) => format!("Credential issued: {}", issued.purpose),
-        EventBody::CredentialRevoked(revoked) => format!("Credential revoked: {}", revoked.purpose),
         EventBody::GitOperation(operated) => {
             format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase()
         }

@@ -1,6 +1,7 @@
 //! How events are written: append, and on conflict look again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ports::{AppendError, Clock, EventLog};
 use crate::state::{IllegalEvent, SessionState};
@@ -62,6 +63,9 @@ pub(crate) struct Read {
 
 /// How many events are fetched at once.
 const PAGE: usize = 1000;
+
+/// How long a piece of work goes on at most without looking whether it is to stop.
+const STOP_POLL: Duration = Duration::from_secs(1);
 
 impl SessionLog {
     /// Reads the log of a session, to write to its latest run as nobody in particular (a user, the reconciler).
@@ -184,7 +188,8 @@ impl SessionLog {
         &self.state
     }
 
-    /// The events, as far as they were read.
+    /// The events, as far as they were read: to show them, to the model or to people. What follows from them is in
+    /// [`SessionLog::state`].
     pub fn events(&self) -> &[Event] {
         &self.events
     }
@@ -220,12 +225,38 @@ impl SessionLog {
 
     /// Fails when a newer attempt has taken over, as far as the log was read.
     pub fn check_fence(&self) -> Result<(), SessionLogError> {
-        let Some((_, started)) = self.writer else { return Ok(()) };
-        let overtaken = self
-            .state
-            .run_number(self.run)
-            .is_none_or(|run| run.status.is_terminal() || run.last_step_started > started);
-        if overtaken { Err(SessionLogError::Stale) } else { Ok(()) }
+        if self.is_overtaken(&self.state) { Err(SessionLogError::Stale) } else { Ok(()) }
+    }
+
+    fn is_overtaken(&self, state: &SessionState) -> bool {
+        let Some((_, started)) = self.writer else { return false };
+        let run = state.run_number(self.run);
+        run.is_none_or(|run| run.status.is_terminal() || run.last_step_started > started)
+    }
+
+    /// Whether a long piece of work is to be given up, as far as the log was read: its run is to be cancelled, or a newer
+    /// attempt has taken over.
+    pub fn is_stop_requested(&self) -> bool {
+        self.says_stop(&self.state)
+    }
+
+    fn says_stop(&self, state: &SessionState) -> bool {
+        let cancelled = state.run_number(self.run).is_some_and(|run| run.cancel.is_some());
+        cancelled || self.is_overtaken(state)
+    }
+
+    /// Returns when the log says that a long piece of work is to be given up. A log that cannot be read does not end the
+    /// work. What is read here is not taken in: the caller refreshes.
+    pub async fn stop_requested(&self) {
+        let mut state = self.state.clone();
+        while !self.says_stop(&state) {
+            let waited = self.event_log.wait(&self.session, state.tail, STOP_POLL).await;
+            let read = read_all(self.event_log.as_ref(), &self.session, state.tail).await;
+            match (waited, read) {
+                (Ok(()), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
+                (Err(_), _) | (_, Err(_)) => self.clock.sleep(STOP_POLL).await,
+            }
+        }
     }
 
     /// One conditional write: true when it was done, false when somebody else was faster.

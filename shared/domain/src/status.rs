@@ -44,6 +44,22 @@ impl Status {
         self.verdict().is_some()
     }
 
+    /// Whether the run is over and came to the end that was asked for: its change is published, or there was nothing to
+    /// change.
+    pub fn is_success(self) -> bool {
+        match self {
+            Self::Done | Self::Nothing => true,
+            Self::Rejected | Self::Expired | Self::Cancelled | Self::Failed => false,
+            Self::Queued
+            | Self::Preparing
+            | Self::Planning
+            | Self::Working
+            | Self::Waiting
+            | Self::AwaitingUser
+            | Self::Publishing => false,
+        }
+    }
+
     /// Whether a run may move from this status to `next`. This is the one place that says so.
     ///
     /// A run at work may be anywhere next: a lost sandbox sends it back to `preparing`, a rejected plan back to

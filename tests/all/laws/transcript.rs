@@ -1,5 +1,6 @@
 //! What was sent to the model can be rebuilt from any later log, byte for byte.
 
+use domain::transcript::Texts;
 use domain::{
     Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson,
     RunNumber, Seq, StopReason, ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
@@ -130,7 +131,7 @@ proptest! {
                 log.say(&format!("late {number}"));
             }
             let started = TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 };
-            sent.push((call, transcript::messages_of_next(&log.events, &started).unwrap()));
+            sent.push((call, transcript::messages_of_next(&log.events, &Texts::default(), &started).unwrap()));
             log.begin(call, up_to);
             match happening {
                 Happening::Said(_) => {}
@@ -160,7 +161,7 @@ proptest! {
                 }
             }
             for (call, messages) in &sent {
-                let rebuilt = transcript::messages(&log.events, *call).unwrap();
+                let rebuilt = transcript::messages(&log.events, &Texts::default(), *call).unwrap();
                 prop_assert_eq!(&rebuilt, messages);
             }
         }
@@ -189,10 +190,10 @@ fn results_come_first_and_in_the_order_of_the_calls_and_a_missing_one_is_refused
     let second = CallKey { turn: TurnNumber(2), ..first };
     let begun = log.tail();
     log.begin(second, begun);
-    let missing = transcript::messages(&log.events, second).unwrap_err();
+    let missing = transcript::messages(&log.events, &Texts::default(), second).unwrap_err();
     assert_eq!(missing.to_string(), "tool call toolu_1_0 has no result");
     log.result(TurnNumber(1), 0, "", ToolOutcome::Ok);
-    let messages = transcript::messages(&log.events, second).unwrap();
+    let messages = transcript::messages(&log.events, &Texts::default(), second).unwrap();
     let last: serde_json::Value = messages.last().unwrap().read().unwrap();
     assert_eq!(
         last,
@@ -219,11 +220,11 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
     log.begin(second, log.tail());
     log.say("meanwhile");
     log.answer(second, "the note", 0);
-    let before = transcript::messages(&log.events, second).unwrap();
+    let before = transcript::messages(&log.events, &Texts::default(), second).unwrap();
     log.begin_afresh(TurnNumber(3));
     let third = CallKey { turn: TurnNumber(3), ..first };
     log.begin(third, log.tail());
-    let after = transcript::messages(&log.events, third).unwrap();
+    let after = transcript::messages(&log.events, &Texts::default(), third).unwrap();
     let after: Vec<serde_json::Value> = after.iter().map(|message| message.read().unwrap()).collect();
     assert_eq!(
         after,
@@ -232,7 +233,11 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
             { "type": "text", "text": "<meanwhile>" },
         ]})]
     );
-    assert_eq!(transcript::messages(&log.events, second).unwrap(), before, "the old one stays as it was");
+    assert_eq!(
+        transcript::messages(&log.events, &Texts::default(), second).unwrap(),
+        before,
+        "the old one stays as it was"
+    );
 
     // A call that is refused as too long is made again in a new conversation, without what it asked for.
     log.say_as(Author::Compaction, "write another note");
@@ -242,7 +247,7 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
     log.begin_afresh(TurnNumber(4));
     let again = CallKey { attempt: Attempt(2), ..fourth };
     log.begin(again, log.tail());
-    let messages = transcript::messages(&log.events, again).unwrap();
+    let messages = transcript::messages(&log.events, &Texts::default(), again).unwrap();
     let only: serde_json::Value = messages[0].read().unwrap();
     assert_eq!(messages.len(), 1);
     assert_eq!(only["content"], json!([{ "type": "text", "text": "<the opening>" }]));

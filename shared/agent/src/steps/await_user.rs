@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::after_wait;
+use domain::effects::terminate_sandbox;
 use domain::ports::{Sandboxes, Workflows, elapsed};
-use domain::{EventBody, SandboxTerminated, Step, StepError, StepOutput, Verdict, WaitOutcome};
+use domain::{Step, StepError, StepOutput, Verdict};
 
-use super::StepHandler;
 use crate::context::Context;
+use crate::invocation::StepHandler;
 
 /// A wait longer than this gives the sandbox back; the checkpoint holds what was in it.
 const LONG_WAIT_SECONDS: u64 = 300;
@@ -37,39 +38,22 @@ impl StepHandler for AwaitUser {
         // The token is kept first and the log read after it: an answer that came before was not able to use the token,
         // an answer that comes later is.
         context.log.refresh().await?;
-        if let Some(outcome) = ended(context) {
+        let ended = context.log.state().run_number(run).and_then(|run| run.wait_outcome);
+        if let Some(outcome) = ended {
             let answer = StepOutput::go(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
             context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
         }
-        self.give_sandbox_back(context).await?;
+        if is_long(context) {
+            terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "given back for a long wait").await?;
+        }
         Ok(StepOutput::go(Verdict::Await))
     }
 }
 
-impl AwaitUser {
-    async fn give_sandbox_back(&self, context: &mut Context) -> Result<(), StepError> {
-        let state = context.log.state();
-        let (Some(wait), Some(sandbox)) = (&state.wait, &state.sandbox) else { return Ok(()) };
-        if elapsed(context.common.clock.now(), wait.deadline).as_secs() < LONG_WAIT_SECONDS {
-            return Ok(());
-        }
-        let id = sandbox.id.clone();
-        let reason = "given back for a long wait".to_owned();
-        context.log.append(vec![SandboxTerminated { sandbox: id.clone(), reason }.into()]).await?;
-        self.sandboxes.terminate(&id).await?;
-        Ok(())
-    }
-}
-
-/// How the wait ended, if it has.
-fn ended(context: &Context) -> Option<WaitOutcome> {
-    if context.log.state().wait.is_some() {
-        return None;
-    }
-    context.log.events().iter().rev().find_map(|event| match &event.body {
-        EventBody::WaitEnded(ended) => Some(ended.outcome),
-        _ => None,
-    })
+/// Whether the sandbox would be idle for long.
+fn is_long(context: &Context) -> bool {
+    let (now, wait) = (context.common.clock.now(), &context.log.state().wait);
+    wait.as_ref().is_some_and(|wait| elapsed(now, wait.deadline).as_secs() >= LONG_WAIT_SECONDS)
 }

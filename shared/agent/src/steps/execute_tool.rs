@@ -11,17 +11,16 @@ use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
 use domain::state::ReplyState;
 use domain::{
     ContentBlock, EventBody, Keep, Step, StepError, StepOutput, StopReason, ToolKind, ToolOutcome, ToolResult,
-    ToolStarted, Verdict, WaitOutcome, WaitReason, transcript,
+    ToolStarted, Verdict, WaitReason, transcript,
 };
 use serde_json::Value;
 
-use super::StepHandler;
-use super::generate_turn::stopped;
 use crate::context::{Context, Watched, internal};
+use crate::invocation::StepHandler;
 use crate::tool_call::{CallEnd, CallStart, OpenCall};
 use crate::tools::{Answer, ToolLimits, read_call};
 use crate::workspace::{Workspace, WorkspaceError, checkpoint};
-use crate::{instructions, loop_detection, wait};
+use crate::{instructions, loop_detection, verdicts};
 
 /// Kept back of the deadline: for the checkpoint and for what has to be written.
 const RESERVE: Duration = Duration::from_secs(45);
@@ -48,7 +47,8 @@ enum Group {
     Answered(Vec<Answered>),
     /// There was no time to wait for the end; the calls go on.
     Running,
-    Stopped,
+    /// The run is to stop; these calls may go on.
+    Stopped(Vec<OpenCall>),
 }
 
 #[async_trait]
@@ -58,7 +58,7 @@ impl StepHandler for ExecuteTool {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        let Some(reply) = context.log.state().main.last_reply().cloned() else {
+        let Some(reply) = context.log.state().main.last_reply.clone() else {
             return Ok(StepOutput::go(Verdict::Turn));
         };
         let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
@@ -93,7 +93,7 @@ impl ExecuteTool {
             let mut bodies = match self.run_group(context, workspace, group).await? {
                 Group::Answered(answered) => self.results(context, answered).await?,
                 Group::Running => return Ok(StepOutput::go(Verdict::Tools)),
-                Group::Stopped => return self.stop(context, workspace, reply, writes).await,
+                Group::Stopped(running) => return self.stop(context, workspace, reply, &running, writes).await,
             };
             // What was written is kept in the same batch in which it is acknowledged: a sandbox that is lost before that
             // leaves the call open, and it is told to the model as cut off.
@@ -103,7 +103,7 @@ impl ExecuteTool {
             context.log.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
-        context.closing.extend(loop_detection::nudge(context.log.events()));
+        context.closing.extend(loop_detection::nudge(context.log.state()));
         self.ask(context, workspace, questions).await
     }
 
@@ -114,13 +114,8 @@ impl ExecuteTool {
         workspace: &Workspace,
         reply: &ReplyState,
     ) -> Result<Vec<OpenCall>, StepError> {
-        let stored = context.log.events().iter().rev().find_map(|event| match &event.body {
-            EventBody::ModelReplied(replied) if replied.call == reply.call => Some((event.run, &replied.reply)),
-            _ => None,
-        });
-        let (run, stored) = stored.ok_or_else(|| internal("the reply is not in the log"))?;
-        let over = run != context.input.run;
-        let text = text_of(self.blobs.as_ref(), context.log.session_id(), stored).await?;
+        let over = reply.run != context.input.run;
+        let text = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
         let mut open = Vec::new();
@@ -176,12 +171,7 @@ impl ExecuteTool {
         let calls = group.iter().map(|call| call.run(context, workspace, &self.limits, wait));
         let ends = match context.until_cancelled(futures_util::future::join_all(calls)).await {
             Watched::Done(ends) => ends,
-            Watched::Stopped => {
-                for call in &group {
-                    workspace.kill(&call.exec_id()?).await?;
-                }
-                return Ok(Group::Stopped);
-            }
+            Watched::Stopped => return Ok(Group::Stopped(group)),
         };
         let mut answered = Vec::with_capacity(group.len());
         for (call, end) in group.into_iter().zip(ends) {
@@ -236,9 +226,14 @@ impl ExecuteTool {
         context: &mut Context,
         workspace: &Workspace,
         reply: &ReplyState,
+        running: &[OpenCall],
         writes: bool,
     ) -> Result<StepOutput, WorkspaceError> {
-        let output = stopped(context).await?;
+        // Where a newer attempt has taken over, the calls are its own by now.
+        let output = verdicts::stopped(context).await?;
+        for call in running {
+            workspace.kill(&call.exec_id()?).await?;
+        }
         let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
             context.closing = self.checkpoint(context, workspace, reply).await?;
@@ -270,7 +265,7 @@ impl ExecuteTool {
             let output = "Only one question is asked at a time. Ask again if it is still open.";
             context.closing.push(unasked(&more, output).into());
         }
-        if unanswered_before(context, &first) {
+        if context.log.state().main.open_calls().any(|call| call.id == first.id && call.unanswered) {
             let output = "Nobody answered in time. Decide yourself, and say so at the end.";
             context.closing.push(unasked(&first, output).into());
             return Ok(StepOutput::go(Verdict::Turn));
@@ -278,7 +273,7 @@ impl ExecuteTool {
         let wait = context.time_left().saturating_sub(RESERVE / 2);
         match first.run(context, workspace, &self.limits, wait).await? {
             CallEnd::Asks(question) => {
-                Ok(wait::begin(context, WaitReason::Question { call: first.id.clone(), question }).await?)
+                Ok(verdicts::ask_user(context, WaitReason::Question { call: first.id.clone(), question }))
             }
             CallEnd::Answered(answer, _) => {
                 context.closing.push(unasked(&first, &answer.output).into());
@@ -297,19 +292,4 @@ fn group_length(calls: &[OpenCall]) -> usize {
 /// The result of a question that the user was not asked.
 fn unasked(call: &OpenCall, output: &str) -> ToolResult {
     ToolResult::without_run(call.turn, call.id.clone(), call.name.clone(), ToolOutcome::Failed, output)
-}
-
-/// Whether this very question waited before and nobody answered in time.
-fn unanswered_before(context: &Context, call: &OpenCall) -> bool {
-    let mut asked = false;
-    for event in context.log.events() {
-        match &event.body {
-            EventBody::WaitStarted(started) => {
-                asked = matches!(&started.reason, WaitReason::Question { call: other, .. } if *other == call.id);
-            }
-            EventBody::WaitEnded(ended) if asked && ended.outcome == WaitOutcome::Expired => return true,
-            _ => {}
-        }
-    }
-    false
 }

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::{Services, follow_on, release};
+use domain::effects::terminate_sandbox;
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
-    ErrorCode, RunNumber, SandboxTerminated, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError,
-    StepOutput, Terminal, Verdict, WorkflowState,
+    ErrorCode, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
+    Verdict, WorkflowState,
 };
 
-use super::{Common, StepHandler};
-use crate::context::Context;
+use crate::context::{Common, Context};
+use crate::invocation::StepHandler;
 
 /// The step `finish`.
 pub struct Finish {
@@ -32,11 +33,7 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
-        if let Some(sandbox) = context.log.state().sandbox.clone() {
-            self.sandboxes.terminate(&sandbox.id).await?;
-            let reason = "the run is over".to_owned();
-            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
-        }
+        terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "the run is over").await?;
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
         context.log.append(bodies).await?;
@@ -56,8 +53,8 @@ impl StepHandler for Finish {
         release(&self.services, log.state(), run).await?;
         log.refresh().await?;
         let state = log.state();
-        let ended_well = state.run_number(run).is_some_and(|run| matches!(run.status, Status::Done | Status::Nothing));
-        let seen = state.main.last_reply().map(|reply| reply.up_to);
+        let ended_well = state.run_number(run).is_some_and(|run| run.status.is_success());
+        let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
         if ended_well && state.last_user_message > seen && latest == Some(run) {
             follow_on(&self.services, log.session_id()).await?;
@@ -90,7 +87,7 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
 }
 
 fn outcome_score(status: Status, failure: Option<&Terminal>) -> ScoreRecorded {
-    let value = if matches!(status, Status::Done | Status::Nothing) { 1.0 } else { 0.0 };
+    let value = if status.is_success() { 1.0 } else { 0.0 };
     ScoreRecorded {
         name: "session_outcome".to_owned(),
         value: Some(value),

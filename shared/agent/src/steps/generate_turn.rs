@@ -1,7 +1,6 @@
 //! One reply of the model in the main conversation.
 
 use async_trait::async_trait;
-use domain::commands::after_cancel;
 use domain::ports::keep_text;
 use domain::state::SessionState;
 use domain::text;
@@ -12,15 +11,15 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::StepHandler;
 use crate::brief;
 use crate::context::Context;
+use crate::invocation::StepHandler;
 use crate::loop_detection::{self, LoopFinding};
-use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusable};
-use crate::{budget_warning, compaction, wait};
+use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
+use crate::{budget_warning, compaction, verdicts};
 
 /// So many replies in a row may come to no end and call no tool before that counts as going in circles.
-const MAX_UNFINISHED_REPLIES: usize = 3;
+const MAX_UNFINISHED_REPLIES: u32 = 3;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
@@ -41,15 +40,15 @@ impl StepHandler for GenerateTurn {
         if !context.log.state().has_approved_plan() {
             return Ok(StepOutput::go(Verdict::Plan));
         }
-        if let Some(verdict) = settled(context.log.state()) {
+        if let Some(verdict) = verdicts::due_without_model(context.log.state()) {
             return Ok(StepOutput::go(verdict));
         }
-        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.events()) {
-            return helpless(context, reason).await;
+        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.state()) {
+            return Ok(helpless(context, reason));
         }
         self.open_conversation(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
-        let compacts = compaction::is_due(context.log.state(), context.log.events(), limits);
+        let compacts = compaction::is_due(context.log.state(), limits);
         if compacts {
             compaction::request(context).await?;
         } else {
@@ -66,13 +65,13 @@ impl StepHandler for GenerateTurn {
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
             CallOutcome::Again => Ok(StepOutput::go(Verdict::Turn)),
-            CallOutcome::Exhausted(reached) => exhausted(context, reached).await,
+            CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(_) => {
                 let bodies = compaction::when_full(context, None)?;
                 context.log.append(bodies).await?;
                 Ok(StepOutput::go(Verdict::Turn))
             }
-            CallOutcome::Stopped => stopped(context).await,
+            CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
                 context.log.append(events).await?;
@@ -84,36 +83,13 @@ impl StepHandler for GenerateTurn {
     }
 }
 
-/// What is due without asking the model.
-pub(super) fn settled(state: &SessionState) -> Option<Verdict> {
-    if state.main.open_calls().next().is_some() {
-        return Some(Verdict::Tools);
-    }
-    let finished = state
-        .main
-        .last()
-        .is_some_and(|turn| turn.reply.as_ref().is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work()));
-    (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
-}
-
-/// The answer of a step that was told to stop: cancelled, or stale.
-pub(super) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
-    context.log.refresh().await?;
-    context.log.check_fence()?;
-    Ok(StepOutput::go(after_cancel(context.log.state())))
-}
-
 impl GenerateTurn {
     /// The conversation opens with the task, what was found and what was planned.
     async fn open_conversation(&self, context: &mut Context) -> Result<(), StepError> {
-        let opened = context.log.events().iter().any(|event| {
-            matches!(&event.body, EventBody::UserMessage(message)
-                if message.conversation == Conversation::Main && message.author == Author::Brief)
-        });
-        if opened {
+        if context.log.state().main.opened {
             return Ok(());
         }
-        let text = brief::main(context.log.state(), context.log.events())?;
+        let text = brief::main(context.log.state())?;
         let message = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await?)
     }
@@ -131,7 +107,7 @@ impl GenerateTurn {
         events.extend(self.said(context, call.turn, reply).await?);
         let calls = if full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
         let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
-        let cut = context.log.state().main.cut_in_a_row() + usize::from(goes_on);
+        let cut = context.log.state().main.unfinished_replies + u32::from(goes_on);
         if goes_on && cut == MAX_UNFINISHED_REPLIES {
             events.extend(loop_detection::told(no_end(cut)));
         } else if goes_on {
@@ -149,13 +125,13 @@ impl GenerateTurn {
             return Ok(StepOutput::go(Verdict::Tools));
         }
         if goes_on && cut > MAX_UNFINISHED_REPLIES {
-            return helpless(context, no_end(cut)).await;
+            return Ok(helpless(context, no_end(cut)));
         }
         if goes_on || full {
             return Ok(StepOutput::go(Verdict::Turn));
         }
         context.log.refresh().await?;
-        let seen = context.log.state().main.last().map(|turn| turn.up_to);
+        let seen = context.log.state().main.last_turn.as_ref().map(|turn| turn.up_to);
         let unseen = context.log.state().last_user_message > seen;
         Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
@@ -197,12 +173,12 @@ fn is_call(block: &ContentBlock) -> bool {
 }
 
 /// Asks a person, since the model does not get out of it by itself.
-async fn helpless(context: &mut Context, reason: String) -> Result<StepOutput, StepError> {
+fn helpless(context: &mut Context, reason: String) -> StepOutput {
     context.closing.push(AgentStuck { reason: reason.clone() }.into());
-    wait::begin(context, WaitReason::Stuck { reason }).await
+    verdicts::ask_user(context, WaitReason::Stuck { reason })
 }
 
-fn no_end(cut: usize) -> String {
+fn no_end(cut: u32) -> String {
     format!("{cut} replies in a row came to no end and called no tool")
 }
 

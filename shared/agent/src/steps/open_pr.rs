@@ -9,19 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::commands::after_wait;
-use domain::ports::{
-    Blobs, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, text_of,
-};
+use domain::ports::{Blobs, CommitAuthor, Forge, Publication, Published, PullRequestText, Readiness, text_of};
 use domain::state::{Base, RunState};
 use domain::{
     BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitAction, GitOperation, PrOpened,
     PrUpdated, PublishStarted, Step, StepError, StepOutput, Verdict, WaitEnded, WaitOutcome, WorkspacePath,
 };
 
-use super::StepHandler;
-use super::generate_turn::settled;
 use crate::context::{Context, internal};
+use crate::invocation::StepHandler;
 use crate::pull_request as words;
+use crate::verdicts;
 use domain::Checkpoint;
 
 /// So often the work goes on on a moved base; then it is published on the old one, as a draft that says so.
@@ -49,14 +47,15 @@ impl StepHandler for OpenPr {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if context.log.state().wait.is_some() {
             context.log.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
-        } else if let Some(outcome) = answered_meanwhile(context)
-            && current_run(context)?.cancel.is_none()
+        } else if let run = context.run()?.clone()
+            && let Some(outcome) = answered_meanwhile(&run)
+            && run.cancel.is_none()
         {
             // The answer and the end of the wait crossed each other; the answer counts.
             return Ok(StepOutput::go(after_wait(outcome, context.log.state())));
         }
-        let expired = expired(context);
-        let run = current_run(context)?;
+        let run = context.run()?.clone();
+        let expired = run.wait_outcome == Some(WaitOutcome::Expired);
         if run.published {
             // An earlier attempt came this far; what is left is the pull request.
             return self.deliver(context, run.base_moves >= MAX_BASE_MOVES, expired).await;
@@ -112,7 +111,7 @@ enum BaseCheck {
 impl OpenPr {
     /// What follows the branch: the pull request, if one is wanted.
     async fn deliver(&self, context: &mut Context, moved: bool, expired: bool) -> Result<StepOutput, StepError> {
-        let run = current_run(context)?;
+        let run = context.run()?.clone();
         let delivery = context.session()?.request.delivery;
         if run.cancel.is_some() {
             return Ok(StepOutput::go(Verdict::Cancelled));
@@ -161,7 +160,7 @@ impl OpenPr {
             }
             // The repository was empty and is not any more.
             (None, Some(to)) => Ok(BaseCheck::Conflicts(to)),
-            _ => Ok(BaseCheck::Fits),
+            (Some(_), Some(_) | None) | (None, None) => Ok(BaseCheck::Fits),
         }
     }
 
@@ -192,7 +191,7 @@ impl OpenPr {
                 }
                 Ok(Published::More) if context.time_left() > RESERVE => {}
                 Ok(Published::More) => return Ok(Some(StepOutput::go(Verdict::Publish))),
-                Err(error) => return pause(error, Verdict::Publish).map(Some),
+                Err(error) => return verdicts::forge_pause(error, Verdict::Publish).map(Some),
             }
         }
     }
@@ -205,7 +204,7 @@ impl OpenPr {
         changes: Changeset,
         moved: bool,
     ) -> Result<Publication, StepError> {
-        if current_run(context)?.publishing.is_none() {
+        if context.run()?.publishing.is_none() {
             let state = context.log.state();
             let session = context.log.session_id().to_string();
             let redactor = &context.common.redactor;
@@ -223,7 +222,7 @@ impl OpenPr {
             let started = PublishStarted { branch, message, parent: base.commit.clone() };
             context.log.append(vec![started.into()]).await?;
         }
-        let run = current_run(context)?;
+        let run = context.run()?.clone();
         let (started, date) = run.publishing.ok_or_else(|| internal("publishing was begun but is not in the log"))?;
         let continues = started.branch == base.branch;
         Ok(Publication {
@@ -239,7 +238,7 @@ impl OpenPr {
 
     async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), StepError> {
         let state = context.log.state();
-        let run = current_run(context)?;
+        let run = context.run()?.clone();
         let session = context.session()?;
         let Some(branch) = state.branch.clone() else { return Err(internal("the branch is not in the log")) };
         let closing = self.closing_words(context).await?;
@@ -248,7 +247,7 @@ impl OpenPr {
         let body = words::body(state, &run, closing.as_deref(), draft.as_deref(), session.id.as_str());
         let text = PullRequestText {
             head: branch.branch.clone(),
-            base: self.target(context, base)?,
+            base: state.target_branch.clone().unwrap_or_else(|| base.branch.clone()),
             title: title.clone(),
             body: redactor.redact(&body).into_owned(),
             readiness: if draft.is_some() { Readiness::Draft } else { Readiness::Ready },
@@ -271,28 +270,13 @@ impl OpenPr {
         Ok(context.log.append(vec![event.into()]).await?)
     }
 
-    /// The branch that the pull request is for: where the first run began.
-    fn target(&self, context: &Context, base: &Base) -> Result<String, StepError> {
-        let first = context.log.events().iter().find_map(|event| match &event.body {
-            EventBody::GitOperation(operated) if operated.operation == GitAction::Clone => operated.branch.clone(),
-            _ => None,
-        });
-        Ok(first.unwrap_or_else(|| base.branch.clone()))
-    }
-
     /// What the model said at the end, when it came to one.
     async fn closing_words(&self, context: &Context) -> Result<Option<String>, StepError> {
-        if settled(context.log.state()) != Some(Verdict::Publish) {
+        if verdicts::due_without_model(context.log.state()) != Some(Verdict::Publish) {
             return Ok(None);
         }
-        let reply = context.log.events().iter().rev().find_map(|event| match &event.body {
-            EventBody::ModelReplied(replied) if replied.call.conversation == domain::Conversation::Main => {
-                Some(&replied.reply)
-            }
-            _ => None,
-        });
-        let Some(reply) = reply else { return Ok(None) };
-        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), reply).await?;
+        let Some(reply) = &context.log.state().main.last_reply else { return Ok(None) };
+        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         Ok(words::closing_words(&reply))
     }
 }
@@ -305,33 +289,16 @@ fn base(context: &Context) -> Result<Base, StepError> {
     context.log.state().base.clone().ok_or_else(|| internal("there is a change but no base"))
 }
 
-fn current_run(context: &Context) -> Result<RunState, StepError> {
-    let run = context.log.state().run_number(context.input.run);
-    run.cloned().ok_or_else(|| internal("the run is not in the log"))
-}
-
-/// Whether the wait that led here was not answered.
-fn expired(context: &Context) -> bool {
-    let last = context.log.events().iter().rev().find_map(|event| match &event.body {
-        EventBody::WaitEnded(ended) if event.run == context.input.run => Some(ended.outcome),
-        _ => None,
-    });
-    last == Some(WaitOutcome::Expired)
-}
-
 /// The answer to a wait that nothing has followed yet: this step came by the wait's time-out all the same.
-fn answered_meanwhile(context: &Context) -> Option<WaitOutcome> {
-    for event in context.log.events().iter().rev().filter(|event| event.run == context.input.run) {
-        match &event.body {
-            EventBody::WaitEnded(ended) => {
-                let answered = !matches!(ended.outcome, WaitOutcome::Expired | WaitOutcome::Cancelled);
-                return answered.then_some(ended.outcome);
-            }
-            EventBody::StepStarted(started) if !matches!(started.step, Step::OpenPr | Step::AwaitUser) => return None,
-            _ => {}
-        }
+fn answered_meanwhile(run: &RunState) -> Option<WaitOutcome> {
+    match run.wait_outcome? {
+        WaitOutcome::Expired | WaitOutcome::Cancelled => None,
+        outcome @ (WaitOutcome::Approved
+        | WaitOutcome::Rejected
+        | WaitOutcome::PlanAnswered
+        | WaitOutcome::Answered
+        | WaitOutcome::Extended) => Some(outcome),
     }
-    None
 }
 
 fn overlaps(changes: &Changeset, changed: &[WorkspacePath]) -> bool {
@@ -371,14 +338,4 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
         return Some("a draft was asked for".to_owned());
     }
     words::draft_reason(run)
-}
-
-/// A pause that the forge asks for is a `wait`, not an error.
-pub(super) fn pause(error: ForgeError, then: Verdict) -> Result<StepOutput, StepError> {
-    match error {
-        ForgeError::Wait { seconds } => Ok(StepOutput::wait(seconds, then)),
-        error @ (ForgeError::BranchMoved { .. } | ForgeError::Unavailable(_) | ForgeError::Terminal(_)) => {
-            Err(error.into())
-        }
-    }
 }

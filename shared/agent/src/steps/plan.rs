@@ -10,17 +10,16 @@ use domain::{
     UserMessage, Verdict, WaitReason,
 };
 
-use super::StepHandler;
-use super::generate_turn::stopped;
 use crate::brief;
 use crate::context::Context;
-use crate::model_call::{CallOutcome, ModelCaller, PromptParts, exhausted, unusable};
+use crate::invocation::StepHandler;
+use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
 use crate::survey;
-use crate::wait;
+use crate::verdicts;
 use crate::workspace::{Workspace, WorkspaceError};
 
 /// So often the model is told that its answer is no plan.
-const MAX_CORRECTIONS: usize = 2;
+const MAX_CORRECTIONS: u32 = 2;
 
 /// The step `plan`.
 pub struct Plan {
@@ -45,9 +44,9 @@ impl StepHandler for Plan {
             if plan.approved.is_some() {
                 return Ok(StepOutput::go(Verdict::Turn));
             }
-            return follow(context, id, content).await;
+            return follow(context, id, content);
         }
-        if context.log.state().survey.is_none() || !opened(context) {
+        if context.log.state().survey.is_none() || !context.log.state().planning.opened {
             let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
                 return Ok(StepOutput::go(Verdict::Prepare));
             };
@@ -67,19 +66,12 @@ impl StepHandler for Plan {
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
             CallOutcome::Again => Ok(StepOutput::go(Verdict::Plan)),
-            CallOutcome::Exhausted(reached) => exhausted(context, reached).await,
+            CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(terminal) => Err(terminal.into()),
-            CallOutcome::Stopped => stopped(context).await,
+            CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
         }
     }
-}
-
-fn opened(context: &Context) -> bool {
-    context.log.events().iter().any(|event| {
-        matches!(&event.body, EventBody::UserMessage(message)
-            if message.conversation == Conversation::Plan && message.author == Author::Brief)
-    })
 }
 
 impl Plan {
@@ -103,7 +95,7 @@ impl Plan {
             context.log.append(bodies).await.map_err(StepError::from)?;
         }
         let tree = Workspace::tree(&facts);
-        let text = brief::plan(context.log.state(), context.log.events(), &tree)?;
+        let text = brief::plan(context.log.state(), &tree)?;
         let text = context.common.redactor.redact(&text).into_owned();
         let message = UserMessage { conversation: Conversation::Plan, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await.map_err(StepError::from)?)
@@ -129,7 +121,7 @@ impl Plan {
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
         events.push(confidence_score(&plan).into());
         context.log.append(events).await?;
-        follow(context, id, plan).await
+        follow(context, id, plan)
     }
 
     /// Tells the model that its answer is no plan.
@@ -139,11 +131,7 @@ impl Plan {
         mut events: Vec<EventBody>,
         reason: &str,
     ) -> Result<StepOutput, StepError> {
-        let corrections = context.log.events().iter().filter(|event| {
-            matches!(&event.body, EventBody::UserMessage(message)
-                if message.conversation == Conversation::Plan && message.author == Author::Nudge)
-        });
-        let many = corrections.count() >= MAX_CORRECTIONS;
+        let many = context.log.state().planning.nudges >= MAX_CORRECTIONS;
         let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
         let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
         if !many {
@@ -159,12 +147,12 @@ impl Plan {
 }
 
 /// What follows a plan: a question, an approval, or the work.
-async fn follow(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Result<StepOutput, StepError> {
+fn follow(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Result<StepOutput, StepError> {
     if let Some(question) = plan.question {
-        return wait::begin(context, WaitReason::PlanQuestion { question }).await;
+        return Ok(verdicts::ask_user(context, WaitReason::PlanQuestion { question }));
     }
     match context.session()?.request.plan_approval {
-        PlanApproval::Required => wait::begin(context, WaitReason::PlanApproval { plan: id }).await,
+        PlanApproval::Required => Ok(verdicts::ask_user(context, WaitReason::PlanApproval { plan: id })),
         PlanApproval::NotRequired => {
             context.closing.push(PlanApproved { plan: id, by: Approver::Nobody }.into());
             Ok(StepOutput::go(Verdict::Turn))

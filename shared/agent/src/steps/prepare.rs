@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::effects::terminate_sandbox;
 use domain::ports::{
     Blobs, ByteRange, CloneSource, ExecState, ExitStatus, Forge, Network, Repository, SandboxError, SandboxSpec,
     Sandboxes, Started, Stream,
 };
-use domain::state::{Base, SessionState};
+use domain::state::{Base, SandboxStage, SessionState};
 use domain::{
     Author, CloneProgress, CommitId, Conversation, ErrorCode, EventBody, GitAction, GitOperation, SandboxAttached,
-    SandboxCreated, SandboxLost, SandboxTerminated, Step, StepError, StepOutput, UserMessage, Verdict,
+    SandboxCreated, SandboxLost, Step, StepError, StepOutput, UserMessage, Verdict,
 };
 
-use super::StepHandler;
-use super::generate_turn::{settled, stopped};
-use super::open_pr::pause;
 use crate::clone;
 use crate::context::{Context, Watched, internal};
+use crate::invocation::StepHandler;
+use crate::verdicts;
 use crate::workspace::Workspace;
 use domain::Checkpoint;
 
@@ -52,8 +52,8 @@ impl StepHandler for Prepare {
         }
         let repository = match context.until_cancelled(self.preflight(context)).await {
             Watched::Done(Ok(repository)) => repository,
-            Watched::Done(Err(error)) => return pause(error, Verdict::Prepare),
-            Watched::Stopped => return stopped(context).await,
+            Watched::Done(Err(error)) => return verdicts::forge_pause(error, Verdict::Prepare),
+            Watched::Stopped => return verdicts::stopped(context).await,
         };
         let made = context.log.state().sandboxes;
         if made >= MAX_SANDBOXES {
@@ -62,13 +62,16 @@ impl StepHandler for Prepare {
         }
         let source = match self.forge.clone_source(&repository).await {
             Ok(source) => source,
-            Err(error) => return pause(error, Verdict::Prepare),
+            Err(error) => return verdicts::forge_pause(error, Verdict::Prepare),
         };
         let workspace = self.make_sandbox(context, &source).await?;
         match self.clone(context, &workspace, &repository, &source).await? {
             Cloned::Done => {}
-            Cloned::CutOff => return self.lost(context, &workspace, "the clone was cut off").await,
-            Cloned::Stopped => return stopped(context).await,
+            Cloned::CutOff => {
+                self.terminate(context, "the clone was cut off").await?;
+                return Ok(StepOutput::go(Verdict::Prepare));
+            }
+            Cloned::Stopped(answer) => return Ok(answer),
         }
         // In one batch: a workspace that is in use has its checkpoint measured against its own base.
         let mut bodies = self.restore(context, &workspace, &repository).await?;
@@ -89,13 +92,13 @@ fn due(state: &SessionState) -> Verdict {
     if !state.has_approved_plan() {
         return Verdict::Plan;
     }
-    settled(state).unwrap_or(Verdict::Turn)
+    verdicts::due_without_model(state).unwrap_or(Verdict::Turn)
 }
 
 enum Cloned {
     Done,
     CutOff,
-    Stopped,
+    Stopped(StepOutput),
 }
 
 impl Prepare {
@@ -103,26 +106,33 @@ impl Prepare {
     async fn find_workspace(&self, context: &mut Context) -> Result<Option<Verdict>, StepError> {
         let state = context.log.state();
         let Some(sandbox) = state.sandbox.clone() else { return Ok(None) };
-        let moved =
-            state.rebase_onto.is_some() && state.rebase_onto != sandbox.base.clone().and_then(|base| base.commit);
-        if moved {
-            self.sandboxes.terminate(&sandbox.id).await?;
-            let reason = "the base branch moved: the change goes on in a fresh one".to_owned();
-            context.log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
+        let base = sandbox.base.and_then(|base| base.commit);
+        let moved = state.rebase_onto.is_some() && state.rebase_onto != base;
+        let unfit = match sandbox.stage {
+            SandboxStage::Terminating { reason } => Some(reason),
+            SandboxStage::Preparing | SandboxStage::Ready if moved => {
+                Some("the base branch moved: the change goes on in a fresh one".to_owned())
+            }
+            // What is in it cannot be trusted to be whole.
+            SandboxStage::Preparing => Some("its preparation was cut off".to_owned()),
+            SandboxStage::Ready => None,
+        };
+        if let Some(reason) = unfit {
+            self.terminate(context, &reason).await?;
             return Ok(None);
         }
-        let found = match self.sandboxes.attach(&sandbox.id).await {
-            Ok(_) if sandbox.ready => return Ok(Some(due(state))),
-            Ok(_) => {
-                // Its making was cut off somewhere; what is in it cannot be trusted to be whole.
-                self.sandboxes.terminate(&sandbox.id).await?;
-                "its preparation was cut off".to_owned()
+        match self.sandboxes.attach(&sandbox.id).await {
+            Ok(_) => Ok(Some(due(state))),
+            Err(SandboxError::Lost(reason)) => {
+                context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason }.into()]).await?;
+                Ok(None)
             }
-            Err(SandboxError::Lost(reason)) => reason,
-            Err(error) => return Err(error.into()),
-        };
-        context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason: found }.into()]).await?;
-        Ok(None)
+            Err(error @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_))) => Err(error.into()),
+        }
+    }
+
+    async fn terminate(&self, context: &mut Context, reason: &str) -> Result<(), StepError> {
+        Ok(terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), reason).await?)
     }
 
     async fn preflight(&self, context: &Context) -> Result<Repository, domain::ports::ForgeError> {
@@ -183,8 +193,10 @@ impl Prepare {
             let state = match context.until_cancelled(waiting).await {
                 Watched::Done(state) => state?,
                 Watched::Stopped => {
+                    // Where a newer attempt has taken over, the command is its own by now.
+                    let answer = verdicts::stopped(context).await?;
                     self.sandboxes.kill(&workspace.id, &exec.id).await?;
-                    return Ok(Cloned::Stopped);
+                    return Ok(Cloned::Stopped(answer));
                 }
             };
             let last = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, ByteRange::Last(400)).await?;
@@ -259,13 +271,6 @@ impl Prepare {
             bodies.push(text.into());
         }
         Ok(bodies)
-    }
-
-    async fn lost(&self, context: &mut Context, workspace: &Workspace, reason: &str) -> Result<StepOutput, StepError> {
-        self.sandboxes.terminate(&workspace.id).await?;
-        let lost = SandboxLost { sandbox: workspace.id.clone(), reason: reason.to_owned() };
-        context.log.append(vec![lost.into()]).await?;
-        Ok(StepOutput::go(Verdict::Prepare))
     }
 }
 

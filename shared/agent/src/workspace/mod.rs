@@ -10,7 +10,7 @@ use domain::ports::{
     Blobs, ByteRange, Exec, ExecState, Exit, ExitStatus, Layout, Program, SandboxError, Sandboxes, Started, Stderr,
     Stream,
 };
-use domain::state::SessionState;
+use domain::state::{SandboxStage, SessionState};
 use domain::{
     Digest256, EventBody, ExecId, FileChangeKind, FileChanged, SandboxId, SandboxLost, StepError, StepOutput,
     TurnNumber, Verdict, WorkspaceCheckpoint,
@@ -77,7 +77,7 @@ impl Workspace {
 
     /// The workspace that the log says is ready.
     pub(crate) fn of(state: &SessionState, sandboxes: &Arc<dyn Sandboxes>) -> Option<Self> {
-        let sandbox = state.sandbox.as_ref().filter(|sandbox| sandbox.ready)?;
+        let sandbox = state.sandbox.as_ref().filter(|sandbox| sandbox.stage == SandboxStage::Ready)?;
         Some(Self::new(Arc::clone(sandboxes), sandbox.id.clone(), sandbox.layout.clone()))
     }
 

@@ -34,17 +34,18 @@ fn unexpected(name: &str) -> WorkspaceError {
 impl Workspace {
     /// Takes down what was cloned; everything later is measured against it. None when the repository is empty.
     pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, WorkspaceError> {
-        match self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await? {
-            Answer::Baseline(taken) => Ok(taken.commit.map(|commit| commit.parse()).transpose().map_err(internal)?),
-            _ => Err(unexpected("baseline")),
-        }
+        let Answer::Baseline(taken) = self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await?
+        else {
+            return Err(unexpected("baseline"));
+        };
+        Ok(taken.commit.map(|commit| commit.parse()).transpose().map_err(internal)?)
     }
 
     pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, WorkspaceError> {
-        match self.toolbox(context, "survey", Call::Survey(toolbox::Survey {})).await? {
-            Answer::Survey(facts) => Ok(facts),
-            _ => Err(unexpected("survey")),
-        }
+        let Answer::Survey(facts) = self.toolbox(context, "survey", Call::Survey(toolbox::Survey {})).await? else {
+            return Err(unexpected("survey"));
+        };
+        Ok(facts)
     }
 
     /// The files as the plan's conversation is shown them.
@@ -125,10 +126,10 @@ impl Workspace {
     /// Lays a checkpoint over a fresh checkout of its own base.
     pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), WorkspaceError> {
         let call = Call::Restore(toolbox::Restore { changes: changes(content)? });
-        match self.toolbox(context, "restore", call).await? {
-            Answer::Restore(_) => Ok(()),
-            _ => Err(unexpected("restore")),
-        }
+        let Answer::Restore(_) = self.toolbox(context, "restore", call).await? else {
+            return Err(unexpected("restore"));
+        };
+        Ok(())
     }
 
     /// Lays a checkpoint over a checkout of another base, three-way. Answers the paths with conflicts.
@@ -145,10 +146,10 @@ impl Workspace {
         });
         let old_base = content.base.as_ref().map(ToString::to_string);
         let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
-        match self.toolbox(context, "rebase", call).await? {
-            Answer::Rebase(rebased) => Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect()),
-            _ => Err(unexpected("rebase")),
-        }
+        let Answer::Rebase(rebased) = self.toolbox(context, "rebase", call).await? else {
+            return Err(unexpected("rebase"));
+        };
+        Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())
     }
 
     /// Looks at a fresh checkout with git, before anything of the repository has run.

@@ -133,7 +133,7 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
             (vec![said(Conversation::Plan, text, None)], Some(WaitOutcome::PlanAnswered))
         }
         Some(WaitReason::Question { call, .. }) => {
-            let turn = state.main.last().map(|turn| turn.turn).unwrap_or_default();
+            let turn = state.main.last_turn.as_ref().map(|turn| turn.turn).unwrap_or_default();
             let asked = state.main.open_calls().find(|open| open.id == *call);
             let tool = asked.map(|open| open.tool.clone()).unwrap_or_default();
             let answered = ToolResult::without_run(turn, call.clone(), tool, ToolOutcome::Ok, text);
@@ -243,6 +243,6 @@ fn expect_plan(state: &SessionState, session: &SessionId, named: Option<&PlanId>
     };
     match named {
         Some(named) if named != plan => Err(Conflict::OtherPlan { named: named.clone(), waiting: plan.clone() }),
-        _ => Ok(plan.clone()),
+        Some(_) | None => Ok(plan.clone()),
     }
 }

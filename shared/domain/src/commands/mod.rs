@@ -23,7 +23,7 @@ pub use tokens::{NewToken, create_token, revoke_token};
 
 use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
 use crate::state::SessionState;
-use crate::{ExecutionName, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
+use crate::{ExecutionName, Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
 
 /// What commands need of the outside.
 #[derive(Clone)]
@@ -78,8 +78,8 @@ pub fn after_wait(outcome: WaitOutcome, state: &SessionState) -> Verdict {
 pub fn after_cancel(state: &SessionState) -> Verdict {
     let keep = state.run().and_then(|run| run.cancel.as_ref()).map(|cancel| cancel.keep);
     match keep {
-        Some(crate::Keep::Branch) if state.checkpoint.is_some() => Verdict::Publish,
-        _ => Verdict::Cancelled,
+        Some(Keep::Branch) if state.checkpoint.is_some() => Verdict::Publish,
+        Some(Keep::Branch | Keep::Nothing) | None => Verdict::Cancelled,
     }
 }
 

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
+use crate::effects::terminate_sandbox;
 use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
 use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
-use crate::{
-    ErrorCode, ExecutionName, RunNumber, SandboxTerminated, Seq, SessionId, Status, Step, Terminal, WaitOutcome,
-    summary_of,
-};
+use crate::{ErrorCode, ExecutionName, RunNumber, Seq, SessionId, Status, Terminal, summary_of};
 
 use super::{CommandError, Services, execution};
 
@@ -68,23 +66,15 @@ pub async fn reconcile(
             Ok(Reconciled::Started)
         }
         ExecutionState::Running => {
-            let outcome = last_wait_outcome(&log);
-            match outcome {
-                Some(outcome) if log.state().status() == Some(Status::AwaitingUser) => {
-                    services.complete(log.state(), outcome).await?;
-                    Ok(Reconciled::Answered)
-                }
-                _ => Ok(Reconciled::InOrder),
-            }
+            // The answer stands in the log; a crash may have come between it and the end of the task that waits.
+            let Some(outcome) = run.wait_outcome.filter(|_| run.status == Status::AwaitingUser) else {
+                return Ok(Reconciled::InOrder);
+            };
+            services.complete(log.state(), outcome).await?;
+            Ok(Reconciled::Answered)
         }
         ExecutionState::Ended => {
-            if let Some(sandbox) = log.state().sandbox.clone() {
-                sandboxes.terminate(&sandbox.id).await.map_err(|error| {
-                    CommandError::Unavailable(crate::Unavailable::new(crate::Dependency::Sandboxes, error))
-                })?;
-                let reason = "the workflow ended without the run".to_owned();
-                log.append(vec![SandboxTerminated { sandbox: sandbox.id, reason }.into()]).await?;
-            }
+            terminate_sandbox(&mut log, sandboxes, "the workflow ended without the run").await?;
             let failure = run.failure.map_or_else(
                 || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
                 |(code, message)| Terminal { code, message },
@@ -108,17 +98,4 @@ pub async fn release(services: &Services, state: &SessionState, run: RunNumber) 
     let (Some(session), Some(run)) = (&state.session, state.run_number(run)) else { return Ok(()) };
     let execution = ExecutionName { session: session.id.clone(), run: run.number };
     services.release(&session.owner, &execution, run.budget.spent()).await
-}
-
-/// The outcome of a wait that ended after `await-user` last went to work and that nothing followed.
-fn last_wait_outcome(log: &crate::SessionLog) -> Option<WaitOutcome> {
-    for event in log.events().iter().rev() {
-        match &event.body {
-            crate::EventBody::WaitEnded(ended) => return Some(ended.outcome),
-            crate::EventBody::StepStarted(started) if started.step != Step::AwaitUser => return None,
-            crate::EventBody::WaitStarted(_) => return None,
-            _ => {}
-        }
-    }
-    None
 }

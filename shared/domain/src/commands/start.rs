@@ -118,10 +118,7 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
 
 /// What is fixed about a session, from the beginning of its log.
 fn fixed(opening: &[Event]) -> Option<Session> {
-    opening.iter().find_map(|event| match &event.body {
-        EventBody::SessionCreated(created) => Some(created.session.clone()),
-        _ => None,
-    })
+    SessionState::of(opening).session.as_deref().cloned()
 }
 
 /// Adds the record of a session whose log has begun.

@@ -13,13 +13,31 @@ mod waiting;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-pub use lifecycle::*;
-pub use model::*;
-pub use planning::*;
-pub use publishing::*;
-pub use sandbox::*;
-pub use tools::*;
-pub use waiting::*;
+pub use lifecycle::{
+    RunFinished, RunStarted, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted, Totals,
+};
+pub use model::{
+    AiMessage, AiThinking, BudgetExhausted, BudgetExtended, BudgetLimit, BudgetNearing, BudgetReserved, BudgetSettled,
+    CallKey, ModelReplied, ModelRetrying, RetryCause, TurnStarted, UsageUpdated,
+};
+pub use planning::{
+    Approver, DecisionRecorded, InstructionsRead, PlanApproved, PlanCreated, PlanRejected, RepositorySurveyed,
+};
+pub use publishing::{
+    BranchPublished, ChangesetCollected, GitAction, GitOperation, PrOpened, PrUpdated, PublishStarted, ScoreRecorded,
+    ScoreSource,
+};
+pub use sandbox::{
+    CloneProgress, Layout, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating,
+};
+pub use tools::{
+    Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
+    WorkspaceCheckpoint,
+};
+pub use waiting::{
+    AgentStuck, Author, ContextChanged, Conversation, Keep, SessionCancelRequested, UserMessage, WaitEnded,
+    WaitOutcome, WaitReason, WaitStarted,
+};
 
 use crate::{Attempt, RunNumber, Seq, SpanId, Step, TraceId};
 
@@ -97,10 +115,8 @@ bodies! {
     SandboxCreated = "sandbox.created",
     SandboxAttached = "sandbox.attached",
     SandboxLost = "sandbox.lost",
-    SandboxSnapshotted = "sandbox.snapshotted",
+    SandboxTerminating = "sandbox.terminating",
     SandboxTerminated = "sandbox.terminated",
-    NetworkAllowed = "network.allowed",
-    NetworkRefused = "network.refused",
     CloneProgress = "clone.progress",
     RepositorySurveyed = "repository.surveyed",
     InstructionsRead = "instructions.read",
@@ -131,8 +147,6 @@ bodies! {
     UserMessage = "user.message",
     SessionCancelRequested = "session.cancel_requested",
     ChangesetCollected = "changeset.collected",
-    CredentialIssued = "credential.issued",
-    CredentialRevoked = "credential.revoked",
     GitOperation = "git.operation",
     PublishStarted = "publish.started",
     BranchPublished = "branch.published",

@@ -21,24 +21,6 @@ pub struct ChangesetCollected {
     pub skipped: Vec<String>,
 }
 
-/// A credential was made for a purpose.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CredentialIssued {
-    /// For what.
-    pub purpose: String,
-    /// What it may do.
-    pub scopes: Vec<String>,
-}
-
-/// A credential was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CredentialRevoked {
-    /// For what it was.
-    pub purpose: String,
-}
-
 /// An entry of the audit trail: something was done with git.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SandboxId;
-use crate::ports::Layout;
 
 /// A sandbox was made. It is not in use before it is attached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +19,22 @@ pub struct SandboxCreated {
     pub network: String,
     /// Where things are inside.
     pub layout: Layout,
+}
+
+/// Where things are inside a sandbox, as absolute paths.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Layout {
+    /// The checkout.
+    pub workspace: String,
+    /// What the toolbox keeps between calls, outside the checkout.
+    pub state: String,
+    /// Kept outputs of commands, one directory per exec id; read-only.
+    pub outputs: String,
+    /// The repository to clone from, when it is a directory of ours; read-only.
+    pub source: String,
+    /// The home directory.
+    pub home: String,
 }
 
 /// The workspace in a sandbox is ready; the run uses it from here on.
@@ -40,40 +55,20 @@ pub struct SandboxLost {
     pub reason: String,
 }
 
-/// A sandbox's file system was kept as an image.
+/// A sandbox is about to be terminated. Nothing uses it from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SandboxSnapshotted {
-    /// Its id.
+pub struct SandboxTerminating {
     pub sandbox: SandboxId,
-    /// The image.
-    pub image: String,
+    pub reason: String,
 }
 
-/// A sandbox was given back.
+/// A sandbox was terminated, with everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxTerminated {
     /// Its id.
     pub sandbox: SandboxId,
-    /// Why.
-    pub reason: String,
-}
-
-/// Something in the sandbox reached a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NetworkAllowed {
-    /// The host and port.
-    pub host: String,
-}
-
-/// Something in the sandbox was kept from a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct NetworkRefused {
-    /// The host and port.
-    pub host: String,
     /// Why.
     pub reason: String,
 }

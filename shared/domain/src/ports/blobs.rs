@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{BlobRef, Dependency, Digest256, Event, INLINE_LIMIT, Payload, SessionId, Unavailable};
+use crate::{BlobRef, Dependency, Digest256, INLINE_LIMIT, Payload, SessionId, Unavailable};
 
 /// Contents by their SHA-256, kept per session so that they end with it.
 ///
@@ -34,19 +34,4 @@ pub async fn text_of(blobs: &dyn Blobs, session: &SessionId, payload: &Payload) 
             String::from_utf8(content).map_err(|error| Unavailable::new(Dependency::Blobs, error))
         }
     }
-}
-
-/// Fetches into the events what the transcript needs of them and is kept elsewhere: replies and results.
-pub async fn fetch_texts(blobs: &dyn Blobs, session: &SessionId, events: &mut [Event]) -> Result<(), Unavailable> {
-    for event in events {
-        let payload = match &mut event.body {
-            crate::EventBody::ModelReplied(replied) => &mut replied.reply,
-            crate::EventBody::ToolResult(answered) => &mut answered.output,
-            _ => continue,
-        };
-        if payload.inline().is_none() {
-            *payload = Payload::Inline(text_of(blobs, session, payload).await?);
-        }
-    }
-    Ok(())
 }

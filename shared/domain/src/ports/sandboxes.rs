@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::{Dependency, ErrorCode, ExecId, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
+use crate::{Dependency, ErrorCode, ExecId, Layout, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
 
 /// What a sandbox is made from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,22 +51,6 @@ pub struct Sandbox {
     pub layout: Layout,
     /// How it falls short of whole isolation, when it does.
     pub reduced: Option<String>,
-}
-
-/// Where things are inside a sandbox, as absolute paths.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Layout {
-    /// The checkout.
-    pub workspace: String,
-    /// What the toolbox keeps between calls, outside the checkout.
-    pub state: String,
-    /// Kept outputs of commands, one directory per exec id; read-only.
-    pub outputs: String,
-    /// [`SandboxSpec::source`].
-    pub source: String,
-    /// The home directory.
-    pub home: String,
 }
 
 /// A command in a sandbox.

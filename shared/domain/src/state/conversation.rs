@@ -1,33 +1,57 @@
-//! One conversation with the model, as its events tell it.
+//! One conversation with the model: its last turn, its last reply, and counts of what came before them.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::text::shorten;
 use crate::{
-    Attempt, Author, CallId, CallKey, Conversation, Event, EventBody, RetryCause, SandboxId, Seq, StopReason,
-    ToolOutcome, TurnNumber,
+    Attempt, Author, CallId, CallKey, ContextChanged, Digest256, ModelReplied, ModelRetrying, Payload, RetryCause,
+    RunNumber, SandboxId, Seq, StopReason, ToolCall, ToolOutcome, ToolResult, ToolStarted, TurnNumber, TurnStarted,
+    UserMessage,
 };
+
+use super::RecentCall;
+
+/// Characters of a call in a sentence about it.
+const MAX_LABEL_CHARACTERS: usize = 120;
 
 /// One conversation with the model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConversationState {
-    /// Its turns, oldest first.
-    pub turns: Vec<TurnState>,
+    /// Whether the message that opens it was written.
+    pub opened: bool,
+    /// The last turn that was begun.
+    pub last_turn: Option<TurnState>,
+    /// The last reply: that of the last turn or, as long as that has none, of the one before.
+    pub last_reply: Option<ReplyState>,
     /// The last message that was put to it.
     pub last_message: Seq,
     /// What a person said last, or the beginning of the latest run.
     pub fresh: Seq,
-    /// Its length after the last reply, in tokens; estimated after it was begun afresh.
+    /// Its length after the last reply, in tokens; estimated after a restart.
     pub context_tokens: u64,
-    /// The turn with which it was last begun afresh.
+    /// Bytes of results and messages since the last reply, which the next call adds.
+    pub unsent_bytes: u64,
+    /// The turn with which it was last restarted.
     pub begins: TurnNumber,
-    /// How often it was begun afresh.
+    /// How often it was restarted with a shorter opening.
     pub compactions: u32,
+    /// Replies since the last restart.
+    pub replies_since_compaction: u32,
+    /// How many of the last replies, in a row, had no tool call and did not end the work either. What a person says, and a
+    /// new run, sets it back.
+    pub unfinished_replies: u32,
+    /// How often it was reminded of something.
+    pub nudges: u32,
     /// The last request for a compaction note.
     compaction: Seq,
 }
 
-/// One turn.
+/// The last turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnState {
-    /// Its number.
     pub turn: TurnNumber,
     /// How often it was asked.
     pub attempts: u32,
@@ -37,10 +61,10 @@ pub struct TurnState {
     pub max_tokens: u32,
     /// The limit that the next try should have, when a call was too long.
     pub next_max_tokens: Option<u32>,
+    /// When the next try may be made, after one that failed or was told to wait.
+    pub next_try: Option<Timestamp>,
     /// How many tries in a row broke off.
     pub failures: u32,
-    /// The reply.
-    pub reply: Option<ReplyState>,
 }
 
 /// A reply.
@@ -48,51 +72,51 @@ pub struct TurnState {
 pub struct ReplyState {
     /// The call it came from.
     pub call: CallKey,
+    /// The run that the call was made in.
+    pub run: RunNumber,
     /// Up to which event messages had been sent with it.
     pub up_to: Seq,
     /// Why it ended.
     pub stop: StopReason,
+    /// The message as received.
+    pub message: Arc<Payload>,
     /// The tool calls in it, in order.
     pub calls: Vec<CallState>,
-    /// Whether it says anything to the user.
-    pub said_something: bool,
 }
 
 /// A tool call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallState {
-    /// Its id.
     pub id: CallId,
-    /// The tool.
+    /// The tool's name as the model wrote it.
     pub tool: String,
+    /// Tool and input, cut for a sentence about it.
+    pub label: String,
+    /// The digest of tool and input.
+    pub input: Digest256,
     /// Where it was started, if it was.
     pub started_in: Option<SandboxId>,
     /// How it went, once it is answered.
     pub outcome: Option<ToolOutcome>,
+    /// Whether it asked a person, and nobody answered in time.
+    pub unanswered: bool,
 }
 
 impl ConversationState {
-    /// The last turn.
-    pub fn last(&self) -> Option<&TurnState> {
-        self.turns.last()
+    /// The reply to the last turn, once it has one.
+    pub fn reply_to_last_turn(&self) -> Option<&ReplyState> {
+        let turn = self.last_turn.as_ref()?.turn;
+        self.last_reply.as_ref().filter(|reply| reply.call.turn == turn)
     }
 
-    /// The last reply.
-    pub fn last_reply(&self) -> Option<&ReplyState> {
-        self.turns.iter().rev().find_map(|turn| turn.reply.as_ref())
+    /// The last reply, unless the conversation was restarted after it.
+    pub fn reply_since_restart(&self) -> Option<&ReplyState> {
+        self.last_reply.as_ref().filter(|reply| reply.call.turn >= self.begins)
     }
 
     /// The calls of the last reply that have no result yet.
     pub fn open_calls(&self) -> impl Iterator<Item = &CallState> {
-        self.last_reply().into_iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
-    }
-
-    /// How many of the last replies, in a row, had no tool call and did not end the work either. What a person says, and a new
-    /// run, is a new beginning.
-    pub fn cut_in_a_row(&self) -> usize {
-        let replies = self.turns.iter().rev().filter_map(|turn| turn.reply.as_ref());
-        let cut = |reply: &&ReplyState| reply.up_to >= self.fresh && reply.calls.is_empty() && !reply.stop.ends_work();
-        replies.take_while(cut).count()
+        self.last_reply.iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
     }
 
     /// Whether there are messages that no reply has seen.
@@ -102,7 +126,7 @@ impl ConversationState {
 
     /// Up to which event messages were seen by a reply.
     pub fn seen(&self) -> Seq {
-        self.last_reply().map_or(Seq(0), |reply| reply.up_to)
+        self.last_reply.as_ref().map_or(Seq(0), |reply| reply.up_to)
     }
 
     /// Whether the next reply is to be a compaction note.
@@ -110,123 +134,144 @@ impl ConversationState {
         self.compaction > self.seen()
     }
 
-    /// How many replies there are since the conversation was last begun afresh.
-    pub fn replies_since_compaction(&self) -> usize {
-        let turns = self.turns.iter().rev().take_while(|turn| turn.turn >= self.begins);
-        turns.filter(|turn| turn.reply.is_some()).count()
-    }
-
     /// The turn to ask for next and which try at it that is.
     pub fn next_call(&self) -> (TurnNumber, Attempt) {
-        match self.last() {
-            Some(turn) if turn.reply.is_none() => (turn.turn, Attempt(turn.attempts + 1)),
+        match &self.last_turn {
+            Some(turn) if self.reply_to_last_turn().is_none() => (turn.turn, Attempt(turn.attempts + 1)),
             Some(turn) => (turn.turn.next(), Attempt(1)),
             None => (TurnNumber(1), Attempt(1)),
         }
     }
 
-    pub(super) fn apply(&mut self, which: Conversation, event: &Event) {
-        match &event.body {
-            EventBody::RunStarted(_) => self.fresh = event.seq,
-            EventBody::UserMessage(message) if message.conversation == which && message.author == Author::User => {
-                self.fresh = event.seq;
-                if message.answers.is_none() {
-                    self.last_message = event.seq;
-                }
+    pub(super) fn fresh_start(&mut self, at: Seq) {
+        self.fresh = at;
+        self.unfinished_replies = 0;
+    }
+
+    pub(super) fn message(&mut self, seq: Seq, message: &UserMessage) {
+        self.unsent_bytes = self.unsent_bytes.saturating_add(message.text.len() as u64);
+        // An answer to a question reaches the model as the result of its call.
+        if message.answers.is_none() {
+            self.last_message = seq;
+        }
+        match message.author {
+            Author::User => self.fresh_start(seq),
+            Author::Brief => self.opened = true,
+            Author::Nudge => self.nudges += 1,
+            Author::Compaction => self.compaction = seq,
+            Author::Instructions | Author::Conflict => {}
+        }
+    }
+
+    pub(super) fn restarted(&mut self, changed: &ContextChanged) {
+        self.context_tokens = changed.tokens_after;
+        self.begins = changed.begins;
+        self.compactions += 1;
+        self.replies_since_compaction = 0;
+        self.compaction = Seq(0);
+    }
+
+    pub(super) fn call_started(&mut self, started: &TurnStarted) {
+        let attempt = started.call.attempt.0;
+        match self.turn(started.call.turn) {
+            Some(turn) => {
+                turn.attempts = turn.attempts.max(attempt);
+                turn.up_to = started.up_to;
+                turn.max_tokens = started.max_tokens;
+                turn.next_try = None;
             }
-            EventBody::UserMessage(message) if message.conversation == which && message.answers.is_none() => {
-                self.last_message = event.seq;
-                if message.author == Author::Compaction {
-                    self.compaction = event.seq;
-                }
+            None => {
+                self.last_turn = Some(TurnState {
+                    turn: started.call.turn,
+                    attempts: attempt,
+                    up_to: started.up_to,
+                    max_tokens: started.max_tokens,
+                    next_max_tokens: None,
+                    next_try: None,
+                    failures: 0,
+                });
             }
-            EventBody::ContextChanged(changed) if which == Conversation::Main => {
-                self.context_tokens = changed.tokens_after;
-                self.begins = changed.begins;
-                self.compactions += 1;
-                self.compaction = Seq(0);
-            }
-            EventBody::TurnStarted(started) if started.call.conversation == which => {
-                match self.turn(started.call.turn) {
-                    Some(turn) => {
-                        turn.attempts = turn.attempts.max(started.call.attempt.0);
-                        turn.up_to = started.up_to;
-                        turn.max_tokens = started.max_tokens;
-                    }
-                    None => self.turns.push(TurnState {
-                        turn: started.call.turn,
-                        attempts: started.call.attempt.0,
-                        up_to: started.up_to,
-                        max_tokens: started.max_tokens,
-                        next_max_tokens: None,
-                        failures: 0,
-                        reply: None,
-                    }),
-                }
-            }
-            EventBody::ModelRetrying(retrying) if retrying.call.conversation == which => {
-                if let Some(turn) = self.turn(retrying.call.turn) {
-                    turn.next_max_tokens = retrying.next_max_tokens.or(turn.next_max_tokens);
-                    match retrying.cause {
-                        RetryCause::Failure => turn.failures += 1,
-                        RetryCause::Pause => turn.failures = 0,
-                    }
-                }
-            }
-            EventBody::ModelReplied(replied) if replied.call.conversation == which => {
-                self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
-                if let Some(turn) = self.turn(replied.call.turn)
-                    && turn.reply.is_none()
-                {
-                    turn.reply = Some(ReplyState {
-                        call: replied.call,
-                        up_to: turn.up_to,
-                        stop: replied.stop.clone(),
-                        calls: Vec::new(),
-                        said_something: false,
-                    });
-                }
-            }
-            EventBody::AiMessage(message) if which == Conversation::Main => {
-                if let Some(reply) = self.reply(message.turn) {
-                    reply.said_something = true;
-                }
-            }
-            EventBody::ToolCall(called) if which == Conversation::Main => {
-                if let Some(reply) = self.reply(called.turn) {
-                    reply.calls.push(CallState {
-                        id: called.call.clone(),
-                        tool: called.tool.clone(),
-                        started_in: None,
-                        outcome: None,
-                    });
-                }
-            }
-            EventBody::ToolStarted(started) if which == Conversation::Main => {
-                if let Some(call) = self.call(started.turn, &started.call) {
-                    call.started_in = Some(started.sandbox.clone());
-                }
-            }
-            EventBody::ToolResult(answered) if which == Conversation::Main => {
-                if let Some(call) = self.call(answered.turn, &answered.call)
-                    && call.outcome.is_none()
-                {
-                    call.outcome = Some(answered.outcome);
-                }
-            }
-            _ => {}
+        }
+    }
+
+    pub(super) fn retrying(&mut self, at: Timestamp, retrying: &ModelRetrying) {
+        let Some(turn) = self.turn(retrying.call.turn) else { return };
+        turn.next_max_tokens = retrying.next_max_tokens.or(turn.next_max_tokens);
+        turn.next_try = at.checked_add(Duration::from_secs(retrying.in_seconds)).ok();
+        match retrying.cause {
+            RetryCause::Failure => turn.failures += 1,
+            RetryCause::Pause => turn.failures = 0,
+        }
+    }
+
+    pub(super) fn replied(&mut self, run: RunNumber, replied: &ModelReplied) {
+        self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
+        self.unsent_bytes = 0;
+        // The first reply of a turn is its only one.
+        if self.reply_to_last_turn().is_some() {
+            return;
+        }
+        let Some(up_to) = self.turn(replied.call.turn).map(|turn| turn.up_to) else { return };
+        self.replies_since_compaction += 1;
+        let unfinished = up_to >= self.fresh && !replied.stop.ends_work();
+        self.unfinished_replies = if unfinished { self.unfinished_replies + 1 } else { 0 };
+        self.last_reply = Some(ReplyState {
+            call: replied.call,
+            run,
+            up_to,
+            stop: replied.stop.clone(),
+            message: Arc::new(replied.reply.clone()),
+            calls: Vec::new(),
+        });
+    }
+
+    pub(super) fn called(&mut self, called: &ToolCall) {
+        let Some(reply) = self.last_reply.as_mut().filter(|reply| reply.call.turn == called.turn) else { return };
+        let call = format!("{} {}", called.tool, called.input);
+        reply.calls.push(CallState {
+            id: called.call.clone(),
+            tool: called.tool.clone(),
+            label: shorten(&call, MAX_LABEL_CHARACTERS).into_owned(),
+            input: Digest256::of(call.as_bytes()),
+            started_in: None,
+            outcome: None,
+            unanswered: false,
+        });
+        self.unfinished_replies = 0;
+    }
+
+    pub(super) fn call_begun(&mut self, started: &ToolStarted) {
+        if let Some(call) = self.call(started.turn, &started.call) {
+            call.started_in = Some(started.sandbox.clone());
+        }
+    }
+
+    /// Takes in a result, and returns the call with it when the call had none.
+    pub(super) fn answered(&mut self, result: &ToolResult) -> Option<RecentCall> {
+        let (bytes, output) = match &result.output {
+            Payload::Inline(text) => (text.len() as u64, Digest256::of(text.as_bytes())),
+            Payload::Stored(blob) => (blob.bytes, blob.sha256.clone()),
+        };
+        self.unsent_bytes = self.unsent_bytes.saturating_add(bytes);
+        let call = self.call(result.turn, &result.call).filter(|call| call.outcome.is_none())?;
+        call.outcome = Some(result.outcome);
+        let failed = result.outcome != ToolOutcome::Ok;
+        Some(RecentCall { label: call.label.clone(), input: call.input.clone(), output, failed })
+    }
+
+    pub(super) fn unanswered(&mut self, id: &CallId) {
+        let calls = self.last_reply.iter_mut().flat_map(|reply| &mut reply.calls);
+        for call in calls.filter(|call| call.id == *id) {
+            call.unanswered = true;
         }
     }
 
     fn turn(&mut self, number: TurnNumber) -> Option<&mut TurnState> {
-        self.turns.iter_mut().rev().find(|turn| turn.turn == number)
-    }
-
-    fn reply(&mut self, number: TurnNumber) -> Option<&mut ReplyState> {
-        self.turn(number)?.reply.as_mut()
+        self.last_turn.as_mut().filter(|turn| turn.turn == number)
     }
 
     fn call(&mut self, number: TurnNumber, id: &CallId) -> Option<&mut CallState> {
-        self.reply(number)?.calls.iter_mut().find(|call| call.id == *id)
+        let reply = self.last_reply.as_mut().filter(|reply| reply.call.turn == number)?;
+        reply.calls.iter_mut().find(|call| call.id == *id)
     }
 }

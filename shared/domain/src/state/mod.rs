@@ -1,18 +1,25 @@
 //! What a log says, put together: a pure fold over events.
+//!
+//! Steps decide by the state alone; the events themselves are read only to show them, to the model or to people. The state
+//! is plain data, and it is copied for every write to the log: what is long in it is shared ([`Arc`]) or of bounded length.
 
 mod conversation;
+mod fold;
+mod recent_calls;
 mod run;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
+pub use fold::MAX_USER_TEXT_CHARACTERS;
+pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use crate::ports::Layout;
 use crate::{
-    Approver, Author, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
-    GitAction, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status, Step, Todo,
-    WaitStarted, WorkspaceCheckpoint,
+    Approver, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
+    InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status,
+    Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow what the log already says.
@@ -43,10 +50,20 @@ pub struct SandboxState {
     pub id: SandboxId,
     /// Where things are inside.
     pub layout: Layout,
-    /// Whether the workspace in it is ready.
-    pub ready: bool,
+    pub stage: SandboxStage,
     /// The commit that was cloned into it.
     pub base: Option<Base>,
+}
+
+/// How far a sandbox is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxStage {
+    /// Its workspace is being prepared.
+    Preparing,
+    /// Its workspace may be used.
+    Ready,
+    /// It is about to be terminated, or was already.
+    Terminating { reason: String },
 }
 
 /// The plan that counts.
@@ -66,13 +83,15 @@ pub struct SessionState {
     /// The last event.
     pub tail: Seq,
     /// What is fixed about the session.
-    pub session: Option<Session>,
+    pub session: Option<Arc<Session>>,
     /// Its runs, oldest first.
     pub runs: Vec<RunState>,
     /// What was found in the repository.
     pub survey: Option<RepositorySurveyed>,
     /// Directories whose instructions were read.
     pub instructions: BTreeSet<String>,
+    /// The instructions of the whole repository.
+    pub root_instructions: Vec<Arc<InstructionsRead>>,
     /// The plan that counts.
     pub plan: Option<PlanState>,
     /// The sandbox, unless it is gone.
@@ -92,9 +111,11 @@ pub struct SessionState {
     /// Decisions that the model stated while it worked.
     pub decisions: Vec<Decision>,
     /// Files that differ from the base, as far as checkpoints told.
-    pub changed_files: BTreeMap<String, FileChangeKind>,
+    pub changed_files: Arc<BTreeMap<String, FileChangeKind>>,
     /// What a person is asked at the moment.
     pub wait: Option<WaitStarted>,
+    /// The branch that pull requests are for: the one that was cloned first.
+    pub target_branch: Option<String>,
     /// The branch with the change.
     pub branch: Option<BranchPublished>,
     /// The commit that the first published change was measured against; the outer none when nothing is published.
@@ -105,6 +126,24 @@ pub struct SessionState {
     pub rebase_onto: Option<CommitId>,
     /// The last message of a person that is meant for a run.
     pub last_user_message: Option<Seq>,
+    /// What people said, oldest first: the last [`MAX_USER_TEXT_CHARACTERS`] of it at least.
+    pub user_texts: VecDeque<UserText>,
+}
+
+/// What a person said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserText {
+    pub seq: Seq,
+    /// With secrets masked.
+    pub text: Arc<str>,
+    /// Whether it answers a question: then it reached the model as the result of that call.
+    pub answers: bool,
+}
+
+impl UserText {
+    fn characters(&self) -> usize {
+        self.text.chars().count()
+    }
 }
 
 impl SessionState {
@@ -135,140 +174,38 @@ impl SessionState {
         }
     }
 
-    /// Whether `body` may follow in `run`.
+    /// Whether `body` may follow in `run`. What is not named here may be written as long as its run is not over.
     pub fn check(&self, run: RunNumber, body: &EventBody) -> Result<(), IllegalEvent> {
         let illegal = |reason: String| Err(IllegalEvent { kind: body.kind(), reason });
-        match body {
-            EventBody::SessionCreated(_) if self.session.is_some() => illegal("the session exists".to_owned()),
-            EventBody::SessionCreated(_) => Ok(()),
-            EventBody::RunStarted(_) => match self.run() {
-                Some(last) if !last.status.is_terminal() => illegal(format!("run {} is not over", last.number)),
-                last if run != last.map_or(RunNumber(1), |last| last.number.next()) => {
-                    illegal(format!("{run} is not the number of the next run"))
-                }
-                _ => Ok(()),
-            },
-            body => {
-                let Some(current) = self.run_number(run) else {
-                    return illegal(format!("there is no run {run}"));
-                };
-                if current.status.is_terminal() {
-                    return illegal(format!("run {run} is {}", current.status));
-                }
-                let next = match body {
-                    EventBody::SessionStatus(changed) if changed.status.is_terminal() => {
-                        return illegal("only run.finished ends a run".to_owned());
-                    }
-                    EventBody::SessionStatus(changed) => changed.status,
-                    EventBody::RunFinished(finished) if !finished.status.is_terminal() => {
-                        return illegal(format!("{} ends no run", finished.status));
-                    }
-                    EventBody::RunFinished(finished) => finished.status,
-                    _ => return Ok(()),
-                };
-                if current.status.may_become(next) {
-                    Ok(())
-                } else {
-                    illegal(format!("a run does not go from {} to {next}", current.status))
-                }
-            }
+        if let EventBody::SessionCreated(_) = body {
+            return if self.session.is_some() { illegal("the session exists".to_owned()) } else { Ok(()) };
         }
-    }
-
-    /// Takes in the next event.
-    pub fn apply(&mut self, event: &Event) {
-        self.tail = event.seq;
-        if let EventBody::RunStarted(started) = &event.body {
-            self.runs.push(RunState::new(event, started));
-            self.rebase_onto = None;
+        if let EventBody::RunStarted(_) = body {
+            if let Some(last) = self.run().filter(|last| !last.status.is_terminal()) {
+                return illegal(format!("run {} is not over", last.number));
+            }
+            let next = self.run().map_or(RunNumber(1), |last| last.number.next());
+            return if run == next { Ok(()) } else { illegal(format!("{run} is not the number of the next run")) };
         }
-        if let Some(run) = self.runs.iter_mut().find(|run| run.number == event.run) {
-            run.apply(event);
+        let Some(current) = self.run_number(run) else {
+            return illegal(format!("there is no run {run}"));
+        };
+        if current.status.is_terminal() {
+            return illegal(format!("run {run} is {}", current.status));
         }
-        self.planning.apply(Conversation::Plan, event);
-        self.main.apply(Conversation::Main, event);
-        match &event.body {
-            EventBody::SessionCreated(created) => self.session = Some(created.session.clone()),
-            EventBody::RepositorySurveyed(surveyed) => self.survey = Some(surveyed.clone()),
-            EventBody::InstructionsRead(read) => {
-                self.instructions.insert(read.directory.clone());
+        if let EventBody::SessionStatus(changed) = body {
+            if changed.status.is_terminal() {
+                return illegal("only run.finished ends a run".to_owned());
             }
-            EventBody::PlanCreated(created) => {
-                self.plan =
-                    Some(PlanState { id: created.plan.clone(), content: created.content.clone(), approved: None });
-            }
-            EventBody::PlanApproved(approved) => {
-                if let Some(plan) = self.plan.as_mut().filter(|plan| plan.id == approved.plan) {
-                    plan.approved = Some(approved.by);
-                }
-            }
-            EventBody::SandboxCreated(created) => {
-                self.sandboxes += 1;
-                self.sandbox = Some(SandboxState {
-                    id: created.sandbox.clone(),
-                    layout: created.layout.clone(),
-                    ready: false,
-                    base: None,
-                });
-            }
-            EventBody::SandboxAttached(attached) => {
-                if let Some(sandbox) = self.sandbox.as_mut().filter(|sandbox| sandbox.id == attached.sandbox) {
-                    sandbox.ready = true;
-                }
-            }
-            EventBody::SandboxLost(lost) => self.forget_sandbox(&lost.sandbox),
-            EventBody::SandboxTerminated(terminated) => self.forget_sandbox(&terminated.sandbox),
-            EventBody::GitOperation(operated) => match operated.operation {
-                GitAction::Clone => {
-                    let base = Base {
-                        repository: operated.repository.clone(),
-                        branch: operated.branch.clone().unwrap_or_default(),
-                        commit: operated.commit.clone(),
-                    };
-                    if let Some(sandbox) = &mut self.sandbox {
-                        sandbox.base = Some(base.clone());
-                    }
-                    self.base = Some(base);
-                }
-                GitAction::BaseMoved => self.rebase_onto.clone_from(&operated.commit),
-                GitAction::Commit | GitAction::UpdateBranch => {}
-            },
-            EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
-            EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
-            EventBody::DecisionRecorded(recorded) if event.writer.is_some_and(|by| by.step == Step::ExecuteTool) => {
-                self.decisions.push(recorded.decision.clone());
-            }
-            EventBody::FileChanged(changed) if changed.change == FileChangeKind::Restored => {
-                self.changed_files.remove(&changed.path);
-            }
-            EventBody::FileChanged(changed) => {
-                self.changed_files.insert(changed.path.clone(), changed.change);
-            }
-            // Only what opens the new conversation has been handed on in it.
-            EventBody::ContextChanged(_) => self.instructions.retain(|directory| directory == "."),
-            EventBody::WaitStarted(started) => self.wait = Some(started.clone()),
-            EventBody::WaitEnded(_) | EventBody::RunFinished(_) => self.wait = None,
-            EventBody::UserMessage(message) if message.author == Author::User => {
-                self.last_user_message = Some(event.seq);
-            }
-            // What is published is in the branch; the next run starts from there.
-            EventBody::BranchPublished(published) => {
-                self.branch = Some(published.clone());
-                self.checkpoint = None;
-                if self.published_from.is_none() {
-                    self.published_from = Some(self.base.as_ref().and_then(|base| base.commit.clone()));
-                }
-                self.changed_files.clear();
-            }
-            EventBody::PrOpened(opened) => self.pull_request = Some(opened.clone()),
-            _ => {}
+            return check_move(body, current.status, changed.status);
         }
-    }
-
-    fn forget_sandbox(&mut self, id: &SandboxId) {
-        if self.sandbox.as_ref().is_some_and(|sandbox| sandbox.id == *id) {
-            self.sandbox = None;
+        if let EventBody::RunFinished(finished) = body {
+            if !finished.status.is_terminal() {
+                return illegal(format!("{} ends no run", finished.status));
+            }
+            return check_move(body, current.status, finished.status);
         }
+        Ok(())
     }
 
     /// Whether there is a plan, and it may be carried out.
@@ -286,5 +223,67 @@ impl SessionState {
     /// The status of the latest run.
     pub fn status(&self) -> Option<Status> {
         self.run().map(|run| run.status)
+    }
+}
+
+fn check_move(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalEvent> {
+    if from.may_become(to) {
+        return Ok(());
+    }
+    Err(IllegalEvent { kind: body.kind(), reason: format!("a run does not go from {from} to {to}") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Author, CallKey, ModelReplied, RunStarted, ToolCall, ToolOutcome, ToolResult, TurnStarted, UserMessage,
+    };
+
+    fn add(state: &mut SessionState, body: impl Into<EventBody>) {
+        state.apply(&Event {
+            seq: state.tail.next(),
+            at: "2026-11-22T10:00:00Z".parse().unwrap(),
+            run: RunNumber(1),
+            writer: None,
+            trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
+            span_id: "0123456789abcdef".parse().unwrap(),
+            body: body.into(),
+        });
+    }
+
+    /// One turn with one call, and its result.
+    fn turn(state: &mut SessionState) {
+        let (turn, attempt) = state.main.next_call();
+        let call = CallKey { conversation: Conversation::Main, turn, attempt };
+        add(state, TurnStarted { call, up_to: state.tail, model: String::new(), max_tokens: 1 });
+        let (stop, usage, cost) = (crate::StopReason::ToolUse, crate::Usage::default(), crate::MicroDollars(0));
+        add(state, ModelReplied { call, reply: "{}".into(), stop, usage, cost });
+        let (id, tool): (crate::CallId, _) = (format!("call-{turn}").parse().unwrap(), "bash".to_owned());
+        add(state, ToolCall { turn, call: id.clone(), tool: tool.clone(), input: serde_json::json!("x".repeat(1000)) });
+        add(state, ToolResult::without_run(turn, id, tool, ToolOutcome::Ok, "done"));
+    }
+
+    #[test]
+    fn the_state_does_not_grow_with_the_log() {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
+        for _ in 0..300 {
+            let text = "x".repeat(MAX_USER_TEXT_CHARACTERS / 100);
+            add(
+                &mut state,
+                UserMessage { conversation: Conversation::Main, author: Author::User, text, answers: None },
+            );
+            turn(&mut state);
+        }
+        assert_eq!(state.user_texts.len(), 100, "just as much as is retained at least");
+        (0..100).for_each(|_| turn(&mut state));
+        let recent = &state.run().unwrap().recent_calls;
+        assert_eq!(recent.calls.len(), RecentCalls::MAX);
+        let size = format!("{:?}", SessionState { user_texts: VecDeque::new(), ..state.clone() }).len();
+        (0..100).for_each(|_| turn(&mut state));
+        let later = format!("{:?}", SessionState { user_texts: VecDeque::new(), ..state }).len();
+        assert!(later < size + 200, "{size} bytes have become {later}");
     }
 }

@@ -1,16 +1,18 @@
 //! One run, as its events tell it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
-    Attempt, BudgetLimit, ChangesetCollected, Check, Conversation, ErrorCode, Event, EventBody, GitAction, Limits,
-    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, Totals,
-    TurnNumber, Usage,
+    Attempt, BudgetLimit, ChangesetCollected, Check, Conversation, ErrorCode, Event, Limits, ModelReplied,
+    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, StepFailed,
+    StepFinished, StepStarted, ToolResult, Totals, TurnNumber, Usage, WaitOutcome, Writer,
 };
+
+use super::{RecentCall, RecentCalls};
 
 /// A step at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,12 +48,16 @@ pub struct RunState {
     pub open_step: Option<OpenStep>,
     /// The last `step.started`: every step that started before it is stale.
     pub last_step_started: Seq,
+    /// The step that answered last.
+    pub last_step_finished: Option<Step>,
     /// How often each step was invoked.
-    pub invocations: HashMap<Step, u32>,
+    pub invocations: BTreeMap<Step, u32>,
     /// Whether it is to be cancelled.
     pub cancel: Option<SessionCancelRequested>,
     /// Whether a person rejected its plan for good.
     pub rejected: bool,
+    /// How its last wait ended, until a step goes on from there. None while it waits.
+    pub wait_outcome: Option<WaitOutcome>,
     /// The last failure that was said to end it.
     pub failure: Option<(ErrorCode, String)>,
     /// Tokens used.
@@ -60,6 +66,8 @@ pub struct RunState {
     pub context_tokens: u64,
     /// Tool calls answered.
     pub tool_calls: u32,
+    /// Its last calls, by which a loop is told; none once it is over.
+    pub recent_calls: RecentCalls,
     /// The last check of the project that the model ran, and after which event.
     pub check: Option<(Check, Seq)>,
     /// The last change to a file.
@@ -92,13 +100,16 @@ impl RunState {
             budget: Budget::new(started.limits),
             open_step: None,
             last_step_started: Seq(0),
-            invocations: HashMap::new(),
+            last_step_finished: None,
+            invocations: BTreeMap::new(),
             cancel: None,
             rejected: false,
+            wait_outcome: None,
             failure: None,
             usage: Usage::default(),
             context_tokens: 0,
             tool_calls: 0,
+            recent_calls: RecentCalls::default(),
             check: None,
             last_write: None,
             changeset: None,
@@ -128,76 +139,86 @@ impl RunState {
         }
     }
 
-    pub(super) fn apply(&mut self, event: &Event) {
-        if let (Some(open), Some(writer)) = (&mut self.open_step, event.writer)
+    /// A step wrote an event.
+    pub(super) fn wrote(&mut self, writer: Writer, at: Timestamp) {
+        if let Some(open) = &mut self.open_step
             && (open.step, open.attempt) == (writer.step, writer.attempt)
         {
-            open.last = event.at;
-        }
-        match &event.body {
-            EventBody::SessionStatus(changed) => self.status = changed.status,
-            EventBody::StepStarted(started) => {
-                self.close_step();
-                self.last_step_started = event.seq;
-                *self.invocations.entry(started.step).or_default() += 1;
-                self.open_step =
-                    Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
-            }
-            EventBody::StepFinished(_) | EventBody::StepFailed(_) => {
-                if let EventBody::StepFailed(failed) = &event.body
-                    && let Some(code) = failed.code
-                {
-                    self.failure = Some((code, failed.message.clone()));
-                }
-                self.close_step();
-            }
-            EventBody::BudgetReserved(reserved) => self.budget.reserve(reserved.call, reserved.amount),
-            EventBody::BudgetSettled(settled) => self.budget.settle(settled.call, settled.cost),
-            EventBody::BudgetExtended(extended) => self.budget.extend(*extended),
-            EventBody::ModelReplied(replied) => {
-                self.usage.input_tokens += replied.usage.input_tokens;
-                self.usage.cache_read_tokens += replied.usage.cache_read_tokens;
-                self.usage.cache_write_tokens += replied.usage.cache_write_tokens;
-                self.usage.output_tokens += replied.usage.output_tokens;
-                if replied.call.conversation == Conversation::Main {
-                    self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
-                    self.budget.count_turn();
-                    self.last_turn = replied.call.turn;
-                }
-            }
-            EventBody::ToolResult(answered) => {
-                self.tool_calls += 1;
-                if let Some(check) = &answered.check {
-                    self.check = Some((check.clone(), event.seq));
-                }
-            }
-            EventBody::FileChanged(_) => self.last_write = Some(event.seq),
-            EventBody::SessionCancelRequested(cancel) => self.cancel = Some(cancel.clone()),
-            EventBody::PlanRejected(rejected) => self.rejected = rejected.message.is_none(),
-            EventBody::BudgetNearing(nearing) => self.nearing.push((nearing.limit, self.budget.limits())),
-            EventBody::ChangesetCollected(collected) => self.changeset = Some(collected.clone()),
-            EventBody::PublishStarted(started) => self.publishing = Some((started.clone(), event.at)),
-            EventBody::GitOperation(operated) if operated.operation == GitAction::BaseMoved => {
-                self.base_moves += 1;
-                self.publishing = None;
-                self.changeset = None;
-            }
-            EventBody::BranchPublished(_) => self.published = true,
-            EventBody::RunFinished(finished) => {
-                self.close_step();
-                self.status = finished.status;
-                self.finished = Some(finished.clone());
-            }
-            _ => {}
+            open.last = at;
         }
     }
 
+    pub(super) fn step_started(&mut self, event: &Event, started: &StepStarted) {
+        self.close_step();
+        self.last_step_started = event.seq;
+        *self.invocations.entry(started.step).or_default() += 1;
+        self.open_step =
+            Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
+        match started.step {
+            // They run while a wait ends, and take up how it did.
+            Step::AwaitUser | Step::OpenPr => {}
+            Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Finish => {
+                self.wait_outcome = None;
+            }
+        }
+    }
+
+    pub(super) fn step_finished(&mut self, finished: &StepFinished) {
+        self.close_step();
+        self.last_step_finished = Some(finished.step);
+    }
+
+    pub(super) fn step_failed(&mut self, failed: &StepFailed) {
+        if let Some(code) = failed.code {
+            self.failure = Some((code, failed.message.clone()));
+        }
+        self.close_step();
+    }
+
+    pub(super) fn replied(&mut self, replied: &ModelReplied) {
+        self.usage.input_tokens += replied.usage.input_tokens;
+        self.usage.cache_read_tokens += replied.usage.cache_read_tokens;
+        self.usage.cache_write_tokens += replied.usage.cache_write_tokens;
+        self.usage.output_tokens += replied.usage.output_tokens;
+        match replied.call.conversation {
+            Conversation::Plan => {}
+            Conversation::Main => {
+                self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
+                self.budget.count_turn();
+                self.last_turn = replied.call.turn;
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, seq: Seq, result: &ToolResult, call: Option<RecentCall>) {
+        self.tool_calls += 1;
+        self.recent_calls.push(call);
+        if let Some(check) = &result.check {
+            self.check = Some((check.clone(), seq));
+        }
+    }
+
+    pub(super) fn base_moved(&mut self) {
+        self.base_moves += 1;
+        self.publishing = None;
+        self.changeset = None;
+    }
+
+    pub(super) fn finish(&mut self, finished: &RunFinished) {
+        self.close_step();
+        self.status = finished.status;
+        self.finished = Some(finished.clone());
+        self.recent_calls.clear();
+    }
+
     fn close_step(&mut self) {
-        // Waiting for a person is not work.
-        if let Some(open) = self.open_step.take()
-            && open.step != Step::AwaitUser
-        {
-            self.budget.work(elapsed(open.started, open.last));
+        let Some(open) = self.open_step.take() else { return };
+        match open.step {
+            // Waiting for a person is not work.
+            Step::AwaitUser => {}
+            Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::OpenPr | Step::Finish => {
+                self.budget.work(elapsed(open.started, open.last));
+            }
         }
     }
 }

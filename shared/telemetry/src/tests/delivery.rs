@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use domain::ports::Traces;
-use domain::{AttributeValue, Span, SpanKind, attributes};
+use domain::span::attributes;
+use domain::{AttributeValue, Span, SpanKind};
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind as WireKind;

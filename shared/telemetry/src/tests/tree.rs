@@ -1,7 +1,8 @@
 //! The tree that `--trace` prints.
 
+use domain::AttributeValue;
 use domain::ports::Traces as _;
-use domain::{AttributeValue, attributes};
+use domain::span::attributes;
 
 use super::spans::{With as _, span, trace_id};
 use crate::Tree;

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use domain::span::attributes;
 use domain::text::{printable_line, shorten};
-use domain::{AttributeValue, Span, SpanOutcome, attributes};
+use domain::{AttributeValue, Span, SpanOutcome};
 
 /// The shown attributes in their order, each with its label.
 const SHOWN: [(&str, &str); 12] = [

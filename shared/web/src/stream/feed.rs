@@ -224,10 +224,9 @@ impl Backlog {
         for event in events {
             self.tail = event.seq;
             self.over = matches!(event.body, EventBody::RunFinished(_));
-            match &event.body {
-                EventBody::ModelReplied(replied) => self.settled = Some(replied.call),
-                EventBody::ModelRetrying(retrying) => self.settled = Some(retrying.call),
-                _ => {}
+            // However a call ends, its price is settled with it.
+            if let EventBody::BudgetSettled(settled) = &event.body {
+                self.settled = Some(settled.call);
             }
         }
         for entry in entries {

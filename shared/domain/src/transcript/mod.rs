@@ -5,15 +5,19 @@
 //! call is the only one, and because replies are sent back as they were received. Where a conversation was begun afresh
 //! (`context.changed`), a call belongs to the new one when its `upTo` comes after that, and to the old one otherwise.
 
+mod entry;
+
 use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
-    Author, CallId, CallKey, ContentBlock, Conversation, Event, EventBody, RawJson, Seq, ToolOutcome, TurnNumber,
-    TurnStarted,
+    Author, CallId, CallKey, ContentBlock, Conversation, Event, RawJson, Seq, ToolOutcome, TurnNumber, TurnStarted,
 };
+
+use entry::Entry;
+pub use entry::Texts;
 
 /// Why a conversation cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,14 +55,18 @@ pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error>
 
 /// The messages of `call`: all earlier turns of its conversation with their replies, and what is said to the model now.
 ///
-/// Replies and results must stand in the events themselves (see [`crate::ports::fetch_texts`]).
-pub fn messages(events: &[Event], call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
-    Gathered::from(events, call.conversation).messages(call)
+/// `texts` holds the replies and results that do not stand in the events themselves.
+pub fn messages(events: &[Event], texts: &Texts, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
+    Gathered::from(events, texts, call.conversation).messages(call)
 }
 
 /// The messages of a call whose `turn.started` is about to be written.
-pub fn messages_of_next(events: &[Event], started: &TurnStarted) -> Result<Vec<RawJson>, TranscriptError> {
-    let mut gathered = Gathered::from(events, started.call.conversation);
+pub fn messages_of_next(
+    events: &[Event],
+    texts: &Texts,
+    started: &TurnStarted,
+) -> Result<Vec<RawJson>, TranscriptError> {
+    let mut gathered = Gathered::from(events, texts, started.call.conversation);
     gathered.up_to.entry(started.call).or_insert(started.up_to);
     gathered.messages(started.call)
 }
@@ -66,8 +74,9 @@ pub fn messages_of_next(events: &[Event], started: &TurnStarted) -> Result<Vec<R
 #[derive(Default)]
 struct Gathered<'a> {
     up_to: HashMap<CallKey, Seq>,
-    replies: HashMap<TurnNumber, (CallKey, &'a str)>,
-    results: HashMap<(TurnNumber, &'a CallId), (&'a str, ToolOutcome)>,
+    /// Of each turn with the text of its reply, unless that was not fetched.
+    replies: HashMap<TurnNumber, (CallKey, Option<&'a str>)>,
+    results: HashMap<(TurnNumber, &'a CallId), (Option<&'a str>, ToolOutcome)>,
     said: Vec<(Seq, Author, &'a str)>,
     begun: Vec<(Seq, TurnNumber)>,
 }
@@ -82,30 +91,28 @@ struct Beginning {
 }
 
 impl<'a> Gathered<'a> {
-    fn from(events: &'a [Event], conversation: Conversation) -> Self {
+    fn from(events: &'a [Event], texts: &'a Texts, conversation: Conversation) -> Self {
         let mut gathered = Self::default();
         for event in events {
-            match &event.body {
-                EventBody::TurnStarted(started) if started.call.conversation == conversation => {
+            let Some(entry) = Entry::of(&event.body).filter(|entry| entry.conversation() == conversation) else {
+                continue;
+            };
+            match entry {
+                Entry::Call(started) => {
                     gathered.up_to.entry(started.call).or_insert(started.up_to);
                 }
-                EventBody::ModelReplied(replied) if replied.call.conversation == conversation => {
-                    let text = replied.reply.inline().unwrap_or_default();
+                Entry::Reply(replied) => {
+                    let text = texts.get(&replied.reply);
                     gathered.replies.entry(replied.call.turn).or_insert((replied.call, text));
                 }
-                EventBody::ToolResult(answered) if conversation == Conversation::Main => {
-                    let text = answered.output.inline().unwrap_or_default();
-                    gathered.results.entry((answered.turn, &answered.call)).or_insert((text, answered.outcome));
+                Entry::Result(result) => {
+                    let text = texts.get(&result.output);
+                    gathered.results.entry((result.turn, &result.call)).or_insert((text, result.outcome));
                 }
-                EventBody::UserMessage(message)
-                    if message.conversation == conversation && message.answers.is_none() =>
-                {
-                    gathered.said.push((event.seq, message.author, &message.text));
-                }
-                EventBody::ContextChanged(changed) if conversation == Conversation::Main => {
-                    gathered.begun.push((event.seq, changed.begins));
-                }
-                _ => {}
+                // An answer to a question is the result of its call already.
+                Entry::Message(message) if message.answers.is_some() => {}
+                Entry::Message(message) => gathered.said.push((event.seq, message.author, &message.text)),
+                Entry::Restart(changed) => gathered.begun.push((event.seq, changed.begins)),
             }
         }
         gathered
@@ -128,7 +135,7 @@ impl<'a> Gathered<'a> {
                 return Ok(messages);
             }
             let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-            let reply = StoredReply::read(turn, text)?;
+            let reply = StoredReply::read(turn, text.ok_or_else(|| not_fetched(turn))?)?;
             // Without one there are consecutive user messages, which are one to the model.
             messages.extend(reply.message()?);
             last_reply = Some(reply);
@@ -160,6 +167,7 @@ impl<'a> Gathered<'a> {
             for id in &reply.calls {
                 let (output, outcome) =
                     self.results.get(&(reply.turn, id)).ok_or_else(|| TranscriptError::NoResult(id.clone()))?;
+                let output = output.ok_or_else(|| not_fetched(turn))?;
                 let failed = *outcome != ToolOutcome::Ok;
                 blocks.push(UserBlock::ToolResult {
                     tool_use_id: id.as_str(),
@@ -250,6 +258,10 @@ impl<'a> StoredReply<'a> {
         let message = RawJson::of(&Message { role: "assistant", content: self.content });
         message.map(Some).map_err(|error| unreadable(self.turn, &error))
     }
+}
+
+fn not_fetched(turn: TurnNumber) -> TranscriptError {
+    TranscriptError::Unreadable { turn, reason: "a text that is stored elsewhere was not fetched".to_owned() }
 }
 
 fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {

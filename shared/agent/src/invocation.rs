@@ -1,0 +1,207 @@
+//! What surrounds every step: its start and its end in the log, its span, and the answers that need no work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::commands::after_cancel;
+use domain::ports::elapsed;
+use domain::span::attributes as key;
+use domain::span::names;
+use domain::{
+    ErrorCode, EventBody, Keep, RunNumber, SessionLog, SessionLogError, Span, SpanKind, SpanOutcome, Status, Step,
+    StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict, error_chain, summary_of,
+};
+use jiff::Timestamp;
+
+use crate::context::{Common, Context};
+
+/// A step.
+///
+/// Contract: a step can be run twice, or be cut off anywhere and run again. It first looks in the log for what it has done
+/// already; what it does outside is preceded by its intent in the log.
+#[async_trait]
+pub trait StepHandler: Send + Sync {
+    /// Which step it is.
+    fn step(&self) -> Step;
+
+    /// Does the step's work, or as much of it as fits before the deadline.
+    async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
+
+    /// Does what follows the last event of a run. May be repeated. Only `finish` has any.
+    async fn after_end(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
+        Ok(())
+    }
+}
+
+/// Invokes a step: what a function's handler and the local engine call.
+///
+/// `deadline` is the time this invocation has; every step but `finish` answers in time so that it goes on in a new one.
+pub async fn invoke(
+    common: &Common,
+    handler: &dyn StepHandler,
+    input: StepInput,
+    deadline: Duration,
+) -> Result<StepOutput, StepError> {
+    let step = handler.step();
+    let started = common.clock.now();
+    let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
+    let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
+    if let Some(answer) = settled_answer(&log, &input, step, started) {
+        if answer.verdict.ends() && step == Step::Finish {
+            handler.after_end(common, &mut log, input.run).await?;
+        }
+        common.log_cache.keep(log);
+        return Ok(answer);
+    }
+    let span = common.ids.span();
+    let run = input.run;
+    let log = match log.start_step(run, step, span.clone()).await {
+        Err(SessionLogError::Stale) => {
+            return Err(StepError::terminal(ErrorCode::Stale, "the run is over"));
+        }
+        result => result?,
+    };
+    let mut context = Context::new(common.clone(), log, input, started, deadline);
+    tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
+    let result = handler.run(&mut context).await;
+    let ended = common.clock.now();
+    let result = close(&mut context, step, result, started, ended).await;
+    if let Some(summary) = summary_of(context.log.state(), ended) {
+        // Lists may be a moment behind; the next step brings them up to date.
+        if let Err(error) = common.sessions.update(&summary).await {
+            tracing::warn!(session_id = %summary.id, error = error_chain(&error), "the session's summary was not updated");
+        }
+    }
+    emit_span(&context, step, &result, started, ended);
+    tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
+    common.log_cache.keep(context.log);
+    result
+}
+
+/// The answer that needs no work: the run is over or is to end, or a person is asked already.
+fn settled_answer(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
+    let run = log.state().run_number(input.run)?;
+    if let Some(finished) = &run.finished {
+        return Some(StepOutput::go(finished.status.verdict().unwrap_or(Verdict::Failed)));
+    }
+    let works = match step {
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
+        Step::AwaitUser | Step::OpenPr | Step::Finish => false,
+    };
+    if run.rejected && (works || step == Step::OpenPr) {
+        return Some(StepOutput::go(Verdict::Rejected));
+    }
+    // An earlier attempt asked, and its answer to the workflow was lost.
+    if let Some(wait) = log.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
+        let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
+        return Some(StepOutput::await_user(left));
+    }
+    let cancel = run.cancel.as_ref()?;
+    let goes_on = match step {
+        Step::Finish | Step::AwaitUser => true,
+        Step::OpenPr => cancel.keep == Keep::Branch,
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
+    };
+    (!goes_on).then(|| StepOutput::go(after_cancel(log.state())))
+}
+
+/// Writes how the step ended, together with the events it left for that moment.
+async fn close(
+    context: &mut Context,
+    step: Step,
+    result: Result<StepOutput, StepError>,
+    started: Timestamp,
+    ended: Timestamp,
+) -> Result<StepOutput, StepError> {
+    let attempt = context.log.attempt();
+    match result {
+        Ok(output) => {
+            let mut bodies = std::mem::take(&mut context.closing);
+            let over = context.log.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
+            if !over {
+                let duration_ms = u64::try_from(elapsed(started, ended).as_millis()).unwrap_or(u64::MAX);
+                let finished = StepFinished {
+                    step,
+                    attempt,
+                    verdict: output.verdict,
+                    wait_seconds: output.wait_seconds,
+                    then: output.then,
+                    duration_ms,
+                };
+                let status = match output.verdict {
+                    Verdict::Wait => Some(Status::Waiting),
+                    Verdict::Await => Some(Status::AwaitingUser),
+                    Verdict::Prepare
+                    | Verdict::Plan
+                    | Verdict::Turn
+                    | Verdict::Tools
+                    | Verdict::Publish
+                    | Verdict::Done
+                    | Verdict::Nothing
+                    | Verdict::Rejected
+                    | Verdict::Expired
+                    | Verdict::Cancelled
+                    | Verdict::Failed => None,
+                };
+                let current = context.log.state().status();
+                if let Some(status) = status.filter(|status| current.is_some_and(|now| now.may_become(*status))) {
+                    bodies.push(domain::SessionStatus { status }.into());
+                }
+                bodies.push(EventBody::from(finished));
+                context.log.append(bodies).await?;
+            }
+            Ok(output)
+        }
+        Err(error) => {
+            let (code, message) = match &error {
+                StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
+                StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
+            };
+            let message = context.common.redactor.redact(&message).into_owned();
+            if code != Some(ErrorCode::Stale) {
+                let failed = StepFailed { step, attempt, code, message };
+                if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
+                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not written");
+                }
+            }
+            Err(error)
+        }
+    }
+}
+
+fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepError>, start: Timestamp, end: Timestamp) {
+    let state = context.log.state();
+    let (Some(session), Some(run)) = (&state.session, state.run_number(context.input.run)) else { return };
+    let mut attributes = domain::Attributes::from([
+        (key::STEP, step.name().into()),
+        (key::ATTEMPT, context.log.attempt().0.into()),
+        (key::SESSION, session.id.as_str().into()),
+        (key::CONVERSATION, session.id.as_str().into()),
+        (key::OPENINFERENCE_KIND, "CHAIN".into()),
+        (key::LANGSMITH_KIND, "chain".into()),
+    ]);
+    let outcome = match result {
+        Ok(output) => {
+            let verdict = serde_json::to_value(output.verdict).ok();
+            let verdict = verdict.as_ref().and_then(|verdict| verdict.as_str()).unwrap_or_default();
+            attributes.insert(key::VERDICT, verdict.into());
+            SpanOutcome::Ok
+        }
+        Err(error) => {
+            attributes.insert(key::ERROR_TYPE, error.error_type().into());
+            SpanOutcome::Error(context.common.redactor.redact(&error_chain(error)).into_owned())
+        }
+    };
+    context.common.traces.emit(Span {
+        trace_id: session.trace.trace_id.clone(),
+        span_id: context.log.span().clone(),
+        parent: Some(run.root_span.clone()),
+        name: names::step(step),
+        kind: SpanKind::Internal,
+        start,
+        end,
+        attributes,
+        outcome,
+    });
+}

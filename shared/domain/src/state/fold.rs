@@ -1,0 +1,266 @@
+//! What each kind of event changes. The one place where the log becomes state.
+
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use std::sync::Arc;
+
+use crate::{
+    Author, BranchPublished, Conversation, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
+    InstructionsRead, RunStarted, SandboxCreated, SandboxId, Seq, Step, UserMessage, WaitEnded, WaitOutcome,
+    WaitReason,
+};
+
+use super::{Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, UserText};
+
+/// Characters that [`SessionState::user_texts`] retains at least: what a new conversation is told of what people said.
+pub const MAX_USER_TEXT_CHARACTERS: usize = 100_000;
+
+impl SessionState {
+    /// Takes in the next event. Every kind has its arm, so a new one is not forgotten here.
+    pub fn apply(&mut self, event: &Event) {
+        self.tail = event.seq;
+        if let Some(writer) = event.writer {
+            self.in_run(event, |run| run.wrote(writer, event.at));
+        }
+        match &event.body {
+            EventBody::SessionCreated(created) => self.session = Some(Arc::new(created.session.clone())),
+            EventBody::RunStarted(started) => self.start_run(event, started),
+            EventBody::SessionStatus(changed) => self.in_run(event, |run| run.status = changed.status),
+            EventBody::StepStarted(started) => self.in_run(event, |run| run.step_started(event, started)),
+            EventBody::StepFinished(finished) => self.in_run(event, |run| run.step_finished(finished)),
+            EventBody::StepFailed(failed) => self.in_run(event, |run| run.step_failed(failed)),
+            EventBody::SessionCancelRequested(cancel) => {
+                self.in_run(event, |run| run.cancel = Some(cancel.clone()));
+            }
+            EventBody::RunFinished(finished) => {
+                self.wait = None;
+                self.in_run(event, |run| run.finish(finished));
+            }
+
+            EventBody::SandboxCreated(created) => self.sandbox_created(created),
+            EventBody::SandboxAttached(attached) => {
+                if let Some(sandbox) = self.sandbox_named(&attached.sandbox) {
+                    sandbox.stage = SandboxStage::Ready;
+                }
+            }
+            EventBody::SandboxTerminating(terminating) => {
+                if let Some(sandbox) = self.sandbox_named(&terminating.sandbox) {
+                    sandbox.stage = SandboxStage::Terminating { reason: terminating.reason.clone() };
+                }
+            }
+            EventBody::SandboxLost(lost) => self.forget_sandbox(&lost.sandbox),
+            EventBody::SandboxTerminated(terminated) => self.forget_sandbox(&terminated.sandbox),
+            EventBody::GitOperation(operated) => self.git_operation(event, operated),
+
+            EventBody::RepositorySurveyed(surveyed) => self.survey = Some(surveyed.clone()),
+            EventBody::InstructionsRead(read) => self.instructions_read(read),
+            EventBody::PlanCreated(created) => {
+                let (id, content) = (created.plan.clone(), created.content.clone());
+                self.plan = Some(PlanState { id, content, approved: None });
+            }
+            EventBody::PlanApproved(approved) => {
+                if let Some(plan) = self.plan.as_mut().filter(|plan| plan.id == approved.plan) {
+                    plan.approved = Some(approved.by);
+                }
+            }
+            EventBody::PlanRejected(rejected) => {
+                self.in_run(event, |run| run.rejected = rejected.message.is_none());
+            }
+            // The decisions of a plan stand in the plan.
+            EventBody::DecisionRecorded(recorded) => {
+                if event.writer.is_some_and(|by| by.step == Step::ExecuteTool) {
+                    self.decisions.push(recorded.decision.clone());
+                }
+            }
+
+            EventBody::UserMessage(message) => self.message(event, message),
+            EventBody::WaitStarted(started) => {
+                self.wait = Some(started.clone());
+                self.in_run(event, |run| run.wait_outcome = None);
+            }
+            EventBody::WaitEnded(ended) => self.wait_ended(event, ended),
+            EventBody::AgentStuck(_) => self.in_run(event, |run| run.recent_calls.told()),
+
+            EventBody::BudgetReserved(reserved) => {
+                self.in_run(event, |run| run.budget.reserve(reserved.call, reserved.amount));
+            }
+            EventBody::BudgetSettled(settled) => {
+                self.in_run(event, |run| run.budget.settle(settled.call, settled.cost));
+            }
+            EventBody::BudgetExtended(extended) => self.in_run(event, |run| run.budget.extend(*extended)),
+            EventBody::BudgetNearing(nearing) => {
+                self.in_run(event, |run| run.nearing.push((nearing.limit, run.budget.limits())));
+            }
+
+            EventBody::TurnStarted(started) => {
+                self.conversation_mut(started.call.conversation).call_started(started);
+            }
+            EventBody::ModelReplied(replied) => {
+                self.in_run(event, |run| run.replied(replied));
+                self.conversation_mut(replied.call.conversation).replied(event.run, replied);
+            }
+            EventBody::ModelRetrying(retrying) => {
+                self.conversation_mut(retrying.call.conversation).retrying(event.at, retrying);
+            }
+            EventBody::ToolCall(called) => self.main.called(called),
+            EventBody::ToolStarted(started) => self.main.call_begun(started),
+            EventBody::ToolResult(result) => {
+                let call = self.main.answered(result);
+                self.in_run(event, |run| run.answered(event.seq, result, call));
+            }
+            EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
+            // Of the instructions of directories, only those of the root stand in the opening of the new conversation.
+            EventBody::ContextChanged(changed) => {
+                self.instructions.retain(|directory| directory == ".");
+                self.main.restarted(changed);
+            }
+
+            EventBody::FileChanged(changed) => self.file_changed(event, changed),
+            EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
+            EventBody::ChangesetCollected(collected) => {
+                self.in_run(event, |run| run.changeset = Some(collected.clone()));
+            }
+            EventBody::PublishStarted(started) => {
+                self.in_run(event, |run| run.publishing = Some((started.clone(), event.at)));
+            }
+            EventBody::BranchPublished(published) => self.branch_published(event, published),
+            EventBody::PrOpened(opened) => self.pull_request = Some(opened.clone()),
+
+            // For viewers; nothing follows from them.
+            EventBody::CloneProgress(_)
+            | EventBody::AiMessage(_)
+            | EventBody::AiThinking(_)
+            | EventBody::BudgetExhausted(_)
+            | EventBody::PrUpdated(_)
+            | EventBody::UsageUpdated(_)
+            | EventBody::ScoreRecorded(_)
+            | EventBody::SessionError(_) => {}
+        }
+    }
+
+    /// Changes the run that an event belongs to.
+    fn in_run(&mut self, event: &Event, change: impl FnOnce(&mut RunState)) {
+        if let Some(run) = self.runs.iter_mut().rev().find(|run| run.number == event.run) {
+            change(run);
+        }
+    }
+
+    fn conversation_mut(&mut self, conversation: Conversation) -> &mut ConversationState {
+        match conversation {
+            Conversation::Plan => &mut self.planning,
+            Conversation::Main => &mut self.main,
+        }
+    }
+
+    fn start_run(&mut self, event: &Event, started: &RunStarted) {
+        self.runs.push(RunState::new(event, started));
+        self.rebase_onto = None;
+        self.planning.fresh_start(event.seq);
+        self.main.fresh_start(event.seq);
+    }
+
+    fn sandbox_created(&mut self, created: &SandboxCreated) {
+        self.sandboxes += 1;
+        let (id, layout) = (created.sandbox.clone(), created.layout.clone());
+        self.sandbox = Some(SandboxState { id, layout, stage: SandboxStage::Preparing, base: None });
+    }
+
+    fn sandbox_named(&mut self, id: &SandboxId) -> Option<&mut SandboxState> {
+        self.sandbox.as_mut().filter(|sandbox| sandbox.id == *id)
+    }
+
+    fn forget_sandbox(&mut self, id: &SandboxId) {
+        if self.sandbox_named(id).is_some() {
+            self.sandbox = None;
+        }
+    }
+
+    fn git_operation(&mut self, event: &Event, operated: &GitOperation) {
+        match operated.operation {
+            GitAction::Clone => {
+                let base = Base {
+                    repository: operated.repository.clone(),
+                    branch: operated.branch.clone().unwrap_or_default(),
+                    commit: operated.commit.clone(),
+                };
+                if let Some(sandbox) = &mut self.sandbox {
+                    sandbox.base = Some(base.clone());
+                }
+                if self.target_branch.is_none() {
+                    self.target_branch.clone_from(&operated.branch);
+                }
+                self.base = Some(base);
+            }
+            GitAction::BaseMoved => {
+                self.rebase_onto.clone_from(&operated.commit);
+                self.in_run(event, RunState::base_moved);
+            }
+            GitAction::Commit | GitAction::UpdateBranch => {}
+        }
+    }
+
+    fn instructions_read(&mut self, read: &InstructionsRead) {
+        self.instructions.insert(read.directory.clone());
+        if read.directory == "." {
+            self.root_instructions.push(Arc::new(read.clone()));
+        }
+    }
+
+    fn message(&mut self, event: &Event, message: &UserMessage) {
+        self.conversation_mut(message.conversation).message(event.seq, message);
+        match message.author {
+            Author::User => {
+                self.last_user_message = Some(event.seq);
+                self.remember_user_text(event.seq, message);
+                self.in_run(event, |run| run.recent_calls.clear());
+            }
+            Author::Brief | Author::Nudge | Author::Instructions | Author::Conflict | Author::Compaction => {}
+        }
+    }
+
+    /// Drops the oldest texts as soon as the later ones alone are as long as anybody wants to read.
+    fn remember_user_text(&mut self, seq: Seq, message: &UserMessage) {
+        let (text, answers) = (Arc::from(message.text.as_str()), message.answers.is_some());
+        self.user_texts.push_back(UserText { seq, text, answers });
+        let mut characters: usize = self.user_texts.iter().map(UserText::characters).sum();
+        while let Some(oldest) = self.user_texts.front().map(UserText::characters)
+            && characters - oldest >= MAX_USER_TEXT_CHARACTERS
+        {
+            characters -= oldest;
+            self.user_texts.pop_front();
+        }
+    }
+
+    fn wait_ended(&mut self, event: &Event, ended: &WaitEnded) {
+        if let Some(WaitReason::Question { call, .. }) = self.wait.take().map(|wait| wait.reason)
+            && ended.outcome == WaitOutcome::Expired
+        {
+            self.main.unanswered(&call);
+        }
+        self.in_run(event, |run| run.wait_outcome = Some(ended.outcome));
+    }
+
+    fn file_changed(&mut self, event: &Event, changed: &FileChanged) {
+        let files = Arc::make_mut(&mut self.changed_files);
+        match changed.change {
+            FileChangeKind::Restored => {
+                files.remove(&changed.path);
+            }
+            FileChangeKind::Written | FileChangeKind::Deleted => {
+                files.insert(changed.path.clone(), changed.change);
+            }
+        }
+        self.in_run(event, |run| run.last_write = Some(event.seq));
+    }
+
+    /// What is published is in the branch; the next run starts from there.
+    fn branch_published(&mut self, event: &Event, published: &BranchPublished) {
+        self.branch = Some(published.clone());
+        self.checkpoint = None;
+        if self.published_from.is_none() {
+            self.published_from = Some(self.base.as_ref().and_then(|base| base.commit.clone()));
+        }
+        self.changed_files = Arc::default();
+        self.in_run(event, |run| run.published = true);
+    }
+}

@@ -1,0 +1,42 @@
+//! Seams inside crates: what may import what, and what is done in one place only.
+
+use super::{code_of, sources};
+
+/// Lines of the files below `directory` that hold one of `texts`, as `file: line`.
+fn lines_with(directory: &str, texts: &[&str]) -> Vec<String> {
+    let files = sources().into_iter().filter(|file| file.starts_with(directory));
+    let lines = files.flat_map(|file| {
+        let code = code_of(&file);
+        let found = code.lines().filter(|line| texts.iter().any(|text| line.contains(text)));
+        found.map(|line| format!("{file}: {}", line.trim())).collect::<Vec<_>>()
+    });
+    lines.collect()
+}
+
+#[test]
+fn no_step_imports_another() {
+    let steps = lines_with("shared/agent/src/steps/", &["super::", "crate::steps"]);
+    assert_eq!(steps, Vec::<String>::new(), "what several steps need stands beside them");
+}
+
+#[test]
+fn domain_exports_its_names_one_by_one() {
+    let globs = lines_with("shared/domain/src/", &["::*;"]);
+    assert_eq!(globs, Vec::<String>::new());
+}
+
+#[test]
+fn steps_decide_by_the_folded_state_and_read_events_to_show_them_only() {
+    // The messages for the model, and the record that takes the place of its note.
+    let may = ["shared/agent/src/model_call.rs", "shared/agent/src/compaction.rs"];
+    let reads = ["shared/", "infra/local/"].into_iter().flat_map(|room| lines_with(room, &["log.events()"]));
+    let others: Vec<String> = reads.filter(|line| !may.iter().any(|file| line.starts_with(file))).collect();
+    assert_eq!(others, Vec::<String>::new());
+}
+
+#[test]
+fn sandboxes_are_terminated_in_one_place() {
+    let calls = lines_with("shared/", &["sandboxes.terminate("]);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert!(calls[0].starts_with("shared/domain/src/effects.rs"), "{calls:?}");
+}
