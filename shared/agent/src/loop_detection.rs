@@ -116,7 +116,7 @@ mod tests {
             add(state, ModelReplied { call: key, reply: "{}".into(), stop, usage, cost });
             let call = domain::CallId::try_from(format!("call-{turn}")).unwrap();
             let input = serde_json::json!({ "command": command });
-            add(state, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), input });
+            add(state, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), title: None, input });
             add(state, result(turn, call, output, *failed));
         }
     }

@@ -8,186 +8,224 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::text::{first_line, shorten};
-use crate::{Author, Event, EventBody, Payload, RetryCause, SessionId, Status, ToolKind};
+use crate::{
+    Author, Event, EventBody, ModelReplied, Payload, RetryCause, RunFinished, SessionId, Status, TodoStatus, ToolKind,
+    ToolResult,
+};
 
-/// The version of the frame's form.
+/// The version of the public form.
 const VERSION: u32 = 1;
 
 /// The longest `message` of an event.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 
-/// The frame of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
+/// The public view of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
 pub fn public_event(session: &SessionId, event: &Event) -> Value {
-    let mut public_event = Map::new();
-    public_event.insert("v".into(), VERSION.into());
-    public_event.insert("id".into(), event.seq.0.into());
-    public_event.insert("at".into(), event.at.to_string().into());
-    public_event.insert("sessionId".into(), session.as_str().into());
-    public_event.insert("run".into(), event.run.0.into());
-    public_event.insert("kind".into(), event.body.kind().into());
-    public_event.insert("type".into(), type_of(&event.body).into());
-    public_event.insert("message".into(), shorten(first_line(&message(event)), MAX_MESSAGE_CHARACTERS).into());
-    public_event.insert("traceId".into(), event.trace_id.as_str().into());
-    public_event.insert("spanId".into(), event.span_id.as_str().into());
+    let View { label, message, fields } = view(event);
+    let mut shown = Map::new();
+    shown.insert("v".into(), VERSION.into());
+    shown.insert("id".into(), event.seq.0.into());
+    shown.insert("at".into(), event.at.to_string().into());
+    shown.insert("sessionId".into(), session.as_str().into());
+    shown.insert("run".into(), event.run.0.into());
+    shown.insert("kind".into(), event.body.kind().into());
+    shown.insert("type".into(), label.into());
+    shown.insert("message".into(), shorten(first_line(&message), MAX_MESSAGE_CHARACTERS).into());
+    shown.insert("traceId".into(), event.trace_id.as_str().into());
+    shown.insert("spanId".into(), event.span_id.as_str().into());
     if let Some(writer) = event.writer {
-        public_event.insert("step".into(), writer.step.name().into());
-        public_event.insert("attempt".into(), writer.attempt.0.into());
+        shown.insert("step".into(), writer.step.name().into());
+        shown.insert("attempt".into(), writer.attempt.0.into());
     }
-    if let Value::Object(fields) = fields(&event.body) {
+    let fields = fields.unwrap_or_else(|| match serde_json::to_value(&event.body) {
+        Ok(mut body) => body["data"].take(),
+        Err(_) => Value::Null,
+    });
+    if let Value::Object(fields) = fields {
         for (name, value) in fields {
-            public_event.entry(name).or_insert(value);
+            shown.entry(name).or_insert(value);
         }
     }
-    Value::Object(public_event)
+    Value::Object(shown)
 }
 
-fn type_of(body: &EventBody) -> &'static str {
-    match body {
-        EventBody::AiMessage(_) | EventBody::PlanCreated(_) => "AI Message",
-        EventBody::AiThinking(_) => "AI Thinking",
-        EventBody::ToolResult(result) => match result.tool_kind {
-            ToolKind::Bash => "Tool: Bash",
-            ToolKind::Read => "Tool: Read",
-            ToolKind::Write => "Tool: Write",
-            ToolKind::Edit => "Tool: Edit",
-            ToolKind::Search => "Tool: Search",
-            ToolKind::Other => "Tool",
-        },
-        EventBody::SessionError(_) | EventBody::StepFailed(_) => "error",
-        EventBody::RunFinished(finished) if finished.status == Status::Failed => "error",
-        EventBody::RunFinished(_) => "completion",
-        EventBody::UserMessage(message) if message.author == Author::User => "User Message",
-        _ => "status",
+/// What is shown of one event.
+struct View {
+    /// The name that clients of the first Tiny Backspace know.
+    label: &'static str,
+    /// What happened, in a line.
+    message: String,
+    /// The fields, where they are not simply all fields of the event.
+    fields: Option<Value>,
+}
+
+impl View {
+    fn of(label: &'static str, message: impl Into<String>) -> Self {
+        Self { label, message: message.into(), fields: None }
+    }
+
+    fn status(message: impl Into<String>) -> Self {
+        Self::of("status", message)
+    }
+
+    /// Shows these fields only.
+    fn showing(self, fields: Value) -> Self {
+        Self { fields: Some(fields), ..self }
     }
 }
 
-fn fields(body: &EventBody) -> Value {
-    match body {
+/// Decides for each kind of event what the public sees of it.
+fn view(event: &Event) -> View {
+    match &event.body {
         EventBody::SessionCreated(created) => {
             let request = &created.session.request;
-            json!({ "repoUrl": request.repo_url, "prompt": request.prompt, "model": request.model })
+            let fields = json!({ "repoUrl": request.repo_url, "prompt": request.prompt, "model": request.model });
+            View::status(format!("Session for {}", request.repo_url)).showing(fields)
         }
-        EventBody::ModelReplied(replied) => {
-            json!({ "call": replied.call, "stop": replied.stop, "usage": replied.usage, "costUsd": replied.cost.as_dollars() })
-        }
-        EventBody::ToolResult(answered) => {
-            let mut fields = match &answered.view {
-                Value::Object(view) => view.clone(),
-                _ => Map::new(),
-            };
-            fields.insert("turn".into(), answered.turn.0.into());
-            fields.insert("call".into(), answered.call.as_str().into());
-            fields.insert("tool".into(), answered.tool.as_str().into());
-            fields.insert("output".into(), json!(answered.output));
-            fields.insert("outcome".into(), json!(answered.outcome));
-            fields.insert("exitCode".into(), json!(answered.exit_code));
-            fields.insert("durationMs".into(), answered.duration_ms.into());
-            Value::Object(fields)
-        }
-        EventBody::RunFinished(finished) => json!({
-            "status": finished.status,
-            "summary": finished.summary,
-            "pr_url": finished.pr_url,
-            "branch": finished.branch,
-            "totals": finished.totals,
-            "costUsd": finished.totals.cost.as_dollars(),
+        EventBody::RunStarted(started) => View::status(match &started.queued {
+            None => "Run started".to_owned(),
+            Some(reason) => format!("Run queued: {reason}"),
         }),
-        body => match serde_json::to_value(body) {
-            Ok(mut value) => value["data"].take(),
-            Err(_) => Value::Null,
+        EventBody::SessionStatus(changed) => View::status(format!("Status: {}", changed.status)),
+        EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step)),
+        EventBody::StepFinished(finished) => View::status(format!("Step {} finished", finished.step)),
+        EventBody::StepFailed(failed) => View::of("error", format!("Step {} failed: {}", failed.step, failed.message)),
+        EventBody::SandboxCreated(created) => View::status(match &created.reduced {
+            None => format!("Sandbox {} created ({})", created.sandbox, created.provider),
+            Some(reduced) => format!("Sandbox {} created ({}): {reduced}", created.sandbox, created.provider),
+        }),
+        EventBody::SandboxAttached(_) => View::status("Workspace ready"),
+        EventBody::SandboxLost(lost) => View::status(format!("Sandbox lost: {}", lost.reason)),
+        EventBody::SandboxTerminating(terminating) => View::status(format!("Sandbox ending: {}", terminating.reason)),
+        EventBody::SandboxTerminated(terminated) => View::status(format!("Sandbox ended: {}", terminated.reason)),
+        EventBody::CloneProgress(progress) => View::status(progress.message.clone()),
+        EventBody::RepositorySurveyed(surveyed) => View::status({
+            let survey = &surveyed.survey;
+            format!("{} project: {} files, {}", survey.project_type.name(), survey.files, survey.languages.join(", "))
+        }),
+        EventBody::InstructionsRead(read) => View::status(format!("Instructions read from {}", read.path)),
+        EventBody::PlanCreated(created) => View::of(
+            "AI Message",
+            match &created.content.question {
+                None => format!("Plan: {}", created.content.title),
+                Some(question) => format!("Question: {question}"),
+            },
+        ),
+        EventBody::PlanApproved(_) => View::status("Plan approved"),
+        EventBody::PlanRejected(_) => View::status("Plan rejected"),
+        EventBody::WaitStarted(started) => View::status(format!("Waiting for you until {}", started.deadline)),
+        EventBody::WaitEnded(_) => View::status("Wait ended"),
+        EventBody::BudgetReserved(reserved) => View::status(format!("{} reserved", reserved.amount)),
+        EventBody::BudgetSettled(settled) => View::status(format!("{} spent", settled.cost)),
+        EventBody::BudgetNearing(nearing) => View::status(format!("Budget: {}", nearing.left)),
+        EventBody::BudgetExhausted(exhausted) => View::status(format!("Budget: {}", exhausted.limit)),
+        EventBody::BudgetExtended(_) => View::status("Budget extended"),
+        EventBody::TurnStarted(started) => View::status(format!("Turn {}", started.call.turn)),
+        EventBody::ModelReplied(replied) => {
+            let ModelReplied { call, reply: _, stop, usage, cost } = replied;
+            let fields = json!({ "call": call, "stop": stop, "usage": usage, "costUsd": cost.as_dollars() });
+            View::status(format!("Reply of turn {}, {cost}", call.turn)).showing(fields)
+        }
+        EventBody::ModelRetrying(retrying) => View::status({
+            let due = event.at + Duration::from_secs(retrying.in_seconds);
+            match retrying.cause {
+                RetryCause::Pause => format!("Rate limited ({}), retry at {due:.0}", retrying.reason),
+                RetryCause::Failure if retrying.in_seconds == 0 => format!("{}; retrying", retrying.reason),
+                RetryCause::Failure => format!("{}; retry at {due:.0}", retrying.reason),
+            }
+        }),
+        EventBody::AiMessage(message) => View::of("AI Message", text(&message.text)),
+        EventBody::AiThinking(thinking) => View::of("AI Thinking", text(&thinking.text)),
+        EventBody::ToolCall(called) => {
+            View::status(called.title.clone().unwrap_or_else(|| format!("{} called", called.tool)))
+        }
+        EventBody::ToolStarted(started) => View::status(format!("Call {} started", started.call)),
+        EventBody::ToolResult(result) => {
+            View::of(type_of_tool(result.tool_kind), text(&result.output)).showing(tool_fields(result))
+        }
+        EventBody::TodoUpdated(updated) => View::status({
+            let done = updated.items.iter().filter(|item| item.status == TodoStatus::Completed).count();
+            format!("To-do list: {done} of {} done", updated.items.len())
+        }),
+        EventBody::FileChanged(changed) => View::status(format!("{} changed", changed.path)),
+        EventBody::WorkspaceCheckpoint(checkpoint) => {
+            View::status(format!("Checkpoint: {} files differ", checkpoint.files))
+        }
+        EventBody::AgentStuck(stuck) => View::status(stuck.reason.clone()),
+        EventBody::ContextChanged(changed) => View::status({
+            let (before, after) = (changed.tokens_before, changed.tokens_after);
+            format!("New conversation, {before} tokens before, about {after} after: {}", changed.reason)
+        }),
+        EventBody::DecisionRecorded(recorded) => View::status(recorded.decision.decision.clone()),
+        EventBody::UserMessage(message) => match message.author {
+            Author::User => View::of("User Message", message.text.clone()),
+            Author::Brief | Author::Nudge | Author::Instructions | Author::Conflict | Author::Compaction => {
+                View::status(message.text.clone())
+            }
         },
+        EventBody::SessionCancelRequested(_) => View::status("Cancel requested"),
+        EventBody::ChangesetCollected(collected) => View::status(format!(
+            "{} files changed, +{} -{}",
+            collected.files, collected.additions, collected.deletions
+        )),
+        EventBody::GitOperation(operated) => View::status(
+            format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase(),
+        ),
+        EventBody::PublishStarted(started) => View::status(format!("Publishing branch {}", started.branch)),
+        EventBody::BranchPublished(published) => View::status(format!("Branch {} published", published.branch)),
+        EventBody::PrOpened(opened) => {
+            View::status(format!("Pull request {} opened: {}", opened.number, opened.pr_url))
+        }
+        EventBody::PrUpdated(updated) => {
+            View::status(format!("Pull request {} updated: {}", updated.number, updated.pr_url))
+        }
+        EventBody::UsageUpdated(usage) => View::status(format!("{} spent so far", usage.cost)),
+        EventBody::ScoreRecorded(score) => View::status(format!("{}: {}", score.name, score.explanation)),
+        EventBody::SessionError(failed) => {
+            View::of("error", format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy))
+        }
+        EventBody::RunFinished(finished) => {
+            let RunFinished { status, summary, pr_url, branch, totals } = finished;
+            let label = if *status == Status::Failed { "error" } else { "completion" };
+            View::of(label, summary.clone()).showing(json!({
+                "status": status,
+                "summary": summary,
+                "pr_url": pr_url,
+                "branch": branch,
+                "totals": totals,
+                "costUsd": totals.cost.as_dollars(),
+            }))
+        }
     }
 }
 
-/// What happened, in a line.
-fn message(event: &Event) -> String {
-    let text = |payload: &Payload| match payload {
+fn text(payload: &Payload) -> String {
+    match payload {
         Payload::Inline(text) => text.clone(),
         Payload::Stored(blob) => format!("({} bytes)", blob.bytes),
-    };
-    match &event.body {
-        EventBody::SessionCreated(created) => format!("Session for {}", created.session.request.repo_url),
-        EventBody::RunStarted(started) => match &started.queued {
-            None => "Run started".to_owned(),
-            Some(reason) => format!("Run queued: {reason}"),
-        },
-        EventBody::SessionStatus(changed) => format!("Status: {}", changed.status),
-        EventBody::StepStarted(started) => format!("Step {} started", started.step),
-        EventBody::StepFinished(finished) => format!("Step {} finished", finished.step),
-        EventBody::StepFailed(failed) => format!("Step {} failed: {}", failed.step, failed.message),
-        EventBody::SandboxCreated(created) => match &created.reduced {
-            None => format!("Sandbox {} made ({})", created.sandbox, created.provider),
-            Some(reduced) => format!("Sandbox {} made ({}): {reduced}", created.sandbox, created.provider),
-        },
-        EventBody::SandboxAttached(_) => "Workspace ready".to_owned(),
-        EventBody::SandboxLost(lost) => format!("Sandbox lost: {}", lost.reason),
-        EventBody::SandboxTerminating(terminating) => format!("Sandbox ending: {}", terminating.reason),
-        EventBody::SandboxTerminated(terminated) => format!("Sandbox ended: {}", terminated.reason),
-        EventBody::CloneProgress(progress) => progress.message.clone(),
-        EventBody::RepositorySurveyed(surveyed) => {
-            let survey = &surveyed.survey;
-            format!("{} project: {} files, {}", survey.project_type.name(), survey.files, survey.languages.join(", "))
-        }
-        EventBody::InstructionsRead(read) => format!("Instructions read from {}", read.path),
-        EventBody::PlanCreated(created) => match &created.content.question {
-            None => format!("Plan: {}", created.content.title),
-            Some(question) => format!("Question: {question}"),
-        },
-        EventBody::PlanApproved(_) => "Plan approved".to_owned(),
-        EventBody::PlanRejected(_) => "Plan rejected".to_owned(),
-        EventBody::WaitStarted(started) => format!("Waiting for you until {}", started.deadline),
-        EventBody::WaitEnded(_) => "Going on".to_owned(),
-        EventBody::BudgetReserved(reserved) => format!("{} reserved", reserved.amount),
-        EventBody::BudgetSettled(settled) => format!("{} spent", settled.cost),
-        EventBody::BudgetNearing(nearing) => format!("Budget: {}", nearing.left),
-        EventBody::BudgetExhausted(exhausted) => format!("Budget: {}", exhausted.limit),
-        EventBody::BudgetExtended(_) => "Budget extended".to_owned(),
-        EventBody::TurnStarted(started) => format!("Turn {}", started.call.turn),
-        EventBody::ModelReplied(replied) => format!("Reply of turn {}, {}", replied.call.turn, replied.cost),
-        EventBody::ModelRetrying(retrying) => {
-            let due = event.at + Duration::from_secs(retrying.in_seconds);
-            match retrying.cause {
-                RetryCause::Pause => format!("Rate limited ({}), next try at {due:.0}", retrying.reason),
-                RetryCause::Failure if retrying.in_seconds == 0 => format!("{}; asked again", retrying.reason),
-                RetryCause::Failure => format!("{}; next try at {due:.0}", retrying.reason),
-            }
-        }
-        EventBody::AiMessage(message) => text(&message.text),
-        EventBody::AiThinking(thinking) => text(&thinking.text),
-        EventBody::ToolCall(called) => format!("{} called", called.tool),
-        EventBody::ToolStarted(started) => format!("Call {} started", started.call),
-        EventBody::ToolResult(answered) => text(&answered.output),
-        EventBody::TodoUpdated(updated) => {
-            let done = updated.items.iter().filter(|item| item.status == crate::TodoStatus::Completed).count();
-            format!("To-do list: {done} of {} done", updated.items.len())
-        }
-        EventBody::FileChanged(changed) => format!("{} changed", changed.path),
-        EventBody::WorkspaceCheckpoint(checkpoint) => format!("Checkpoint: {} files differ", checkpoint.files),
-        EventBody::AgentStuck(stuck) => stuck.reason.clone(),
-        EventBody::ContextChanged(changed) => {
-            let (before, after) = (changed.tokens_before, changed.tokens_after);
-            format!("New conversation, {before} tokens before, about {after} after: {}", changed.reason)
-        }
-        EventBody::DecisionRecorded(recorded) => recorded.decision.decision.clone(),
-        EventBody::UserMessage(message) => message.text.clone(),
-        EventBody::SessionCancelRequested(_) => "Cancel requested".to_owned(),
-        EventBody::ChangesetCollected(collected) => {
-            format!("{} files changed, +{} -{}", collected.files, collected.additions, collected.deletions)
-        }
-        EventBody::GitOperation(operated) => {
-            format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase()
-        }
-        EventBody::PublishStarted(started) => format!("Publishing branch {}", started.branch),
-        EventBody::BranchPublished(published) => format!("Branch {} published", published.branch),
-        EventBody::PrOpened(opened) => format!("Pull request {} opened: {}", opened.number, opened.pr_url),
-        EventBody::PrUpdated(updated) => {
-            format!("Pull request {} updated: {}", updated.number, updated.pr_url)
-        }
-        EventBody::UsageUpdated(usage) => format!("{} spent so far", usage.cost),
-        EventBody::ScoreRecorded(score) => format!("{}: {}", score.name, score.explanation),
-        EventBody::SessionError(failed) => {
-            format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy)
-        }
-        EventBody::RunFinished(finished) => finished.summary.clone(),
     }
+}
+
+fn type_of_tool(kind: ToolKind) -> &'static str {
+    match kind {
+        ToolKind::Bash => "Tool: Bash",
+        ToolKind::Read => "Tool: Read",
+        ToolKind::Write => "Tool: Write",
+        ToolKind::Edit => "Tool: Edit",
+        ToolKind::Search => "Tool: Search",
+        ToolKind::Other => "Tool",
+    }
+}
+
+/// The fields that the tool itself shows, with what every result has.
+fn tool_fields(result: &ToolResult) -> Value {
+    let mut fields = result.view.as_object().cloned().unwrap_or_default();
+    fields.insert("turn".into(), result.turn.0.into());
+    fields.insert("call".into(), result.call.as_str().into());
+    fields.insert("tool".into(), result.tool.as_str().into());
+    fields.insert("output".into(), json!(result.output));
+    fields.insert("outcome".into(), json!(result.outcome));
+    fields.insert("exitCode".into(), json!(result.exit_code));
+    fields.insert("durationMs".into(), result.duration_ms.into());
+    Value::Object(fields)
 }

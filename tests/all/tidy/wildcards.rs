@@ -29,6 +29,8 @@ fn hidden(code: &str, enums: &BTreeSet<String>) -> Vec<usize> {
     let variant = Regex::new(r"(?:\b([a-z_]+)::)?\b([A-Z]\w*)::[A-Z]").unwrap();
     let names_ours = |line: &str| {
         let pattern = line.split(" => ").next().unwrap_or_default().trim_start();
+        // A guard may compare with a variant where the match is over something else.
+        let pattern = pattern.split(" if ").next().unwrap_or_default();
         let ours = |found: &regex_lite::Captures<'_>| {
             let module = found.get(1).map(|module| module.as_str());
             module.is_none_or(|module| OURS.contains(&module)) && (&found[2] == "Self" || enums.contains(&found[2]))
@@ -45,15 +47,11 @@ fn hidden(code: &str, enums: &BTreeSet<String>) -> Vec<usize> {
     hides.map(|(at, _)| at + 1).collect()
 }
 
-/// Whose `type` is a default on purpose, which a new kind shares until somebody names another.
-const BY_DEFAULT: &str = "shared/domain/src/public_event.rs";
-
 #[test]
 fn no_match_over_an_enum_of_ours_has_a_wildcard() {
     let enums = our_enums();
     let found = sources()
         .into_iter()
-        .filter(|file| file != BY_DEFAULT)
         .flat_map(|file| hidden(&code_of(&file), &enums).into_iter().map(move |line| format!("{file}:{line}")));
     assert_eq!(found.collect::<Vec<_>>(), Vec::<String>::new());
 }

@@ -8,8 +8,8 @@ use web::kinds;
 
 use super::output::Output;
 
-/// Maximum length of a tool's argument in a line, in characters.
-const MAX_ARGUMENT_CHARACTERS: usize = 110;
+/// Maximum length of a tool call in a line, in characters: with the mark before it, it fits most terminals.
+const MAX_TITLE_CHARACTERS: usize = 116;
 
 /// Prints the public frame of an event.
 pub(super) fn print(frame: &Value, output: &Output) {
@@ -46,7 +46,7 @@ fn line(frame: &Value) -> Option<String> {
         kinds::TODO_UPDATED => todo(&frame["items"]),
         kinds::PLAN_CREATED => plan(&frame["content"], message),
         kinds::AI_MESSAGE => format!(" * {message}"),
-        kinds::TOOL_CALL => format!(" > {} {}", of("tool"), argument(&frame["input"])).trim_end().to_owned(),
+        kinds::TOOL_CALL => format!(" > {}", shorten(message, MAX_TITLE_CHARACTERS)),
         kinds::TOOL_RESULT => match parsed::<ToolOutcome>(&frame["outcome"])? {
             ToolOutcome::Ok => return None,
             ToolOutcome::Failed => format!(" ! {}: {message}", tool(frame)),
@@ -77,7 +77,7 @@ fn argument(fields: &Value) -> String {
     let text = text.trim_end();
     let first = text.lines().next().unwrap_or_default();
     let shown = if first.len() < text.len() { format!("{first} …") } else { first.to_owned() };
-    shorten(&shown, MAX_ARGUMENT_CHARACTERS).into_owned()
+    shorten(&shown, MAX_TITLE_CHARACTERS).into_owned()
 }
 
 fn todo(items: &Value) -> String {

@@ -16,10 +16,14 @@ use crate::context::Context;
 use crate::invocation::StepHandler;
 use crate::loop_detection::{self, LoopFinding};
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
+use crate::tools::read_call;
 use crate::{budget_warning, compaction, verdicts};
 
 /// So many replies in a row may come to no end and call no tool before that counts as going in circles.
 const MAX_UNFINISHED_REPLIES: u32 = 3;
+
+/// A call in a line is cut to this many characters.
+const MAX_TITLE_CHARACTERS: usize = 300;
 
 /// Texts in a tool's input are cut to this many characters for viewers.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
@@ -154,8 +158,11 @@ impl GenerateTurn {
                 // The window is full: the new conversation knows nothing of calls of the old one.
                 ContentBlock::ToolUse { .. } if reply.stop == StopReason::ModelContextWindowExceeded => {}
                 ContentBlock::ToolUse { id, name, input } => {
+                    let title = title(name, input);
+                    let title =
+                        title.map(|title| text::shorten(&redactor.redact(&title), MAX_TITLE_CHARACTERS).into_owned());
                     let input = redactor.redact_json(&shorten(input));
-                    events.push(ToolCall { turn, call: id.clone(), tool: name.clone(), input }.into());
+                    events.push(ToolCall { turn, call: id.clone(), tool: name.clone(), title, input }.into());
                     if reply.stop == StopReason::Refusal {
                         // Otherwise it would run when somebody speaks to the session again.
                         events.push(not_run(turn, id, name).into());
@@ -210,6 +217,12 @@ fn nudge(stop: &StopReason) -> UserMessage {
 fn usage(state: &SessionState) -> Option<UsageUpdated> {
     let run = state.run()?;
     Some(UsageUpdated { usage: run.usage, cost: run.budget.spent(), context_tokens: run.context_tokens })
+}
+
+/// A call in a line, for viewers.
+fn title(name: &str, input: &Value) -> Option<String> {
+    let call = read_call(name, input).ok()?;
+    Some(call.display().title)
 }
 
 /// A tool's input with long texts cut, for viewers.

@@ -41,7 +41,11 @@ impl Tool for AskUser {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Other, fields: json!({ "question": self.question }) }
+        Display {
+            kind: ToolKind::Other,
+            title: format!("Ask: {}", self.question),
+            fields: json!({ "question": self.question }),
+        }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use domain::ports::{Exec, Exit, ExitStatus, Program, Stderr};
-use domain::text::{one_line, shorten};
+use domain::text::{first_line, one_line, shorten};
 use domain::{Check, ToolKind, ToolOutcome};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -76,7 +76,17 @@ impl Tool for Bash {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Bash, fields: json!({ "command": self.command, "restart": self.restart }) }
+        let title = match &self.command {
+            Some(command) => {
+                let first = first_line(command);
+                // An ellipsis says that more lines follow.
+                let more = if first.len() < command.trim().len() { " …" } else { "" };
+                format!("Bash {first}{more}")
+            }
+            None => "Bash restart".to_owned(),
+        };
+        let fields = json!({ "command": self.command, "restart": self.restart });
+        Display { kind: ToolKind::Bash, title, fields }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

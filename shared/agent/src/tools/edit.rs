@@ -70,20 +70,24 @@ impl Tool for Edit {
 
     /// The operation is not among the fields: clients know `command` as a shell command.
     fn display(&self) -> Display {
-        let (kind, fields) = match self {
-            Self::View { path, view_range } => (ToolKind::Read, json!({ "filepath": path, "view_range": view_range })),
+        let (kind, verb, path, fields) = match self {
+            Self::View { path, view_range } => {
+                (ToolKind::Read, "Read", path, json!({ "filepath": path, "view_range": view_range }))
+            }
             Self::Create { path, file_text } => {
-                (ToolKind::Write, json!({ "filepath": path, "new_str": shown(file_text) }))
+                (ToolKind::Write, "Write", path, json!({ "filepath": path, "new_str": shown(file_text) }))
             }
             Self::StrReplace { path, old_str, new_str } => {
-                (ToolKind::Edit, json!({ "filepath": path, "old_str": shown(old_str), "new_str": shown(new_str) }))
+                let fields = json!({ "filepath": path, "old_str": shown(old_str), "new_str": shown(new_str) });
+                (ToolKind::Edit, "Edit", path, fields)
             }
-            Self::Insert { path, insert_line, insert_text } => (
-                ToolKind::Edit,
-                json!({ "filepath": path, "old_str": "", "new_str": shown(insert_text), "line": insert_line }),
-            ),
+            Self::Insert { path, insert_line, insert_text } => {
+                let text = shown(insert_text);
+                let fields = json!({ "filepath": path, "old_str": "", "new_str": text, "line": insert_line });
+                (ToolKind::Edit, "Edit", path, fields)
+            }
         };
-        Display { kind, fields }
+        Display { kind, title: format!("{verb} {path}"), fields }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

@@ -40,7 +40,12 @@ impl Tool for Glob {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Search, fields: json!({ "pattern": self.pattern, "filepath": self.path }) }
+        let title = match &self.path {
+            Some(path) => format!("Find {} in {path}", self.pattern),
+            None => format!("Find {}", self.pattern),
+        };
+        let fields = json!({ "pattern": self.pattern, "filepath": self.path });
+        Display { kind: ToolKind::Search, title, fields }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

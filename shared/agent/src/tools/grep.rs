@@ -53,7 +53,12 @@ impl Tool for Grep {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Search, fields: json!({ "pattern": self.pattern, "filepath": self.path }) }
+        let title = match &self.path {
+            Some(path) => format!("Search {} in {path}", self.pattern),
+            None => format!("Search {}", self.pattern),
+        };
+        let fields = json!({ "pattern": self.pattern, "filepath": self.path });
+        Display { kind: ToolKind::Search, title, fields }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

@@ -41,7 +41,7 @@ impl Tool for RecordDecision {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Other, fields: Value::Null }
+        Display { kind: ToolKind::Other, title: format!("Decide: {}", self.0.decision), fields: Value::Null }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

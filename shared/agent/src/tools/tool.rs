@@ -53,6 +53,8 @@ pub(crate) trait Tool: Send + Sync {
 pub(crate) struct Display {
     /// What the tool does, in the words that clients know.
     pub kind: ToolKind,
+    /// The call in a line: `Read src/main.rs`.
+    pub title: String,
     /// The fields that clients know: `command`, `filepath`, `old_str`, `new_str`, `pattern`, `question`.
     pub fields: Value,
 }

@@ -50,7 +50,7 @@ impl Tool for UpdateTodos {
     }
 
     fn display(&self) -> Display {
-        Display { kind: ToolKind::Other, fields: Value::Null }
+        Display { kind: ToolKind::Other, title: "Update the to-do list".to_owned(), fields: Value::Null }
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {

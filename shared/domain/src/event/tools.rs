@@ -15,7 +15,10 @@ pub struct ToolCall {
     pub call: CallId,
     /// The tool.
     pub tool: String,
-    /// Its input for viewers: masked, long texts cut.
+    /// The call in a line, as its tool tells it; none for a call that cannot be understood.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// Its input for viewers: redacted, long texts cut.
     pub input: Value,
 }
 

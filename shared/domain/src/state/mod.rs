@@ -260,7 +260,16 @@ mod tests {
         let (stop, usage, cost) = (crate::StopReason::ToolUse, crate::Usage::default(), crate::MicroDollars(0));
         add(state, ModelReplied { call, reply: "{}".into(), stop, usage, cost });
         let (id, tool): (crate::CallId, _) = (format!("call-{turn}").parse().unwrap(), "bash".to_owned());
-        add(state, ToolCall { turn, call: id.clone(), tool: tool.clone(), input: serde_json::json!("x".repeat(1000)) });
+        add(
+            state,
+            ToolCall {
+                turn,
+                call: id.clone(),
+                tool: tool.clone(),
+                title: None,
+                input: serde_json::json!("x".repeat(1000)),
+            },
+        );
         add(state, ToolResult::without_run(turn, id, tool, ToolOutcome::Ok, "done"));
     }
 
