@@ -4,6 +4,7 @@ mod documents;
 mod events;
 mod files;
 mod imports;
+mod names;
 mod seams;
 mod tools;
 mod wildcards;
