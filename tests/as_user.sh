@@ -22,4 +22,4 @@ chown "$user:$user" "$place/tmp"
 cd "$place"
 env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin HOME="$place/tmp" TMPDIR="$place/tmp" \
   setpriv --reuid "$user" --regid "$user" --clear-groups \
-  "$place/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: first_defects:: contracts::
+  "$place/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: regressions:: contracts::
