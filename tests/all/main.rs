@@ -32,3 +32,5 @@ mod tidy;
 mod tools;
 #[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod whole_sessions;

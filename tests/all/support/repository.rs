@@ -43,13 +43,8 @@ pub(crate) fn repository(home: &Home, name: &str, files: &[(&str, &str)]) -> Pat
 
 /// A copy of a fixture as a repository with one commit.
 pub(crate) fn fixture(home: &Home, name: &str) -> PathBuf {
-    commit_directory(home, &Path::new("fixtures/repositories").join(name), name)
-}
-
-/// A copy of a directory as a repository with one commit.
-pub(crate) fn commit_directory(home: &Home, from: &Path, name: &str) -> PathBuf {
     let to = home.beside(name);
-    copy_directory(from, &to);
+    copy_directory(&Path::new("fixtures/repositories").join(name), &to);
     commit_as_repository(&to);
     to
 }
