@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, bash, contents, ends, git, plan, repository, script, tools};
+use crate::support::{Home, ProgramOutput, bash, contents, ends, git, plan, repository, script, tools};
 
 const SECRET: &str = "sk-ant-api03-not-a-real-key-000000000000";
 
@@ -170,9 +170,12 @@ fn the_repositorys_env_file_changes_neither_the_api_url_nor_the_sandbox() {
     let script = home.write("s.json", &script(&[bash("echo two >> a.txt"), ends()]).to_string());
     let mut command = home.command(&["--json", "code", ".", "Do it.", "--script", script.to_str().unwrap()]);
     let output = command.env_remove("ANTHROPIC_BASE_URL").current_dir(checkout).output().unwrap();
-    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{stdout}");
-    assert!(!stdout.contains("\"reduced\":\""), "the repository weakened the sandbox");
+    let created = ProgramOutput::of(output).expect_code(0).of_kind("sandbox.created").remove(0);
+    // The message of a reduced sandbox says what it lacks.
+    assert!(
+        created["message"].as_str().unwrap().ends_with("(local)"),
+        "the repository weakened the sandbox: {created}"
+    );
     assert!(listener.accept().is_err(), "the repository was asked for the model");
 }
 

@@ -68,20 +68,6 @@ fn a_question_is_asked_after_the_other_calls_and_gets_the_users_answer() {
 }
 
 #[test]
-fn a_plan_can_ask_a_question_first() {
-    let home = Home::new();
-    let mut asks = plan("Make it faster");
-    asks["question"] = json!("Which part is slow?");
-    let two =
-        json!({ "plan": asks, "plans": [plan("Make reading faster")], "turns": [bash("echo two >> a.txt"), ends()] });
-    let waits = code(&home, &two, &[]).expect_code(3);
-    assert_eq!(waits.of_kind("wait.started").pop().unwrap()["reason"]["for"], "plan_question");
-    let done = home.sessions(&["message", &waits.session(), "Reading."]).expect_code(0);
-    assert_eq!(done.final_status(), "done");
-    assert_eq!(done.of_kind("pr.opened").pop().unwrap()["title"], "Make reading faster");
-}
-
-#[test]
 fn a_run_with_a_spent_budget_waits_and_resumes_when_it_is_extended() {
     let home = Home::new();
     let turns = [bash("echo two >> a.txt"), bash("echo three >> a.txt"), ends()];

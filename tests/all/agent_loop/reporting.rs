@@ -91,7 +91,7 @@ async fn the_model_sees_invisible_characters_named_and_foreign_text_marked() {
         assert!(text.contains("Be brief.[hidden: U+E0044 and 1 more]"), "{text}");
         assert!(text.contains("# Survey of the repository\n\n<untrusted>\nProject type"), "{text}");
     }
-    assert!(plan.contains("\n- Begin\n") || plan.contains("<untrusted>\nBegin\n</untrusted>"), "{plan}");
+    assert!(plan.contains("<untrusted>\nBegin\n</untrusted>"), "{plan}");
     assert!(plan.contains("< /untrusted>.txt"), "a file name does not end the marked part: {plan}");
     assert_eq!(plan.matches("<untrusted>").count(), plan.matches("</untrusted>").count());
 }
@@ -108,7 +108,9 @@ fn the_answer_to_a_plans_question_reaches_the_next_plan_and_the_work() {
         waits.of_kind("turn.started").iter().map(|turn| turn["call"]["conversation"].clone()).collect();
     assert_eq!(calls, ["plan"], "the work does not begin before the answer");
     assert_eq!(waits.of_kind("plan.created")[0]["message"], "Question: Which part is slow, and how fast should it be?");
+    assert_eq!(waits.of_kind("wait.started")[0]["reason"]["for"], "plan_question");
     let done = home.sessions(&["message", &waits.session(), "Reading; half the time."]).expect_code(0);
+    assert_eq!(done.of_kind("pr.opened")[0]["title"], "Make reading faster");
     let opening = done.of_kind("user.message").into_iter().find(|message| message["author"] == "brief").unwrap();
     let text = opening["text"].as_str().unwrap();
     assert!(text.contains("# The user adds\n\nReading; half the time."), "{text}");
