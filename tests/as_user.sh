@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the scenarios as an ordinary user, from copies that this user may read. Started by tests/run as the superuser.
+# Runs the scenarios as an ordinary user, from copies that this user can read. tests/run starts it as the superuser.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 user=12345
@@ -10,16 +10,16 @@ for line in sys.stdin:
     built = json.loads(line)
     if built.get("executable") and built["target"]["name"] == "all":
         print(built["executable"])' | tail -n 1)
-place=$(mktemp -d)
-trap 'rm -rf "$place"' EXIT
-mkdir -p "$place/debug/deps" "$place/tmp"
-cp target/debug/backspace "$place/debug/"
-cp "$tests" "$place/debug/deps/all"
-cp -r tests/fixtures "$place/"
-chmod -R a+rX "$place"
-chmod 755 "$place"
-chown "$user:$user" "$place/tmp"
-cd "$place"
-env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin HOME="$place/tmp" TMPDIR="$place/tmp" \
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+mkdir -p "$copy/debug/deps" "$copy/tmp"
+cp target/debug/backspace "$copy/debug/"
+cp "$tests" "$copy/debug/deps/all"
+cp -r tests/fixtures "$copy/"
+chmod -R a+rX "$copy"
+chmod 755 "$copy"
+chown "$user:$user" "$copy/tmp"
+cd "$copy"
+env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin HOME="$copy/tmp" TMPDIR="$copy/tmp" \
   setpriv --reuid "$user" --regid "$user" --clear-groups \
-  "$place/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: first_defects:: contracts::
+  "$copy/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: regressions:: contracts::

@@ -1,13 +1,13 @@
-//! One binary for all checks that need more than one crate.
+//! One binary for all tests that need more than one crate.
 
+#[cfg(test)]
+mod agent_loop;
 #[cfg(test)]
 mod claude;
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod faults;
-#[cfg(test)]
-mod first_defects;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
@@ -17,9 +17,9 @@ mod program;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
-mod scripts;
+mod regressions;
 #[cfg(test)]
-mod sense;
+mod scripts;
 #[cfg(test)]
 mod start_faults;
 #[cfg(test)]
@@ -32,3 +32,5 @@ mod tidy;
 mod tools;
 #[cfg(test)]
 mod waits;
+#[cfg(test)]
+mod whole_sessions;

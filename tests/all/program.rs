@@ -5,10 +5,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, Ran, bash, contents, ends, fixture, git, repository, script};
+use crate::support::{Home, ProgramOutput, bash, contents, ends, fixture, git, repository, script};
 
 /// Clones the branch that a run published.
-fn clone_branch(home: &Home, ran: &Ran, into: &str) -> std::path::PathBuf {
+fn clone_branch(home: &Home, ran: &ProgramOutput, into: &str) -> std::path::PathBuf {
     let published = ran.of_kind("branch.published").pop().expect("no branch was published");
     let to = home.beside(into);
     let (url, branch) = (published["url"].as_str().unwrap(), published["branch"].as_str().unwrap());

@@ -1,52 +1,30 @@
-//! Processes die at any moment; sessions go on.
-
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+//! Processes die at any moment; their sessions are resumed.
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, bash, ends, git, repository, script};
+use crate::support::{Home, ProgramOutput, bash, ends, git, repository, script};
 
-/// Starts a session and kills the process as soon as `last` shows an event that it wants to be the last one.
-pub(crate) fn killed_at(home: &Home, script: &Value, mut last: impl FnMut(&Value) -> bool) -> String {
+/// Starts a session and kills the program at the first event for which `is_last` holds. Returns the session's id.
+pub(crate) fn kill_at(home: &Home, script: &Value, mut is_last: impl FnMut(&Value) -> bool) -> String {
     let checkout = repository(home, "project", &[("a.txt", "one\n")]);
-    let script = home.write("script.json", &script.to_string());
-    let mut command = home.command(&["--json", "code"]);
-    command.args([checkout.as_os_str(), "Add.".as_ref(), "--script".as_ref(), script.as_os_str()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-    let mut session = None;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let frame: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if last(&frame) {
-            session = Some(frame["sessionId"].as_str().unwrap().to_owned());
-            break;
-        }
-    }
-    kill(&mut child);
-    session.expect("the event never came")
+    let mut program = home.start_code(&checkout, "Add.", script);
+    let last = program.find(|event| is_last(event)).expect("the event never came");
+    program.kill();
+    last["sessionId"].as_str().unwrap().to_owned()
 }
 
-fn kill(child: &mut Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
+/// Resumes a session with the script that it was started with.
+pub(crate) fn resume(home: &Home, session: &str) -> ProgramOutput {
+    home.sessions(&["resume", session])
 }
 
-pub(crate) fn resume(home: &Home, session: &str) -> crate::support::Ran {
-    let script = home.beside("script.json");
-    home.run(&["--json", "sessions", "resume", session, "--script", script.to_str().unwrap()])
-}
-
-/// What the branch of a session holds in `a.txt`.
+/// The content of `a.txt` on the branch that a session published.
 pub(crate) fn published(home: &Home, session: &str) -> String {
-    let events = home.run(&["--json", "sessions", "events", session]);
-    let published = events.of_kind("branch.published").pop().unwrap();
-    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
-    let branch = published["branch"].as_str().unwrap().to_owned();
-    git(std::path::Path::new(&url), &["show", &format!("{branch}:a.txt")])
+    home.events(session).branch().file("a.txt")
 }
 
 #[test]
-fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
+fn a_session_killed_after_any_kind_of_event_ends_in_the_same_change() {
     let kinds = [
         "run.started",
         "sandbox.created",
@@ -69,18 +47,18 @@ fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
     ];
     for kind in kinds {
         let home = Home::new();
-        // Each command is such that running it twice would show.
+        // Running one of these commands twice would show in the file.
         let turns = [bash("echo two >> a.txt"), bash("echo three >> a.txt"), ends()];
-        let session = killed_at(&home, &script(&turns), |frame| frame["kind"] == kind);
+        let session = kill_at(&home, &script(&turns), |event| event["kind"] == kind);
         assert_eq!(home.processes(), Vec::<String>::new(), "killed at {kind}");
-        let ran = resume(&home, &session);
-        assert_eq!(ran.code, 0, "killed at {kind}: {}\n{}", ran.stdout, ran.stderr);
-        let events = home.run(&["--json", "sessions", "events", &session]);
+        let run = resume(&home, &session);
+        assert_eq!(run.code, 0, "killed at {kind}: {}\n{}", run.stdout, run.stderr);
+        let events = home.events(&session);
         assert_eq!(events.of_kind("run.finished").len(), 1, "killed at {kind}");
         assert_eq!(events.of_kind("pr.opened").len(), 1, "killed at {kind}");
         let listed = home.run(&["--json", "sessions", "list"]).values();
         assert_eq!(listed[0]["status"], "done", "killed at {kind}");
-        // A command whose end was not seen is told to the model as cut off and is not run again.
+        // A command whose end was not recorded is reported to the model as cut off and is not run again.
         let cut_off = events.of_kind("tool.result").iter().filter(|result| result["outcome"] == "cut_off").count();
         let lines = published(&home, &session);
         if cut_off == 0 {
@@ -93,7 +71,7 @@ fn a_session_killed_after_any_kind_of_event_goes_on_to_the_same_pull_request() {
 }
 
 #[test]
-fn a_command_that_ran_when_the_process_died_is_cut_off_and_the_model_is_told() {
+fn the_model_reads_that_the_death_of_the_process_cut_a_command_off() {
     let home = Home::new();
     let reacts = json!({
         "text": "It came to its end.",
@@ -105,46 +83,42 @@ fn a_command_that_ran_when_the_process_died_is_cut_off_and_the_model_is_told() {
     });
     let again = json!({ "label": "again", "text": "Again.", "tools": [{ "name": "bash", "input": { "command": "echo two >> a.txt" } }] });
     let turns = [bash("echo begun >> begun.txt; sleep 1000"), reacts, again, ends()];
-    let session = killed_at(&home, &script(&turns), |frame| {
-        // The intent stands in the log before the command begins; it is killed once it has begun.
-        frame["kind"] == "tool.started" && {
-            let sandbox = home.beside("data/sandboxes").join(frame["sandbox"].as_str().unwrap());
+    let session = kill_at(&home, &script(&turns), |event| {
+        // `tool.started` is written before the command runs; the program is killed once the command has begun.
+        event["kind"] == "tool.started" && {
+            let sandbox = home.beside("data/sandboxes").join(event["sandbox"].as_str().unwrap());
             while !sandbox.join("workspace/begun.txt").exists() {
                 std::thread::yield_now();
             }
             true
         }
     });
-    let ran = resume(&home, &session).expect_code(0);
-    let results = ran.of_kind("tool.result");
+    let run = resume(&home, &session).expect_code(0);
+    let results = run.of_kind("tool.result");
     assert_eq!(results[0]["outcome"], "cut_off");
-    let said: Vec<Value> = ran.of_kind("ai.message").into_iter().map(|message| message["message"].clone()).collect();
-    assert!(said.contains(&json!("It was cut off; I look first.")), "{said:?}");
+    let messages: Vec<Value> = run.of_kind("ai.message").into_iter().map(|event| event["message"].clone()).collect();
+    assert!(messages.contains(&json!("It was cut off; I look first.")), "{messages:?}");
     assert_eq!(published(&home, &session), "one\ntwo");
 }
 
 #[test]
-fn a_run_at_work_sees_a_cancel_from_another_process_and_ends() {
+fn a_working_run_is_cancelled_from_another_process() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
-    let script = home.write("script.json", &script(&[bash("sleep 1000"), ends()]).to_string());
-    let mut command = home.command(&["--json", "code"]);
-    command.args([checkout.as_os_str(), "Wait.".as_ref(), "--script".as_ref(), script.as_os_str()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+    let mut program = home.start_code(&checkout, "Wait.", &script(&[bash("sleep 1000"), ends()]));
     let mut last = Value::Null;
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        last = serde_json::from_str(&line.unwrap()).unwrap();
-        if last["kind"] == "tool.started" {
-            let session = last["sessionId"].as_str().unwrap();
-            home.run(&["sessions", "cancel", session]).expect_code(0);
+    for event in program.by_ref() {
+        if event["kind"] == "tool.started" {
+            home.run(&["sessions", "cancel", event["sessionId"].as_str().unwrap()]).expect_code(0);
         }
+        last = event;
     }
-    assert_eq!(child.wait().unwrap().code(), Some(4));
+    assert_eq!(program.exit_code(), 4);
     assert_eq!(last["status"], "cancelled");
 }
 
 #[test]
-fn a_base_branch_that_moves_in_a_conflicting_way_is_merged_and_told_to_the_model() {
+fn the_model_resolves_a_conflict_with_a_base_branch_that_moved() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n"), ("b.txt", "b\n")]);
     let resolve = json!({
@@ -156,28 +130,21 @@ fn a_base_branch_that_moves_in_a_conflicting_way_is_merged_and_told_to_the_model
         }],
     });
     let turns = [bash("echo ours >> a.txt"), ends(), resolve, ends()];
-    let script = home.write("script.json", &script(&turns).to_string());
-    let mut command = home.command(&["--json", "code"]);
-    command.args([checkout.as_os_str(), "Add ours.".as_ref(), "--script".as_ref(), script.as_os_str()]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
-    let mut frames: Vec<Value> = Vec::new();
-    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        let frame: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        if frame["kind"] == "plan.created" {
+    let mut program = home.start_code(&checkout, "Add ours.", &script(&turns));
+    let mut events: Vec<Value> = Vec::new();
+    for event in program.by_ref() {
+        if event["kind"] == "plan.created" {
             std::fs::write(checkout.join("a.txt"), "one\ntheirs\n").unwrap();
             git(&checkout, &["commit", "--quiet", "--all", "--message=Theirs"]);
         }
-        frames.push(frame);
+        events.push(event);
     }
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    let session = frames[0]["sessionId"].as_str().unwrap();
-    assert!(frames.iter().any(|frame| frame["kind"] == "git.operation" && frame["operation"] == "base_moved"));
-    assert_eq!(published(&home, session), "one\ntheirs\nours");
-    let published = frames.iter().rfind(|frame| frame["kind"] == "branch.published").unwrap();
-    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
-    let branch = published["branch"].as_str().unwrap();
+    assert_eq!(program.exit_code(), 0);
+    assert!(events.iter().any(|event| event["kind"] == "git.operation" && event["operation"] == "base_moved"));
+    let branch = home.events(events[0]["sessionId"].as_str().unwrap()).branch();
+    assert_eq!(branch.file("a.txt"), "one\ntheirs\nours");
     assert_eq!(
-        git(std::path::Path::new(&url), &["rev-parse", &format!("{branch}~1")]),
+        git(&branch.repository, &["rev-parse", &format!("{}~1", branch.name)]),
         git(&checkout, &["rev-parse", "main"]),
         "the commit follows the branch's new head"
     );

@@ -1,4 +1,4 @@
-//! The scripts that the stand-in for Claude plays are such that their tools can be called.
+//! The scripts that the stand-in for Claude plays.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use domain::Plan;
 use serde_json::Value;
 
 #[test]
-fn every_tool_call_and_plan_of_the_scripts_has_its_shape() {
+fn every_tool_call_and_plan_of_the_scripts_matches_its_schema() {
     for path in ["../infra/local/demo/script.json", "fixtures/scripts/web.json"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
         stand_ins::claude::Script::parse(&text).unwrap();

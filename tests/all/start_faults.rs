@@ -1,5 +1,5 @@
-//! Every single call of starting a session fails once, before or after it was done; the same request with the same key then
-//! makes the session, once.
+//! Every call to a port that starting a session makes fails once, before or after it was carried out. Sending the request again
+//! with the same idempotency key then starts the session exactly once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,11 +15,11 @@ use domain::{
     StepOutput, TaskToken, TokenId, TokenRecord, Unavailable, UncheckedRequest,
 };
 use jiff::Timestamp;
-use local::{KeepTree, Settings, Store, WallClock, World, variables};
+use local::{Store, WallClock, World};
 
-use crate::support::{Home, program};
+use crate::support::{Home, settings, start_request, world};
 
-/// Ports one of whose calls fails.
+/// Ports of which one call fails.
 struct Faulty {
     store: Store,
     calls: AtomicUsize,
@@ -28,7 +28,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    /// Does a call, unless it is the one that fails before it is done; fails it afterwards if it is the one that does.
+    /// Carries out a call. The `fails_at`-th one fails, with `after` when it was carried out.
     async fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>, failure: E) -> Result<T, E> {
         let fails = self.calls.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at;
         if fails && !self.after {
@@ -53,8 +53,8 @@ impl EventLog for Faulty {
         self.call(self.store.read(session, after, limit), injected()).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
-        self.store.wait(session, after, at_most).await
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+        self.store.wait(session, after, timeout).await
     }
 }
 
@@ -157,12 +157,14 @@ impl Workflows for Faulty {
     }
 }
 
-/// Starts a session with the n-th call failing; false when there were fewer calls.
+fn draft() -> UncheckedRequest {
+    UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() }
+}
+
+/// Starts a session while the `fails_at`-th call fails. Returns false when there were fewer calls.
 async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> bool {
     let home = Home::new();
-    let data = home.beside("data").display().to_string();
-    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
-    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let world = world(settings(&home.beside("data"), &[]));
     let faulty = Arc::new(Faulty { store: world.store.clone(), calls: AtomicUsize::new(0), fails_at, after });
     let services = Services {
         event_log: Arc::clone(&faulty) as _,
@@ -174,85 +176,77 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     };
     let owner: Principal = "local".parse().unwrap();
     let send = async |key: Option<&str>| {
-        let draft =
-            UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
-        let request = draft.check("claude-sonnet-5-5").unwrap();
         let key = key.map(|key| key.parse().unwrap());
-        start(&services, Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key }).await
+        start(&services, Start { key, ..start_request(&world, "local", draft()) }).await
     };
     let key = with_key.then_some("key-1");
     let first = send(key).await;
     let failed = faulty.calls.load(Ordering::SeqCst) >= fails_at;
-    let what = format!("call {fails_at} failed, after: {after}");
-    assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{what}");
+    let context = format!("call {fails_at} failed, after: {after}");
+    assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{context}");
     if !failed {
         return false;
     }
     if !with_key {
-        assert_nothing_is_held_for_nobody(&world, &owner, &what).await;
+        assert_slots_belong_to_sessions(&world, &owner, &context).await;
         return true;
     }
     let session = send(key).await.unwrap().session;
     let listed = world.store.list(Some(&owner), None, 10).await.unwrap();
-    assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{what}");
+    assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{context}");
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
-    assert_eq!(events.len(), 2, "{what}");
+    assert_eq!(events.len(), 2, "{context}");
     let account = world.store.account(&owner).await.unwrap().unwrap();
-    let places: Vec<ExecutionName> = account.queue.active().iter().map(domain::Reservation::execution).collect();
-    assert_eq!(places, [ExecutionName { session: session.id, run: RunNumber(1) }], "{what}");
+    let active: Vec<ExecutionName> = account.queue.active().iter().map(domain::Reservation::execution).collect();
+    assert_eq!(active, [ExecutionName { session: session.id, run: RunNumber(1) }], "{context}");
     true
 }
 
 #[tokio::test]
-async fn a_request_that_broke_off_anywhere_makes_one_session_when_it_is_sent_again_with_its_key() {
+async fn a_request_retried_with_its_key_starts_exactly_one_session() {
     for after in [false, true] {
         let mut failed = 0;
         while start_with_a_failure(failed + 1, after, true).await {
             failed += 1;
         }
-        assert!(failed >= 7, "only {failed} calls were made to fail");
+        assert!(failed >= 7, "only {failed} calls failed");
     }
 }
 
 #[tokio::test]
-async fn a_start_that_broke_off_anywhere_holds_no_place_for_a_session_that_nobody_finds() {
+async fn a_failed_start_holds_no_slot_for_a_session_without_a_record() {
     for after in [false, true] {
         let mut failed = 0;
         while start_with_a_failure(failed + 1, after, false).await {
             failed += 1;
         }
-        assert!(failed >= 6, "only {failed} calls were made to fail");
+        assert!(failed >= 6, "only {failed} calls failed");
     }
 }
 
-/// Once the ledger was looked after, each place is that of a session with a record, by which it is found and driven.
-async fn assert_nothing_is_held_for_nobody(world: &World, owner: &Principal, what: &str) {
+/// After a sweep every active slot belongs to a session that has a record, through which the program finds and drives it.
+async fn assert_slots_belong_to_sessions(world: &World, owner: &Principal, context: &str) {
     world.services().sweep(owner).await.unwrap();
     let Some(account) = world.store.account(owner).await.unwrap() else { return };
     for slot in account.queue.active() {
-        assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{what}: {slot:?}");
+        assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{context}: {slot:?}");
         let found = world.store.unfinished(WallClock.now()).unwrap();
-        assert_eq!(found, std::slice::from_ref(&slot.session), "{what}");
+        assert_eq!(found, std::slice::from_ref(&slot.session), "{context}");
     }
 }
 
 #[tokio::test]
-async fn a_run_that_waits_a_day_for_a_place_expires_and_its_reservation_is_given_back() {
+async fn a_run_queued_for_a_day_expires_and_releases_its_reservation() {
     let home = Home::new();
-    let data = home.beside("data").display().to_string();
-    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone())).unwrap();
-    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let world = world(settings(&home.beside("data"), &[]));
     let owner: Principal = "alice".parse().unwrap();
     let quota = domain::Quota { max_concurrent_sessions: Some(1), ..domain::Quota::default() };
     let account = Account::new(owner.clone(), domain::Role::Member, quota);
     assert!(world.store.put_account(&account).await.unwrap());
     let mut sessions = Vec::new();
     for _ in 0..2 {
-        let draft =
-            UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
-        let request = draft.check("claude-sonnet-5-5").unwrap();
-        let begin = Start { owner: owner.clone(), request, setup: world.setup().unwrap(), key: None };
-        sessions.push(start(&world.services(), begin).await.unwrap().session.id);
+        let request = start_request(&world, "alice", draft());
+        sessions.push(start(&world.services(), request).await.unwrap().session.id);
     }
     let reconciled = async |services: &Services| {
         domain::commands::reconcile(services, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1])
@@ -269,7 +263,7 @@ async fn a_run_that_waits_a_day_for_a_place_expires_and_its_reservation_is_given
     assert_eq!(state.status(), Some(domain::Status::Expired));
 }
 
-/// When nothing waits any more.
+/// A clock two days ahead, when every queued run has expired.
 struct InTwoDays;
 
 #[async_trait]
@@ -281,7 +275,7 @@ impl Clock for InTwoDays {
     async fn sleep(&self, _duration: Duration) {}
 }
 
-/// So long ago that what is not whole by now never will be.
+/// A clock an hour behind: what was started then and is still incomplete counts as abandoned.
 struct AnHourAgo;
 
 #[async_trait]

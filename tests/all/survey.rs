@@ -1,17 +1,18 @@
-//! The survey, from a checkout through the toolbox to what the classifier makes of it.
+//! The survey of a repository: from a checkout through the toolbox to the classification.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use domain::{ProjectType, Survey};
 use toolbox::{Answer, Call, Request, Response};
 
+use crate::support::{copy_directory, git};
+
 #[test]
-fn each_kind_of_project_is_told_by_its_files() {
+fn each_kind_of_project_is_recognized_by_its_files() {
     for name in ["web", "data-science", "frontend", "devops"] {
         let checkout = checkout();
-        copy(&repositories().join(name), checkout.path());
+        copy_directory(&repositories().join(name), checkout.path());
         let expected = fs::read_to_string(repositories().join(format!("{name}.survey.json"))).unwrap();
         let expected: Survey = serde_json::from_str(&expected).unwrap();
         assert_eq!(survey(checkout.path()), expected, "{name}");
@@ -53,11 +54,10 @@ fn a_repository_without_files_is_empty() {
     assert_eq!(survey, nothing);
 }
 
-/// A directory that git knows, with nothing in it.
+/// An empty git repository.
 fn checkout() -> tempfile::TempDir {
     let directory = tempfile::tempdir().unwrap();
-    let status = Command::new("git").args(["init", "--quiet"]).arg(directory.path()).status().unwrap();
-    assert!(status.success());
+    git(directory.path(), &["init", "--quiet"]);
     directory
 }
 
@@ -74,16 +74,4 @@ fn survey(workspace: &Path) -> Survey {
 
 fn repositories() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/repositories")
-}
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }

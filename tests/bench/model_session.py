@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""200 turns with three tools each: cache, time to build a request, memory; beside the vendor's Python package.
+"""200 turns with three tool calls each: cache reads, time to build a request, memory; compared with Anthropic's Python package.
 
-Three parts, on this machine, one after the other. The client alone against the stand-in (an example of this workspace): the
-share of cache reads among the tokens that are sent again, by the stand-in's accounting, and the time to build the body of
-turn 200. The same body handed to the Python package, whose transport is replaced by one that does nothing: the time it takes
-to build what it would send. The release program carrying out a session of 200 turns with sandbox, log and checkpoints
-against the stand-in in another process: its greatest resident memory.
+Three measurements on this machine, one after the other:
+
+1. The client alone against the stand-in (an example of this workspace): the share of cache reads among the tokens that are sent
+   again, by the stand-in's accounting, and the time to build the body of turn 200.
+2. The Python package with the same body and a transport that sends nothing: the time to build the request.
+3. The release program in a session of 200 turns with sandbox, log and checkpoints, against the stand-in in another process: its
+   peak resident memory.
 """
 
 import json
@@ -30,7 +32,7 @@ import json, resource, statistics, sys, time
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 import anthropic
 body = json.load(open(sys.argv[1]))
-# The package's own HTTP library under whichever name it has it.
+# The HTTP library of the package, whose name depends on its version.
 http = sys.modules.get("httpx2") or sys.modules["httpx"]
 
 class Stop(Exception):
@@ -59,7 +61,7 @@ print(json.dumps({"version": anthropic.__version__, "median": statistics.median(
 
 
 def peak(command, environment):
-    """Runs a program; gives what it said, its seconds, and its greatest memory in MB, without that of what it started."""
+    """Runs a program. Returns its output, its seconds, its peak memory in MB without that of its children, and its exit code."""
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as out:
         child = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.DEVNULL)
@@ -76,14 +78,14 @@ def peak(command, environment):
         return out.read(), time.perf_counter() - start, highest / 1024, child.returncode
 
 
-def session(place):
+def session(directory):
     def command(turn, tool):
         return {"name": "bash", "input": {"command": f"seq {turn} {turn + 300}; echo {turn}.{tool} >> a.txt"}}
 
     turns = [{"thinking": "On.", "tools": [command(turn, tool) for tool in range(3)]} for turn in range(TURNS)]
-    script = place / "script.json"
+    script = directory / "script.json"
     script.write_text(json.dumps({"plan": PLAN, "turns": [*turns, {"text": "Counted."}]}))
-    repository = place / "project"
+    repository = directory / "project"
     repository.mkdir()
     (repository / "a.txt").write_text("begin\n")
     git = ["git", "-C", repository, "-c", "user.name=B", "-c", "user.email=b@example.invalid"]
@@ -93,24 +95,24 @@ def session(place):
                                 stdout=subprocess.PIPE, text=True)
     try:
         url = json.loads(stand_in.stdout.readline())["url"]
-        # Not handed over to a new conversation: a long one is what is measured.
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), "BACKSPACE_HOME": str(place / "home"), "BACKSPACE_CONTEXT_TOKENS": "900000",
+        # The limit is high, so that the conversation is not compacted: a long one is what is measured.
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home"), "BACKSPACE_CONTEXT_TOKENS": "900000",
                        "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "key"}
         command_line = [RELEASE / "backspace", "--json", "code", repository, "Count.", "--max-turns", str(TURNS + 50), "--max-cost", "50"]
-        said, seconds, memory, code = peak(command_line, environment)
+        output, seconds, memory, code = peak(command_line, environment)
     finally:
         stand_in.terminate()
         stand_in.wait()
-    frames = [json.loads(line) for line in said.splitlines()]
-    assert code == 0 and frames[-1].get("pr_url"), said[-3000:]
+    frames = [json.loads(line) for line in output.splitlines()]
+    assert code == 0 and frames[-1].get("pr_url"), output[-3000:]
     totals = frames[-1].get("totals") or next(frame["totals"] for frame in reversed(frames) if "totals" in frame)
     return seconds, memory, totals, sum(frame["kind"] == "tool.result" for frame in frames)
 
 
 def main():
-    with tempfile.TemporaryDirectory() as place:
-        place = pathlib.Path(place)
-        body = place / "body.json"
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        body = directory / "body.json"
         example = subprocess.run([RELEASE / "examples/model_session", body], check=True, capture_output=True, text=True)
         ours = json.loads(example.stdout)
         print(f"client and stand-in, {ours['turns']} turns with 3 tools each; the last request has {ours['bodyBytes'] / 1e6:.2f} MB, {ours['promptTokens']:,} tokens")
@@ -121,10 +123,10 @@ def main():
             theirs = json.loads(ran.stdout)
             print(f"  the same in anthropic {theirs['version']} for Python        {theirs['median']:.2f} ms median, {theirs['slowest']:.2f} slowest of 40; {theirs['memory']:.0f} MB")
         else:
-            print("  the Python package is not there to compare: tests/run judges installs it")
-        seconds, memory, totals, results = session(place)
+            print("  the Python package is not installed, so there is no comparison: tests/run judges installs it")
+        seconds, memory, totals, results = session(directory)
         print(f"program, {TURNS} turns, {results} tool calls in the sandbox, {seconds:.1f} s")
-        print(f"  greatest resident memory                     {memory:.1f} MB   (under 60 MB)")
+        print(f"  peak resident memory                         {memory:.1f} MB   (under 60 MB)")
         print(f"  usage of the run                             {totals}")
 
 

@@ -1,6 +1,6 @@
-//! A session of 200 turns with three tools each between our client and our stand-in, measured: how much of what is sent again
-//! is read from the cache, and how long a request takes to build. Prints one line of JSON; `tests/bench/model_session.py` shows
-//! it beside the vendor's Python package. Given a file name, writes the last request's body there.
+//! Measures a session of 200 turns with three tool calls each between our client and our stand-in: the share of cache reads among
+//! the tokens that are sent again, and the time to build a request. Prints one line of JSON, which `tests/bench/model_session.py`
+//! compares with Anthropic's Python package. Given a file name, writes the last request's body there.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark: it ends with its first error and prints")]
 
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use stand_ins::claude::{Script, Server, Settings};
 
 const TURNS: usize = 200;
 const TOOLS: usize = 3;
-/// About what a file or a test's output has.
+/// About the length of a short file or of a test's output.
 const RESULT_BYTES: usize = 2_000;
 
 #[tokio::main(flavor = "current_thread")]
@@ -76,7 +76,7 @@ async fn main() {
     println!("{figures}");
 }
 
-/// The reply and its results, as the loop sends them back.
+/// Appends the reply and its results to the conversation, as the agent's loop does.
 fn extend(request: &mut ModelRequest, reply: &ModelReply) {
     let message: std::collections::BTreeMap<String, RawJson> = reply.raw.read().unwrap();
     let assistant = format!(r#"{{"role":"assistant","content":{}}}"#, message["content"].as_str());

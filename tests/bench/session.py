@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""A scripted session beside the same commands from a bare shell script with clone and commit.
+"""Compares a scripted session with the same commands in a bare shell script that clones and commits.
 
-Both do the same work on the same repository, in turns, on this machine; medians are printed. CPU is user and system time of
-the whole process tree. The session is one call of the release program: it starts the scripted stand-in and the sandbox,
-keeps the log durably, takes a checkpoint after every command, publishes the branch and writes the pull request.
+Both do the same work on the same repository, alternately, on this machine; the benchmark prints medians. CPU is user and system
+time of the whole process tree. The session is one call of the release program, which starts the scripted stand-in and the sandbox,
+writes the log durably, takes a checkpoint after every command, publishes the branch and writes the pull request.
 """
 
 import json
@@ -31,8 +31,8 @@ def git(directory, *arguments):
 
 
 class Group:
-    """Counts the CPU time of everything that is started in it, whoever waits for it: a control group. The usual way, the time of
-    children that were waited for, misses what ends with a sandbox."""
+    """A control group, which counts the CPU time of every process started in it. The time of children that were waited for, the
+    usual measure, misses the processes that end with a sandbox."""
 
     ROOT = pathlib.Path("/sys/fs/cgroup/cpuacct")
 
@@ -61,12 +61,12 @@ GROUP = Group()
 
 
 def measured(work):
-    """Wall and CPU seconds of `work` and what it answered."""
+    """Wall seconds, CPU seconds and result of `work`."""
     before = GROUP.seconds()
     start = time.perf_counter()
-    answer = work()
+    result = work()
     wall = time.perf_counter() - start
-    return wall, GROUP.seconds() - before, answer
+    return wall, GROUP.seconds() - before, result
 
 
 def run(command, environment):
@@ -74,9 +74,9 @@ def run(command, environment):
     return subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=join)
 
 
-def bare_script(repository, place):
-    """Clone, branch, the nine commands, commit: each command in a shell of its own, as a session runs them."""
-    checkout = place / "checkout"
+def bare_script(repository, directory):
+    """Clone, branch, the script's commands, commit, all in one shell."""
+    checkout = directory / "checkout"
     commands = (TESTS / "fixtures/scripts/web.commands.sh").read_text()
     script = f"""set -e
 git clone --quiet --depth=50 --single-branch --no-tags 'file://{repository}' '{checkout}'
@@ -86,15 +86,15 @@ git checkout --quiet -b change
 git add --all
 git -c user.name=Bench -c user.email=bench@example.invalid commit --quiet --message=Change
 """
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), **QUIET_GIT}
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), **QUIET_GIT}
     ran = run(["sh", "-c", script], environment)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     shutil.rmtree(checkout)
 
 
-def session(repository, place):
+def session(repository, directory):
     prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(place), "BACKSPACE_HOME": str(place / "home")}
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home")}
     command = [PROGRAM, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json", "--trace"]
     ran = run(command, environment)
     assert ran.returncode == 0 and "pull request" in ran.stdout, ran.stdout + ran.stderr
@@ -102,7 +102,7 @@ def session(repository, place):
 
 
 def spans(trace, name):
-    """Milliseconds of the spans with this name."""
+    """Durations of the spans with this name, in milliseconds."""
     found = re.findall(rf"{re.escape(name)}\s+(?:turn \d+\s+)?([\d.]+) (ms|s)\b", trace)
     return [float(value) * (1000 if unit == "s" else 1) for value, unit in found]
 
@@ -119,11 +119,11 @@ def main():
         git(repository, "commit", "--quiet", "--message=Begin")
         bare, ours, traces = [], [], []
         for number in range(-1, ROUNDS):
-            place = top / f"round{number}"
-            place.mkdir()
-            first = measured(lambda: bare_script(repository, place))
-            second = measured(lambda: session(repository, place))
-            shutil.rmtree(place)
+            round_directory = top / f"round{number}"
+            round_directory.mkdir()
+            first = measured(lambda: bare_script(repository, round_directory))
+            second = measured(lambda: session(repository, round_directory))
+            shutil.rmtree(round_directory)
             if number >= 0:  # the first round warms the page cache
                 bare.append(first)
                 ours.append(second)
@@ -132,8 +132,8 @@ def main():
             "bare script, clone and commit": ([row[0] for row in bare], [row[1] for row in bare]),
             "session": ([row[0] for row in ours], [row[1] for row in ours]),
         }
-        how = "of a control group" if GROUP.path else "of processes that were waited for, so too little for the session"
-        print(f"{ROUNDS} rounds in turns, medians (least to most); CPU time {how}\n")
+        how = "of a control group" if GROUP.path else "of processes that were waited for, which is too low for the session"
+        print(f"{ROUNDS} alternating rounds, medians (minimum to maximum); CPU time {how}\n")
         print(f"{'':32}{'wall ms':>28}{'CPU ms':>28}")
         medians = {}
         for name, (wall, cpu) in rows.items():

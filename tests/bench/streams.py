@@ -1,7 +1,8 @@
-"""How long after it was appended an event reaches its viewers: p50 and p99, with 1, 100 and 1,000 viewers.
+"""Latency from the append of an event to its viewers: p50 and p99, with 1, 100 and 1,000 viewers.
 
-Measured from the time in the event, taken before its append is on the disk, to the time at which the client has read it. The same
-client reads from a plain broadcaster in Python, which keeps nothing: as many viewers, frames as long, as often.
+Measured from the time in the event, which is taken before the append reaches the disk, to the time at which the client has read it.
+For comparison the same client reads from a plain broadcaster in Python, which stores nothing and sends frames of the same length at
+the same rate to as many viewers.
 """
 
 import datetime
@@ -19,7 +20,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("BACKSPACE_PROGRAM", str(TOP / "target/release/backspace"))
 sys.path.insert(0, str(TOP / "tests/http"))
 
-from served import bash, script, serve  # noqa: E402
+from server import bash, script, serve  # noqa: E402
 
 VIEWERS = (1, 100, 1000)
 AT = re.compile(rb'"at":"([^"]+)"')
@@ -54,15 +55,16 @@ def moment(text: bytes) -> float:
 
 
 def watch(port: int, path: str, viewers: int) -> list[float]:
-    """Connects viewers and reads until all streams are over. Returns how late each event came to each viewer, in seconds."""
+    """Connects viewers and reads until all streams end. Returns the latency of each event at each viewer, in seconds."""
     selector = selectors.DefaultSelector()
     for _ in range(viewers):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         connection.setblocking(False)
         selector.register(connection, selectors.EVENT_READ, bytearray())
-    everybody = time.time() + 0.5
-    came: list[tuple[float, bytes]] = []
+    # Events from before all viewers were connected do not count.
+    connected = time.time() + 0.5
+    received: list[tuple[float, bytes]] = []
     while selector.get_map():
         for key, _ in selector.select(60):
             piece = key.fileobj.recv(262144)
@@ -70,26 +72,26 @@ def watch(port: int, path: str, viewers: int) -> list[float]:
             if not piece:
                 selector.unregister(key.fileobj)
                 key.fileobj.close()
-            # A frame may come in two pieces.
+            # A frame may arrive in several pieces.
             key.data.extend(piece)
             whole, _, rest = bytes(key.data).rpartition(b"\n")
             key.data[:] = rest
-            came.extend((now, at) for at in AT.findall(whole))
-    times = {at: moment(at) for at in {at for _, at in came}}
-    return [now - times[at] for now, at in came if times[at] > everybody]
+            received.extend((now, at) for at in AT.findall(whole))
+    times = {at: moment(at) for at in {at for _, at in received}}
+    return [now - times[at] for now, at in received if times[at] > connected]
 
 
-def row(name: str, viewers: int, late: list[float]) -> None:
-    late.sort()
-    p50, p99 = late[len(late) // 2] * 1000, late[len(late) * 99 // 100] * 1000
-    print(f"{name:<28} {viewers:>7} {len(late):>9} {p50:>9.1f} {p99:>9.1f}", flush=True)
+def row(name: str, viewers: int, latencies: list[float]) -> None:
+    latencies.sort()
+    p50, p99 = latencies[len(latencies) // 2] * 1000, latencies[len(latencies) * 99 // 100] * 1000
+    print(f"{name:<28} {viewers:>7} {len(latencies):>9} {p50:>9.1f} {p99:>9.1f}", flush=True)
 
 
 def ours(viewers: int) -> tuple[list[float], float]:
     turns = [bash(f"echo {n} >> a.txt; sleep 0.2") for n in range(25)]
-    with serve(script(*turns)) as served:
-        late = watch(served.port, f"/sessions/{served.begin()}/events?deltas=false", viewers)
-        return late, served.memory()
+    with serve(script(*turns)) as server:
+        latencies = watch(server.port, f"/sessions/{server.begin()}/events?deltas=false", viewers)
+        return latencies, server.memory()
 
 
 def plain(viewers: int) -> list[float]:
@@ -102,8 +104,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     print(f"\n{'append to viewer':<28} {'viewers':>7} {'frames':>9} {'p50 ms':>9} {'p99 ms':>9}")
     for viewers in VIEWERS:
-        late, memory = ours(viewers)
-        row(f"ours ({memory:.0f} MB)", viewers, late)
+        latencies, memory = ours(viewers)
+        row(f"ours ({memory:.0f} MB)", viewers, latencies)
         row("plain Python broadcaster", viewers, plain(viewers))
 
 

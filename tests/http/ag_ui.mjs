@@ -1,5 +1,5 @@
-// The view `ag-ui`, judged by AG-UI's own client: its parser, its check of every event's form, and its check of their order.
-// Called with addresses of streams; prints how many events each had.
+// The view `ag-ui`, checked by AG-UI's own client: its parser, its schema of every event, and its check of their order.
+// Usage: node ag_ui.mjs STREAM_URL…; prints how many events there were.
 
 import { readFileSync } from 'node:fs';
 import { enforceEvents, isRecognizedEvent, runHttpRequest, transformHttpEventStream, verifyEvents } from '@ag-ui/client';
@@ -22,14 +22,14 @@ for (const address of process.argv.slice(2)) {
       complete: resolve,
     });
   });
-  // What the wire says, without what a lenient reader forgives.
+  // The events as they were sent: the client above is lenient, the schemas here are strict.
   const text = await (await fetch(address)).text();
   const sent = text.split('\n').filter((line) => line.startsWith('data: ')).map((line) => JSON.parse(line.slice(6)));
   for (const event of sent) {
-    const judged = EventSchemas.safeParse(event);
-    if (!judged.success || !isRecognizedEvent(event)) {
+    const parsed = EventSchemas.safeParse(event);
+    if (!parsed.success || !isRecognizedEvent(event)) {
       failed = true;
-      console.error(`ag-ui: not an event: ${JSON.stringify(event).slice(0, 300)} ${JSON.stringify(judged.error?.issues).slice(0, 300)}`);
+      console.error(`ag-ui: not an event: ${JSON.stringify(event).slice(0, 300)} ${JSON.stringify(parsed.error?.issues).slice(0, 300)}`);
     }
   }
   const kinds = new Set(events.map((event) => event.type));
@@ -41,5 +41,5 @@ for (const address of process.argv.slice(2)) {
   kinds.forEach((kind) => all.add(kind));
 }
 const version = JSON.parse(readFileSync(new URL('./package.json', import.meta.url))).dependencies['@ag-ui/client'];
-console.log(`ag-ui: ${process.argv.length - 2} streams with ${accepted} events of ${all.size} types, judged by @ag-ui/client ${version}`);
+console.log(`ag-ui: ${process.argv.length - 2} streams with ${accepted} events of ${all.size} types, checked by @ag-ui/client ${version}`);
 process.exit(failed ? 1 : 0);

@@ -1,5 +1,5 @@
-// Chromium's own EventSource on a session whose streams end early again and again: from the server's own pages, from the console's
-// origin, and from one of another origin. Called with the server's address, a repository and a pull request; prints a line for each.
+// Chromium's own EventSource on a session whose streams end early: from the server's own pages, from the console's origin, and from
+// a foreign origin. Usage: node browser.mjs SERVER REPOSITORY PULL_REQUEST [PICTURES]; prints a line for each.
 
 import { createServer } from 'node:http';
 import { mkdirSync } from 'node:fs';
@@ -14,8 +14,8 @@ const blank = (port) => new Promise((resolve) => {
   server.listen(port, '127.0.0.1', () => resolve(server));
 });
 
-// In the page: everything EventSource hands over, until it stops for good. With the first live text, `cancel` is asked for.
-const watch = ([url, most, cancel]) => new Promise((resolve) => {
+// Runs in the page: collects what EventSource delivers until it closes. With the first live text it posts to `cancel`, if given.
+const watch = ([url, timeout, cancel]) => new Promise((resolve) => {
   const seen = [];
   const texts = [];
   let opened = 0;
@@ -30,10 +30,10 @@ const watch = ([url, most, cancel]) => new Promise((resolve) => {
   source.onerror = () => {
     if (source.readyState === EventSource.CLOSED) resolve({ seen, texts, opened, stopped: true });
   };
-  setTimeout(() => resolve({ seen, texts, opened, stopped: false }), most);
+  setTimeout(() => resolve({ seen, texts, opened, stopped: false }), timeout);
 });
 
-// In a page of another origin: a request as a client of ours sends it, one that needs no leave, and a form.
+// Runs in a page of a foreign origin: a request as our clients send it, requests that need no CORS preflight, and a form.
 const post = async (url) => {
   const body = '{"repoUrl":"/nowhere","prompt":"Do it."}';
   const asked = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
@@ -50,8 +50,8 @@ const request = async (path, body) => {
   return answer.json();
 };
 
-// Begun when its page is there, so that it is watched from its beginning and cut while it works.
-const watched = async (tab, prompt, cancelled) => {
+// Starts the session when its page is loaded, so that the page reads it from the beginning and is cut off while it works.
+const readSession = async (tab, prompt, cancelled) => {
   const { id } = await request('/code', { repoUrl: repository, prompt });
   const session = `${address}/sessions/${id}`;
   const result = await tab.evaluate(watch, [`${session}/events`, 120_000, cancelled && `${session}/cancel`]);
@@ -71,11 +71,11 @@ try {
   for (const [name, page] of [['its own page', `${address}/health`], ['the console', 'http://localhost:5173/']]) {
     const tab = await browser.newPage();
     await tab.goto(page);
-    const result = await watched(tab, 'Do it.');
+    const result = await readSession(tab, 'Do it.');
     url = result.url;
-    if (result.opened < 3) fail(`from ${name}: ${result.opened} connections only, so hardly anything was cut`);
+    if (result.opened < 3) fail(`from ${name}: ${result.opened} connections only, so hardly any stream was cut`);
     console.log(`browser: EventSource from ${name} saw ${result.seen.length} events exactly once and in order over ${result.opened} connections, and stopped`);
-    const { texts } = await watched(tab, `Stall for ${name}.`, 'cancelled');
+    const { texts } = await readSession(tab, `Stall for ${name}.`, 'cancelled');
     const right = ({ offset, text, turn, lastEventId }) => offset === 0 && turn === 1 && lastEventId !== '' && /^(Word )+/.test(text);
     if (!texts.length || !texts.every(right)) fail(`from ${name}: live text is ${JSON.stringify(texts).slice(0, 300)}`);
     console.log(`browser: EventSource from ${name} saw a reply while it was written, ${texts.length} times`);
@@ -87,19 +87,19 @@ try {
   for (const host of ['127.0.0.1', 'evil.localhost']) {
     await tab.goto(`http://${host}:${foreign.address().port}/`);
     const { seen, stopped } = await tab.evaluate(watch, [url, 10_000]);
-    if (seen.length || !stopped) fail(`a page of another origin saw ${seen.length} events`);
+    if (seen.length || !stopped) fail(`a foreign page saw ${seen.length} events`);
     const answer = await tab.evaluate(post, `${address}/code`);
-    if (answer !== 'refused') fail(`a page of another origin was ${answer}`);
-    // A name of that origin for this machine.
+    if (answer !== 'refused') fail(`a foreign page was ${answer}`);
+    // A foreign host name that resolves to this machine.
     const named = address.replace('127.0.0.1', 'evil.localhost');
     const shown = await tab.goto(`${named}/sessions`).then((response) => response.status(), () => 0);
-    if (shown !== 403) fail(`under another host name the server answered ${shown}`);
+    if (shown !== 403) fail(`under a foreign host name the server answered ${shown}`);
   }
-  if (await sessions() !== before) fail('a page of another origin started something');
-  console.log('browser: pages of other origins saw nothing and started nothing');
+  if (await sessions() !== before) fail('a foreign page started a session');
+  console.log('browser: pages of other origins saw no event and started no session');
   if (pictures) {
     mkdirSync(pictures, { recursive: true });
-    // A tab of its own: what a refused page still asks for is no complaint of these.
+    // A new tab, so that errors of the refused pages are not counted.
     const tab = await browser.newPage();
     const failures = [];
     tab.on('console', (message) => { if (message.type() === 'error') failures.push(message.text()); });

@@ -1,4 +1,4 @@
-"""A hundred thousand malformed requests: none is answered with a fault, every refusal has the one shape, and nothing is left behind."""
+"""A hundred thousand malformed requests: no answer is a 5xx, every error has the documented shape, and memory does not grow."""
 
 import asyncio
 import collections
@@ -6,11 +6,11 @@ import json
 import random
 import sys
 
-from served import bash, script, serve
+from server import bash, script, serve
 
 REQUESTS = 100_000
 CONNECTIONS = 16
-MOST_GROWTH = 150  # MB, of a debug build
+MAX_GROWTH = 150  # MB, of a debug build
 
 ROUTES = [
     ("POST", "/code"), ("GET", "/sessions"), ("GET", "/sessions/{id}"), ("GET", "/sessions/{id}/events"), ("GET", "/sessions/{id}/diff"),
@@ -47,7 +47,7 @@ FIELDS = [
 ]
 
 
-# Whole bodies. Those that would start or go on with work are wrong in one thing: the session is over, the plan is none.
+# Whole bodies. Each that could start or resume a session is invalid in one way: the session has ended, the plan does not exist.
 WHOLE = [
     {"repoUrl": "/nowhere", "prompt": "x", "limits": {"maxTurns": 0}}, {"repoUrl": "/nowhere", "prompt": "x", "baseBranch": "a..b"},
     {"plan": "plan-1"}, {"turns": 1}, {"costUsd": 1.5, "minutes": 3}, {"keepBranch": True}, {"message": None}, {"text": ""}, {"text": "\0"}, {},
@@ -56,7 +56,7 @@ WHOLE = [
 
 
 def body(chance: random.Random) -> bytes:
-    """Something that is nearly JSON, or not at all; or all right, and no use."""
+    """A body: random bytes, nearly JSON, or valid JSON that the operation refuses."""
     kind = chance.randrange(8)
     if kind > 5:
         return json.dumps(chance.choice(WHOLE)).encode()
@@ -72,7 +72,7 @@ def body(chance: random.Random) -> bytes:
 
 
 def request(chance: random.Random, session: str) -> bytes:
-    """A request: nearly right, or not at all."""
+    """A request with a random number of errors."""
     identity = session if chance.random() < 0.4 else chance.choice(IDS)
     method, path = chance.choice(ROUTES)
     path = path.replace("{id}", identity) + (chance.choice(QUERIES) if chance.random() < 0.3 else "")
@@ -100,7 +100,7 @@ def request(chance: random.Random, session: str) -> bytes:
 
 
 async def answer(reader: asyncio.StreamReader, method: bytes) -> tuple[int, dict, bytes]:
-    """Reads an answer: its status, headers, and as much of its body as says how long it is."""
+    """Reads an answer: its status, its headers, and its body by the length that the headers give."""
     line = await reader.readline()
     if not line:
         raise ConnectionError
@@ -120,14 +120,14 @@ async def answer(reader: asyncio.StreamReader, method: bytes) -> tuple[int, dict
             await reader.readline()
         await reader.readline()
     else:
-        # It ends with its connection.
+        # Without a length the body ends with its connection.
         content = await reader.read()
         headers[b"connection"] = b"close"
     return status, headers, content
 
 
-def judge(status: int, headers: dict, content: bytes, sent: bytes) -> None:
-    """An answer is no fault, and a refusal says why in the one shape (what is no HTTP at all is refused without a word)."""
+def check(status: int, headers: dict, content: bytes, sent: bytes) -> None:
+    """No answer is a 5xx, and an error has the documented shape. (What is not HTTP is refused with an empty body.)"""
     assert status < 500, (status, sent, content)
     if status >= 400 and content:
         error = json.loads(content)["error"]
@@ -136,7 +136,7 @@ def judge(status: int, headers: dict, content: bytes, sent: bytes) -> None:
 
 
 async def work(port: int, session: str, seed: int, count: int, statuses: collections.Counter) -> None:
-    """Sends requests, some on one connection, some each on its own."""
+    """Sends requests; a connection serves several until it is closed."""
     chance = random.Random(seed)
     reader = writer = None
     for _ in range(count):
@@ -145,9 +145,9 @@ async def work(port: int, session: str, seed: int, count: int, statuses: collect
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(sent)
-            # A body that promises more than comes would be waited for; that is what closing is for.
+            # The server waits for a body that is shorter than announced, so this closes the connection after 2 s.
             got = await asyncio.wait_for(answer(reader, sent.split(b" ", 1)[0]), 2)
-            judge(*got, sent)
+            check(*got, sent)
             statuses[got[0]] += 1
             keep = got[1].get(b"connection") != b"close" and chance.random() < 0.9
         except (ConnectionError, asyncio.IncompleteReadError, BrokenPipeError):
@@ -165,26 +165,26 @@ async def work(port: int, session: str, seed: int, count: int, statuses: collect
 
 async def main() -> None:
     seed = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    with serve(script(bash("echo two >> a.txt"))) as served:
-        session = served.begin()
-        served.wait(session)
-        before, sessions = served.memory(), served.request("GET", "/sessions")[1]["sessions"]
+    with serve(script(bash("echo two >> a.txt"))) as server:
+        session = server.begin()
+        server.wait(session)
+        before, sessions = server.memory(), server.request("GET", "/sessions")[1]["sessions"]
         statuses: collections.Counter = collections.Counter()
         share = REQUESTS // CONNECTIONS
-        await asyncio.gather(*(work(served.port, session, seed * 1000 + n, share, statuses) for n in range(CONNECTIONS)))
-        after = served.memory()
-        assert served.request("GET", "/health")[0] == 200
-        left = served.request("GET", "/sessions?limit=100")[1]["sessions"]
-        # A request that happens to be right starts a session on what is no repository, and that fails.
+        await asyncio.gather(*(work(server.port, session, seed * 1000 + n, share, statuses) for n in range(CONNECTIONS)))
+        after = server.memory()
+        assert server.request("GET", "/health")[0] == 200
+        left = server.request("GET", "/sessions?limit=100")[1]["sessions"]
+        # A request that happens to be valid starts a session on a path without a repository, and the session fails.
         for other in left:
-            served.wait(other["id"])
-        # Lists may be a moment behind, so only who is in them counts.
+            server.wait(other["id"])
+        # Fields of a list may be a moment behind the log, so only the ids are compared.
         assert sessions[0]["id"] in [other["id"] for other in left]
         shown = ", ".join(f"{status}: {count}" for status, count in sorted(statuses.items(), key=str))
-        print(f"fuzz: {sum(statuses.values())} requests, none a fault ({shown}); "
-              f"{len(left) - len(sessions)} were right and started; {before:.0f} MB before, {after:.0f} MB after")
+        print(f"fuzz: {sum(statuses.values())} requests, none answered with a 5xx ({shown}); "
+              f"{len(left) - len(sessions)} were valid and started a session; {before:.0f} MB before, {after:.0f} MB after")
         assert all(statuses[status] for status in (200, 400, 401, 403, 404, 405, 409, 414, 415, 431)), statuses
-        assert after - before < MOST_GROWTH, f"{after - before} MB"
+        assert after - before < MAX_GROWTH, f"{after - before} MB"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
-"""A session is watched from start to end through a proxy that cuts the connection every few frames."""
+"""A session is read from start to end through a proxy that cuts the connection every few frames."""
 
 import asyncio
 import http.client
 
-from served import bash, script, serve
+from server import bash, script, serve
 
 FRAMES = 3
 
 
 async def cutting(port: int) -> asyncio.Server:
-    """An HTTP/1.1 proxy that passes bytes on, and cuts after some frames, now and then in the middle of one."""
+    """An HTTP/1.1 proxy that forwards bytes and cuts after some frames, every other time in the middle of one."""
     count = 0
 
     async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -25,7 +25,7 @@ async def cutting(port: int) -> asyncio.Server:
                 if line.startswith(b"id: "):
                     frames += 1
                     if half and frames == FRAMES:
-                        # The id is through, its data is not.
+                        # The id was forwarded, its data was not.
                         writer.write(line + (await above_reader.readline())[:40])
                         break
                 writer.write(line)
@@ -38,7 +38,7 @@ async def cutting(port: int) -> asyncio.Server:
 
 
 def watch(port: int, session: str) -> tuple[list[int], int]:
-    """Watches as the standard says: an event counts when the blank line has come; what was cut off is thrown away."""
+    """Reads as the SSE standard says: an event counts once its blank line was read; an incomplete one is discarded."""
     seen: list[int] = []
     connections = 0
     while True:
@@ -67,13 +67,13 @@ def watch(port: int, session: str) -> tuple[list[int], int]:
 
 
 async def main() -> None:
-    with serve(script(*(bash(f"echo {n} >> a.txt") for n in range(5)))) as served:
-        session = served.begin()
-        proxy = await cutting(served.port)
+    with serve(script(*(bash(f"echo {n} >> a.txt") for n in range(5)))) as server:
+        session = server.begin()
+        proxy = await cutting(server.port)
         port = proxy.sockets[0].getsockname()[1]
         seen, connections = await asyncio.to_thread(watch, port, session)
         proxy.close()
-        _, page = served.request("GET", f"/sessions/{session}/events?limit=1000")
+        _, page = server.request("GET", f"/sessions/{session}/events?limit=1000")
         assert seen == [frame["id"] for frame in page["events"]], seen
         print(f"proxy: {len(seen)} events exactly once and in order through {connections} connections that were cut")
         assert connections > len(seen) / FRAMES

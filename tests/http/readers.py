@@ -1,15 +1,15 @@
-"""The classic command, word for word, and its answer read by older clients: each tool shows once, and the pull request is found."""
+"""The classic curl command, and two older clients that read its answer: each tool shows once, and the pull request is found."""
 
 import json
 import subprocess
 
-from served import TOP, bash, script, serve
+from server import TOP, bash, script, serve
 
 READERS = TOP / "tests/fixtures/readers"
 
 
 def editor(**arguments: object) -> dict:
-    """A turn with one call of the editor."""
+    """A turn with one call of the edit tool."""
     return {"text": "Editing.", "tools": [{"name": "str_replace_based_edit_tool", "input": arguments}]}
 
 
@@ -22,11 +22,11 @@ TURNS = [
 
 
 def main() -> None:
-    with serve(script(*TURNS)) as served:
+    with serve(script(*TURNS)) as server:
         for form in ("", "?format=classic"):
-            body = json.dumps({"repoUrl": str(served.repository), "prompt": "Change it."})
-            words = f"curl -X POST http://localhost:{served.port}/code{form} -H \"Content-Type: application/json\" -d '{body}'"
-            ran = subprocess.run(["bash", "-c", words], capture_output=True, check=True, timeout=120)
+            body = json.dumps({"repoUrl": str(server.repository), "prompt": "Change it."})
+            command_line = f"curl -X POST http://localhost:{server.port}/code{form} -H \"Content-Type: application/json\" -d '{body}'"
+            ran = subprocess.run(["bash", "-c", command_line], capture_output=True, check=True, timeout=120)
             read = {}
             for name, command in (("challenge_example.py", "python3"), ("first_front_end.mjs", "node")):
                 reader = subprocess.run([command, READERS / name], input=ran.stdout, capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""schemathesis over the OpenAPI document: no fault, no answer that the document does not know, every body as it says."""
+"""schemathesis over the OpenAPI document: no 5xx, and every status and body as documented."""
 
 import os
 import pathlib
@@ -6,11 +6,11 @@ import subprocess
 import sys
 import tempfile
 
-from served import TOP, bash, script, serve
+from server import TOP, bash, script, serve
 
 EXAMPLES = 40
 
-# Answers are asked for whole, as JSON, and one valid request in some finds a repository and a session that are there.
+# Requests ask for JSON rather than a stream, and some of the valid ones name a repository and a session that exist.
 HOOKS = """
 import os
 import random
@@ -37,29 +37,29 @@ CHECKS = ",".join([
 
 
 def main() -> None:
-    with serve(script(bash("echo two >> a.txt"))) as served, tempfile.TemporaryDirectory() as directory:
-        session = served.begin()
-        served.wait(session)
+    with serve(script(bash("echo two >> a.txt"))) as server, tempfile.TemporaryDirectory() as directory:
+        session = server.begin()
+        server.wait(session)
         hooks = pathlib.Path(directory) / "hooks.py"
         hooks.write_text(HOOKS)
         environment = {
             **os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": directory, "NO_COLOR": "1",
-            "JUDGED_REPOSITORY": str(served.repository), "JUDGED_SESSION": session,
+            "JUDGED_REPOSITORY": str(server.repository), "JUDGED_SESSION": session,
         }
         command = [
-            TOP / "target/tools/http/venv/bin/schemathesis", "run", f"{served.address}/openapi.json", "--checks", CHECKS,
+            TOP / "target/tools/http/venv/bin/schemathesis", "run", f"{server.address}/openapi.json", "--checks", CHECKS,
             "--max-examples", str(EXAMPLES), "--seed", "1", "--phases", "examples,coverage,fuzzing", "--continue-on-failure",
             "--suppress-health-check", "all", "--warnings", "off",
         ]
         ran = subprocess.run(command, env=environment, cwd=directory)
-        # What was started by requests that happened to be right comes to its end.
+        # Ends the sessions that valid requests started.
         cursor = ""
         while cursor is not None:
-            _, page = served.request("GET", f"/sessions?limit=100{cursor}")
+            _, page = server.request("GET", f"/sessions?limit=100{cursor}")
             for started in page["sessions"]:
-                served.request("POST", f"/sessions/{started['id']}/cancel", {})
+                server.request("POST", f"/sessions/{started['id']}/cancel", {})
             for started in page["sessions"]:
-                served.wait(started["id"])
+                server.wait(started["id"])
             cursor = f"&cursor={page['nextCursor']}" if page["nextCursor"] else None
         sys.exit(ran.returncode)
 

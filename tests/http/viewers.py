@@ -1,17 +1,17 @@
-"""A thousand viewers on one session, each cut again and again: every one sees every event exactly once and in order."""
+"""A thousand viewers of one session, each cut off repeatedly: every one sees every event exactly once and in order."""
 
 import asyncio
 import random
 import sys
 
-from served import bash, script, serve
+from server import bash, script, serve
 
 VIEWERS = 1000
-MOST_MEMORY = 300  # MB, of a debug build
+MAX_MEMORY = 300  # MB, of a debug build
 
 
 class Viewer:
-    """One viewer: where it is, and what it saw."""
+    """A viewer with the ids of the events that it has seen."""
 
     def __init__(self, number: int, port: int, session: str):
         self.random = random.Random(number)
@@ -22,7 +22,7 @@ class Viewer:
         self.finished = False
 
     async def watch(self) -> None:
-        """Watches over as many connections as it takes, then asks once more."""
+        """Reads over as many connections as it takes, then connects once more."""
         while not self.finished:
             await self.connect(self.random.randint(1, 60))
         status, _, writer = await self.open()
@@ -30,11 +30,11 @@ class Viewer:
         assert status == 204, f"after the final frame: {status}"
 
     async def open(self):
-        """Opens a stream where this viewer was, by header, by address, or by both."""
+        """Opens a stream after the last event seen, which the header, the URL or both name."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         last = self.seen[-1] if self.seen else 0
         way = self.random.randrange(3)
-        # Where both are given the header counts, as a browser's does that began with an older address.
+        # With both the header counts: a browser that reconnects sends it with the URL it began with.
         query = f"?after={last if way == 0 else self.random.randint(0, last)}" if way != 1 else ""
         header = f"Last-Event-ID: {last}\r\n" if way != 0 and last else ""
         if way == 2 and not last:
@@ -48,7 +48,7 @@ class Viewer:
         return status, reader, writer
 
     async def connect(self, frames: int) -> None:
-        """Reads some frames and goes away in the middle of it."""
+        """Reads some frames and closes the connection."""
         status, reader, writer = await self.open()
         if status == 204:
             self.finished = True
@@ -60,7 +60,7 @@ class Viewer:
                     return
                 if line.startswith(b"id: "):
                     self.seen.append(int(line[4:]))
-                    # The id comes first; the frame counts when it is whole.
+                    # The id comes before the data; the frame counts once its data was read.
                     data = await reader.readline()
                     if not data.endswith(b"\n") or not data.startswith(b"data: "):
                         self.seen.pop()
@@ -75,19 +75,19 @@ class Viewer:
 
 async def main() -> None:
     turns = [bash(f"echo {n} >> a.txt; sleep 0.1; head -c 3000 /dev/zero | tr '\\0' x") for n in range(20)]
-    with serve(script(*turns)) as served:
-        session = served.begin()
-        before = served.memory()
-        viewers = [Viewer(number, served.port, session) for number in range(VIEWERS)]
+    with serve(script(*turns)) as server:
+        session = server.begin()
+        before = server.memory()
+        viewers = [Viewer(number, server.port, session) for number in range(VIEWERS)]
         watching = [asyncio.create_task(viewer.watch()) for viewer in viewers]
         peak = before
         while not all(task.done() for task in watching):
             await asyncio.wait(watching, timeout=1)
-            peak = max(peak, served.memory())
+            peak = max(peak, server.memory())
             for task in watching:
                 if task.done():
                     task.result()
-        _, page = served.request("GET", f"/sessions/{session}/events?limit=1000")
+        _, page = server.request("GET", f"/sessions/{session}/events?limit=1000")
         whole = [frame["id"] for frame in page["events"]]
         assert page["done"] and whole == list(range(1, len(whole) + 1))
         wrong = [viewer for viewer in viewers if viewer.seen != whole]
@@ -95,7 +95,7 @@ async def main() -> None:
         connections = sum(viewer.connections for viewer in viewers)
         print(f"viewers: {VIEWERS} saw {len(whole)} events each exactly once and in order over {connections} connections; "
               f"the server held {before:.0f} MB before and {peak:.0f} MB at most")
-        assert peak < MOST_MEMORY, f"{peak} MB"
+        assert peak < MAX_MEMORY, f"{peak} MB"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Our program with npm's `@copilotkit/aimock` for the model: a server of the Messages API that is not ours. Usage: aimock.py PROGRAM AIMOCK"""
+"""Runs our program against npm's `@copilotkit/aimock`, a mock of the Messages API by others. Usage: aimock.py PROGRAM AIMOCK"""
 
 import json
 import os
@@ -19,7 +19,7 @@ def call(command):
     return {"name": "bash", "arguments": json.dumps({"command": command})}
 
 
-# Which reply is due is told by how many there were; the plan is a conversation of its own and knows no tools.
+# aimock selects a reply by the number of replies before it. The plan is a conversation of its own, without tools.
 FIXTURES = {"fixtures": [
     {"match": {"toolName": "bash", "turnIndex": 0}, "response": {"content": "I write it.", "toolCalls": [call("echo Grüße > greeting.txt"), call("ls")]}},
     {"match": {"toolName": "bash", "turnIndex": 1}, "response": {"toolCalls": [call("cat greeting.txt")]}},
@@ -29,31 +29,31 @@ FIXTURES = {"fixtures": [
 
 
 def main():
-    with tempfile.TemporaryDirectory() as place:
-        place = pathlib.Path(place)
-        (place / "fixtures").mkdir()
-        (place / "fixtures/session.json").write_text(json.dumps(FIXTURES))
-        repository = place / "project"
+    with tempfile.TemporaryDirectory() as directory:
+        directory = pathlib.Path(directory)
+        (directory / "fixtures").mkdir()
+        (directory / "fixtures/session.json").write_text(json.dumps(FIXTURES))
+        repository = directory / "project"
         repository.mkdir()
         git = ["git", "-C", repository, "-c", "user.name=T", "-c", "user.email=t@example.invalid"]
         (repository / "a.txt").write_text("one\n")
         for arguments in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "--message=Begin"]):
             subprocess.run([*git, *arguments], check=True)
-        command = ["node", AIMOCK, "-p", "0", "-f", place / "fixtures", "--strict"]
-        # Each reply of a conversation has its own turn; a near miss is to fail.
+        command = ["node", AIMOCK, "-p", "0", "-f", directory / "fixtures", "--strict"]
+        # With strict turns a request without a fixture for its turn fails, rather than getting the nearest one.
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                   env={**os.environ, "AIMOCK_STRICT_TURN_INDEX": "1"})
         try:
-            url, said = None, []
+            url, output = None, []
             while url is None:
                 line = server.stdout.readline()
-                said.append(line)
+                output.append(line)
                 if not line:
-                    sys.exit(f"aimock did not start: {''.join(said)}")
+                    sys.exit(f"aimock did not start: {''.join(output)}")
                 found = re.search(r"https?://[\d.a-z]+:\d+", line)
                 url = found and found.group(0)
             environment = {
-                "PATH": os.environ["PATH"], "HOME": str(place), "BACKSPACE_HOME": str(place / "home"),
+                "PATH": os.environ["PATH"], "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home"),
                 "ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "key",
             }
             ran = subprocess.run([PROGRAM, "--json", "code", repository, "Write a greeting."], env=environment,

@@ -1,6 +1,6 @@
-"""Every body that our client sent, against the request types of the vendor's Python package: nothing missing, nothing more.
+"""Checks every request body of our client against the types of Anthropic's Python package: no field missing, no unknown field.
 
-Usage: requests.py DIRECTORY. The bodies were kept by the stand-ins of a test run (BACKSPACE_STAND_IN_RECORD).
+Usage: requests.py DIRECTORY. The stand-ins of a test run recorded the bodies there (BACKSPACE_STAND_IN_RECORD).
 """
 
 import json
@@ -21,7 +21,7 @@ def is_typed_dict(kind):
 
 
 def forbid_extra_fields():
-    """A TypedDict takes any further field unless it is told not to."""
+    """Makes the package's types refuse unknown fields, which a TypedDict accepts by default. Returns how many there are."""
     count = 0
     for name, module in list(sys.modules.items()):
         if not name.startswith("anthropic.types") or module is None:
@@ -34,23 +34,23 @@ def forbid_extra_fields():
 
 
 def forbid_answers():
-    """Messages may hold blocks as the package received them; those types take any field, and no body of ours is made of them."""
+    """The types also accept blocks as the package received them, with any field. Our bodies have none, so these are refused."""
     only_instances = classmethod(lambda kind, source, handler: pydantic_core.core_schema.is_instance_schema(kind))
     anthropic.BaseModel.__get_pydantic_core_schema__ = only_instances
 
 
-def forced(value):
-    """Lists of these types are read lazily; walking through them is what checks their items."""
+def read_all(value):
+    """Walks through a value: pydantic validates the items of these lists only when they are read."""
     if isinstance(value, dict):
         for item in value.values():
-            forced(item)
+            read_all(item)
     elif not isinstance(value, (str, bytes, int, float, bool, type(None))):
         for item in value:
-            forced(item)
+            read_all(item)
 
 
 def main():
-    # One type of the beta features says itself that it takes more; we send nothing of it.
+    # One type of the beta features declares that it accepts unknown fields and causes a warning; we do not use it.
     warnings.simplefilter("ignore")
     directory = pathlib.Path(sys.argv[1])
     forbid_answers()
@@ -59,9 +59,9 @@ def main():
     plain = pydantic.TypeAdapter(message_create_params.MessageCreateParamsStreaming)
 
     def check(body):
-        forced(plain.validate_python(body))
+        read_all(plain.validate_python(body))
 
-    # A judge that lets everything pass is none.
+    # A sound body passes, and each mistake is found.
     sound = {"model": "m", "max_tokens": 1, "stream": True, "messages": [{"role": "user", "content": [{"type": "text", "text": "x"}]}]}
     check(sound)
     text = {"type": "text", "text": "x"}
@@ -78,15 +78,15 @@ def main():
             check({**sound, **slip})
         except pydantic.ValidationError:
             continue
-        sys.exit(f"the judge does not see {slip}")
+        sys.exit(f"the check does not find {slip}")
 
     bodies = sorted(directory.glob("*.json"))
     wrong = 0
-    seen = {"cache marks": 0, "tools": 0, "structured output": 0, "diagnostics": 0, "tool results": 0}
+    seen = {"cache breakpoints": 0, "tools": 0, "structured output": 0, "diagnostics": 0, "tool results": 0}
     for path in bodies:
         text = path.read_text()
         body = json.loads(text)
-        seen["cache marks"] += "cache_control" in text
+        seen["cache breakpoints"] += "cache_control" in text
         seen["tools"] += "tools" in body
         seen["structured output"] += "format" in body.get("output_config", {})
         seen["diagnostics"] += bool((body.get("diagnostics") or {}).get("previous_message_id"))
@@ -98,7 +98,7 @@ def main():
             print(f"{path.name}: {error}"[:2000])
     print(f"{len(bodies)} bodies of our client, {wrong} of them wrong; " + ", ".join(f"{n} with {what}" for what, n in seen.items()))
     if not bodies or wrong or not all(seen.values()):
-        sys.exit("no body may be wrong, and of each kind there has to be one")
+        sys.exit("no body may be wrong, and there must be one of each kind")
 
 
 main()

@@ -1,4 +1,4 @@
-// The vendor's TypeScript package as a client of our stand-in. Usage: node stand_in.mjs URL, in a place where the package is.
+// Anthropic's TypeScript package as a client of our stand-in. Usage: node stand_in.mjs URL, in a directory where it is installed.
 
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -75,7 +75,7 @@ for (;;) {
 expect(rounds === 3 && textOf(message) === "Both say 42.", `the loop took ${rounds} rounds`);
 
 for (const name of ["[429-once]", "[hangUp-once]", "[429-bare]"]) {
-  // The stand-in remembers what struck in this conversation, so each client says something of its own.
+  // The stand-in counts faults by conversation, so this one differs from that of the Python package.
   const once = base(`${name} typescript`);
   expect(textOf(await streamed(once)).length > 0, `${name} is asked again`);
 }

@@ -1,4 +1,4 @@
-"""The vendor's Python package, with strict validation, as a client of our stand-in. Usage: stand_in.py URL"""
+"""Anthropic's Python package, with strict validation, as a client of our stand-in. Usage: stand_in.py URL"""
 
 import json
 import sys
@@ -42,7 +42,7 @@ def text_of(message):
 
 
 def without_unknown_fields(value, where):
-    """The package lets unknown fields pass; a slip in a name is found by their being left over."""
+    """Fails on unknown fields, which the package accepts: a misspelled field would be one."""
     if isinstance(value, pydantic.BaseModel):
         expect(not value.model_extra, f"{where}: unknown fields {value.model_extra}")
         for name in type(value).model_fields:
@@ -98,7 +98,7 @@ def tool_loop():
     params["tools"] = [VIEW]
     params["messages"] = params["messages"][:1]
     changed = streamed(params)
-    expect(changed.diagnostics.cache_miss_reason.type == "tools_changed", "a change of the tools is told")
+    expect(changed.diagnostics.cache_miss_reason.type == "tools_changed", "a change of the tools is reported as the cause of the cache miss")
 
 
 def main():
@@ -113,7 +113,7 @@ def main():
         expect(message.stop_reason == stop, f"{name}: {message.stop_reason}")
         plain = CLIENT.messages.create(**base(name))
         without_unknown_fields(plain, name)
-        # A plain answer leaves the input out that the limit cut; a stream has it as far as it came.
+        # When the limit cuts a tool's input, a plain answer leaves it out, while a stream has its beginning.
         if name != "[max_tokens]":
             contents = [[block.to_dict() for block in answer.content] for answer in (plain, message)]
             for block in contents[1]:
@@ -135,7 +135,7 @@ def main():
         without_unknown_fields(model, model.id)
     expect(CLIENT.models.retrieve(MODEL).max_input_tokens == 1_000_000, "one model")
 
-    # The package does not know events of unknown types in strict mode; without it, it passes over them.
+    # In strict mode the package refuses events of unknown types; otherwise it ignores them.
     lenient = anthropic.Anthropic(api_key="key", base_url=URL)
     expect(text_of(streamed(base("[unknownEvent]"), lenient)) == "As always", "unknown events")
     expect(text_of(streamed(base("[text]"), OLD)).startswith("Grüße"), "the older version and its header for the key")
@@ -147,7 +147,7 @@ def main():
     expect(overloaded.status_code == 529 and overloaded.body["error"]["type"] == "overloaded_error", "overloaded")
     expect(fails("[500]", anthropic.InternalServerError).status_code == 500, "500")
     fails("[no-retry]", anthropic.InternalServerError)
-    expect(text_of(streamed(base("[no-retry]"))) == "Then", "x-should-retry: only one request was made before")
+    expect(text_of(streamed(base("[no-retry]"))) == "Then", "x-should-retry: the client made only one request")
     expect(fails("[402]", anthropic.APIStatusError).status_code == 402, "billing")
     fails("[hangUp]", anthropic.APIConnectionError)
     fails("[late]", anthropic.APITimeoutError, timeout=0.5, max_retries=0)
@@ -169,7 +169,7 @@ def main():
         extra = {"temperature": params.pop("temperature")} if "temperature" in params else None
         try:
             CLIENT.messages.create(**params, extra_body=extra)
-            sys.exit(f"{slip} was taken")
+            sys.exit(f"{slip} was accepted")
         except anthropic.BadRequestError as error:
             expect(words in str(error) and error.body["error"]["type"] == "invalid_request_error", f"{slip}: {error}")
     try:

@@ -7,11 +7,12 @@ use std::time::Duration;
 use claude::{Credential, Proxies};
 use domain::{CacheLifetime, CacheMiss, CallOptions, Model, ModelError, ModelLimits, StopReason};
 use serde_json::{Value, json};
-use stand_ins::claude::{Charge, Settings};
+use stand_ins::claude::Settings;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::support::sonnet_price;
 
 #[tokio::test]
 async fn the_key_is_sent_as_configured_with_the_extra_headers() {
@@ -281,16 +282,6 @@ async fn a_service_without_a_list_of_models_changes_nothing() {
     }
 }
 
-/// The price of a charge for Claude Sonnet 5.5 in micro-dollars, rounded up. It repeats the price list to check the catalogue.
-pub(super) fn sonnet(charge: &Charge) -> u64 {
-    let tenths = charge.input * 20
-        + charge.cache_read
-        + charge.cache_write_5m * 25
-        + charge.cache_write_1h * 40
-        + charge.output * 100;
-    tenths.div_ceil(10)
-}
-
 #[tokio::test]
 async fn every_reply_costs_what_the_service_bills() {
     let turns: Vec<Value> = (0..5).map(|n| json!({ "text": "word ".repeat(10 + n), "thinking": "Hm." })).collect();
@@ -304,5 +295,5 @@ async fn every_reply_costs_what_the_service_bills() {
         costs.push(reply.cost.0);
         question.messages.extend([sent_back(&reply), RawJson::of(&user("on")).unwrap()]);
     }
-    assert_eq!(costs, server.bill().iter().map(sonnet).collect::<Vec<_>>());
+    assert_eq!(costs, server.bill().iter().map(sonnet_price).collect::<Vec<_>>());
 }

@@ -3,15 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::commands::{Start, start};
-use domain::{EventBody, Seq, Status, UncheckedRequest};
-use local::{DriveOutcome, KeepTree, Settings, WaitPolicy, World, drive_session, variables};
+use domain::{EventBody, Status, UncheckedRequest};
+use local::DriveOutcome;
 use serde_json::{Value, json};
-use stand_ins::claude::{Script, Server, Settings as StandIn};
 
-use super::service::sonnet;
-use crate::faults::Hurried;
-use crate::support::{Home, bash, ends, git, program, repository, script};
+use crate::support::{Home, SessionRun, bash, ends, repository, run_session_in, script, settings, sonnet_price, world};
 
 const TURNS: usize = 10;
 
@@ -50,41 +46,20 @@ async fn session(home: &Home, first: usize) -> u64 {
             turn_of
         })
         .collect();
-    let what = format!("the faults from number {first} on");
+    let context = format!("the faults from number {first} on");
 
-    let data = home.beside(&format!("data-{first}")).display().to_string();
-    let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| data.clone()));
-    let mut settings = settings.unwrap();
+    let mut settings = settings(&home.beside(&format!("data-{first}")), &[]);
     settings.model_access = settings.model_access.with_timeouts(Duration::from_millis(1), Duration::from_millis(500));
-    let world = World::with_program(settings, KeepTree::No, program()).unwrap();
+    let world = world(settings);
     let checkout = repository(home, &format!("project-{first}"), &[("a.txt", "begin\n")]);
-    let script = Script::parse(&script(&turns).to_string()).unwrap();
-    let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
+    let draft = UncheckedRequest { prompt: "Count.".to_owned(), ..UncheckedRequest::default() };
     let event_log = Arc::new(world.store.clone());
-    let interpreter =
-        world.interpreter_over(event_log, Arc::new(Hurried::default()), &server.url(), "key".into()).unwrap();
-    let draft = UncheckedRequest {
-        repo_url: checkout.display().to_string(),
-        prompt: "Count.".to_owned(),
-        ..UncheckedRequest::default()
-    };
-    let request = draft.check("claude-sonnet-5-5").unwrap();
-    let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
-    let session = start(&world.services(), begin).await.unwrap().session;
-    let outcome = drive_session(&world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
-    assert_eq!(outcome, DriveOutcome::Ended(Status::Done), "{what}");
+    let run = run_session_in(&world, &checkout, draft, &script(&turns), event_log).await;
+    assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done), "{context}");
+    let content = run.branch().file("a.txt");
+    assert_eq!(content, "begin\n0\n1\n2\n3\n4\n5\n6\n7\n8", "the same change as without faults, {context}");
 
-    let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
-    let published = events.iter().find_map(|event| match &event.body {
-        EventBody::BranchPublished(published) => Some(published),
-        _ => None,
-    });
-    let published = published.unwrap();
-    let branches = std::path::Path::new(published.url.trim_start_matches("file://"));
-    let content = git(branches, &["show", &format!("{}:a.txt", published.branch)]);
-    assert_eq!(content, "begin\n0\n1\n2\n3\n4\n5\n6\n7\n8", "the same change as without faults, {what}");
-
-    let bill = server.bill();
+    let SessionRun { events, bill, .. } = run;
     let replied: Vec<u64> = events
         .iter()
         .filter_map(|event| match &event.body {
@@ -92,8 +67,8 @@ async fn session(home: &Home, first: usize) -> u64 {
             _ => None,
         })
         .collect();
-    let whole: Vec<u64> = bill.iter().filter(|charge| charge.complete).map(sonnet).collect();
-    assert_eq!(replied, whole, "every reply is paid once and to the micro-dollar, {what}");
+    let whole: Vec<u64> = bill.iter().filter(|charge| charge.complete).map(sonnet_price).collect();
+    assert_eq!(replied, whole, "every reply is paid once and to the micro-dollar, {context}");
     let settled: u64 = events
         .iter()
         .filter_map(|event| match &event.body {
@@ -102,15 +77,14 @@ async fn session(home: &Home, first: usize) -> u64 {
         })
         .sum();
     // The client can only estimate what a broken reply cost: never less than the bill, and little more.
-    let billed: u64 = bill.iter().map(sonnet).sum();
+    let billed: u64 = bill.iter().map(sonnet_price).sum();
     let broken = bill.iter().filter(|charge| !charge.complete).count() as u64;
-    assert!((billed..=billed + 300 * broken).contains(&settled), "{settled} for {billed}, {what}");
+    assert!((billed..=billed + 300 * broken).contains(&settled), "{settled} for {billed}, {context}");
     let totals = events.iter().find_map(|event| match &event.body {
         EventBody::RunFinished(finished) => Some(finished.totals.cost.0),
         _ => None,
     });
-    assert_eq!(totals, Some(settled), "{what}");
-    server.shutdown().await;
+    assert_eq!(totals, Some(settled), "{context}");
     broken
 }
 

@@ -1,4 +1,4 @@
-//! What every store of large contents keeps.
+//! The contract of blob stores.
 
 use domain::Digest256;
 use domain::ports::Blobs;
@@ -9,23 +9,23 @@ use crate::support::session_id;
 async fn contract(blobs: &dyn Blobs) {
     let (one, two) = (session_id(1), session_id(2));
     let content: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
-    let kept = blobs.put(&one, &content).await.unwrap();
-    assert_eq!((kept.bytes, kept.sha256.clone()), (200_000, Digest256::of(&content)));
-    assert_eq!(blobs.put(&one, &content).await.unwrap(), kept, "may be repeated");
-    assert_eq!(blobs.get(&one, &kept.sha256).await.unwrap(), content);
-    assert!(blobs.get(&two, &kept.sha256).await.is_err(), "sessions do not mix");
+    let stored = blobs.put(&one, &content).await.unwrap();
+    assert_eq!((stored.bytes, stored.sha256.clone()), (200_000, Digest256::of(&content)));
+    assert_eq!(blobs.put(&one, &content).await.unwrap(), stored, "may be repeated");
+    assert_eq!(blobs.get(&one, &stored.sha256).await.unwrap(), content);
+    assert!(blobs.get(&two, &stored.sha256).await.is_err(), "sessions do not mix");
     let empty = blobs.put(&two, b"").await.unwrap();
     assert_eq!(blobs.get(&two, &empty.sha256).await.unwrap(), b"");
 }
 
 #[tokio::test]
-async fn the_directory_keeps_the_contract_of_blobs_and_reports_corruption() {
+async fn the_directory_fulfils_the_contract_of_blobs_and_reports_corruption() {
     let directory = tempfile::tempdir().unwrap();
     let blobs = DirectoryBlobs::new(directory.path().to_owned());
     contract(&blobs).await;
-    let kept = blobs.put(&session_id(3), b"whole").await.unwrap();
-    let file = directory.path().join(session_id(3).as_str()).join(kept.sha256.as_str());
+    let stored = blobs.put(&session_id(3), b"whole").await.unwrap();
+    let file = directory.path().join(session_id(3).as_str()).join(stored.sha256.as_str());
     std::fs::write(file, b"half").unwrap();
-    let damaged = blobs.get(&session_id(3), &kept.sha256).await.unwrap_err();
+    let damaged = blobs.get(&session_id(3), &stored.sha256).await.unwrap_err();
     assert!(domain::error_chain(&damaged).contains("corrupt"), "{damaged:?}");
 }

@@ -1,4 +1,4 @@
-//! What every forge keeps.
+//! The contract of forges.
 
 use domain::ports::{CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, Repository};
 use domain::{Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, WorkspacePath};
@@ -42,7 +42,7 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     assert_eq!(forge.branch_head(name, "main").await.unwrap(), Some(base.clone()));
     assert_eq!(forge.branch_head(name, "backspace/none").await.unwrap(), None);
 
-    // The same publication makes the same commit; another one on the same branch is told that the branch is taken.
+    // Publishing the same change again makes the same commit; another change on the same branch is refused.
     let change =
         vec![write("a.txt", "two\n"), ("dir/b.txt".to_owned(), FileChange::Delete), write("dir/c \"d\".txt", "new\n")];
     let first = publication(&found, "backspace/change", change);
@@ -56,7 +56,7 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     let next = Publication { parent: Some(commit.clone()), expected_head: Some(commit.clone()), ..other };
     assert!(
         matches!(forge.publish(name, &next).await.unwrap(), Published::Done { .. }),
-        "it goes on from its own head"
+        "a commit on top of the branch's head is accepted"
     );
 
     let changed = forge.changed_paths(name, &base, &commit).await.unwrap();
@@ -65,10 +65,10 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
         ["a.txt", "dir/b.txt", "dir/c \"d\".txt"]
     );
     let contents = forge.contents(name, &commit, &changed).await.unwrap();
-    assert_eq!(contents.len(), 2, "what is not there is left out");
+    assert_eq!(contents.len(), 2, "deleted files are left out");
     assert_eq!(contents[&WorkspacePath::try_from("a.txt".to_owned()).unwrap()], b"two\n");
 
-    // A pull request is found by its branch, whoever looks.
+    // A pull request is found by its branch.
     assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), None);
     let text = PullRequestText {
         head: "backspace/change".to_owned(),
@@ -85,13 +85,13 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
 
     move_main();
     let moved = forge.branch_head(name, "main").await.unwrap().unwrap();
-    assert_ne!(moved, base, "what others do is seen");
+    assert_ne!(moved, base, "commits of others are visible");
     let changed = forge.changed_paths(name, &base, &moved).await.unwrap();
     assert_eq!(changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(), ["a.txt"]);
 }
 
 #[tokio::test]
-async fn the_local_forge_keeps_the_contract_of_forges() {
+async fn the_local_forge_fulfils_the_contract_of_forges() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n"), ("dir/b.txt", "b\n")]);
     let forge = LocalForge::new(home.beside("forge"));
@@ -105,7 +105,7 @@ async fn the_local_forge_keeps_the_contract_of_forges() {
 }
 
 #[tokio::test]
-async fn the_local_forge_copes_with_the_sources_that_people_have() {
+async fn the_local_forge_accepts_bare_and_shallow_clones_and_worktrees() {
     let home = Home::new();
     let checkout = repository(&home, "it's a \"project\"", &[("a.txt", "one\n")]);
     git(home.path(), &["clone", "--quiet", "--bare", checkout.to_str().unwrap(), "bare.git"]);
@@ -117,7 +117,7 @@ async fn the_local_forge_copes_with_the_sources_that_people_have() {
         let found = forge.preflight(&home.beside(source).display().to_string(), None).await;
         assert!(found.is_ok_and(|found| found.base_commit.is_some()), "{source}");
     }
-    // A name that a directory of branches has now, and the other way round.
+    // A branch named like a directory of earlier branches, and the other way round: git cannot hold both.
     let path = checkout.display().to_string();
     git(&checkout, &["branch", "feat"]);
     forge.preflight(&path, Some("feat")).await.unwrap();

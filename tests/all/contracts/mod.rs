@@ -1,4 +1,4 @@
-//! One suite for each port, run against every implementation there is.
+//! One contract suite for each port, run against every implementation.
 
 mod blobs;
 mod forge;

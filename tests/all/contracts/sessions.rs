@@ -1,4 +1,4 @@
-//! What every store of sessions' records keeps.
+//! The contract of session stores.
 
 use domain::ports::{SessionSummary, Sessions};
 use domain::{MicroDollars, RunNumber, Session, SessionId, Status, TaskToken};
@@ -43,8 +43,8 @@ async fn contract(sessions: &dyn Sessions) {
     let first = session(&ids[0]);
     sessions.update(&summary(&first, 5, Status::Working)).await.unwrap();
     sessions.update(&summary(&first, 3, Status::Planning)).await.unwrap();
-    let kept = sessions.summary(&ids[0]).await.unwrap().unwrap();
-    assert_eq!(kept.status, Status::Working, "what is older changes nothing");
+    let stored = sessions.summary(&ids[0]).await.unwrap().unwrap();
+    assert_eq!(stored.status, Status::Working, "an older summary changes nothing");
 
     let token = TaskToken("a handle".to_owned());
     sessions.put_token(&ids[0], RunNumber(2), &token).await.unwrap();
@@ -57,7 +57,7 @@ async fn contract(sessions: &dyn Sessions) {
 }
 
 #[tokio::test]
-async fn the_local_store_keeps_the_contract_of_sessions_and_no_handle_readable() {
+async fn the_local_store_fulfils_the_contract_and_encrypts_task_tokens() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
     contract(&store).await;

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Home, Served, answer, asks, ends, repository, script};
+use crate::support::{Home, ServerProcess, answer, code_request, ends, repository, script};
 
 #[track_caller]
 fn expect(answer: (u16, Value), status: u16, code: &str) {
@@ -18,8 +18,8 @@ fn expect(answer: (u16, Value), status: u16, code: &str) {
 #[tokio::test]
 async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[ends()]));
-    let body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.").to_string();
+    let served = ServerProcess::start(&home, &script(&[ends()]));
+    let body = code_request(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.").to_string();
     let post = || served.request(Method::POST, "/code").body(body.clone());
 
     // A form on another origin's page, and a script that leaves the preflight out.
@@ -60,7 +60,7 @@ async fn a_page_that_the_user_happens_to_visit_cannot_drive_the_server() {
 #[tokio::test]
 async fn oversized_requests_are_refused_with_the_limit() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[ends()]));
+    let served = ServerProcess::start(&home, &script(&[ends()]));
     let code = async |body: String| {
         let request = served.request(Method::POST, "/code").header("content-type", "application/json").body(body);
         answer(request.send().await.unwrap()).await
@@ -100,7 +100,7 @@ async fn oversized_requests_are_refused_with_the_limit() {
 #[tokio::test]
 async fn a_session_of_another_owner_is_not_found_and_a_revoked_token_refused() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[ends()]));
+    let served = ServerProcess::start(&home, &script(&[ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
     let token = async |principal: &str| {
         let (status, made) = served.post("/tokens", &json!({ "principal": principal })).await;
@@ -115,7 +115,7 @@ async fn a_session_of_another_owner_is_not_found_and_a_revoked_token_refused() {
         }
         answer(request.send().await.unwrap()).await
     };
-    let (status, session) = call(&alice, Method::POST, "/code", Some(asks(&project, "Do it."))).await;
+    let (status, session) = call(&alice, Method::POST, "/code", Some(code_request(&project, "Do it."))).await;
     assert_eq!((status, &session["owner"]), (202, &Value::from("alice")));
     let path = format!("/sessions/{}", session["id"].as_str().unwrap());
     let watched = served.request(Method::GET, &format!("{path}/events")).bearer_auth(&alice).send().await.unwrap();

@@ -3,16 +3,16 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Home, Served, answer, asks, bash, ends, ids, repository, script};
+use crate::support::{Home, ServerProcess, answer, bash, code_request, ends, ids, repository, script};
 
-async fn token(served: &Served, mut about: Value) -> String {
+async fn token(served: &ServerProcess, mut about: Value) -> String {
     about["principal"] = "alice".into();
     let (status, made) = served.post("/tokens", &about).await;
     assert_eq!(status, 201, "{made}");
     made["token"].as_str().unwrap().to_owned()
 }
 
-async fn code(served: &Served, token: &str, body: &Value) -> (u16, Value) {
+async fn code(served: &ServerProcess, token: &str, body: &Value) -> (u16, Value) {
     let request = served.request(Method::POST, "/code").bearer_auth(token).header("accept", "application/json");
     answer(request.json(body).send().await.unwrap()).await
 }
@@ -20,8 +20,8 @@ async fn code(served: &Served, token: &str, body: &Value) -> (u16, Value) {
 #[tokio::test]
 async fn a_repeated_request_with_the_same_key_gets_the_same_session() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[ends()]));
-    let body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.");
+    let served = ServerProcess::start(&home, &script(&[ends()]));
+    let body = code_request(&repository(&home, "project", &[("a.txt", "one\n")]), "Do it.");
     let send = |body: &Value| {
         let request = served.request(Method::POST, "/code").header("idempotency-key", "key-1");
         request.header("accept", "application/json").json(body).send()
@@ -36,7 +36,7 @@ async fn a_repeated_request_with_the_same_key_gets_the_same_session() {
         sessions.insert(response.json::<Value>().await.unwrap()["id"].as_str().unwrap().to_owned());
     }
     assert_eq!((sessions.len(), new), (1, 1), "one session, and one answer that started it");
-    let other = asks(&home.beside("project"), "Do something else.");
+    let other = code_request(&home.beside("project"), "Do something else.");
     let (status, refused) = answer(send(&other).await.unwrap()).await;
     assert_eq!((status, &refused["error"]["code"]), (409, &Value::from("IdempotencyKeyReused")));
     // Another principal's key is another key.
@@ -54,9 +54,9 @@ async fn a_repeated_request_with_the_same_key_gets_the_same_session() {
 #[tokio::test]
 async fn sessions_beyond_the_maximum_are_queued_and_can_be_cancelled() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("sleep 1; echo two >> a.txt"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("sleep 1; echo two >> a.txt"), ends()]));
     let alice = token(&served, json!({ "maxConcurrentSessions": 1 })).await;
-    let body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Add two.");
+    let body = code_request(&repository(&home, "project", &[("a.txt", "one\n")]), "Add two.");
     let mut sessions = Vec::new();
     for _ in 0..3 {
         sessions.push(code(&served, &alice, &body).await.1);
@@ -88,13 +88,13 @@ async fn sessions_beyond_the_maximum_are_queued_and_can_be_cancelled() {
 #[tokio::test]
 async fn a_request_beyond_the_quota_is_refused_before_anything_is_created() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
     let elsewhere = repository(&home, "elsewhere", &[("a.txt", "one\n")]);
     let allowed = json!({ "maxDailyCostUsd": 3.0, "repositories": [project] });
     let alice = token(&served, allowed).await;
     let with_cost = |cost: f64| {
-        let mut body = asks(&project, "Add two.");
+        let mut body = code_request(&project, "Add two.");
         body["limits"] = json!({ "maxCostUsd": cost });
         body
     };

@@ -5,7 +5,7 @@ use std::process::Command;
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{Home, Served, answer, bash, ends, fixture, script};
+use crate::support::{Home, ServerProcess, answer, bash, ends, fixture, script};
 use crate::tidy::top;
 
 /// Address and repository in the examples, which the test replaces.
@@ -29,13 +29,13 @@ fn commands(markdown: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_commands_in_the_readme_and_the_api_documentation_work() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
     let project = fixture(&home, "web");
     let mut all = commands(&std::fs::read_to_string(top().join("README.md")).unwrap());
     let (_, document) = served.get("/openapi.json").await;
     all.extend(commands(document["info"]["description"].as_str().unwrap()));
     assert!(all.len() >= 4, "{all:?}");
-    let first = served.begin(&crate::support::asks(&project, "Add two.")).await;
+    let first = served.begin(&crate::support::code_request(&project, "Add two.")).await;
     served.watch(&first, 0).await;
     for command in all {
         let words = command
@@ -55,9 +55,9 @@ async fn the_commands_in_the_readme_and_the_api_documentation_work() {
 #[tokio::test]
 async fn the_examples_of_every_operation_are_accepted() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> README.md"), ends()]));
     let project = fixture(&home, "web");
-    let session = served.begin(&crate::support::asks(&project, "Add two.")).await;
+    let session = served.begin(&crate::support::code_request(&project, "Add two.")).await;
     served.watch(&session, 0).await;
     let (_, document) = served.get("/openapi.json").await;
     let mut tried = 0;
@@ -103,7 +103,7 @@ fn example_of(document: &Value, schema: &Value) -> Value {
 #[tokio::test]
 async fn the_api_documentation_loads_nothing_from_other_hosts() {
     let home = Home::new();
-    let served = Served::start_without_model(&home);
+    let served = ServerProcess::start_without_model(&home);
     let page = served.request(Method::GET, "/docs/").send().await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'self'"));
     let html = page.text().await.unwrap();

@@ -2,7 +2,7 @@
 
 use reqwest::Method;
 
-use crate::support::{Home, Served, answer, asks, bash, repository, script};
+use crate::support::{Home, ServerProcess, answer, bash, code_request, repository, script};
 
 #[tokio::test]
 async fn a_pull_request_page_runs_nothing_that_the_model_wrote() {
@@ -13,8 +13,9 @@ async fn a_pull_request_page_runs_nothing_that_the_model_wrote() {
     let file = "<script>alert(4)</script> {{title}}\n";
     let command = bash(&format!("printf '%s' \"{file}\" > page.html"));
     let end = serde_json::json!({ "text": hostile });
-    let served = Served::start(&home, &script(&[command, end]));
-    let session = served.begin(&asks(&repository(&home, "pro<ject>", &[("a.txt", "one\n")]), "Make a page.")).await;
+    let served = ServerProcess::start(&home, &script(&[command, end]));
+    let session =
+        served.begin(&code_request(&repository(&home, "pro<ject>", &[("a.txt", "one\n")]), "Make a page.")).await;
     let frames = served.watch(&session, 0).await;
     let url = frames.last().unwrap().data["pr_url"].as_str().unwrap().to_owned();
     let path = url.strip_prefix(&served.address).unwrap();
@@ -46,7 +47,7 @@ async fn a_pull_request_page_runs_nothing_that_the_model_wrote() {
     let (_, made) = served.post("/tokens", &serde_json::json!({ "principal": "alice" })).await;
     let alice = made["token"].as_str().unwrap();
     let hers = served.request(Method::POST, "/code").bearer_auth(alice).header("prefer", "respond-async");
-    let hers = hers.json(&asks(&home.beside("pro<ject>"), "Make a page.")).send().await.unwrap();
+    let hers = hers.json(&code_request(&home.beside("pro<ject>"), "Make a page.")).send().await.unwrap();
     let hers: serde_json::Value = hers.json().await.unwrap();
     let watched =
         served.request(Method::GET, hers["eventsUrl"].as_str().unwrap()).bearer_auth(alice).send().await.unwrap();

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::support::{Home, Served, bash, ends, repository, script};
+use crate::support::{Home, ServerProcess, bash, ends, repository, script};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_use_a_running_server_and_end_as_they_do_without_one() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
     let project = project.to_str().unwrap();
     let ran = home.run(&["--json", "code", project, "Add two."]).expect_code(0);
@@ -41,7 +41,7 @@ async fn tokens_are_created_listed_and_revoked_with_and_without_a_server() {
     let home = Home::new();
     let made = home.run(&["--json", "tokens", "create", "alice", "--max-sessions", "2", "--daily-cost", "7.5"]);
     let made = made.expect_code(0).values().remove(0);
-    let served = Served::start(&home, &script(&[ends()]));
+    let served = ServerProcess::start(&home, &script(&[ends()]));
     let token = made["token"].as_str().unwrap();
     let request = || served.request(reqwest::Method::GET, "/sessions").bearer_auth(token).send();
     assert_eq!(request().await.unwrap().status().as_u16(), 200);
@@ -57,7 +57,7 @@ async fn tokens_are_created_listed_and_revoked_with_and_without_a_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_can_be_required_on_the_loopback_and_commands_need_none() {
     let home = Home::new();
-    let (served, token) = Served::start_with_tokens(&home);
+    let (served, token) = ServerProcess::start_with_tokens(&home);
     assert_eq!(served.get("/sessions").await.0, 401);
     let known = served.request(reqwest::Method::GET, "/sessions").bearer_auth(&token).send().await.unwrap();
     assert_eq!(known.status().as_u16(), 200);
@@ -73,13 +73,13 @@ async fn a_server_resumes_unfinished_sessions_and_reports_a_missing_key() {
     let session = waiting.session();
     let plan = waiting.of_kind("wait.started").pop().unwrap()["reason"]["plan"].as_str().unwrap().to_owned();
     home.run(&["sessions", "approve", &session, "--plan", &plan, "--no-wait"]).expect_code(0);
-    let served = Served::start(&home, &played);
+    let served = ServerProcess::start(&home, &played);
     assert_eq!(served.watch(&session, 0).await.last().unwrap().data["status"], "done");
     drop(served);
 
-    let served = Served::start_without_model(&home);
+    let served = ServerProcess::start_without_model(&home);
     let (_, health) = served.get("/health").await;
     assert!(health["cannotStart"].as_str().unwrap().contains("ANTHROPIC_API_KEY"), "{health}");
-    let (status, refused) = served.post("/code", &crate::support::asks(&project, "Add two.")).await;
+    let (status, refused) = served.post("/code", &crate::support::code_request(&project, "Add two.")).await;
     assert_eq!((status, &refused["error"]["code"]), (503, &Value::from("Unavailable")));
 }

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Frames, Home, Served, asks, bash, ends, git, ids, plan, repository, script, tools};
+use crate::support::{
+    Frames, Home, ServerProcess, bash, code_request, ends, git, ids, plan, repository, script, tools,
+};
 
 /// Watches a session until a frame of a kind arrives.
-async fn until(served: &Served, session: &str, after: u64, kind: &str) -> Value {
+async fn until(served: &ServerProcess, session: &str, after: u64, kind: &str) -> Value {
     let path = format!("/sessions/{session}/events?after={after}");
     let mut stream = Frames::of(served.request(reqwest::Method::GET, &path).send().await.unwrap());
     loop {
@@ -21,8 +23,8 @@ async fn a_plan_is_approved_by_its_id_and_replaced_after_a_message() {
     let home = Home::new();
     let mut played = script(&[bash("echo two >> a.txt"), ends()]);
     played["plans"] = json!([plan("Change it another way")]);
-    let served = Served::start(&home, &played);
-    let mut body = asks(&repository(&home, "project", &[("a.txt", "one\n")]), "Add two.");
+    let served = ServerProcess::start(&home, &played);
+    let mut body = code_request(&repository(&home, "project", &[("a.txt", "one\n")]), "Add two.");
     body["requirePlanApproval"] = true.into();
     let session = served.begin(&body).await;
     let path = |what: &str| format!("/sessions/{session}/{what}");
@@ -51,18 +53,18 @@ async fn a_plan_is_approved_by_its_id_and_replaced_after_a_message() {
 #[tokio::test]
 async fn a_cancelled_run_ends_at_once_and_an_exhausted_one_resumes_if_extended() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("sleep 60"), ends()]));
+    let served = ServerProcess::start(&home, &script(&[bash("sleep 60"), ends()]));
     let project = repository(&home, "project", &[("a.txt", "one\n")]);
-    let session = served.begin(&asks(&project, "Wait.")).await;
+    let session = served.begin(&code_request(&project, "Wait.")).await;
     until(&served, &session, 0, "tool.started").await;
     assert_eq!(served.post(&format!("/sessions/{session}/cancel"), &json!({})).await.0, 202);
     assert_eq!(served.watch(&session, 0).await.last().unwrap().data["status"], "cancelled");
 
-    let mut body = asks(&project, "Do it.");
+    let mut body = code_request(&project, "Do it.");
     body["limits"] = json!({ "maxTurns": 1 });
     let served = {
         drop(served);
-        Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]))
+        ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]))
     };
     let session = served.begin(&body).await;
     let asked = until(&served, &session, 0, "wait.started").await;
@@ -87,8 +89,8 @@ async fn a_file_with_very_many_lines_is_listed_without_a_patch() {
     };
     let (one, other) = (many(1), many(2));
     let project = repository(&home, "project", &[("a.txt", &one), ("b.txt", &other), ("c.txt", "one\n")]);
-    let served = Served::start(&home, &script(&[bash("cp b.txt a.txt; echo two >> c.txt"), ends()]));
-    let session = served.begin(&asks(&project, "Copy it.")).await;
+    let served = ServerProcess::start(&home, &script(&[bash("cp b.txt a.txt; echo two >> c.txt"), ends()]));
+    let session = served.begin(&code_request(&project, "Copy it.")).await;
     served.watch(&session, 0).await;
     let (status, change) = served.get(&format!("/sessions/{session}/diff")).await;
     assert_eq!(status, 200);
@@ -108,8 +110,8 @@ async fn a_message_continues_a_finished_session_and_the_diff_covers_all_runs() {
     let first =
         "echo two >> a.txt; rm gone.txt; chmod +x run.sh; printf new > 'odd \"name\".txt'; mkdir d; echo sub > d/b.txt";
     let second = tools(&[("bash", json!({ "command": "echo three >> a.txt; printf 'a\\000b' > binary" }))]);
-    let served = Served::start(&home, &script(&[bash(first), ends(), second, ends()]));
-    let session = served.begin(&asks(&project, "Change things.")).await;
+    let served = ServerProcess::start(&home, &script(&[bash(first), ends(), second, ends()]));
+    let session = served.begin(&code_request(&project, "Change things.")).await;
     let frames = served.watch(&session, 0).await;
     let seen = *ids(&frames).last().unwrap();
     let text = async || {

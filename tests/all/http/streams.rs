@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::Value;
 
-use crate::support::{Frames, Home, Served, asks, bash, ends, frames, ids, repository, script};
+use crate::support::{Frames, Home, ServerProcess, bash, code_request, ends, frames, ids, repository, script};
 
 fn small(home: &Home) -> std::path::PathBuf {
     repository(home, "project", &[("a.txt", "one\n")])
@@ -12,8 +12,8 @@ fn small(home: &Home) -> std::path::PathBuf {
 #[tokio::test]
 async fn a_prompt_without_an_accept_header_is_answered_with_a_stream() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
-    let request = served.request(Method::POST, "/code").json(&asks(&small(&home), "Add two."));
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
+    let request = served.request(Method::POST, "/code").json(&code_request(&small(&home), "Add two."));
     let response = request.send().await.unwrap();
     let location = response.headers()["location"].to_str().unwrap().to_owned();
     let frames = frames(response).await;
@@ -43,8 +43,8 @@ async fn a_prompt_without_an_accept_header_is_answered_with_a_stream() {
 #[tokio::test]
 async fn a_client_that_prefers_json_or_async_gets_the_session_at_once() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[ends()]));
-    let body = asks(&small(&home), "Do nothing.");
+    let served = ServerProcess::start(&home, &script(&[ends()]));
+    let body = code_request(&small(&home), "Do nothing.");
     for (name, value) in [("accept", "application/json"), ("prefer", "respond-async")] {
         let response = served.request(Method::POST, "/code").header(name, value).json(&body).send().await.unwrap();
         assert_eq!(response.status().as_u16(), 202, "{name}: {value}");
@@ -67,8 +67,8 @@ async fn a_client_that_prefers_json_or_async_gets_the_session_at_once() {
 #[tokio::test]
 async fn a_viewer_resumes_where_it_was_and_gets_204_after_the_end() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
-    let session = served.begin(&asks(&small(&home), "Add two.")).await;
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
+    let session = served.begin(&code_request(&small(&home), "Add two.")).await;
     let whole = ids(&served.watch(&session, 0).await);
     let last = *whole.last().unwrap();
     let path = format!("/sessions/{session}/events");
@@ -104,8 +104,8 @@ async fn a_viewer_resumes_where_it_was_and_gets_204_after_the_end() {
 #[tokio::test]
 async fn a_stream_that_ends_early_says_where_to_resume() {
     let home = Home::new().with("BACKSPACE_STREAM_SECONDS", "1");
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt; sleep 3"), ends()]));
-    let session = served.begin(&asks(&small(&home), "Add two.")).await;
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt; sleep 3"), ends()]));
+    let session = served.begin(&code_request(&small(&home), "Add two.")).await;
     let (mut seen, mut streams) = (Vec::new(), 0);
     let mut path = format!("/sessions/{session}/events");
     loop {
@@ -127,8 +127,8 @@ async fn a_stream_that_ends_early_says_where_to_resume() {
 async fn a_session_and_its_viewers_resume_after_the_server_dies() {
     let home = Home::new();
     let played = script(&[bash("echo two >> a.txt"), bash("sleep 2; echo three >> a.txt"), ends()]);
-    let served = Served::start(&home, &played);
-    let session = served.begin(&asks(&small(&home), "Add two and three.")).await;
+    let served = ServerProcess::start(&home, &played);
+    let session = served.begin(&code_request(&small(&home), "Add two and three.")).await;
     let response = served.request(Method::GET, &format!("/sessions/{session}/events")).send().await.unwrap();
     let mut stream = Frames::of(response);
     let mut seen = Vec::new();
@@ -139,7 +139,7 @@ async fn a_session_and_its_viewers_resume_after_the_server_dies() {
         }
     }
     served.kill();
-    let served = Served::start(&home, &played);
+    let served = ServerProcess::start(&home, &played);
     let rest = served.watch(&session, *seen.last().unwrap()).await;
     seen.extend(ids(&rest));
     assert_eq!(seen, (1..=seen.len() as u64).collect::<Vec<_>>());
@@ -152,8 +152,8 @@ async fn a_session_and_its_viewers_resume_after_the_server_dies() {
 #[tokio::test]
 async fn formats_show_the_same_session_to_older_clients_and_to_ag_ui() {
     let home = Home::new();
-    let served = Served::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
-    let session = served.begin(&asks(&small(&home), "Add two.")).await;
+    let served = ServerProcess::start(&home, &script(&[bash("echo two >> a.txt"), ends()]));
+    let session = served.begin(&code_request(&small(&home), "Add two.")).await;
     let whole = served.watch(&session, 0).await;
     let view = async |format: &str| {
         let path = format!("/sessions/{session}/events?format={format}");

@@ -1,4 +1,5 @@
-//! The law of admission: never more at work than allowed, never more spent than allowed, nobody forgotten, first come first served.
+//! The laws of admission: no more active sessions and no more money committed than the quota allows, no session lost, first come
+//! first served.
 
 use domain::{AdmissionQueue, Admitted, ExecutionName, MicroDollars, Quota, Reservation, RunNumber};
 use jiff::{SignedDuration, Timestamp};
@@ -6,14 +7,16 @@ use proptest::prelude::*;
 
 use crate::support::session_id;
 
-const CAP: MicroDollars = MicroDollars(10_000);
-const PLACES: u32 = 3;
+const MAX_COST: MicroDollars = MicroDollars(10_000);
+const MAX_SESSIONS: u32 = 3;
 
 #[derive(Debug, Clone)]
 enum Move {
+    /// A session asks to be admitted with this reservation, in micro-dollars.
     Admit(u64),
-    /// The n-th of those at work or in line ends, having used so many hundredths of what was set aside.
+    /// The n-th active or queued session ends and has used this share of its reservation, in percent.
     End(usize, u64),
+    /// The n-th active or queued session reserves this much more, in micro-dollars.
     Extend(usize, u64),
     Tomorrow,
 }
@@ -31,11 +34,11 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
 proptest! {
     #[test]
     fn no_order_of_events_admits_more_than_is_allowed(moves in moves()) {
-        let quota = Quota { max_concurrent_sessions: Some(PLACES), max_daily_cost: Some(CAP), ..Quota::default() };
+        let quota = Quota { max_concurrent_sessions: Some(MAX_SESSIONS), max_daily_cost: Some(MAX_COST), ..Quota::default() };
         let mut queue = AdmissionQueue::default();
         let mut now: Timestamp = "2026-11-25T12:00:00Z".parse().unwrap();
         let (mut next, mut paid_today) = (1, 0);
-        // Everybody who was admitted and is not over, in order.
+        // Every session that was admitted and has not ended, in order, with its reservation.
         let mut known: Vec<(ExecutionName, u64)> = Vec::new();
         for one in moves {
             match one {
@@ -47,7 +50,7 @@ proptest! {
                     match queue.admit(&quota, slot.clone(), now) {
                         Ok(standing) => {
                             prop_assert_eq!(queue.admit(&quota, slot, now), Ok(standing), "asking again changes nothing");
-                            prop_assert_eq!(standing == Admitted::Now, known.len() < PLACES as usize);
+                            prop_assert_eq!(standing == Admitted::Now, known.len() < MAX_SESSIONS as usize);
                             known.push((execution, reserved));
                         }
                         Err(_) => prop_assert_eq!(&queue, &before, "a refusal leaves nothing"),
@@ -72,16 +75,16 @@ proptest! {
                     paid_today = 0;
                 }
             }
-            prop_assert!(queue.active().len() <= PLACES as usize);
-            prop_assert!(queue.committed(now) <= CAP);
+            prop_assert!(queue.active().len() <= MAX_SESSIONS as usize);
+            prop_assert!(queue.committed(now) <= MAX_COST);
             prop_assert_eq!(queue.spent(now), MicroDollars(paid_today));
             let inside: Vec<ExecutionName> = queue.active().iter().chain(queue.queued()).map(Reservation::execution).collect();
             let mut expected: Vec<ExecutionName> = known.iter().map(|(execution, _)| execution.clone()).collect();
-            prop_assert_eq!(queue.queued().is_empty(), expected.len() <= PLACES as usize, "a free place is given away");
+            prop_assert_eq!(queue.queued().is_empty(), expected.len() <= MAX_SESSIONS as usize, "a free slot is filled");
             let mut sorted = inside.clone();
             sorted.sort();
             expected.sort();
-            prop_assert_eq!(sorted, expected, "nobody is forgotten");
+            prop_assert_eq!(sorted, expected, "no session is lost");
             let queued: Vec<RunNumber> = queue.queued().iter().map(|slot| slot.run).collect();
             prop_assert!(queued.is_sorted(), "first come, first served");
         }
@@ -89,7 +92,7 @@ proptest! {
 }
 
 #[test]
-fn a_pattern_covers_what_it_says_and_nothing_that_only_looks_so() {
+fn a_pattern_covers_no_repository_that_only_looks_alike() {
     let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().covers(url);
     for (pattern, url) in [
         ("https://github.com/owner/*", "https://github.com/owner/name"),

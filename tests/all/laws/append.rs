@@ -5,30 +5,30 @@ use std::time::Duration;
 
 use domain::ports::{AppendError, EventLog};
 use domain::{
-    Author, Conversation, Event, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError,
-    Status, Step, StepError, Totals, UserMessage,
+    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, Status, Step,
+    StepError, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
-use crate::support::{self, opening};
+use crate::support::{event, opening_events, session_id};
 
-/// What every event log keeps, whatever is behind it.
+/// The contract of event logs, for any implementation.
 async fn event_log_contract(event_log: Arc<dyn EventLog>) {
-    let session = support::session_id(1);
-    let batch = opening(&session);
+    let session = session_id(1);
+    let batch = opening_events(&session);
     let end = Seq(batch.len() as u64);
     event_log.append(&session, Seq(0), &batch).await.unwrap();
     assert_eq!(event_log.read(&session, Seq(0), 100).await.unwrap(), batch, "what was appended is read back");
 
     let again = event_log.append(&session, Seq(0), &batch).await;
-    assert!(matches!(again, Err(AppendError::Conflict)), "the same place is taken");
-    let next = said(&batch[0], end.next(), "next");
-    let gap = event_log.append(&session, Seq(end.0 + 5), &[said(&batch[0], Seq(end.0 + 6), "gap")]).await;
+    assert!(matches!(again, Err(AppendError::Conflict)), "the same numbers are taken");
+    let next = event(end.next(), message("next"));
+    let gap = event_log.append(&session, Seq(end.0 + 5), &[event(Seq(end.0 + 6), message("gap"))]).await;
     assert!(matches!(gap, Err(AppendError::Conflict)), "a gap is refused");
-    let misnumbered = event_log.append(&session, end, &[said(&batch[0], Seq(end.0 + 2), "wrong")]).await;
-    assert!(matches!(misnumbered, Err(AppendError::Conflict)), "an event has the number of its place");
+    let misnumbered = event_log.append(&session, end, &[event(Seq(end.0 + 2), message("wrong"))]).await;
+    assert!(matches!(misnumbered, Err(AppendError::Conflict)), "an event has the number that follows the last one");
 
-    // A waiter is told of an append by somebody else, without having to look again after a pause.
+    // An append by another writer wakes a waiter at once.
     let (waited, appended) = tokio::join!(
         event_log.wait(&session, end, Duration::from_secs(30)),
         event_log.append(&session, end, std::slice::from_ref(&next))
@@ -38,12 +38,8 @@ async fn event_log_contract(event_log: Arc<dyn EventLog>) {
     assert_eq!(event_log.read(&session, end, 100).await.unwrap(), [next]);
     assert_eq!(event_log.read(&session, Seq(1), 100).await.unwrap().first().map(|event| event.seq), Some(Seq(2)));
 
-    let other = support::session_id(2);
+    let other = session_id(2);
     assert!(event_log.read(&other, Seq(0), 100).await.unwrap().is_empty(), "sessions do not mix");
-}
-
-fn said(like: &Event, seq: Seq, text: &str) -> Event {
-    Event { seq, body: message(text), ..like.clone() }
 }
 
 fn message(text: &str) -> EventBody {
@@ -52,7 +48,7 @@ fn message(text: &str) -> EventBody {
 }
 
 #[tokio::test]
-async fn the_local_store_keeps_the_contract_of_event_logs() {
+async fn the_local_store_fulfils_the_contract_of_event_logs() {
     let directory = tempfile::tempdir().unwrap();
     event_log_contract(Arc::new(Store::open(directory.path()).unwrap())).await;
 }
@@ -62,16 +58,16 @@ async fn log(store: &Store, session: &SessionId) -> SessionLog {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_writers_leave_a_log_without_gaps_in_which_nothing_is_missing_or_twice() {
+async fn concurrent_writers_leave_a_log_without_gaps_losses_or_repetitions() {
     const WRITERS: usize = 8;
     const EACH: usize = 25;
     let directory = tempfile::tempdir().unwrap();
-    let session = support::session_id(1);
+    let session = session_id(1);
     let first = Store::open(directory.path()).unwrap();
-    let opening = opening(&session);
+    let opening = opening_events(&session);
     first.append(&session, Seq(0), &opening).await.unwrap();
     let writers = (0..WRITERS).map(|writer| {
-        // Half of the writers have a connection of their own, as another process would.
+        // Half of the writers open a connection of their own, as another process would.
         let store = if writer % 2 == 0 { first.clone() } else { Store::open(directory.path()).unwrap() };
         let session = session.clone();
         tokio::spawn(async move {
@@ -111,8 +107,8 @@ async fn concurrent_writers_leave_a_log_without_gaps_in_which_nothing_is_missing
 async fn a_writer_is_refused_once_a_newer_step_has_started() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
-    let session = support::session_id(1);
-    store.append(&session, Seq(0), &opening(&session)).await.unwrap();
+    let session = session_id(1);
+    store.append(&session, Seq(0), &opening_events(&session)).await.unwrap();
     let span = || "00000000000000aa".parse().unwrap();
     let run = RunNumber(1);
     let mut zombie = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
@@ -126,7 +122,7 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
     assert_eq!(domain::read_all(&store, &session, Seq(0)).await.unwrap().len(), before, "nothing was written");
     newer.append(vec![message("alive")]).await.unwrap();
 
-    // A user may speak in between: the writer rebases and goes on.
+    // After a user's message in between the writer rebases and continues.
     log(&store, &session).await.append(vec![message("a user")]).await.unwrap();
     newer.append(vec![message("still alive")]).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! What a budget says follows from its events alone, and never spends what is not there.
+//! A budget follows from its events alone, and never spends more than its limit.
 
 use domain::state::SessionState;
 use domain::{
@@ -8,14 +8,14 @@ use domain::{
 use jiff::ToSpan as _;
 use proptest::prelude::*;
 
-use crate::support::{opening, session_id};
+use crate::support::{opening_events, session_id};
 
-/// What becomes of a call that may cost so much.
+/// The outcome of a call for which money was reserved.
 #[derive(Debug, Clone)]
 enum Outcome {
-    /// It costs this share of it, in percent; what settles it may be written so often.
+    /// It costs this share of the reservation, in percent; the settlement is written this many times.
     Settled { percent: u64, times: u8 },
-    /// Nobody saw its end.
+    /// Its end was not recorded.
     Lost,
 }
 
@@ -33,25 +33,25 @@ fn next(events: &[Event], body: EventBody) -> Event {
 
 proptest! {
     #[test]
-    fn what_is_spent_is_what_was_settled_and_what_was_reserved_for_calls_without_an_end(
+    fn spent_is_what_was_settled_plus_reservations_that_never_were(
         calls in proptest::collection::vec((1_u64..2_000_000, outcome()), 1..30),
     ) {
-        let mut events = opening(&session_id(1));
+        let mut events = opening_events(&session_id(1));
         let mut expected = 0;
-        for (number, (worst, outcome)) in (1..).zip(calls) {
+        for (number, (reserved, outcome)) in (1..).zip(calls) {
             let state = SessionState::of(&events);
             let budget = &state.run().unwrap().budget;
             prop_assert_eq!(budget.spent(), MicroDollars(expected));
             prop_assert!(budget.spent() <= budget.limits().max_cost);
-            if budget.allows(MicroDollars(worst)).is_err() {
+            if budget.allows(MicroDollars(reserved)).is_err() {
                 continue;
             }
             let call = CallKey { conversation: Conversation::Main, turn: TurnNumber(number), attempt: Attempt(1) };
-            events.push(next(&events, BudgetReserved { call, amount: MicroDollars(worst) }.into()));
+            events.push(next(&events, BudgetReserved { call, amount: MicroDollars(reserved) }.into()));
             match outcome {
-                Outcome::Lost => expected += worst,
+                Outcome::Lost => expected += reserved,
                 Outcome::Settled { percent, times } => {
-                    let cost = worst * percent / 100;
+                    let cost = reserved * percent / 100;
                     for _ in 0..times {
                         events.push(next(&events, BudgetSettled { call, cost: MicroDollars(cost) }.into()));
                     }
@@ -63,8 +63,8 @@ proptest! {
 }
 
 #[test]
-fn only_the_time_in_which_a_step_is_at_work_is_active() {
-    let mut events = opening(&session_id(1));
+fn only_the_time_in_which_a_step_works_is_active() {
+    let mut events = opening_events(&session_id(1));
     let mut at = events[0].at;
     let mut write = |events: &mut Vec<Event>, step: Step, minutes: i64, body: EventBody| {
         at += minutes.minutes();
@@ -93,9 +93,9 @@ fn only_the_time_in_which_a_step_is_at_work_is_active() {
 }
 
 #[test]
-fn minutes_are_near_at_four_fifths_and_not_any_more_when_they_are_used() {
+fn minutes_are_near_at_four_fifths_until_they_are_used() {
     let near = |used: i64| {
-        let mut events = opening(&session_id(1));
+        let mut events = opening_events(&session_id(1));
         let EventBody::RunStarted(started) = &mut events[1].body else { panic!("a run starts second") };
         started.limits.max_minutes = 10;
         let writer = Some(Writer { step: Step::GenerateTurn, attempt: Attempt(1) });
@@ -103,7 +103,7 @@ fn minutes_are_near_at_four_fifths_and_not_any_more_when_they_are_used() {
         let begun = Event { writer, ..next(&events, begun.into()) };
         let at = begun.at + used.minutes();
         events.push(begun);
-        // The last thing that the step writes is when it was last at work.
+        // A step counts as active until the last event that it wrote.
         let works = next(&events, SessionStatus { status: domain::Status::Working }.into());
         events.push(Event { at, ..works });
         let again = next(&events, StepStarted { step: Step::GenerateTurn, attempt: Attempt(2) }.into());

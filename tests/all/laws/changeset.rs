@@ -71,7 +71,7 @@ fn a_link_points_inside_the_repository_and_nowhere_else() {
 }
 
 #[test]
-fn a_change_names_each_file_once_keeps_to_its_limits_and_makes_no_file_a_directory() {
+fn a_changeset_names_each_file_once_and_stays_within_its_limits() {
     let file = |content: &str| write(FileMode::Regular, content);
     assert!(check(vec![("a", file("1")), ("b", FileChange::Delete), ("c", file("2"))]).is_ok());
     assert!(check(vec![("dir", file("1")), ("dir/old", FileChange::Delete)]).is_ok(), "a directory became a file");
@@ -88,7 +88,7 @@ fn a_change_names_each_file_once_keeps_to_its_limits_and_makes_no_file_a_directo
 }
 
 #[test]
-fn a_request_is_refused_by_the_rule_it_breaks() {
+fn a_request_is_refused_with_the_rule_that_it_breaks() {
     let check = |change: &dyn Fn(&mut UncheckedRequest)| {
         let mut request = UncheckedRequest {
             repo_url: "https://example.com/r.git".to_owned(),

@@ -1,4 +1,4 @@
-//! Laws of the domain, as properties.
+//! Laws of the domain, most of them as property tests.
 
 mod admission_queue;
 mod append;

@@ -1,4 +1,4 @@
-//! Which moves of a run's status are legal.
+//! Which transitions of a run's status are legal.
 
 use domain::Status;
 
@@ -19,7 +19,7 @@ const ALL: [Status; 13] = [
 ];
 
 #[test]
-fn an_end_is_an_end_and_every_other_status_can_fail_or_be_cancelled() {
+fn an_ended_run_stays_ended_and_any_other_can_fail_or_be_cancelled() {
     for from in ALL {
         for to in ALL {
             if from.is_terminal() || to == Status::Queued || from == to {

@@ -1,23 +1,25 @@
-//! What was sent to the model can be rebuilt from any later log, byte for byte.
+//! The messages of a request to the model can be rebuilt from any later log, byte for byte.
 
 use domain::transcript::Texts;
 use domain::{
-    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson,
-    RunNumber, Seq, StopReason, ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
+    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson, Seq,
+    StopReason, ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
 };
 use proptest::prelude::*;
 use serde_json::json;
 
-/// What happens next in a made-up session.
+use crate::support::event;
+
+/// What happens next in a generated session.
 #[derive(Debug, Clone)]
 enum Happening {
-    /// Somebody says something.
-    Said(String),
-    /// A call is made and broken off.
+    /// The user sends a message.
+    Message(String),
+    /// A call is made and breaks off.
     BrokenCall,
-    /// A call is made and answered with text and so many tool calls, whose results follow.
+    /// A call is made and answered with text and tool calls, whose results follow.
     Call { text: String, results: Vec<(String, ToolOutcome)> },
-    /// A note is asked for and written, something is said meanwhile, and a new conversation begins.
+    /// A note is requested and written while the user sends a message, and a new conversation begins.
     Compaction(String),
     /// A call is refused as too long, and a new conversation begins.
     TooLong,
@@ -26,7 +28,7 @@ enum Happening {
 fn happening() -> impl Strategy<Value = Happening> {
     let outcome = prop_oneof![Just(ToolOutcome::Ok), Just(ToolOutcome::Failed), Just(ToolOutcome::CutOff)];
     prop_oneof![
-        "\\PC{0,20}".prop_map(Happening::Said),
+        "\\PC{0,20}".prop_map(Happening::Message),
         Just(Happening::BrokenCall),
         ("\\PC{0,20}", proptest::collection::vec(("\\PC{0,20}", outcome), 0..4))
             .prop_map(|(text, results)| Happening::Call { text, results }),
@@ -46,37 +48,29 @@ impl Log {
     }
 
     fn add(&mut self, body: impl Into<EventBody>) {
-        self.events.push(Event {
-            seq: self.tail().next(),
-            at: "2026-11-22T10:00:00Z".parse().unwrap(),
-            run: RunNumber(1),
-            writer: None,
-            trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
-            span_id: "0123456789abcdef".parse().unwrap(),
-            body: body.into(),
-        });
+        self.events.push(event(self.tail().next(), body));
     }
 
-    fn say(&mut self, text: &str) {
-        self.say_as(Author::User, text);
+    fn user_message(&mut self, text: &str) {
+        self.message(Author::User, text);
     }
 
-    fn say_as(&mut self, author: Author, text: &str) {
+    fn message(&mut self, author: Author, text: &str) {
         let conversation = Conversation::Main;
         self.add(UserMessage { conversation, author, text: format!("<{text}>"), answers: None });
     }
 
-    /// A new conversation begins with a turn.
-    fn begin_afresh(&mut self, begins: TurnNumber) {
+    /// A new conversation begins, with this turn as its first.
+    fn begin_conversation(&mut self, begins: TurnNumber) {
         self.add(ContextChanged { reason: String::new(), tokens_before: 2, tokens_after: 1, begins });
-        self.say_as(Author::Brief, "the opening");
+        self.message(Author::Brief, "the opening");
     }
 
     fn begin(&mut self, call: CallKey, up_to: Seq) {
         self.add(TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 });
     }
 
-    /// An answer with a block type nobody knows in it, and spaces that a rewrite would lose.
+    /// A reply with a block of an unknown type, and with spaces that parsing and writing it again would lose.
     fn answer(&mut self, call: CallKey, text: &str, calls: usize) {
         let tools: String = (0..calls)
             .map(|n| {
@@ -101,7 +95,7 @@ impl Log {
 
 proptest! {
     #[test]
-    fn what_was_sent_for_a_turn_can_be_rebuilt_from_every_later_log(
+    fn the_messages_of_a_turn_can_be_rebuilt_from_every_later_log(
         happenings in proptest::collection::vec(happening(), 1..25),
         late in 0_u64..3,
     ) {
@@ -109,49 +103,49 @@ proptest! {
         let mut sent: Vec<(CallKey, Vec<RawJson>)> = Vec::new();
         let mut turn = TurnNumber(1);
         let mut attempt = Attempt(1);
-        // The first turn of the conversation that goes on.
+        // The first turn of the current conversation.
         let mut begins = TurnNumber(1);
         let mut since = 0;
-        log.say("the task");
+        log.user_message("the task");
         for happening in happenings {
-            // A turn needs something to say: the last reply may have had no tool calls.
-            if let Happening::Said(text) = &happening {
-                log.say(text);
+            // A call needs a new user message, because the last reply may have had no tool calls.
+            if let Happening::Message(text) = &happening {
+                log.user_message(text);
                 continue;
             }
             if matches!(happening, Happening::Compaction(_)) {
-                log.say_as(Author::Compaction, "write a note");
+                log.message(Author::Compaction, "write a note");
             } else {
-                log.say("go on");
+                log.user_message("go on");
             }
             let call = CallKey { conversation: Conversation::Main, turn, attempt };
-            // The log may have grown between reading it and writing the intent: `upTo` is what was read.
+            // The log may grow between reading it and writing `turn.started`: `upTo` is the end of what was read.
             let up_to = log.tail();
             for number in 0..late {
-                log.say(&format!("late {number}"));
+                log.user_message(&format!("late {number}"));
             }
             let started = TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 };
             sent.push((call, transcript::messages_of_next(&log.events, &Texts::default(), &started).unwrap()));
             log.begin(call, up_to);
             match happening {
-                Happening::Said(_) => {}
+                Happening::Message(_) => {}
                 Happening::BrokenCall => attempt = attempt.next(),
                 Happening::Compaction(text) => {
                     log.answer(call, &text, 0);
-                    log.say("meanwhile");
+                    log.user_message("meanwhile");
                     turn = turn.next();
                     attempt = Attempt(1);
-                    log.begin_afresh(turn);
+                    log.begin_conversation(turn);
                     (begins, since) = (turn, sent.len());
                 }
                 Happening::TooLong => {
                     attempt = attempt.next();
-                    log.begin_afresh(turn);
+                    log.begin_conversation(turn);
                     (begins, since) = (turn, sent.len());
                 }
                 Happening::Call { text, results } => {
                     log.answer(call, &text, results.len());
-                    // Results may come in any order, and twice: the first counts.
+                    // Results may be written in any order and more than once: the first one counts.
                     for (n, (output, outcome)) in results.iter().enumerate().rev() {
                         log.result(turn, n, output, *outcome);
                         log.result(turn, n, "another", ToolOutcome::Failed);
@@ -165,13 +159,13 @@ proptest! {
                 prop_assert_eq!(&rebuilt, messages);
             }
         }
-        // And a conversation only ever grew: what was sent last begins with what was answered before in it.
+        // A conversation only grows: its last request begins with the messages of every request that was answered.
         let sent = &sent[since..];
         if let Some((_, last)) = sent.last() {
             for (call, messages) in sent.iter().filter(|(call, _)| call.turn < turn && call.turn >= begins) {
                 let accepted = log.events.iter().any(|event| matches!(&event.body, EventBody::ModelReplied(replied) if replied.call == *call));
-                if accepted && messages.len() < last.len() {
-                    prop_assert_eq!(&last[..messages.len()], &messages[..]);
+                if accepted {
+                    prop_assert!(last.starts_with(messages), "{:?} does not begin with {:?}", last, messages);
                 }
             }
         }
@@ -179,14 +173,14 @@ proptest! {
 }
 
 #[test]
-fn results_come_first_and_in_the_order_of_the_calls_and_a_missing_one_is_refused() {
+fn results_come_first_in_the_order_of_the_calls_and_none_may_be_missing() {
     let mut log = Log::default();
-    log.say("the task");
+    log.user_message("the task");
     let first = CallKey { conversation: Conversation::Main, turn: TurnNumber(1), attempt: Attempt(1) };
     log.begin(first, log.tail());
     log.answer(first, "hello", 2);
     log.result(TurnNumber(1), 1, "second", ToolOutcome::Failed);
-    log.say("by the way");
+    log.user_message("by the way");
     let second = CallKey { turn: TurnNumber(2), ..first };
     let begun = log.tail();
     log.begin(second, begun);
@@ -208,20 +202,20 @@ fn results_come_first_and_in_the_order_of_the_calls_and_a_missing_one_is_refused
 }
 
 #[test]
-fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
+fn a_new_conversation_opens_with_its_brief_and_unanswered_messages() {
     let mut log = Log::default();
-    log.say("the task");
+    log.user_message("the task");
     let first = CallKey { conversation: Conversation::Main, turn: TurnNumber(1), attempt: Attempt(1) };
     log.begin(first, log.tail());
     log.answer(first, "hello", 1);
     log.result(TurnNumber(1), 0, "a result", ToolOutcome::Ok);
-    log.say_as(Author::Compaction, "write a note");
+    log.message(Author::Compaction, "write a note");
     let second = CallKey { turn: TurnNumber(2), ..first };
     log.begin(second, log.tail());
-    log.say("meanwhile");
+    log.user_message("meanwhile");
     log.answer(second, "the note", 0);
     let before = transcript::messages(&log.events, &Texts::default(), second).unwrap();
-    log.begin_afresh(TurnNumber(3));
+    log.begin_conversation(TurnNumber(3));
     let third = CallKey { turn: TurnNumber(3), ..first };
     log.begin(third, log.tail());
     let after = transcript::messages(&log.events, &Texts::default(), third).unwrap();
@@ -239,12 +233,12 @@ fn a_new_conversation_opens_with_its_opening_and_what_no_reply_had_seen() {
         "the old one stays as it was"
     );
 
-    // A call that is refused as too long is made again in a new conversation, without what it asked for.
-    log.say_as(Author::Compaction, "write another note");
+    // A call that is refused as too long is repeated in a new conversation, without the message that it sent.
+    log.message(Author::Compaction, "write another note");
     let fourth = CallKey { turn: TurnNumber(4), ..first };
     log.answer(third, "hello again", 0);
     log.begin(fourth, log.tail());
-    log.begin_afresh(TurnNumber(4));
+    log.begin_conversation(TurnNumber(4));
     let again = CallKey { attempt: Attempt(2), ..fourth };
     log.begin(again, log.tail());
     let messages = transcript::messages(&log.events, &Texts::default(), again).unwrap();

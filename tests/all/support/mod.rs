@@ -1,14 +1,20 @@
 //! What the scenarios share.
 
-mod played;
 mod program;
+mod repository;
+mod running;
 mod script;
-mod serve;
+mod server;
+mod session_run;
 
-pub(crate) use played::{Played, last_blocks, play, play_over};
-pub(crate) use program::{Home, Ran, contents, fixture, git, program, repository};
+pub(crate) use program::{Home, ProgramOutput, program};
+pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
+pub(crate) use running::RunningProgram;
 pub(crate) use script::{bash, ends, plan, script, tools};
-pub(crate) use serve::{Frames, Served, answer, asks, frames, ids};
+pub(crate) use server::{Frames, ServerProcess, answer, code_request, frames, ids};
+pub(crate) use session_run::{
+    SessionRun, last_blocks, run_session, run_session_in, settings, sonnet_price, start_request, world,
+};
 
 use domain::{
     Delivery, Event, EventBody, Limits, PlanApproval, RawJson, Request, RunNumber, RunStarted, Seq, Session,
@@ -51,22 +57,26 @@ pub(crate) fn session(id: &SessionId) -> Session {
     }
 }
 
-/// The first events of a session.
-pub(crate) fn opening(id: &SessionId) -> Vec<Event> {
-    let session = session(id);
-    let root = session.trace.root_span_id.clone();
-    let bodies: [EventBody; 2] = [
-        SessionCreated { session: session.clone() }.into(),
-        RunStarted { root_span_id: root.clone(), limits: Limits::default(), queued: None }.into(),
-    ];
-    let event = |(body, seq): (EventBody, u64)| Event {
-        seq: Seq(seq),
-        at: session.created_at,
+/// An event of a session's first run, at the time at which sessions of tests are created.
+pub(crate) fn event(seq: Seq, body: impl Into<EventBody>) -> Event {
+    let Session { created_at, trace, .. } = session(&session_id(1));
+    Event {
+        seq,
+        at: created_at,
         run: RunNumber(1),
         writer: None,
-        trace_id: session.trace.trace_id.clone(),
-        span_id: root.clone(),
-        body,
-    };
-    bodies.into_iter().zip(1..).map(event).collect()
+        trace_id: trace.trace_id,
+        span_id: trace.root_span_id,
+        body: body.into(),
+    }
+}
+
+/// The first events of a session.
+pub(crate) fn opening_events(id: &SessionId) -> Vec<Event> {
+    let session = session(id);
+    let root_span_id = session.trace.root_span_id.clone();
+    vec![
+        event(Seq(1), SessionCreated { session }),
+        event(Seq(2), RunStarted { root_span_id, limits: Limits::default(), queued: None }),
+    ]
 }

@@ -1,4 +1,4 @@
-//! Runs the program as a user would, each time in a home of its own.
+//! Runs the program as a user would, each time in a home directory of its own.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+use super::{PublishedBranch, RunningProgram};
 
 /// The program, built beside the tests.
 pub(crate) fn program() -> PathBuf {
@@ -15,22 +17,25 @@ pub(crate) fn program() -> PathBuf {
     program
 }
 
-/// A home for the program. When it goes away nothing may be left of what ran in it.
+/// The file with the model's script, in a home.
+const SCRIPT: &str = "script.json";
+
+/// A home directory for the program. Dropping it fails the test when a process or a sandbox was left behind.
 pub(crate) struct Home {
     directory: TempDir,
     variables: Vec<(String, String)>,
 }
 
-/// How a call of the program ended.
+/// What the program wrote, and its exit code.
 #[derive(Debug)]
-pub(crate) struct Ran {
+pub(crate) struct ProgramOutput {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ran {
-    fn of(output: Output) -> Self {
+impl ProgramOutput {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -43,16 +48,26 @@ impl Ran {
         self.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// The values of one kind of event.
+    /// The events of one kind.
     pub(crate) fn of_kind(&self, kind: &str) -> Vec<Value> {
         self.values().into_iter().filter(|value| value["kind"] == kind).collect()
     }
 
-    /// The session that the frames speak of.
+    /// The id of the session whose events were written.
     pub(crate) fn session(&self) -> String {
         let values = self.values();
         let id = values.iter().find_map(|value| value["sessionId"].as_str());
         id.unwrap_or_else(|| panic!("no session in {self:?}")).to_owned()
+    }
+
+    /// How the run ended; null when it did not.
+    pub(crate) fn final_status(&self) -> Value {
+        self.of_kind("run.finished").pop().map_or(Value::Null, |finished| finished["status"].clone())
+    }
+
+    /// The branch that the run published last.
+    pub(crate) fn branch(&self) -> PublishedBranch {
+        PublishedBranch::of(&self.of_kind("branch.published").pop().expect("no branch was published"))
     }
 
     #[track_caller]
@@ -77,7 +92,7 @@ impl Home {
         self.directory.path()
     }
 
-    /// A file or directory beside the program's own.
+    /// The path of a file or directory beside the program's own.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.path().join(name)
     }
@@ -89,7 +104,7 @@ impl Home {
         path
     }
 
-    /// The program with an environment that has nothing but what is given here.
+    /// A command line of the program, whose environment has only what is set here.
     pub(crate) fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(program());
         command
@@ -106,25 +121,57 @@ impl Home {
     }
 
     /// Runs the program to its end.
-    pub(crate) fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Ran {
-        Ran::of(self.command(arguments).output().unwrap())
+    pub(crate) fn run(&self, arguments: &[impl AsRef<OsStr>]) -> ProgramOutput {
+        ProgramOutput::of(self.command(arguments).output().unwrap())
     }
 
-    /// Carries out a prompt with a script, answering in JSON.
-    pub(crate) fn code(&self, repository: &Path, prompt: &str, script: &Value, more: &[&str]) -> Ran {
-        let script = self.write("script.json", &script.to_string());
-        let mut arguments: Vec<&OsStr> = ["--json", "code"].iter().map(OsStr::new).collect();
-        arguments.extend([repository.as_os_str(), OsStr::new(prompt), OsStr::new("--script"), script.as_os_str()]);
-        arguments.extend(more.iter().map(OsStr::new));
-        self.run(&arguments)
+    /// A call of `code` with a script for the model, which writes its events as JSON.
+    pub(crate) fn code_command(&self, repository: &Path, prompt: &str, script: &Value, more: &[&str]) -> Command {
+        let script = self.write(SCRIPT, &script.to_string());
+        let mut command = self.command(&["--json", "code"]);
+        command.args([repository.as_os_str(), OsStr::new(prompt), OsStr::new("--script"), script.as_os_str()]);
+        command.args(more);
+        command
     }
 
-    /// Processes that still work below this home. What was killed a moment ago gets the moment it needs to go.
+    /// Runs `code` to its end.
+    pub(crate) fn code(&self, repository: &Path, prompt: &str, script: &Value, more: &[&str]) -> ProgramOutput {
+        ProgramOutput::of(self.code_command(repository, prompt, script, more).output().unwrap())
+    }
+
+    /// Starts `code`, so that the test can act between its events.
+    pub(crate) fn start_code(&self, repository: &Path, prompt: &str, script: &Value) -> RunningProgram {
+        RunningProgram::spawn(self.code_command(repository, prompt, script, &[]))
+    }
+
+    /// Runs a `sessions` command with the script that `code` was given.
+    pub(crate) fn sessions(&self, arguments: &[&str]) -> ProgramOutput {
+        self.run(&self.sessions_arguments(arguments))
+    }
+
+    /// Starts a `sessions` command, so that the test can act between its events.
+    pub(crate) fn start_sessions(&self, arguments: &[&str]) -> RunningProgram {
+        RunningProgram::spawn(self.command(&self.sessions_arguments(arguments)))
+    }
+
+    fn sessions_arguments(&self, arguments: &[&str]) -> Vec<String> {
+        let script = self.beside(SCRIPT).display().to_string();
+        let arguments = [&["--json", "sessions"], arguments, &["--script", &script]].concat();
+        arguments.into_iter().map(str::to_owned).collect()
+    }
+
+    /// All events of a session.
+    pub(crate) fn events(&self, session: &str) -> ProgramOutput {
+        self.run(&["--json", "sessions", "events", session]).expect_code(0)
+    }
+
+    /// Processes that have this home in their environment, command line or working directory. A process that was killed stays
+    /// in `/proc` for a moment, so this waits up to 5 s for the list to become empty.
     pub(crate) fn processes(&self) -> Vec<String> {
-        let answer_timeout = std::time::Instant::now() + std::time::Duration::from_secs(5);
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         loop {
             let left = self.processes_now();
-            if left.is_empty() || std::time::Instant::now() > answer_timeout {
+            if left.is_empty() || std::time::Instant::now() > deadline {
                 return left;
             }
             std::thread::yield_now();
@@ -146,7 +193,7 @@ impl Home {
             .collect()
     }
 
-    /// Directories of sandboxes.
+    /// Names of the directories of sandboxes.
     pub(crate) fn sandboxes(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.beside("data/sandboxes")).into_iter().flatten();
         entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
@@ -162,87 +209,9 @@ impl Drop for Home {
     }
 }
 
-/// Where stand-ins are to keep what our client sends, when this is a run for judges.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the program runs in an environment of its own and is told only this of ours"
-)]
+/// The directory where stand-ins record the bodies that our client sends; set when `tests/run judges` will check them.
+#[expect(clippy::disallowed_methods, reason = "the program gets a clean environment with only this variable of ours")]
 fn recorded() -> Option<(&'static str, std::ffi::OsString)> {
     const NAME: &str = "BACKSPACE_STAND_IN_RECORD";
     std::env::var_os(NAME).map(|directory| (NAME, directory))
-}
-
-/// git, with an identity and nothing of the machine's configuration.
-pub(crate) fn git(directory: &Path, arguments: &[&str]) -> String {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(directory)
-        .args(["-c", "user.name=Test", "-c", "user.email=test@example.invalid", "-c", "safe.directory=*"])
-        .args(arguments)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_SYSTEM", "/dev/null")
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "git {arguments:?}: {said}");
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// A repository with one commit of the given files.
-pub(crate) fn repository(home: &Home, name: &str, files: &[(&str, &str)]) -> PathBuf {
-    let directory = home.beside(name);
-    std::fs::create_dir_all(&directory).unwrap();
-    git(&directory, &["init", "--quiet", "--initial-branch=main"]);
-    for (path, content) in files {
-        let path = directory.join(path);
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(path, content).unwrap();
-    }
-    if !files.is_empty() {
-        git(&directory, &["add", "--all"]);
-        git(&directory, &["commit", "--quiet", "--message=Begin"]);
-    }
-    directory
-}
-
-/// A copy of a fixture as a repository with one commit.
-pub(crate) fn fixture(home: &Home, name: &str) -> PathBuf {
-    let from = Path::new("fixtures/repositories").join(name);
-    let to = home.beside(name);
-    copy(&from, &to);
-    git(&to, &["init", "--quiet", "--initial-branch=main"]);
-    git(&to, &["add", "--all"]);
-    git(&to, &["commit", "--quiet", "--message=Begin"]);
-    to
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-/// What a directory holds: every path with its content, `.git` included.
-pub(crate) fn contents(directory: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    fn gather(top: &Path, directory: &Path, found: &mut std::collections::BTreeMap<String, Vec<u8>>) {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                gather(top, &path, found);
-            } else {
-                let name = path.strip_prefix(top).unwrap().display().to_string();
-                found.insert(name, std::fs::read(&path).unwrap_or_default());
-            }
-        }
-    }
-    let mut found = std::collections::BTreeMap::new();
-    gather(directory, directory, &mut found);
-    found
 }

@@ -1,8 +1,8 @@
-//! Words for scripts of the model.
+//! Builders for scripts that the stand-in for the model plays.
 
 use serde_json::{Value, json};
 
-/// A plan that goes through.
+/// A plan that the program accepts and that asks nothing.
 pub(crate) fn plan(title: &str) -> Value {
     json!({
         "title": title,
@@ -17,23 +17,23 @@ pub(crate) fn plan(title: &str) -> Value {
     })
 }
 
-/// A session with these turns.
+/// A script with a plan and these turns.
 pub(crate) fn script(turns: &[Value]) -> Value {
     json!({ "plan": plan("Change a file"), "turns": turns })
 }
 
-/// A turn with one command.
+/// A turn with one call of `bash`.
 pub(crate) fn bash(command: &str) -> Value {
     tools(&[("bash", json!({ "command": command }))])
 }
 
-/// A turn with several calls.
+/// A turn with several tool calls, by name and input.
 pub(crate) fn tools(calls: &[(&str, Value)]) -> Value {
     let calls: Vec<Value> = calls.iter().map(|(name, input)| json!({ "name": name, "input": input })).collect();
     json!({ "text": "Working on it.", "tools": calls })
 }
 
-/// The turn that ends the work.
+/// A turn without tool calls, which ends the work.
 pub(crate) fn ends() -> Value {
     json!({ "text": "Changed what was asked for." })
 }

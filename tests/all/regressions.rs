@@ -1,14 +1,14 @@
-//! The defects of the first Tiny Backspace, each as a test that it is not one of ours.
+//! The defects of the first Tiny Backspace, each with a test that this program does not have it.
 
 use serde_json::{Value, json};
 
-use crate::support::{Home, bash, ends, git, plan, repository, script, tools};
+use crate::support::{Home, ProgramOutput, bash, contents, ends, git, plan, repository, script, tools};
 
 const SECRET: &str = "sk-ant-api03-not-a-real-key-000000000000";
 
-/// What a run stored and showed, in one text.
-fn everything(home: &Home, shown: &str) -> String {
-    let mut text = shown.to_owned();
+/// Everything that a run wrote to the disk and to its output, as one text.
+fn everything(home: &Home, output: &str) -> String {
+    let mut text = output.to_owned();
     let mut pending = vec![home.beside("data")];
     while let Some(directory) = pending.pop() {
         for entry in std::fs::read_dir(directory).unwrap() {
@@ -30,14 +30,14 @@ fn a_secret_reaches_neither_the_sandbox_nor_an_event_nor_the_disk() {
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
     let leak =
         "env; cat /proc/self/environ | tr '\\0' '\\n'; cat /proc/1/environ /proc/1/cmdline 2>&1; echo done >> a.txt";
-    // The model does not know the token: it stands in a file, here spelled backwards.
+    // Spelled backwards, so that the script itself does not contain the token.
     let echo = bash("echo 9876543210zyxwvutsrqponmlkjihgfedcba_phg si nekot eht | rev");
     let prompt = format!("Use the key {SECRET} please.");
-    let ran = home.code(&checkout, &prompt, &script(&[bash(leak), echo, ends()]), &[]).expect_code(0);
-    let outputs: String = ran.of_kind("tool.result").iter().map(|result| result["output"].to_string()).collect();
+    let run = home.code(&checkout, &prompt, &script(&[bash(leak), echo, ends()]), &[]).expect_code(0);
+    let outputs: String = run.of_kind("tool.result").iter().map(|result| result["output"].to_string()).collect();
     assert!(outputs.contains("HOME="), "the command did run: {outputs}");
     assert!(outputs.contains("the token is [REDACTED]"), "{outputs}");
-    let all = everything(&home, &(ran.stdout + &ran.stderr));
+    let all = everything(&home, &(run.stdout + &run.stderr));
     assert!(!all.contains(SECRET));
     assert!(!all.contains("ghp_0000"));
     assert!(!all.contains("abcdefghijklmnopqrstuvwxyz0123456789"));
@@ -53,19 +53,20 @@ fn the_text_of_a_prompt_never_becomes_part_of_a_shell_line() {
         "plan": plan("x\"; touch owned; $(touch owned) `touch owned` \n --force"),
         "turns": [bash("echo two >> a.txt"), ends()],
     });
-    let ran = home.code(&checkout, prompt, &hostile, &[]).expect_code(0);
-    let opened = ran.of_kind("pr.opened").pop().unwrap();
+    let run = home.code(&checkout, prompt, &hostile, &[]).expect_code(0);
+    let opened = run.of_kind("pr.opened").pop().unwrap();
     assert_eq!(opened["title"], "x\"; touch owned; $(touch owned) `touch owned` --force");
-    let branch = ran.of_kind("branch.published").pop().unwrap()["branch"].as_str().unwrap().to_owned();
-    assert!(branch.starts_with("backspace/x-touch-owned"), "{branch}");
-    assert!(branch.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/".contains(&byte)), "{branch}");
+    let branch = run.branch();
+    let name = &branch.name;
+    assert!(name.starts_with("backspace/x-touch-owned"), "{name}");
+    assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-/".contains(&byte)), "{name}");
     assert!(!home.beside("owned").exists() && !checkout.join("owned").exists());
-    let url = ran.of_kind("branch.published").pop().unwrap()["url"]
-        .as_str()
-        .unwrap()
-        .trim_start_matches("file://")
-        .to_owned();
-    let message = git(std::path::Path::new(&url), &["log", "-1", "--format=%B", &branch]);
+    assert_eq!(
+        git(&branch.repository, &["ls-tree", "--name-only", &branch.name]),
+        "a.txt",
+        "nothing ran in the sandbox"
+    );
+    let message = git(&branch.repository, &["log", "-1", "--format=%B", &branch.name]);
     assert!(message.contains("\n\nWhy and how.\n"), "real line breaks in {message:?}");
     assert!(!message.contains("\\n"), "{message:?}");
 }
@@ -74,20 +75,20 @@ fn the_text_of_a_prompt_never_becomes_part_of_a_shell_line() {
 fn a_clone_that_fails_ends_the_run_as_failed() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
-    // A repository whose objects are gone: its branches are listed, its content cannot be fetched.
+    // Without its objects git can list the branches and cannot fetch their content.
     for entry in std::fs::read_dir(checkout.join(".git/objects")).unwrap() {
         let path = entry.unwrap().path();
         if path.file_name().unwrap().len() == 2 {
             std::fs::remove_dir_all(path).unwrap();
         }
     }
-    let ran = home.code(&checkout, "Do it.", &script(&[ends()]), &["--max-minutes", "1"]).expect_code(1);
-    assert_eq!(ran.values().pop().unwrap()["status"], "failed");
-    assert!(ran.of_kind("turn.started").is_empty(), "no money was spent");
+    let run = home.code(&checkout, "Do it.", &script(&[ends()]), &["--max-minutes", "1"]).expect_code(1);
+    assert_eq!(run.values().pop().unwrap()["status"], "failed");
+    assert!(run.of_kind("turn.started").is_empty(), "no money was spent");
 }
 
 #[test]
-fn results_of_tools_reach_the_model_each_with_its_call() {
+fn the_model_gets_the_result_of_every_tool_call() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "the needle\n"), ("b.txt", "hay\n")]);
     let several = tools(&[
@@ -96,16 +97,16 @@ fn results_of_tools_reach_the_model_each_with_its_call() {
         ("no_such_tool", json!({})),
         ("bash", json!({ "command": "echo from bash" })),
     ]);
-    // The script goes on only when the stand-in has read these very words in the results.
+    // The stand-in plays the next turn only when it has read these words in the results.
     let reacts = json!({
         "text": "Nothing was found.",
         "when": [{ "if": { "resultContains": "from bash" }, "text": "All four results are here.", "then": "write" }],
     });
     let write = json!({ "label": "write", "text": "Writing.", "tools": [{ "name": "bash", "input": { "command": "echo x > c.txt" } }] });
-    let ran =
+    let run =
         home.code(&checkout, "Look.", &json!({ "plan": plan("Look"), "turns": [several, reacts, write, ends()] }), &[]);
-    let ran = ran.expect_code(0);
-    let outputs: Vec<String> = ran
+    let run = run.expect_code(0);
+    let outputs: Vec<String> = run
         .of_kind("tool.result")
         .iter()
         .map(|result| format!("{}: {}", result["tool"].as_str().unwrap(), result["output"].as_str().unwrap()))
@@ -113,8 +114,8 @@ fn results_of_tools_reach_the_model_each_with_its_call() {
     assert!(outputs.iter().any(|output| output.starts_with("grep: ") && output.contains("the needle")), "{outputs:?}");
     assert!(outputs.iter().any(|output| output.contains("hay")), "{outputs:?}");
     assert!(outputs.iter().any(|output| output.contains("there is no tool \"no_such_tool\"")), "{outputs:?}");
-    let said: Vec<Value> = ran.of_kind("ai.message").into_iter().map(|message| message["message"].clone()).collect();
-    assert!(said.contains(&json!("All four results are here.")), "{said:?}");
+    let messages: Vec<Value> = run.of_kind("ai.message").into_iter().map(|event| event["message"].clone()).collect();
+    assert!(messages.contains(&json!("All four results are here.")), "{messages:?}");
 }
 
 #[test]
@@ -133,12 +134,12 @@ fn sessions_at_the_same_time_do_not_mix() {
         .collect();
     for (n, run) in runs.into_iter().enumerate() {
         let output = run.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-        for other in (0..3).filter(|other| *other != n) {
-            assert!(!said.contains(&format!("only-{other}")));
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        for any in 0..3 {
+            assert_eq!(stdout.contains(&format!("only-{any}")), any == n, "{any} in the output of {n}");
         }
-        let sessions: std::collections::HashSet<String> = said
+        let sessions: std::collections::HashSet<String> = stdout
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap()["sessionId"].as_str().unwrap().to_owned())
             .collect();
@@ -147,23 +148,20 @@ fn sessions_at_the_same_time_do_not_mix() {
 }
 
 #[test]
-fn a_readme_that_is_there_is_not_overwritten_unseen() {
+fn an_existing_file_is_not_overwritten_before_it_was_viewed() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("README.md", "# The old one\n\nIt took long to write.\n")]);
     let overwrite = json!({ "command": "create", "path": "README.md", "file_text": "# New\n" });
     let turns = [tools(&[("str_replace_based_edit_tool", overwrite)]), bash("echo x > b.txt"), ends()];
-    let ran = home.code(&checkout, "Write a README.", &script(&turns), &[]).expect_code(0);
-    let refused = ran.of_kind("tool.result").remove(0);
+    let run = home.code(&checkout, "Write a README.", &script(&turns), &[]).expect_code(0);
+    let refused = run.of_kind("tool.result").remove(0);
     assert_eq!(refused["outcome"], "failed");
-    let published = ran.of_kind("branch.published").pop().unwrap();
-    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
-    let branch = published["branch"].as_str().unwrap();
-    let readme = git(std::path::Path::new(&url), &["show", &format!("{branch}:README.md")]);
+    let readme = run.branch().file("README.md");
     assert!(readme.starts_with("# The old one"), "{readme}");
 }
 
 #[test]
-fn the_repository_decides_neither_where_the_key_goes_nor_what_a_sandbox_sees() {
+fn the_repositorys_env_file_changes_neither_the_api_url_nor_the_sandbox() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let home = Home::new().with("ANTHROPIC_API_KEY", SECRET).with("ANTHROPIC_BASE_URL", "http://127.0.0.1:1");
@@ -172,19 +170,22 @@ fn the_repository_decides_neither_where_the_key_goes_nor_what_a_sandbox_sees() {
     let script = home.write("s.json", &script(&[bash("echo two >> a.txt"), ends()]).to_string());
     let mut command = home.command(&["--json", "code", ".", "Do it.", "--script", script.to_str().unwrap()]);
     let output = command.env_remove("ANTHROPIC_BASE_URL").current_dir(checkout).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}");
-    assert!(!said.contains("\"reduced\":\""), "the repository weakened the sandbox");
+    let created = ProgramOutput::of(output).expect_code(0).of_kind("sandbox.created").remove(0);
+    // The message of a reduced sandbox says what it lacks.
+    assert!(
+        created["message"].as_str().unwrap().ends_with("(local)"),
+        "the repository weakened the sandbox: {created}"
+    );
     assert!(listener.accept().is_err(), "the repository was asked for the model");
 }
 
 #[test]
-fn a_repository_that_the_environment_names_is_left_alone() {
+fn a_repository_named_by_gits_environment_variables_is_left_alone() {
     let home = Home::new();
     let victim = repository(&home, "victim", &[("mine.txt", "mine\n")]);
-    let before = crate::support::contents(&victim);
+    let before = contents(&victim);
     let mut command = home.command(&["demo"]);
-    let ran = command.env("GIT_DIR", victim.join(".git")).env("GIT_WORK_TREE", &victim).output().unwrap();
-    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
-    assert_eq!(crate::support::contents(&victim), before);
+    let run = command.env("GIT_DIR", victim.join(".git")).env("GIT_WORK_TREE", &victim).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(contents(&victim), before);
 }

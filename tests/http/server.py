@@ -21,7 +21,7 @@ def program() -> pathlib.Path:
 
 
 def plan(title: str) -> dict:
-    """A plan that goes through."""
+    """A plan that the program accepts and that asks nothing."""
     return {
         "title": title, "summary": "Why and how.", "steps": ["Do it."], "files": [], "risks": [],
         "projectType": "general", "confidence": {"value": 0.8, "reason": "It is small."}, "decisions": [],
@@ -30,35 +30,35 @@ def plan(title: str) -> dict:
 
 
 def bash(command: str, text: str = "Working on it.") -> dict:
-    """A turn with one command."""
+    """A turn with one call of `bash`."""
     return {"text": text, "tools": [{"name": "bash", "input": {"command": command}}]}
 
 
 def script(*turns: dict, end: str = "Changed what was asked for.") -> dict:
-    """A session with these turns, and one that ends the work."""
+    """A script with a plan, these turns, and a last turn without tool calls."""
     return {"plan": plan("Change a file"), "turns": [*turns, {"text": end}]}
 
 
-class Served:
-    """A server that runs: its port, its process, a repository to work on."""
+class Server:
+    """A running server: its port, its process, and a repository for its sessions."""
 
-    def __init__(self, home: pathlib.Path, played: dict, environment: dict | None = None):
+    def __init__(self, home: pathlib.Path, model_script: dict, environment: dict | None = None):
         self.home = home
         self.repository = home / "project"
         if not self.repository.exists():
             make_repository(self.repository, {"a.txt": "one\n", "b.txt": "two\n"})
-        (home / "script.json").write_text(json.dumps(played))
+        (home / "script.json").write_text(json.dumps(model_script))
         variables = {"PATH": os.environ["PATH"], "HOME": str(home), "BACKSPACE_HOME": str(home / "data"), **(environment or {})}
         command = [program(), "--json", "serve", "--listen", "127.0.0.1:0", "--script", home / "script.json"]
         self.errors = home / "errors"
         with self.errors.open("wb") as errors:
             self.process = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=home)
-        said = json.loads(self.process.stdout.readline())
-        self.address = said["listening"]
+        announced = json.loads(self.process.stdout.readline())
+        self.address = announced["listening"]
         self.port = int(self.address.rsplit(":", 1)[1])
 
     def request(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, object]:
-        """One request; JSON in, JSON out. Underscores in the names of headers stand for hyphens."""
+        """Sends a request with a JSON body and returns its status and JSON answer. Underscores in header names become hyphens."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         sent = {"Accept": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
         if body is not None:
@@ -70,7 +70,7 @@ class Served:
         return answer.status, json.loads(text) if text else None
 
     def begin(self, prompt: str = "Do it.", **more: object) -> str:
-        """Starts a session and does not wait for it."""
+        """Starts a session and returns its id without waiting for it."""
         status, session = self.request("POST", "/code", {"repoUrl": str(self.repository), "prompt": prompt, **more})
         assert status == 202, (status, session)
         return session["id"]
@@ -88,14 +88,14 @@ class Served:
         return last
 
     def memory(self) -> float:
-        """What the server holds in memory, in MB."""
+        """The server's resident memory, in MB."""
         for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) / 1024
         return 0.0
 
     def stop(self) -> None:
-        """Asks the server to end; it has to end well."""
+        """Asks the server to end and fails when it exits with an error."""
         self.process.send_signal(signal.SIGTERM)
         try:
             code = self.process.wait(timeout=30)
@@ -103,9 +103,9 @@ class Served:
             self.process.kill()
             self.process.wait()
             raise
-        said = self.errors.read_text(errors="replace")
-        assert code == 0, f"the server ended with {code}: {said}"
-        assert "panicked" not in said, said
+        errors = self.errors.read_text(errors="replace")
+        assert code == 0, f"the server ended with {code}: {errors}"
+        assert "panicked" not in errors, errors
 
 
 def make_repository(path: pathlib.Path, files: dict[str, str]) -> None:
@@ -121,22 +121,22 @@ def make_repository(path: pathlib.Path, files: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def serve(played: dict, environment: dict | None = None):
-    """A server for a while. What it started has to be gone when it is."""
+def serve(model_script: dict, environment: dict | None = None):
+    """Runs a server, and fails when it leaves processes behind."""
     with tempfile.TemporaryDirectory(prefix="backspace-http-") as directory:
         home = pathlib.Path(directory)
-        served = Served(home, played, environment)
+        server = Server(home, model_script, environment)
         try:
-            yield served
+            yield server
         finally:
-            if served.process.poll() is None:
-                served.stop()
+            if server.process.poll() is None:
+                server.stop()
         left = [entry for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit() and belongs(entry, directory)]
         assert not left, f"processes were left behind: {left}"
 
 
 def belongs(process: pathlib.Path, directory: str) -> bool:
-    """Whether a process works in a directory."""
+    """Whether the command line of a process names a directory."""
     if process.name == str(os.getpid()):
         return False
     try:

@@ -1,51 +1,43 @@
-//! Runs the program as a server, and watches its streams.
-
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Stdio};
+//! Runs the program as a server, and reads its streams.
 
 use futures_util::StreamExt as _;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use super::Home;
+use super::{Home, RunningProgram};
 
-/// A server that runs. It has to end well when asked to.
-pub(crate) struct Served {
-    child: Child,
+/// A running `backspace serve`. Dropping it asks the server to end and fails the test when it exits with an error.
+pub(crate) struct ServerProcess {
+    program: RunningProgram,
     pub(crate) address: String,
     http: reqwest::Client,
 }
 
-impl Served {
-    /// Serves a home with a script for its model.
+impl ServerProcess {
+    /// Starts a server with a script for its model.
     pub(crate) fn start(home: &Home, script: &Value) -> Self {
         let script = home.write("served.json", &script.to_string());
-        Self::with(home, &["--script", script.to_str().unwrap()])
+        Self::with(home, &["--script", script.to_str().unwrap()]).0
     }
 
-    /// Serves a home in which there is no model to talk to.
+    /// Starts a server that has no model: neither a key nor a script.
     pub(crate) fn start_without_model(home: &Home) -> Self {
-        Self::with(home, &[])
+        Self::with(home, &[]).0
     }
 
-    /// Serves a home to whoever has a token. Returns the first one.
+    /// Starts a server that requires a token. Returns the first one, which the server creates.
     pub(crate) fn start_with_tokens(home: &Home) -> (Self, String) {
-        let (served, said) = Self::said(home, &["--require-token"]);
-        (served, said["token"].as_str().unwrap().to_owned())
+        let (server, announced) = Self::with(home, &["--require-token"]);
+        (server, announced["token"].as_str().unwrap().to_owned())
     }
 
-    fn with(home: &Home, more: &[&str]) -> Self {
-        Self::said(home, more).0
-    }
-
-    fn said(home: &Home, more: &[&str]) -> (Self, Value) {
+    /// Starts a server and returns what it announces when it listens.
+    fn with(home: &Home, more: &[&str]) -> (Self, Value) {
         let arguments = [&["--json", "serve", "--listen", "127.0.0.1:0"], more].concat();
-        let mut child = home.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server said {line:?}"));
+        let mut program = RunningProgram::spawn(home.command(&arguments));
+        let announced = program.next().expect("the server ended before it listened");
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        (Self { child, address: said["listening"].as_str().unwrap().to_owned(), http }, said)
+        (Self { program, address: announced["listening"].as_str().unwrap().to_owned(), http }, announced)
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
@@ -61,44 +53,40 @@ impl Served {
         answer(request.send().await.unwrap()).await
     }
 
-    /// Starts a session and does not wait for it. Returns its id.
+    /// Starts a session and returns its id without waiting for it.
     pub(crate) async fn begin(&self, body: &Value) -> String {
         let (status, session) = self.post("/code", body).await;
         assert_eq!(status, 202, "{session}");
         session["id"].as_str().unwrap().to_owned()
     }
 
-    /// Watches a session to the final frame of its latest run.
+    /// Reads a session's stream to the final frame of its latest run.
     pub(crate) async fn watch(&self, session: &str, after: u64) -> Vec<Frame> {
         let path = format!("/sessions/{session}/events?after={after}");
         frames(self.request(Method::GET, &path).send().await.unwrap()).await
     }
 
-    /// Ends the server without asking.
+    /// Kills the server.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.program.kill();
     }
 }
 
-impl Drop for Served {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
-        if self.child.try_wait().unwrap().is_some() {
-            return;
-        }
-        let asked = std::process::Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
-        let ended = self.child.wait().unwrap();
+        let status = self.program.terminate();
         if !std::thread::panicking() {
-            assert!(asked.success() && ended.success(), "the server ended with {ended}");
+            assert!(status.is_none_or(|status| status.success()), "the server ended with {status:?}");
         }
     }
 }
 
-/// A request for a repository.
-pub(crate) fn asks(repository: &std::path::Path, prompt: &str) -> Value {
+/// The body of a `POST /code`.
+pub(crate) fn code_request(repository: &std::path::Path, prompt: &str) -> Value {
     json!({ "repoUrl": repository, "prompt": prompt })
 }
 
+/// The status of a response, and its body: as JSON, or as a string when it is not JSON.
 pub(crate) async fn answer(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.unwrap();
@@ -106,7 +94,7 @@ pub(crate) async fn answer(response: Response) -> (u16, Value) {
     (status, value)
 }
 
-/// A frame of a stream, as it was framed.
+/// A frame of an SSE stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) id: Option<u64>,
@@ -114,11 +102,11 @@ pub(crate) struct Frame {
     pub(crate) data: Value,
 }
 
-/// A stream, frame by frame.
+/// An SSE stream, read frame by frame.
 pub(crate) struct Frames {
     bytes: futures_util::stream::BoxStream<'static, reqwest::Result<Vec<u8>>>,
     text: String,
-    /// Comments that were seen.
+    /// How many comments were read.
     pub(crate) comments: usize,
 }
 
@@ -130,7 +118,7 @@ impl Frames {
         Self { bytes: bytes.boxed(), text: String::new(), comments: 0 }
     }
 
-    /// The next frame; none when the stream is over.
+    /// The next frame with data; none at the end of the stream.
     pub(crate) async fn next(&mut self) -> Option<Frame> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -164,7 +152,7 @@ pub(crate) async fn frames(response: Response) -> Vec<Frame> {
     all
 }
 
-/// The ids of the stored frames.
+/// The ids of the frames that have one: those of stored events.
 pub(crate) fn ids(frames: &[Frame]) -> Vec<u64> {
     frames.iter().filter_map(|frame| frame.id).collect()
 }

@@ -1,4 +1,4 @@
-//! Conversations that become too long are handed over to new ones.
+//! Compaction: a conversation that becomes too long continues in a new one, which begins with a summary.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +10,13 @@ use domain::{Author, ErrorCode, Event, EventBody, Seq, SessionId, Status, Unavai
 use local::{DriveOutcome, Store};
 use serde_json::{Value, json};
 
-use super::{checkout, draft, played};
-use crate::recovery::{killed_at, published, resume};
-use crate::support::{Home, Played, bash, ends, last_blocks, plan, play_over, tools};
+use super::{checkout, draft, run_script};
+use crate::recovery::{kill_at, published, resume};
+use crate::support::{Home, bash, ends, last_blocks, plan, run_session_in, settings, tools, world};
 
 const SMALL: [(&str, &str); 1] = [("BACKSPACE_CONTEXT_TOKENS", "1000")];
 
-/// A turn that thinks, so that the stand-in signs all that came before.
+/// A turn with thinking, whose signature covers all that came before it.
 fn thinking(mut turn: Value) -> Value {
     turn["thinking"] = json!("I think about it.");
     turn
@@ -26,7 +26,7 @@ fn note() -> Value {
     thinking(json!({ "text": "Line two is in a.txt; line three is missing." }))
 }
 
-/// Five turns and the note; then whatever the new conversation is to do.
+/// Five turns and the reply `last` to the request for a note; then the turns of the new conversation.
 fn two_conversations(last: &Value, after: &[Value]) -> Value {
     let todo = json!({ "todos": [{ "content": "Add three", "status": "pending" }] });
     let mut first = vec![
@@ -43,7 +43,7 @@ fn two_conversations(last: &Value, after: &[Value]) -> Value {
     ]})
 }
 
-/// The messages of a request, without the marks that say up to where they are cached.
+/// The messages of a request, without cache breakpoints.
 fn messages(request: &Value) -> Vec<Value> {
     let mut messages = request["messages"].as_array().unwrap().clone();
     for block in messages.iter_mut().filter_map(|message| message["content"].as_array_mut()).flatten() {
@@ -56,33 +56,25 @@ fn text(block: &Value) -> &str {
     block["text"].as_str().unwrap_or_default()
 }
 
-/// The lines of `a.txt` as they are published.
-fn lines(played: &Played) -> String {
-    let published = played.of_kind("branch.published").pop().unwrap();
-    let url = published["url"].as_str().unwrap().trim_start_matches("file://").to_owned();
-    let branch = published["branch"].as_str().unwrap();
-    crate::support::git(std::path::Path::new(&url), &["show", &format!("{branch}:a.txt")])
-}
-
 #[tokio::test]
-async fn a_long_conversation_goes_on_in_a_new_one_with_a_note_by_the_model() {
+async fn a_long_conversation_continues_in_a_new_one_with_the_models_note() {
     let home = Home::new();
     let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
-    let played = played(&home, &script, &SMALL).await;
-    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
-    assert_eq!(lines(&played), "one\ntwo\nthree");
+    let run = run_script(&home, &script, &SMALL).await;
+    assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done));
+    assert_eq!(run.branch().file("a.txt"), "one\ntwo\nthree");
 
-    let requests = played.main_requests();
+    let requests = run.main_requests();
     assert_eq!(requests.len(), 8, "five turns, the note, two turns");
-    // The note is asked for at the end of the old conversation, after the results: what was sent stays as it was.
-    let asked = last_blocks(requests[5]);
-    assert_eq!(asked[0]["type"], "tool_result");
-    assert!(text(&asked[1]).starts_with("This conversation has become long"), "{asked:?}");
+    // The request for the note follows the results at the end of the old conversation, whose messages stay as they were.
+    let last = last_blocks(requests[5]);
+    assert_eq!(last[0]["type"], "tool_result");
+    assert!(text(&last[1]).starts_with("This conversation has become long"), "{last:?}");
     for (earlier, later) in requests[..6].iter().zip(&requests[1..6]) {
         let (earlier, later) = (messages(earlier), messages(later));
         assert_eq!(later[..earlier.len()], earlier);
     }
-    // The new one opens with what is needed.
+    // The new one opens with a single text that has all the model needs to continue.
     let opening = last_blocks(requests[6]);
     assert_eq!((requests[6]["messages"].as_array().unwrap().len(), opening.len()), (1, 1), "{opening:?}");
     for part in [
@@ -99,9 +91,9 @@ async fn a_long_conversation_goes_on_in_a_new_one_with_a_note_by_the_model() {
         assert_eq!(requests[6][fixed], requests[5][fixed], "{fixed}");
     }
 
-    let changed = played.of_kind("context.changed").remove(0);
+    let changed = run.of_kind("context.changed").remove(0);
     assert_eq!(changed["begins"], 7);
-    let before = played.of_kind("model.replied").into_iter().find(|replied| replied["call"]["turn"] == 6).unwrap();
+    let before = run.of_kind("model.replied").into_iter().find(|replied| replied["call"]["turn"] == 6).unwrap();
     let usage = &before["usage"];
     let tokens: u64 = ["inputTokens", "cacheReadTokens", "cacheWriteTokens", "outputTokens"]
         .iter()
@@ -112,14 +104,14 @@ async fn a_long_conversation_goes_on_in_a_new_one_with_a_note_by_the_model() {
 }
 
 #[tokio::test]
-async fn without_a_note_the_log_speaks_and_calls_in_its_place_are_not_run() {
+async fn calls_instead_of_a_note_are_not_run_and_the_log_replaces_the_note() {
     let home = Home::new();
     let no_note = tools(&[("bash", json!({ "command": "echo wrong >> a.txt" }))]);
     let no_note = json!({ "tools": no_note["tools"] });
     let script = two_conversations(&no_note, &[bash("echo three >> a.txt"), ends()]);
-    let played = played(&home, &script, &SMALL).await;
-    assert_eq!(lines(&played), "one\ntwo\nthree");
-    let opening = text(&last_blocks(played.main_requests()[6])[0]).to_owned();
+    let run = run_script(&home, &script, &SMALL).await;
+    assert_eq!(run.branch().file("a.txt"), "one\ntwo\nthree");
+    let opening = text(&last_blocks(run.main_requests()[6])[0]).to_owned();
     for part in ["This is what the log holds of it", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
     {
         assert!(opening.contains(part), "{part} is not in {opening}");
@@ -128,20 +120,20 @@ async fn without_a_note_the_log_speaks_and_calls_in_its_place_are_not_run() {
 }
 
 #[tokio::test]
-async fn a_conversation_that_no_longer_fits_is_begun_afresh_and_the_second_time_in_a_row_is_the_end() {
+async fn a_prompt_that_is_too_long_is_compacted_once_in_a_row() {
     let refused = json!({ "kind": "status", "status": 400, "times": 9, "message": "prompt is too long: 208656 tokens > 200000 maximum" });
     let fault = json!({ "text": "Never said.", "fault": refused });
     let first = json!({ "plan": plan("Add"), "turns": [bash("echo two >> a.txt"), fault] });
     let home = Home::new();
     let second = json!({ "match": "# Where the work stands", "turns": [bash("echo three >> a.txt"), ends()] });
-    let once = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
+    let once = run_script(&home, &json!({ "scripts": [second, first] }), &[]).await;
     assert_eq!(once.outcome, DriveOutcome::Ended(Status::Done));
-    assert_eq!(lines(&once), "one\ntwo\nthree");
-    assert_eq!(once.of_kind("context.changed")[0]["begins"], 2, "the turn that was refused is the new one's first");
+    assert_eq!(once.branch().file("a.txt"), "one\ntwo\nthree");
+    assert_eq!(once.of_kind("context.changed")[0]["begins"], 2, "the refused turn is the new conversation's first");
 
     let home = Home::new();
     let second = json!({ "match": "# Where the work stands", "turns": [fault] });
-    let twice = played(&home, &json!({ "scripts": [second, first] }), &[]).await;
+    let twice = run_script(&home, &json!({ "scripts": [second, first] }), &[]).await;
     assert_eq!(twice.outcome, DriveOutcome::Ended(Status::Failed));
     let failed = twice.of_kind("session.error").remove(0);
     assert_eq!(failed["code"], ErrorCode::ContextExhausted.name());
@@ -150,7 +142,7 @@ async fn a_conversation_that_no_longer_fits_is_begun_afresh_and_the_second_time_
 }
 
 #[tokio::test]
-async fn a_reply_that_fills_the_window_is_kept_and_its_calls_are_not_run() {
+async fn the_calls_of_a_reply_that_fills_the_window_are_not_run() {
     let mut full = bash("echo wrong >> a.txt");
     full["stop"] = json!("model_context_window_exceeded");
     let home = Home::new();
@@ -158,35 +150,35 @@ async fn a_reply_that_fills_the_window_is_kept_and_its_calls_are_not_run() {
         { "match": "# Where the work stands", "turns": [bash("echo three >> a.txt"), ends()] },
         { "plan": plan("Add"), "turns": [bash("echo two >> a.txt"), full] },
     ]});
-    let played = played(&home, &script, &[]).await;
-    assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
-    assert_eq!(lines(&played), "one\ntwo\nthree");
-    assert_eq!(played.of_kind("context.changed").len(), 1);
-    let spent: u64 = played.of_kind("budget.settled").iter().map(|settled| settled["cost"].as_u64().unwrap()).sum();
-    assert_eq!(played.of_kind("run.finished")[0]["totals"]["cost"].as_u64(), Some(spent));
+    let run = run_script(&home, &script, &[]).await;
+    assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done));
+    assert_eq!(run.branch().file("a.txt"), "one\ntwo\nthree");
+    assert_eq!(run.of_kind("context.changed").len(), 1);
+    let spent: u64 = run.of_kind("budget.settled").iter().map(|settled| settled["cost"].as_u64().unwrap()).sum();
+    assert_eq!(run.of_kind("run.finished")[0]["totals"]["cost"].as_u64(), Some(spent));
 }
 
 #[test]
-fn a_process_that_dies_in_the_middle_of_a_compaction_goes_on_with_it() {
+fn a_compaction_is_resumed_after_the_death_of_the_process() {
     for (kind, author) in [("user.message", "compaction"), ("context.changed", ""), ("user.message", "brief")] {
         let home = Home::new().with(SMALL[0].0, SMALL[0].1);
         let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
         let mut briefs = 0;
-        let session = killed_at(&home, &script, |frame| {
-            let is = frame["kind"] == kind && (author.is_empty() || frame["author"] == author);
-            briefs += u32::from(is);
-            // The plan's opening, the first conversation's, the new one's.
-            is && (author != "brief" || briefs == 3)
+        let session = kill_at(&home, &script, |event| {
+            let matches = event["kind"] == kind && (author.is_empty() || event["author"] == author);
+            briefs += u32::from(matches);
+            // The third brief opens the new conversation: the first two open the plan's and the main one.
+            matches && (author != "brief" || briefs == 3)
         });
         resume(&home, &session).expect_code(0);
-        let events = home.run(&["--json", "sessions", "events", &session]);
+        let events = home.events(&session);
         assert_eq!(events.of_kind("context.changed").len(), 1, "killed at {kind} {author}");
         assert_eq!(published(&home, &session), "one\ntwo\nthree", "killed at {kind} {author}");
     }
 }
 
 #[test]
-fn what_people_said_is_handed_over_word_for_word() {
+fn the_users_messages_are_carried_over_word_for_word() {
     let home = Home::new().with(SMALL[0].0, SMALL[0].1);
     let asks = tools(&[("ask_user", json!({ "question": "Which colour?" }))]);
     let script = json!({ "scripts": [
@@ -200,9 +192,7 @@ fn what_people_said_is_handed_over_word_for_word() {
     ]});
     let repository = checkout(&home);
     let waits = home.code(&repository, "Add two.", &script, &[]).expect_code(3);
-    let file = home.beside("script.json");
-    let arguments = ["--json", "sessions", "message", &waits.session(), "Dark green, please.", "--script"];
-    let done = home.run(&[&arguments[..], &[file.to_str().unwrap()]].concat()).expect_code(0);
+    let done = home.sessions(&["message", &waits.session(), "Dark green, please."]).expect_code(0);
     assert_eq!(done.of_kind("ai.message").pop().unwrap()["message"], "Dark green it is.");
 }
 
@@ -215,7 +205,7 @@ fn the_events_of_a_compaction_can_be_read_from_a_log() {
     assert_eq!(serde_json::to_value(&body).unwrap(), changed);
 }
 
-/// A log that fails once, at the first batch with such an event, before or after it is written.
+/// A log that fails once, at the first batch with an event that `at` selects, before or after it is written.
 struct FailsOnce {
     store: Store,
     at: fn(&EventBody) -> bool,
@@ -239,8 +229,8 @@ impl EventLog for FailsOnce {
         self.store.read(session, after, limit).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, at_most: Duration) -> Result<(), Unavailable> {
-        self.store.wait(session, after, at_most).await
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+        self.store.wait(session, after, timeout).await
     }
 }
 
@@ -248,7 +238,7 @@ impl EventLog for FailsOnce {
 async fn a_compaction_happens_once_whichever_of_its_writes_fails() {
     type At = fn(&EventBody) -> bool;
     let writes: [(&str, At); 3] = [
-        ("the request", |body| matches!(body, EventBody::UserMessage(said) if said.author == Author::Compaction)),
+        ("the request", |body| matches!(body, EventBody::UserMessage(message) if message.author == Author::Compaction)),
         ("the call", |body| matches!(body, EventBody::TurnStarted(started) if started.call.turn.0 == 6)),
         ("the new beginning", |body| matches!(body, EventBody::ContextChanged(_))),
     ];
@@ -256,15 +246,18 @@ async fn a_compaction_happens_once_whichever_of_its_writes_fails() {
         for written in [false, true] {
             let home = Home::new();
             let script = two_conversations(&note(), &[thinking(bash("echo three >> a.txt")), ends()]);
-            let fails = |store| Arc::new(FailsOnce { store, at, written, failed: AtomicBool::new(false) }) as _;
-            let played = play_over(&home, &checkout(&home), draft(), &SMALL, &script, fails).await;
-            let what = format!("{name} failed, written: {written}");
-            assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done), "{what}");
-            assert_eq!(played.of_kind("step.failed").len(), 1, "{what}");
-            assert_eq!(played.of_kind("context.changed").len(), 1, "{what}");
-            assert_eq!(lines(&played), "one\ntwo\nthree", "{what}");
-            let asked = played.of_kind("user.message").iter().filter(|said| said["author"] == "compaction").count();
-            assert_eq!(asked, 1, "{what}");
+            let world = world(settings(&home.beside("data"), &SMALL));
+            let store = world.store.clone();
+            let event_log = Arc::new(FailsOnce { store, at, written, failed: AtomicBool::new(false) });
+            let run = run_session_in(&world, &checkout(&home), draft(), &script, event_log).await;
+            let context = format!("{name} failed, written: {written}");
+            assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done), "{context}");
+            assert_eq!(run.of_kind("step.failed").len(), 1, "{context}");
+            assert_eq!(run.of_kind("context.changed").len(), 1, "{context}");
+            assert_eq!(run.branch().file("a.txt"), "one\ntwo\nthree", "{context}");
+            let messages = run.of_kind("user.message");
+            let requests = messages.iter().filter(|message| message["author"] == "compaction").count();
+            assert_eq!(requests, 1, "{context}");
         }
     }
 }
