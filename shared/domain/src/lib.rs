@@ -24,7 +24,7 @@ pub use event::{
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
     SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
     TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer,
+    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
