@@ -32,7 +32,7 @@ fn a_plan_that_waits_is_approved_by_its_name_only() {
     assert_eq!(waited["reason"]["for"], "plan_approval");
     let named = waited["reason"]["plan"].as_str().unwrap().to_owned();
     let other = say(&home, &["approve", &id, "--plan", "plan-another"]).expect_code(5);
-    assert!(other.stdout.contains("is not the one that waits"), "{}", other.stdout);
+    assert!(other.stdout.contains("does not wait for approval"), "{}", other.stdout);
     let done = say(&home, &["approve", &id, "--plan", &named]).expect_code(0);
     assert_eq!(status(&done), "done");
     let late = say(&home, &["approve", &id, "--plan", &named]).expect_code(5);

@@ -30,7 +30,7 @@ pub enum Status {
     Nothing,
     /// Terminal: the plan was rejected.
     Rejected,
-    /// Terminal: nobody answered before the deadline, and there was nothing to publish.
+    /// Terminal: nobody answered before the deadline and there was nothing to publish, or the run was queued for too long.
     Expired,
     /// Terminal: cancelled.
     Cancelled,
@@ -154,5 +154,18 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statuses_are_listed_in_order_under_the_names_of_their_json() {
+        for (index, status) in Status::ALL.into_iter().enumerate() {
+            assert_eq!(status as usize, index);
+            assert_eq!(serde_json::to_value(status).unwrap(), status.name());
+        }
     }
 }

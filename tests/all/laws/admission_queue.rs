@@ -62,7 +62,7 @@ proptest! {
                     queue.promote(&quota);
                 }
                 Move::Extend(n, more) if n < known.len() => {
-                    if queue.extend(&quota, &known[n].0, MicroDollars(more), now).is_ok() {
+                    if queue.raise(&quota, &known[n].0, MicroDollars(more), now).is_ok() {
                         known[n].1 += more;
                     }
                 }
@@ -90,7 +90,7 @@ proptest! {
 
 #[test]
 fn a_pattern_covers_what_it_says_and_nothing_that_only_looks_so() {
-    let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().covers(url);
+    let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().matches(url);
     for (pattern, url) in [
         ("https://github.com/owner/*", "https://github.com/owner/name"),
         ("https://github.com/owner/*", "HTTPS://GitHub.com/owner/name.git/"),

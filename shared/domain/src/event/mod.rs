@@ -69,7 +69,7 @@ pub struct Writer {
     pub attempt: Attempt,
 }
 
-/// Makes the enum, the constants in [`kinds`] and the conversions from one list, so that the string of a kind stands once.
+/// Makes the enum, the constants in [`kinds`] and the conversions from one list, so that the string of a kind is written once.
 macro_rules! bodies {
     ($($name:ident = $constant:ident = $kind:literal,)*) => {
         /// The `kind` of every event, for code that reads public events as JSON.
