@@ -41,7 +41,7 @@ pub struct StepStarted {
     pub attempt: Attempt,
 }
 
-/// A step answered. Recorded, so that a second delivery of the same invocation gets the same answer.
+/// A step answered the workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepFinished {
