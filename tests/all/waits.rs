@@ -27,7 +27,7 @@ fn a_waiting_plan_is_approved_only_by_its_name() {
     assert_eq!(waited["reason"]["for"], "plan_approval");
     let named = waited["reason"]["plan"].as_str().unwrap().to_owned();
     let other = home.sessions(&["approve", &id, "--plan", "plan-another"]).expect_code(5);
-    assert!(other.stdout.contains("is not the one that waits"), "{}", other.stdout);
+    assert!(other.stdout.contains("does not wait for approval"), "{}", other.stdout);
     let done = home.sessions(&["approve", &id, "--plan", &named]).expect_code(0);
     assert_eq!(done.final_status(), "done");
     let late = home.sessions(&["approve", &id, "--plan", &named]).expect_code(5);

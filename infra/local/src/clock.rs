@@ -83,7 +83,7 @@ impl Ids for RandomIds {
 
     fn token(&self) -> (TokenId, AccessToken) {
         let id = Self::parsed(|| format!("token-{}", ulid().to_string().to_lowercase()));
-        (id, AccessToken::of([random(), random(), random(), random()]))
+        (id, AccessToken::from_random([random(), random(), random(), random()]))
     }
 
     fn unique(&self) -> String {

@@ -142,7 +142,7 @@ async fn wait_for_slot(world: &World, session: &SessionId) -> anyhow::Result<()>
         let execution = ExecutionName { session: session.clone(), run: run.number };
         // A run needs no slot to be cancelled, and one whose steps have started has its slot already.
         let needs_none = run.cancel.is_some() || run.last_step_started > Seq(0);
-        if needs_none || services.has_slot(fixed, &execution, run.budget.limits().max_cost).await? {
+        if needs_none || services.acquire_slot(fixed, &execution, run.budget.limits().max_cost).await? {
             break;
         }
         // Frees slots of runs that are over, and ends a run that has been queued for too long.

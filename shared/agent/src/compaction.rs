@@ -46,7 +46,7 @@ pub(crate) enum Cause {
 /// Whether the next call is to be the last one of its conversation.
 pub(crate) fn is_due(state: &SessionState, limits: ModelLimits) -> bool {
     let main = &state.main;
-    if main.compacts() {
+    if main.awaits_compaction_note() {
         return true;
     }
     let Some(session) = &state.session else { return false };
@@ -56,7 +56,7 @@ pub(crate) fn is_due(state: &SessionState, limits: ModelLimits) -> bool {
 
 /// Asks for the note, unless that was done.
 pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
-    if context.log.state().main.compacts() {
+    if context.log.state().main.awaits_compaction_note() {
         return Ok(());
     }
     let text = REQUEST.trim().to_owned();
@@ -94,7 +94,7 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
             let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
             begin(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
         }
-        None => begin(context, Cause::WindowFull, (last.0, main.seen()), expected_tokens(main), None),
+        None => begin(context, Cause::WindowFull, (last.0, main.seen_up_to()), expected_tokens(main), None),
     }
 }
 

@@ -48,10 +48,10 @@ pub async fn invoke(
     let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
     let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
     if let Some(answer) = settled_answer(&log, &input, step, started) {
-        if answer.verdict.ends() && step == Step::Finish {
+        if answer.verdict.is_terminal() && step == Step::Finish {
             handler.after_end(common, &mut log, input.run).await?;
         }
-        common.log_cache.keep(log);
+        common.log_cache.insert(log);
         return Ok(answer);
     }
     let span = common.ids.span();
@@ -75,7 +75,7 @@ pub async fn invoke(
     }
     emit_span(&context, step, &result, started, ended);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
-    common.log_cache.keep(context.log);
+    common.log_cache.insert(context.log);
     result
 }
 
@@ -83,14 +83,14 @@ pub async fn invoke(
 fn settled_answer(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
     let run = log.state().run_number(input.run)?;
     if let Some(finished) = &run.finished {
-        return Some(StepOutput::go(finished.status.verdict().unwrap_or(Verdict::Failed)));
+        return Some(StepOutput::new(finished.status.verdict().unwrap_or(Verdict::Failed)));
     }
     let works = match step {
         Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
         Step::AwaitUser | Step::OpenPr | Step::Finish => false,
     };
     if run.rejected && (works || step == Step::OpenPr) {
-        return Some(StepOutput::go(Verdict::Rejected));
+        return Some(StepOutput::new(Verdict::Rejected));
     }
     // An earlier attempt asked, and its answer to the workflow was lost.
     if let Some(wait) = log.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
@@ -103,7 +103,7 @@ fn settled_answer(log: &SessionLog, input: &StepInput, step: Step, now: Timestam
         Step::OpenPr => cancel.keep == Keep::Branch,
         Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
     };
-    (!goes_on).then(|| StepOutput::go(after_cancel(log.state())))
+    (!goes_on).then(|| StepOutput::new(after_cancel(log.state())))
 }
 
 /// Writes how the step ended, together with the events it left for that moment.

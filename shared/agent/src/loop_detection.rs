@@ -38,8 +38,8 @@ pub(crate) fn detect(state: &SessionState) -> Option<LoopFinding> {
     let recent = &state.run()?.recent_calls;
     let newest_first: Vec<&RecentCall> = recent.calls.iter().rev().map(Arc::as_ref).collect();
     let reason = seen(&newest_first)?;
-    let lately = recent.since_told.is_some_and(|calls| calls <= WINDOW);
-    Some(if lately || recent.times_told >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
+    let lately = recent.calls_since_warning.is_some_and(|calls| calls <= WINDOW);
+    Some(if lately || recent.warnings >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
 }
 
 /// The events that tell the model that it goes in circles, if it is to be told.

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::{Blobs, LiveReply, LiveText, elapsed, keep_text};
+use domain::ports::{Blobs, LiveReply, LiveText, elapsed, store_text};
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::state::ConversationState;
@@ -11,8 +11,8 @@ use domain::text::shorten;
 use domain::transcript::{self, Texts};
 use domain::{
     BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, ContentBlock, Conversation, ErrorCode,
-    EventBody, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying, PlanApproval,
-    RawJson, Reached, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StopReason, Terminal, TurnStarted,
+    EventBody, LimitReached, MicroDollars, Model, ModelError, ModelReplied, ModelReply, ModelRequest, ModelRetrying,
+    PlanApproval, RawJson, ReplyPiece, RetryCause, SpanKind, SpanOutcome, StepError, StopReason, Terminal, TurnStarted,
     Usage, error_chain,
 };
 
@@ -69,7 +69,7 @@ pub(crate) enum CallOutcome {
     /// The next try can be made at once, in a new invocation.
     Again,
     /// A limit of the budget is reached.
-    Exhausted(Reached),
+    Exhausted(LimitReached),
     /// The service refused the conversation as too long for the model.
     TooLong(Terminal),
     /// The run is to be cancelled, or another invocation has taken over.
@@ -196,7 +196,7 @@ impl ModelCaller {
 
     async fn replied(&self, context: &Context, call: CallKey, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
         let raw = reply.raw.as_str().to_owned();
-        let stored = keep_text(self.blobs.as_ref(), context.log.session_id(), raw).await?;
+        let stored = store_text(self.blobs.as_ref(), context.log.session_id(), raw).await?;
         Ok(vec![
             ModelReplied { call, reply: stored, stop: reply.stop.clone(), usage: reply.usage, cost: reply.cost }.into(),
             BudgetSettled { call, cost: reply.cost }.into(),

@@ -3,7 +3,7 @@
 use domain::commands::after_cancel;
 use domain::ports::ForgeError;
 use domain::state::SessionState;
-use domain::{BudgetExhausted, Reached, StepError, StepOutput, Verdict, WaitReason, WaitStarted};
+use domain::{BudgetExhausted, LimitReached, StepError, StepOutput, Verdict, WaitReason, WaitStarted};
 
 use crate::context::Context;
 
@@ -22,7 +22,7 @@ pub(crate) fn due_without_model(state: &SessionState) -> Option<Verdict> {
 pub(crate) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
     context.log.refresh().await?;
     context.log.check_fence()?;
-    Ok(StepOutput::go(after_cancel(context.log.state())))
+    Ok(StepOutput::new(after_cancel(context.log.state())))
 }
 
 /// A pause that the forge asks for is a `wait`, not an error.
@@ -44,8 +44,8 @@ pub(crate) fn ask_user(context: &mut Context, reason: WaitReason) -> StepOutput 
 }
 
 /// Asks a person to extend a budget whose limit is reached.
-pub(crate) async fn out_of_budget(context: &mut Context, reached: Reached) -> Result<StepOutput, StepError> {
-    let Reached { limit, sentence } = reached;
+pub(crate) async fn out_of_budget(context: &mut Context, reached: LimitReached) -> Result<StepOutput, StepError> {
+    let LimitReached { limit, sentence } = reached;
     context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;
     Ok(ask_user(context, WaitReason::Budget { limit: sentence, which: Some(limit) }))
 }

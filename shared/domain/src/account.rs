@@ -1,4 +1,4 @@
-//! Principals: what each may do, and by which tokens it is known.
+//! Accounts of principals, and their access tokens.
 
 use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -6,21 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{AdmissionQueue, Digest256, Principal, Quota, TokenId};
 
-/// What is known of a principal.
+/// A principal's role, its quota, and its runs with what they cost. One record, so that a reservation and the counters it
+/// is checked against change in one write.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
-    /// Who.
     pub principal: Principal,
-    /// Whether it may hand out tokens.
     pub role: Role,
-    /// What its sessions may do.
     #[serde(alias = "allowance")]
     pub quota: Quota,
-    /// Its sessions that run or wait for a place, and today's spending.
+    /// Its active and queued runs, and what the current day has cost.
     #[serde(default, alias = "ledger")]
     pub queue: AdmissionQueue,
-    /// Counts the writes of this account; 0 for one that was never written.
+    /// Counts the writes of this account, for the compare-and-set of
+    /// [`Accounts::put_account`](crate::ports::Accounts::put_account); 0 for one that was never written.
     #[serde(skip)]
     pub version: u64,
 }
@@ -42,37 +41,33 @@ impl Account {
     }
 }
 
-/// What is kept of an access token: not the token.
+/// What is stored of an access token. The token itself is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRecord {
-    /// Its name.
     pub id: TokenId,
-    /// The SHA-256 of the token. It has 256 random bits, so nothing slower is needed.
+    /// SHA-256 of the token. A fast hash is enough, because the token has 256 random bits and cannot be guessed.
     pub digest: Digest256,
-    /// Whose it is.
     pub principal: Principal,
-    /// What it is for.
+    /// What the token is for, in its creator's words; redacted.
     #[serde(default)]
     pub label: String,
-    /// When it was made.
     pub created_at: Timestamp,
-    /// Until when it counts.
+    /// Valid before this time; none for a token that does not expire.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// When it was revoked.
     #[serde(default)]
     pub revoked_at: Option<Timestamp>,
 }
 
 impl TokenRecord {
-    /// Whether the token counts at `now`.
-    pub fn counts(&self, now: Timestamp) -> bool {
+    /// Whether the token is neither expired nor revoked at `now`.
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)
     }
 }
 
-/// An access token, as it is shown once.
+/// An access token, `bsp_` and 64 lower-case hex digits. It is shown once, when it is created.
 #[derive(Debug, Clone)]
 pub struct AccessToken(SecretString);
 
@@ -80,8 +75,8 @@ impl AccessToken {
     const PREFIX: &str = "bsp_";
     const HEX: usize = 64;
 
-    /// A token of 256 random bits.
-    pub fn of(random: [u64; 4]) -> Self {
+    /// A token of 256 bits, which have to come from a cryptographic random source.
+    pub fn from_random(random: [u64; 4]) -> Self {
         let mut text = Self::PREFIX.to_owned();
         for part in random {
             text.push_str(&format!("{part:016x}"));
@@ -89,19 +84,19 @@ impl AccessToken {
         Self(SecretString::from(text))
     }
 
-    /// Reads what somebody presents; none when it cannot be one of ours.
-    pub fn presented(text: &str) -> Option<Self> {
+    /// Parses a token that a caller presents; none when it does not have the form of ours.
+    pub fn parse(text: &str) -> Option<Self> {
         let hex = text.strip_prefix(Self::PREFIX)?;
         let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
         (hex.len() == Self::HEX && hex.bytes().all(lower_hex)).then(|| Self(SecretString::from(text.to_owned())))
     }
 
-    /// What is kept of it.
+    /// The digest that is stored, and by which the token is found.
     pub fn digest(&self) -> Digest256 {
         Digest256::of(self.0.expose_secret().as_bytes())
     }
 
-    /// The token itself, to be shown to whom it was made for.
+    /// The token itself, for the one time it is shown.
     pub fn secret(&self) -> &SecretString {
         &self.0
     }

@@ -1,4 +1,4 @@
-//! Which runs of a principal are at work, which wait for a place, and what its day has cost.
+//! The admission queue of a principal: active runs, queued runs, and what the current day has cost.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -7,122 +7,121 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ExecutionName, MicroDollars, Quota, RunNumber, SessionId};
 
-/// The most runs of a principal that wait for a place.
+/// Maximum queued runs of a principal. The queue is part of the principal's account, which is written as a whole.
 pub const MAX_QUEUE: usize = 100;
 
-/// A run that is at work or waits for a place.
+/// An admitted run, active or queued, with its reserved worst-case cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Reservation {
-    /// Its session.
     pub session: SessionId,
-    /// Its number.
     pub run: RunNumber,
-    /// The most it may cost.
+    /// What the run may cost at most: the limit of its budget.
     pub reserved: MicroDollars,
     /// When it was admitted.
     pub at: Timestamp,
 }
 
 impl Reservation {
-    fn is(&self, execution: &ExecutionName) -> bool {
+    fn is_for(&self, execution: &ExecutionName) -> bool {
         self.session == execution.session && self.run == execution.run
     }
 
-    /// The execution it stands for.
     pub fn execution(&self) -> ExecutionName {
         ExecutionName { session: self.session.clone(), run: self.run }
     }
 }
 
-/// Whether an admitted run begins at once.
+/// Whether an admitted run starts at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admitted {
-    /// It does.
+    /// It has a slot.
     Now,
-    /// It waits until another run of its principal is over.
+    /// It starts when earlier runs of its principal are over.
     Queued,
 }
 
 /// Why a run was not admitted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotAdmitted {
-    /// The principal may not work on the repository.
+    /// The principal's quota does not include the repository.
     #[error("{0} is not among the repositories that this principal may work on")]
     Repository(String),
-    /// The day's money would not be enough for the worst case.
+    /// The worst case exceeds what is left of the daily limit.
     #[error(
-        "of the daily limit of {limit} {left} are neither spent nor set aside; this run may cost {wanted}: ask for a lower \
+        "{left} of the daily limit of {limit} are neither spent nor reserved, and this run may cost {wanted}: ask for a lower \
          limits.maxCostUsd, or try again after {resets_at}"
     )]
     DailyCost {
-        /// The limit.
         limit: MicroDollars,
-        /// What is left of it.
         left: MicroDollars,
-        /// What was asked for.
         wanted: MicroDollars,
-        /// When the next day begins.
+        /// The next midnight, UTC.
         resets_at: Timestamp,
     },
-    /// Too many runs wait already.
-    #[error("{MAX_QUEUE} runs of this principal wait already")]
+    /// [`MAX_QUEUE`] is reached.
+    #[error("{MAX_QUEUE} runs of this principal are queued already; try again when some of them are over")]
     QueueFull,
 }
 
-/// The ledger of a principal.
+/// The runs of a principal that are admitted and not over, and what the day has cost.
 ///
-/// What a run may cost at the most is set aside when it is admitted and settled when it is over, so that the daily limit
-/// holds however many sessions start at once. A run counts on the day it ends.
+/// The worst-case cost of a run is reserved when it is admitted and settled when it is over. So the daily limit holds
+/// however many sessions start at once: what a run costs is known only when it is over, and by then it is too late to refuse
+/// it. A run is charged to the day (UTC) on which it is settled.
+///
+/// The queue is first in, first out: a run is never overtaken, so it starts after finitely many others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionQueue {
-    /// The day that `spent` is for.
+    /// The day (UTC) of `spent`.
     day: Option<Date>,
-    /// What the runs that ended on that day have cost.
+    /// Cost of the runs that were settled on `day`.
     spent: MicroDollars,
-    /// Runs at work.
+    /// Runs that have a slot.
     active: Vec<Reservation>,
-    /// Runs that wait, oldest first.
+    /// Oldest first.
     queued: Vec<Reservation>,
 }
 
 impl AdmissionQueue {
-    /// Runs at work.
+    /// Runs that have a slot.
     pub fn active(&self) -> &[Reservation] {
         &self.active
     }
 
-    /// Runs that wait for a place, oldest first.
+    /// Runs that wait for a slot, oldest first.
     pub fn queued(&self) -> &[Reservation] {
         &self.queued
     }
 
-    /// What runs that ended on the day of `now` have cost.
+    /// Cost of the runs that were settled on the day of `now`.
     pub fn spent(&self, now: Timestamp) -> MicroDollars {
         if self.day == Some(day(now)) { self.spent } else { MicroDollars(0) }
     }
 
-    /// What is spent or set aside on the day of `now`.
+    /// What is spent on the day of `now`, and what is reserved.
     pub fn committed(&self, now: Timestamp) -> MicroDollars {
         self.spent(now) + self.active.iter().chain(&self.queued).map(|reservation| reservation.reserved).sum()
     }
 
-    /// Whether a run begins, waits, or is not known.
-    pub fn standing(&self, execution: &ExecutionName) -> Option<Admitted> {
-        if self.active.iter().any(|reservation| reservation.is(execution)) {
+    /// Whether a run is active or queued; none for a run without a reservation.
+    pub fn admission(&self, execution: &ExecutionName) -> Option<Admitted> {
+        if self.active.iter().any(|reservation| reservation.is_for(execution)) {
             return Some(Admitted::Now);
         }
-        self.queued.iter().any(|reservation| reservation.is(execution)).then_some(Admitted::Queued)
+        self.queued.iter().any(|reservation| reservation.is_for(execution)).then_some(Admitted::Queued)
     }
 
-    /// Admits a run. One that is admitted already stays what it is.
+    /// Admits a run: to a free slot, or to the end of the queue. A run that was admitted before stays as it is, so the call
+    /// can be repeated after a crash.
     pub fn admit(&mut self, quota: &Quota, reservation: Reservation, now: Timestamp) -> Result<Admitted, NotAdmitted> {
-        if let Some(standing) = self.standing(&reservation.execution()) {
-            return Ok(standing);
+        if let Some(admitted) = self.admission(&reservation.execution()) {
+            return Ok(admitted);
         }
         self.check_cost(quota, reservation.reserved, now)?;
-        if self.has_slot(quota) && self.queued.is_empty() {
+        // Also with a free slot, earlier runs go first: a slot may be free because nobody has called `promote` yet.
+        if self.has_free_slot(quota) && self.queued.is_empty() {
             self.active.push(reservation);
             return Ok(Admitted::Now);
         }
@@ -133,15 +132,15 @@ impl AdmissionQueue {
         Ok(Admitted::Queued)
     }
 
-    /// Puts a run in line whose admission is not asked for.
-    pub fn join(&mut self, reservation: Reservation) {
-        if self.standing(&reservation.execution()).is_none() {
+    /// Enqueues a run that was admitted before and has lost its reservation. Its cost is not checked again: the run exists.
+    pub fn enqueue(&mut self, reservation: Reservation) {
+        if self.admission(&reservation.execution()).is_none() {
             self.queued.push(reservation);
         }
     }
 
-    /// Lets a run cost more.
-    pub fn extend(
+    /// Raises what is reserved for a run, within the daily limit.
+    pub fn raise(
         &mut self,
         quota: &Quota,
         execution: &ExecutionName,
@@ -149,46 +148,48 @@ impl AdmissionQueue {
         now: Timestamp,
     ) -> Result<(), NotAdmitted> {
         self.check_cost(quota, more, now)?;
-        let reservation = self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is(execution));
+        let reservation =
+            self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is_for(execution));
         if let Some(reservation) = reservation {
             reservation.reserved += more;
         }
         Ok(())
     }
 
-    /// Takes back what a run was let to cost more.
-    pub fn shrink(&mut self, execution: &ExecutionName, less: MicroDollars) {
+    /// Undoes [`AdmissionQueue::raise`].
+    pub fn lower(&mut self, execution: &ExecutionName, less: MicroDollars) {
         if let Some(reservation) =
-            self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is(execution))
+            self.active.iter_mut().chain(&mut self.queued).find(|reservation| reservation.is_for(execution))
         {
             reservation.reserved = reservation.reserved.saturating_sub(less);
         }
     }
 
-    /// Takes a run out that is over and cost `cost`. A run that is not there any more changes nothing.
+    /// Removes a run that is over and charges `cost` to the day of `now`. A run without a reservation changes nothing, so
+    /// settling twice charges once.
     pub fn settle(&mut self, execution: &ExecutionName, cost: MicroDollars, now: Timestamp) {
         let before = self.active.len() + self.queued.len();
-        self.active.retain(|reservation| !reservation.is(execution));
-        self.queued.retain(|reservation| !reservation.is(execution));
+        self.active.retain(|reservation| !reservation.is_for(execution));
+        self.queued.retain(|reservation| !reservation.is_for(execution));
         if self.active.len() + self.queued.len() < before {
             self.spent = self.spent(now) + cost;
             self.day = Some(day(now));
         }
     }
 
-    /// Gives free places to runs that wait. Returns those that begin now.
+    /// Moves queued runs to free slots, oldest first. Returns those that were moved; the caller starts their workflows.
     pub fn promote(&mut self, quota: &Quota) -> Vec<ExecutionName> {
-        let mut begin = Vec::new();
-        while !self.queued.is_empty() && self.has_slot(quota) {
+        let mut promoted = Vec::new();
+        while !self.queued.is_empty() && self.has_free_slot(quota) {
             let reservation = self.queued.remove(0);
-            begin.push(reservation.execution());
+            promoted.push(reservation.execution());
             self.active.push(reservation);
         }
-        begin
+        promoted
     }
 
-    fn has_slot(&self, quota: &Quota) -> bool {
-        quota.max_concurrent_sessions.is_none_or(|most| self.active.len() < most as usize)
+    fn has_free_slot(&self, quota: &Quota) -> bool {
+        quota.max_concurrent_sessions.is_none_or(|max| self.active.len() < max as usize)
     }
 
     fn check_cost(&self, quota: &Quota, wanted: MicroDollars, now: Timestamp) -> Result<(), NotAdmitted> {

@@ -1,65 +1,69 @@
-//! What a run may use and has used. Derived from the log, so a crash cannot lose a reservation.
+//! The budget of a run: its limits and what is used of them. Derived from the log, so a crash cannot lose a reservation.
+//!
+//! The worst-case cost of a call is reserved in the log before the call is made, because afterwards it may be too late: if the
+//! process dies during the call, nobody knows whether the service billed it. A reservation that is never settled therefore
+//! counts as spent.
 
 use std::time::Duration;
 
 use crate::{BudgetExtended, BudgetLimit, CallKey, Limits, MicroDollars};
 
-/// The budget of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Budget {
     limits: Limits,
     turns: u32,
     settled: MicroDollars,
-    /// Of calls whose price is not known.
+    /// Calls whose cost is not known, each with its worst case.
     reserved: Vec<(CallKey, MicroDollars)>,
     last_reserved: MicroDollars,
     active: Duration,
 }
 
-/// A limit that stands in the way of a further turn.
+/// The limit that does not allow another turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reached {
-    /// Which.
+pub struct LimitReached {
     pub limit: BudgetLimit,
-    /// The same in a sentence.
+    /// The limit and what it is at, in a sentence for the user.
     pub sentence: String,
 }
 
 impl Budget {
-    /// A budget of which nothing is used.
     pub fn new(limits: Limits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// What the run may use, extensions included.
+    /// The limits, extensions included.
     pub fn limits(&self) -> Limits {
         self.limits
     }
 
-    /// Turns used.
+    /// Replies of the main conversation so far.
     pub fn turns(&self) -> u32 {
         self.turns
     }
 
-    /// Time in which a step was at work.
+    /// Time in which a step ran; waiting for a person does not count.
     pub fn active(&self) -> Duration {
         self.active
     }
 
-    /// Money spent. A reservation that was never settled counts in full: the call may have been billed.
+    /// What was spent. A reservation that was never settled counts in full, because the call may have been billed.
     pub fn spent(&self) -> MicroDollars {
         self.settled + self.reserved.iter().map(|(_, amount)| *amount).sum()
     }
 
-    /// Money left.
+    /// What is left of the cost limit.
     pub fn left(&self) -> MicroDollars {
         self.limits.max_cost.saturating_sub(self.spent())
     }
 
-    /// Whether a further turn that may cost `worst_case` is within all limits; if not, which one is reached.
-    pub fn allows(&self, worst_case: MicroDollars) -> Result<(), Reached> {
+    /// Checks that another turn, which may cost `worst_case`, is within all limits.
+    ///
+    /// # Errors
+    /// The first limit that is reached, or that the worst case would exceed.
+    pub fn allows(&self, worst_case: MicroDollars) -> Result<(), LimitReached> {
         let limits = self.limits;
-        let reached = |limit, sentence| Err(Reached { limit, sentence });
+        let reached = |limit, sentence| Err(LimitReached { limit, sentence });
         if self.turns >= limits.max_turns {
             return reached(BudgetLimit::Turns, format!("all {} turns are used", limits.max_turns));
         }
@@ -67,33 +71,33 @@ impl Budget {
             return reached(BudgetLimit::Minutes, format!("all {} active minutes are used", limits.max_minutes));
         }
         if worst_case > self.left() {
-            let (left, most) = (self.left(), limits.max_cost);
-            let sentence = format!("{left} of {most} are left, and the next reply may cost {worst_case}");
+            let (left, max) = (self.left(), limits.max_cost);
+            let sentence = format!("{left} of {max} are left, and the next reply may cost {worst_case}");
             return reached(BudgetLimit::Cost, sentence);
         }
         Ok(())
     }
 
-    /// The limits that are near, with what is left of each in a sentence: four fifths are used, or two more turns fit.
+    /// The limits that are near, each with a sentence about what is left: four fifths are used, or there is room for two more
+    /// turns at most. Empty once a limit is reached.
     pub fn nearing(&self) -> Vec<(BudgetLimit, String)> {
         let limits = self.limits;
         let mut near = Vec::new();
         if self.allows(self.last_reserved).is_err() {
-            // It is not near any more.
             return near;
         }
         let turns = limits.max_turns.saturating_sub(self.turns);
         if turns <= (limits.max_turns / 5).max(2) {
             near.push((BudgetLimit::Turns, format!("{turns} of {} turns are left", limits.max_turns)));
         }
-        // What a reply may cost has to be there before it is asked for, however little it costs in the end.
-        let (left, most) = (self.left(), limits.max_cost);
-        if left.0 <= most.0 / 5 || left.0 < self.last_reserved.0.saturating_mul(2) {
-            near.push((BudgetLimit::Cost, format!("{left} of {most} are left")));
+        // The worst case of a reply has to be left before it is requested, however little the reply costs in the end.
+        let (left, max) = (self.left(), limits.max_cost);
+        if left.0 <= max.0 / 5 || left.0 < self.last_reserved.0.saturating_mul(2) {
+            near.push((BudgetLimit::Cost, format!("{left} of {max} are left")));
         }
-        let (used, most) = (self.active, minutes(limits.max_minutes));
-        if used >= most * 4 / 5 {
-            let left = most.saturating_sub(used).as_secs().div_ceil(60);
+        let (used, max) = (self.active, minutes(limits.max_minutes));
+        if used >= max * 4 / 5 {
+            let left = max.saturating_sub(used).as_secs().div_ceil(60);
             near.push((BudgetLimit::Minutes, format!("{left} of {} active minutes are left", limits.max_minutes)));
         }
         near
@@ -110,9 +114,9 @@ impl Budget {
     }
 
     pub(crate) fn settle(&mut self, call: CallKey, cost: MicroDollars) {
-        // Settling twice is one settlement: a second attempt may find the reply and settle it again.
-        if let Some(place) = self.reserved.iter().position(|(reserved, _)| *reserved == call) {
-            self.reserved.remove(place);
+        // Settling twice counts once: a second attempt of the step may find the reply and settle the call again.
+        if let Some(index) = self.reserved.iter().position(|(reserved, _)| *reserved == call) {
+            self.reserved.remove(index);
             self.settled += cost;
         }
     }
@@ -123,7 +127,7 @@ impl Budget {
         self.limits.max_minutes = self.limits.max_minutes.saturating_add(more.minutes);
     }
 
-    pub(crate) fn work(&mut self, time: Duration) {
+    pub(crate) fn add_active(&mut self, time: Duration) {
         self.active += time;
     }
 }

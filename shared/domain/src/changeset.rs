@@ -1,4 +1,4 @@
-//! What a session changed, as data: the only form in which a change leaves a sandbox.
+//! The change of a session as data: the only form in which it leaves a sandbox.
 
 use std::fmt;
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::text::shorten;
 use crate::{Digest256, ErrorCode, Terminal};
 
-/// A path inside the workspace: relative, `/` between its parts, none of them `.`, `..`, empty or `.git`.
+/// A path inside the workspace: relative, 1 to 4,096 bytes, with `/` between its parts, none of which is empty, `.`, `..`,
+/// or a name that some file system takes for `.git`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WorkspacePath(String);
 
-/// A path that may not be part of a change.
+/// A path that must not be part of a change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path:?} may not be part of a change: {rule}")]
+#[error("{path:?} must not be part of a change: {rule}")]
 pub struct ForbiddenPath {
     path: String,
     rule: &'static str,
 }
 
 impl WorkspacePath {
-    /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The directories above it, nearest last, without the workspace itself.
+    /// The directories above the path, nearest last, without the workspace itself.
     pub fn directories(&self) -> Vec<&str> {
         self.0.match_indices('/').map(|(at, _)| &self.0[..at]).collect()
     }
@@ -41,7 +41,7 @@ impl TryFrom<String> for WorkspacePath {
             return forbidden("a path has 1 to 4,096 bytes");
         }
         if path.contains('\0') {
-            return forbidden("it holds a NUL character");
+            return forbidden("it contains a NUL character");
         }
         for part in path.split('/') {
             if part.is_empty() || part == "." || part == ".." {
@@ -58,8 +58,9 @@ impl TryFrom<String> for WorkspacePath {
     }
 }
 
-/// Whether some file system would take `part` for `.git`: other case, trailing dots or spaces, the short name of
-/// Windows, characters that macOS ignores.
+/// Whether some file system takes `part` for `.git`: in other case, with trailing dots or spaces or a stream name (Windows),
+/// by its 8.3 name (Windows), with characters that macOS ignores. A hook in such a directory would run on a reviewer's
+/// machine. Git checks the same names (`core.protectNTFS`, `core.protectHFS`).
 fn is_git_directory(part: &str) -> bool {
     let ignorable =
         |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
@@ -80,22 +81,20 @@ impl fmt::Display for WorkspacePath {
     }
 }
 
-/// The kind of a file, as git tells them apart.
+/// The kind of a file, as git distinguishes them. A submodule is none of them and cannot be part of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FileMode {
-    /// An ordinary file.
     #[serde(rename = "100644")]
     Regular,
-    /// A file that can be run.
     #[serde(rename = "100755")]
     Executable,
-    /// A symbolic link; its content is the target.
+    /// A symbolic link; its content is the link's target.
     #[serde(rename = "120000")]
     Symlink,
 }
 
 impl FileMode {
-    /// The mode in git's notation.
+    /// The mode in git's notation, such as `100644`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Regular => "100644",
@@ -105,32 +104,28 @@ impl FileMode {
     }
 }
 
-/// What happened to one path.
+/// What the change does to one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileChange {
-    /// It is there, with this mode and content.
+    /// Creates or replaces the file.
     Write {
-        /// Its kind.
         mode: FileMode,
-        /// Its content as git stores it.
+        /// As git stores it.
         content: Vec<u8>,
     },
-    /// It is gone.
     Delete,
 }
 
-/// Files that differ from the base commit, sorted by path, each path once, none below another.
+/// Files that differ from the base commit, checked for publication: sorted by path, each path once, no written file below
+/// another written file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Changeset(Vec<(WorkspacePath, FileChange)>);
 
-/// How much a change may hold.
+/// Maximum size of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChangesetLimits {
-    /// Files.
     pub files: usize,
-    /// Bytes of one file.
     pub bytes_per_file: usize,
-    /// Bytes of all files.
     pub bytes: usize,
 }
 
@@ -141,7 +136,11 @@ impl Default for ChangesetLimits {
 }
 
 impl Changeset {
-    /// Checks what a sandbox says it changed. Nothing of it is trusted.
+    /// Checks a change that a sandbox reports. Nothing of it is trusted: code of the repository may have written all of it.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ChangesetRejected`], naming the file and the rule: a forbidden path, a path given twice or below a written
+    /// file, a link out of the repository or into `.git`, a limit exceeded.
     pub fn check(
         changes: impl IntoIterator<Item = (String, FileChange)>,
         limits: ChangesetLimits,
@@ -157,10 +156,14 @@ impl Changeset {
             checked.push((path, change));
         }
         if checked.len() > limits.files {
-            return Err(rejected(format!("{} files changed; at most {} are published", checked.len(), limits.files)));
+            return Err(rejected(format!(
+                "{} files changed; at most {} can be published",
+                checked.len(),
+                limits.files
+            )));
         }
         if bytes > limits.bytes {
-            return Err(rejected(format!("the change has {bytes} bytes; at most {} are published", limits.bytes)));
+            return Err(rejected(format!("the change has {bytes} bytes; at most {} can be published", limits.bytes)));
         }
         checked.sort_by(|(left, _), (right, _)| left.cmp(right));
         let written: std::collections::HashSet<&str> = checked
@@ -170,9 +173,10 @@ impl Changeset {
             .collect();
         for pair in checked.windows(2) {
             if pair[0].0 == pair[1].0 {
-                return Err(rejected(format!("{} is named twice", pair[0].0)));
+                return Err(rejected(format!("{} is listed twice", pair[0].0)));
             }
         }
+        // A file below a written link would be written where the link points.
         for (path, change) in &checked {
             let below = path.directories().into_iter().find(|directory| written.contains(directory));
             if let (Some(directory), FileChange::Write { .. }) = (below, change) {
@@ -182,27 +186,26 @@ impl Changeset {
         Ok(Self(checked))
     }
 
-    /// What speaks against publishing one file, if anything.
+    /// The rule that one file breaks, in a sentence; none when it can be published.
     pub fn objection(path: &str, change: &FileChange, limits: ChangesetLimits) -> Option<String> {
         check_one(path.to_owned(), change, limits).err()
     }
 
-    /// The changes, by path.
+    /// The changes, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&WorkspacePath, &FileChange)> {
         self.0.iter().map(|(path, change)| (path, change))
     }
 
-    /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many files changed.
+    /// Number of changed files.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The digest of paths, modes and contents.
+    /// Digest of all paths, modes and contents.
     pub fn digest(&self) -> Digest256 {
         let mut text = String::new();
         for (path, change) in &self.0 {
@@ -216,13 +219,13 @@ impl Changeset {
     }
 }
 
-/// The rules for one file, whatever else changes.
+/// The rules that concern one file alone.
 fn check_one(path: String, change: &FileChange, limits: ChangesetLimits) -> Result<WorkspacePath, String> {
     let path = WorkspacePath::try_from(path).map_err(|error| error.to_string())?;
     if let FileChange::Write { mode, content } = change {
         if content.len() > limits.bytes_per_file {
-            let most = limits.bytes_per_file;
-            return Err(format!("{path} has {} bytes; at most {most} are published", content.len()));
+            let max = limits.bytes_per_file;
+            return Err(format!("{path} has {} bytes; at most {max} can be published", content.len()));
         }
         if *mode == FileMode::Symlink {
             check_link(&path, content)?;
@@ -231,11 +234,11 @@ fn check_one(path: String, change: &FileChange, limits: ChangesetLimits) -> Resu
     Ok(path)
 }
 
-/// A link may point anywhere inside the repository and nowhere else.
+/// A link may point anywhere inside the repository, and nowhere else.
 fn check_link(path: &WorkspacePath, target: &[u8]) -> Result<(), String> {
-    let target = std::str::from_utf8(target).map_err(|_| format!("the link {path} has a target that is not UTF-8"))?;
+    let target = std::str::from_utf8(target).map_err(|_| format!("the target of the link {path} is not UTF-8"))?;
     if target.is_empty() || target.contains('\0') || target.len() > 4096 {
-        return Err(format!("the link {path} has no valid target"));
+        return Err(format!("the target of the link {path} is not a path"));
     }
     if target.starts_with('/') {
         return Err(format!("the link {path} points to the absolute path {target:?}"));

@@ -1,4 +1,4 @@
-//! The difference between workspace and base commit, kept outside the sandbox.
+//! The difference between workspace and base commit, stored outside the sandbox: a sandbox can die at any moment.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,65 +10,65 @@ use crate::{
     Terminal,
 };
 
-/// A checkpoint with the place where it is kept.
+/// A stored checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
-    /// Where.
     pub blob: BlobRef,
-    /// What it holds.
     pub content: CheckpointContent,
 }
 
-/// What a checkpoint holds.
+/// The content of a checkpoint, as it is stored in `Blobs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointContent {
-    /// The commit it differs from; none in an empty repository.
+    /// The base commit; none in an empty repository.
     pub base: Option<CommitId>,
-    /// The toolbox's digest of the difference.
+    /// The toolbox's digest of the difference. Used to tell whether anything changed, not as a proof of the content.
     pub digest: Digest256,
-    /// The files.
-    pub changes: Vec<KeptChange>,
-    /// Files left out, with the reason of each.
+    pub changes: Vec<CheckpointChange>,
+    /// Files that were left out, each with the reason.
     pub skipped: Vec<String>,
-    /// Lines added.
+    /// Lines.
     pub additions: u64,
-    /// Lines deleted.
+    /// Lines.
     pub deletions: u64,
 }
 
 /// One file of a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeptChange {
-    /// Its path.
+pub struct CheckpointChange {
     pub path: String,
-    /// Mode and content; none when the file is gone.
+    /// None when the file was deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<KeptFile>,
+    pub file: Option<CheckpointFile>,
 }
 
-/// Mode and content of a kept file.
+/// Mode and content of a file in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeptFile {
-    /// Its kind.
+pub struct CheckpointFile {
     pub mode: FileMode,
-    /// Its content, as base64.
     pub content_base64: String,
 }
 
 impl Checkpoint {
-    /// Keeps what a toolbox said differs. Refuses what may not be published.
-    pub async fn keep(blobs: &dyn Blobs, session: &SessionId, content: CheckpointContent) -> Result<Self, StepError> {
-        // What cannot be published is refused before it is kept.
+    /// Stores the difference that a toolbox reported.
+    ///
+    /// # Errors
+    /// A terminal error when the difference contains something that must not be published, a retryable one when `blobs` fails.
+    pub async fn store(blobs: &dyn Blobs, session: &SessionId, content: CheckpointContent) -> Result<Self, StepError> {
+        // What must not be published is refused before it is stored.
         content.changeset()?;
         let bytes = serde_json::to_vec(&content)
             .map_err(|error| StepError::terminal(ErrorCode::Internal, error.to_string()))?;
         Ok(Self { blob: blobs.put(session, &bytes).await?, content })
     }
 
-    /// Fetches a checkpoint that was kept.
+    /// Fetches a stored checkpoint.
+    ///
+    /// # Errors
+    /// A retryable error when `blobs` fails, [`ErrorCode::LogCorrupt`] when the content is not a checkpoint.
     pub async fn fetch(blobs: &dyn Blobs, session: &SessionId, digest: &Digest256) -> Result<Self, StepError> {
         let bytes = blobs.get(session, digest).await?;
         let blob = BlobRef { sha256: digest.clone(), bytes: bytes.len() as u64 };
@@ -78,14 +78,17 @@ impl Checkpoint {
         Ok(Self { blob, content })
     }
 
-    /// The change as what may be published.
+    /// See [`CheckpointContent::changeset`].
     pub fn changeset(&self) -> Result<Changeset, Terminal> {
         self.content.changeset()
     }
 }
 
 impl CheckpointContent {
-    /// The change as what may be published; refuses what may not.
+    /// The checkpoint as a change that may be published.
+    ///
+    /// # Errors
+    /// [`ErrorCode::ChangesetRejected`], as in [`Changeset::check`], or when a content is not base64.
     pub fn changeset(&self) -> Result<Changeset, Terminal> {
         let mut changes = Vec::with_capacity(self.changes.len());
         for change in &self.changes {

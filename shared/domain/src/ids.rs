@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
 
-/// A text that is not an identifier of the wanted kind.
+/// A text that is not an identifier of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{value:?} is not a {kind}: {expected}")]
 pub struct InvalidId {
@@ -24,7 +24,6 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// The identifier as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -87,47 +86,47 @@ fn is_hex(text: &str, length: usize) -> bool {
 }
 
 text_id!(
-    /// Names a session: a ULID, so that sessions sort by the time of their creation.
+    /// A session: a ULID in upper case, so that ids sort by the time of creation.
     SessionId, "session id", "26 characters of Crockford's base 32 (a ULID)", is_ulid
 );
 text_id!(
-    /// Names a sandbox, as its provider calls it.
+    /// A sandbox, as its provider names it.
     SandboxId, "sandbox id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// Names one command in a sandbox. The same id is never run twice.
+    /// One command in a sandbox. A command with the same id is never started twice.
     ExecId, "exec id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// Names one tool call, as the model called it (`toolu_...`).
+    /// One tool call, as the model's service names it (`toolu_…`).
     CallId, "tool call id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// Who owns a session. On one machine without tokens everything belongs to `local`.
+    /// The owner of sessions. On one machine without access tokens everything belongs to `local`.
     Principal, "principal", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// Names an access token, which itself is known only to whom it was made for.
+    /// An access token. The id may be shown; the token itself is known only to its holder.
     TokenId, "token id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// Names a request that may be made twice (`Idempotency-Key`), within what its owner asks for.
+    /// A request that may be sent twice (the header `Idempotency-Key`), unique among the requests of its owner.
     IdempotencyKey, "idempotency key", "1 to 255 visible ASCII characters", is_visible
 );
 text_id!(
-    /// Names a plan, so that an approval can say which plan it saw.
+    /// A plan, so that an approval can name the plan that the person saw.
     PlanId, "plan id", "1 to 128 letters, digits, '-', '_' or '.'", is_name
 );
 text_id!(
-    /// A W3C trace id whose first eight digits are the epoch second of its making, as X-Ray wants it.
+    /// A trace id of W3C Trace Context. Its first eight digits are the epoch second of its creation, as X-Ray requires.
     TraceId, "trace id", "32 lower-case hex digits, not all zero", |text| is_hex(text, 32)
 );
 text_id!(
-    /// A W3C span id.
+    /// A span id of W3C Trace Context.
     SpanId, "span id", "16 lower-case hex digits, not all zero", |text| is_hex(text, 16)
 );
 text_id!(
-    /// A git commit by its full object name.
+    /// A git commit, by its full object name (SHA-1 or SHA-256).
     CommitId, "commit id", "40 or 64 lower-case hex digits", |text| is_hex(text, 40) || is_hex(text, 64)
 );
 
@@ -155,7 +154,7 @@ macro_rules! number_id {
 }
 
 number_id!(
-    /// The place of an event in its session's log: 1 is the first, there are no gaps. 0 stands for "before the first".
+    /// Position of an event in its session's log, from 1, without a gap. 0 means "before the first event".
     Seq, u64
 );
 number_id!(
@@ -163,20 +162,18 @@ number_id!(
     RunNumber, u32
 );
 number_id!(
-    /// Counts the replies of the model in a session's main conversation, from 1, across runs.
+    /// Counts the turns of one conversation of a session, from 1, across runs.
     TurnNumber, u32
 );
 number_id!(
-    /// Counts the tries at one thing (a step, a turn), from 1.
+    /// Counts the attempts at one thing (a step of a run, a turn), from 1.
     Attempt, u32
 );
 
-/// Names one execution of the workflow: `{sessionId}-{run}`.
+/// The name of one execution of the workflow: `{sessionId}-{run}`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecutionName {
-    /// The session that runs.
     pub session: SessionId,
-    /// Which of its runs.
     pub run: RunNumber,
 }
 

@@ -1,14 +1,13 @@
-//! Characters that a reader does not see but a model reads.
+//! Characters that a person does not see but a model reads.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// `text` with the characters named that a person does not see when reading it: what is hidden in a text that somebody
-/// pasted or that stands in a repository must not speak to the model alone. A run of them becomes `[hidden: U+200B]` or
-/// `[hidden: U+E0041 and 12 more]`.
+/// Replaces invisible characters in `text` by their names, so that instructions hidden in a pasted text or a repository do
+/// not reach the model unseen. A sequence of them becomes `[hidden: U+200B]` or `[hidden: U+E0041 and 12 more]`.
 ///
-/// What has its use in ordinary writing stays: single joiners (emoji, Persian, Hindi), marks of direction, single
-/// variation selectors.
+/// Characters with a use in ordinary writing stay when they stand alone or in pairs: joiners (emoji, Persian, Hindi), marks
+/// of direction, variation selectors.
 pub fn name_invisible(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|c| class(c) != Class::Plain) {
         return Cow::Borrowed(text);
@@ -30,7 +29,7 @@ pub fn name_invisible(text: &str) -> Cow<'_, str> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
     Plain,
-    /// Has its use when it stands alone.
+    /// Ordinary when it stands alone or in a pair.
     Joining,
     Hidden,
 }
@@ -41,10 +40,10 @@ fn class(c: char) -> Class {
         '\u{200C}'..='\u{200F}' | '\u{061C}' | '\u{FE00}'..='\u{FE0F}' => Class::Joining,
         // Soft hyphen, fillers, zero width space, vowel separator.
         '\u{00AD}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'
-        // Embeddings, overrides and isolates of direction; line and paragraph separators are seen.
+        // Embeddings, overrides and isolates of direction. Line and paragraph separators are visible.
         | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}'
         | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}'
-        // Tags, and the second block of variation selectors, with which whole texts are hidden.
+        // Tags and the second block of variation selectors: whole texts can be encoded in either.
         | '\u{E0000}'..='\u{E0FFF}' => Class::Hidden,
         _ => Class::Plain,
     }

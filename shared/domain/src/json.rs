@@ -1,33 +1,34 @@
-//! JSON that must stay as it is, to the byte.
+//! JSON that must stay the same, byte for byte.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON text that is kept and written again exactly as it came.
+/// A JSON value as text, which is written again exactly as it was read.
 ///
-/// Current models sign their thinking over everything that went before, so what is sent back has to be what was received.
+/// Current models sign their thinking over everything before it, so what is sent back has to be what was received. A
+/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields.
 #[derive(Clone)]
 pub struct RawJson(Box<RawValue>);
 
 impl RawJson {
-    /// Takes a text that has to be one JSON value.
+    /// # Errors
+    /// When the text is not exactly one JSON value.
     pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text.into()).map(Self)
     }
 
-    /// Writes a value as JSON.
+    /// Serializes a value.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
-    /// The text.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
 
-    /// Reads the text as a value of some type.
+    /// Deserializes the value.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.0.get())
     }
@@ -59,8 +60,8 @@ impl<'de> Deserialize<'de> for RawJson {
     }
 }
 
-/// Keeps a [`RawJson`] as a JSON string. For places that are read through serde's buffer (tagged enums), which cannot
-/// carry raw JSON.
+/// Serializes a [`RawJson`] as a JSON string, for fields inside of tagged enums: serde reads those through a buffer that
+/// cannot hold raw JSON.
 pub(crate) mod as_text {
     use serde::{Deserialize, Deserializer, Serializer, de};
 

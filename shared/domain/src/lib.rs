@@ -11,9 +11,9 @@ pub mod transcript;
 
 pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use admission_queue::{AdmissionQueue, Admitted, MAX_QUEUE, NotAdmitted, Reservation};
-pub use budget::{Budget, Reached};
+pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
-pub use checkpoint::{Checkpoint, CheckpointContent, KeptChange, KeptFile};
+pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
@@ -24,7 +24,7 @@ pub use event::{
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
     SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
     TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer,
+    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
@@ -37,7 +37,7 @@ pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
 pub use ports::{
     CacheLifetime, CacheMiss, CallOptions, Effort, KeyBinding, Model, ModelError, ModelLimits, ModelReply,
-    ModelRequest, ReplyDetails, ReplyPiece, StopDetails,
+    ModelRequest, ReplyDetails, ReplyPiece, StopDetails, read_all,
 };
 pub use public_event::public_event;
 pub use quota::{InvalidPattern, Quota, RepositoryPattern};
@@ -48,8 +48,7 @@ pub use request::{
     is_branch_name,
 };
 pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
-pub use session_log::{SessionLog, SessionLogError, read_all};
-pub use session_log_cache::SessionLogCache;
+pub use session_log::{SessionLog, SessionLogCache, SessionLogError};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
@@ -78,7 +77,6 @@ mod reply;
 mod request;
 mod session;
 mod session_log;
-mod session_log_cache;
 mod status;
 mod step;
 mod summary;

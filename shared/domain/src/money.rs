@@ -1,4 +1,4 @@
-//! Money, in whole micro-dollars, so that sums are exact.
+//! Amounts of money.
 
 use std::fmt;
 use std::iter::Sum;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in millionths of a US dollar.
+/// An amount in micro-dollars: millionths of a US dollar, whole, so that sums are exact. Arithmetic saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroDollars(pub u64);
@@ -20,18 +20,21 @@ pub struct InvalidAmount;
 const MICROS: u64 = 1_000_000;
 
 impl MicroDollars {
-    /// What is left of this after `other`, never below zero.
+    /// The difference, or zero where it would be negative.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// The amount in dollars, for views that want a number (`maxCostUsd`, `costUsd`).
+    /// The amount in dollars, for JSON that has a number (`costUsd`). Not for calculations.
     pub fn as_dollars(self) -> f64 {
         self.0 as f64 / MICROS as f64
     }
 
-    /// An amount given as a number of dollars. Refuses what is no such amount: negative, not finite, beyond a million.
+    /// Rounds to the nearest micro-dollar.
+    ///
+    /// # Errors
+    /// When `dollars` is negative, not a number, or more than a million.
     pub fn from_dollars(dollars: f64) -> Result<Self, InvalidAmount> {
         if !(0.0..=1_000_000.0).contains(&dollars) {
             return Err(InvalidAmount);

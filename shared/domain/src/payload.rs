@@ -1,9 +1,9 @@
-//! Texts that may be too long for an event.
+//! Texts of events, which may be too long to be stored in the event.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// From this size on a text goes to `Blobs` and the event holds its digest.
+/// Size in bytes from which on a text is stored in `Blobs` and the event contains its digest instead.
 pub const INLINE_LIMIT: usize = 64 * 1024;
 
 /// The SHA-256 of some bytes, as 64 lower-case hex digits: the key of a blob.
@@ -11,7 +11,7 @@ pub const INLINE_LIMIT: usize = 64 * 1024;
 #[serde(try_from = "String", into = "String")]
 pub struct Digest256(String);
 
-/// A text that is no SHA-256 in hex.
+/// A text that is not a [`Digest256`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest: 64 lower-case hex digits are expected")]
 pub struct InvalidDigest;
@@ -28,7 +28,6 @@ impl Digest256 {
         Self(text)
     }
 
-    /// The digest in hex.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,27 +48,27 @@ impl From<Digest256> for String {
     }
 }
 
-/// Where a blob is and how long it is.
+/// A reference to a blob.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlobRef {
-    /// Key and check sum of the content.
+    /// Key and checksum of the content.
     pub sha256: Digest256,
     /// Length of the content.
     pub bytes: u64,
 }
 
-/// A text in an event: itself, or where it is kept.
+/// A text of an event, or a reference to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Payload {
-    /// Short enough to stand in the event.
+    /// Shorter than [`INLINE_LIMIT`].
     Inline(String),
-    /// Kept in `Blobs`.
+    /// Stored in `Blobs`.
     Stored(BlobRef),
 }
 
 impl Payload {
-    /// The text, when it stands in the event.
+    /// The text, when it is in the event itself.
     pub fn inline(&self) -> Option<&str> {
         match self {
             Self::Inline(text) => Some(text),

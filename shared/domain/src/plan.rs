@@ -2,24 +2,23 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of project a repository holds.
+/// The kind of a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProjectType {
-    /// A server with an HTTP face, possibly with pages.
+    /// An HTTP server, possibly with pages.
     Web,
     /// Notebooks, data frames, models.
     DataScience,
-    /// Pages that run in a browser.
+    /// Code that runs in a browser.
     Frontend,
     /// Infrastructure, deployment, pipelines.
     Devops,
-    /// Anything else.
+    /// None of the others, or several.
     General,
 }
 
 impl ProjectType {
-    /// The name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Web => "web",
@@ -31,29 +30,25 @@ impl ProjectType {
     }
 }
 
-/// What was found in a repository before anything was changed.
+/// What the repository contains at the base commit, as far as its files say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Survey {
-    /// The kind of project.
     pub project_type: ProjectType,
-    /// Languages, by the bytes written in them, most first.
+    /// By size in bytes, largest first.
     pub languages: Vec<String>,
     /// Frameworks and notable libraries.
     pub frameworks: Vec<String>,
-    /// How it is installed, as far as its files say.
     pub install_commands: Vec<String>,
-    /// How it is built.
     pub build_commands: Vec<String>,
-    /// How it is tested.
     pub test_commands: Vec<String>,
-    /// How it is checked (linters, type checkers, formatters).
+    /// Linters, type checkers, formatters.
     pub lint_commands: Vec<String>,
-    /// Conventions found: configuration files, templates, contribution rules.
+    /// Configuration files, templates, contribution rules.
     pub conventions: Vec<String>,
     /// Number of files.
     pub files: u64,
-    /// Whether there is nothing yet.
+    /// Whether the repository has no files yet.
     pub empty: bool,
 }
 
@@ -61,55 +56,49 @@ pub struct Survey {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Plan {
-    /// What the change is, in a few words; becomes the pull request's title.
+    /// The change in a few words; becomes the pull request's title.
     pub title: String,
-    /// Why and how, in some sentences.
+    /// Why and how, in a few sentences.
     pub summary: String,
     /// What will be done, in order.
     pub steps: Vec<String>,
-    /// Files likely to change.
+    /// Files that are likely to change.
     pub files: Vec<String>,
-    /// What may go wrong.
     #[serde(default)]
     pub risks: Vec<String>,
-    /// The kind of project, as the model sees it.
+    /// In the model's opinion; the survey has its own.
     pub project_type: ProjectType,
-    /// How sure the model says it is. Self-reported and not calibrated.
     pub confidence: Confidence,
-    /// Decisions the model took where it saw alternatives.
+    /// Decisions that the model took where it saw alternatives.
     #[serde(default)]
     pub decisions: Vec<Decision>,
-    /// What the model has to know before it can plan; then there is no plan yet.
+    /// What the model has to know before it can plan. With a question, the rest is not a plan yet.
     #[serde(default)]
     pub question: Option<String>,
 }
 
-/// How sure the model says it is.
+/// How sure the model says it is: self-reported and not calibrated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Confidence {
     /// From 0 to 1.
     pub value: f64,
-    /// Why.
     pub reason: String,
 }
 
 impl Confidence {
-    /// The figure as it may be shown: never without where it comes from.
+    /// The value as it may be shown: always with the remark that it is the model's own.
     pub fn in_words(&self) -> String {
         format!("{:.0} % (self-reported, not calibrated)", self.value.clamp(0.0, 1.0) * 100.0)
     }
 }
 
-/// A decision with what else was considered.
+/// A decision with its alternatives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
-    /// What was decided.
     pub decision: String,
-    /// Why.
     pub reason: String,
-    /// What else was considered.
     #[serde(default)]
     pub alternatives: Vec<String>,
 }
@@ -118,20 +107,15 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Todo {
-    /// What is to be done.
     pub content: String,
-    /// How far it is.
     pub status: TodoStatus,
 }
 
-/// How far an entry of the to-do list is.
+/// Status of an entry of the to-do list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TodoStatus {
-    /// Not begun.
     Pending,
-    /// At work.
     InProgress,
-    /// Done.
     Completed,
 }

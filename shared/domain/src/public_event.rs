@@ -1,7 +1,8 @@
 //! The public view of an event: what streams and lists show.
 //!
-//! `kind` is the stable name. `type` is the name that clients of the first Tiny Backspace know; the tools' fields
-//! (`filepath`, `old_str`, `new_str`, `command`, `output`) stand on `tool.result` only, so that each tool shows once.
+//! `kind` is the stable name. `type` is the name that clients of the first Tiny Backspace know. The tools' fields
+//! (`filepath`, `old_str`, `new_str`, `command`, `output`) are on `tool.result` only, so that such a client shows each tool
+//! call once.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use crate::{
     ToolResult,
 };
 
-/// The version of the public form.
+/// Version of the public form, the field `v`.
 const VERSION: u32 = 1;
 
-/// The longest `message` of an event.
+/// Limit of the field `message`, which clients show on one line.
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 
-/// The public view of an event. What is private to the log (the raw reply, the fixed prompts) is not in it.
+/// The public view of an event, as a JSON object. It omits what is private to the log: the raw reply, which is not redacted,
+/// and the prompts of the deployment.
 pub fn public_event(session: &SessionId, event: &Event) -> Value {
     let View { label, message, fields } = view(event);
     let mut shown = Map::new();
@@ -43,19 +45,19 @@ pub fn public_event(session: &SessionId, event: &Event) -> Value {
     });
     if let Value::Object(fields) = fields {
         for (name, value) in fields {
+            // The fields above win: a field of a tool must not pass for the event's id or kind.
             shown.entry(name).or_insert(value);
         }
     }
     Value::Object(shown)
 }
 
-/// What is shown of one event.
 struct View {
-    /// The name that clients of the first Tiny Backspace know.
+    /// The field `type`.
     label: &'static str,
-    /// What happened, in a line.
+    /// One sentence about what happened; cut to its first line.
     message: String,
-    /// The fields, where they are not simply all fields of the event.
+    /// The fields to show; none for all fields of the event.
     fields: Option<Value>,
 }
 
@@ -68,19 +70,19 @@ impl View {
         Self::of("status", message)
     }
 
-    /// Shows these fields only.
-    fn showing(self, fields: Value) -> Self {
+    /// Shows these fields instead of the event's own.
+    fn with_fields(self, fields: Value) -> Self {
         Self { fields: Some(fields), ..self }
     }
 }
 
-/// Decides for each kind of event what the public sees of it.
+/// What the public sees of each kind of event. No wildcard arm: whoever adds a kind decides it here.
 fn view(event: &Event) -> View {
     match &event.body {
         EventBody::SessionCreated(created) => {
             let request = &created.session.request;
             let fields = json!({ "repoUrl": request.repo_url, "prompt": request.prompt, "model": request.model });
-            View::status(format!("Session for {}", request.repo_url)).showing(fields)
+            View::status(format!("Session for {}", request.repo_url)).with_fields(fields)
         }
         EventBody::RunStarted(started) => View::status(match &started.queued {
             None => "Run started".to_owned(),
@@ -113,7 +115,7 @@ fn view(event: &Event) -> View {
         ),
         EventBody::PlanApproved(_) => View::status("Plan approved"),
         EventBody::PlanRejected(_) => View::status("Plan rejected"),
-        EventBody::WaitStarted(started) => View::status(format!("Waiting for you until {}", started.deadline)),
+        EventBody::WaitStarted(started) => View::status(format!("Waiting for an answer until {}", started.deadline)),
         EventBody::WaitEnded(_) => View::status("Wait ended"),
         EventBody::BudgetReserved(reserved) => View::status(format!("{} reserved", reserved.amount)),
         EventBody::BudgetSettled(settled) => View::status(format!("{} spent", settled.cost)),
@@ -124,7 +126,7 @@ fn view(event: &Event) -> View {
         EventBody::ModelReplied(replied) => {
             let ModelReplied { call, reply: _, stop, usage, cost } = replied;
             let fields = json!({ "call": call, "stop": stop, "usage": usage, "costUsd": cost.as_dollars() });
-            View::status(format!("Reply of turn {}, {cost}", call.turn)).showing(fields)
+            View::status(format!("Reply of turn {}, {cost}", call.turn)).with_fields(fields)
         }
         EventBody::ModelRetrying(retrying) => View::status({
             let due = event.at + Duration::from_secs(retrying.in_seconds);
@@ -141,7 +143,7 @@ fn view(event: &Event) -> View {
         }
         EventBody::ToolStarted(started) => View::status(format!("Call {} started", started.call)),
         EventBody::ToolResult(result) => {
-            View::of(type_of_tool(result.tool_kind), text(&result.output)).showing(tool_fields(result))
+            View::of(type_of_tool(result.tool_kind), text(&result.output)).with_fields(tool_fields(result))
         }
         EventBody::TodoUpdated(updated) => View::status({
             let done = updated.items.iter().filter(|item| item.status == TodoStatus::Completed).count();
@@ -154,7 +156,7 @@ fn view(event: &Event) -> View {
         EventBody::AgentStuck(stuck) => View::status(stuck.reason.clone()),
         EventBody::ContextChanged(changed) => View::status({
             let (before, after) = (changed.tokens_before, changed.tokens_after);
-            format!("New conversation, {before} tokens before, about {after} after: {}", changed.reason)
+            format!("Conversation compacted from {before} to about {after} tokens: {}", changed.reason)
         }),
         EventBody::DecisionRecorded(recorded) => View::status(recorded.decision.decision.clone()),
         EventBody::UserMessage(message) => match message.author {
@@ -187,7 +189,7 @@ fn view(event: &Event) -> View {
         EventBody::RunFinished(finished) => {
             let RunFinished { status, summary, pr_url, branch, totals } = finished;
             let label = if *status == Status::Failed { "error" } else { "completion" };
-            View::of(label, summary.clone()).showing(json!({
+            View::of(label, summary.clone()).with_fields(json!({
                 "status": status,
                 "summary": summary,
                 "pr_url": pr_url,
@@ -217,7 +219,7 @@ fn type_of_tool(kind: ToolKind) -> &'static str {
     }
 }
 
-/// The fields that the tool itself shows, with what every result has.
+/// The fields that the tool filled, and those of every result, which win.
 fn tool_fields(result: &ToolResult) -> Value {
     let mut fields = result.view.as_object().cloned().unwrap_or_default();
     fields.insert("turn".into(), result.turn.0.into());

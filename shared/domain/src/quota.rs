@@ -1,4 +1,4 @@
-//! What the sessions of a principal may do.
+//! The quota of a principal.
 
 use std::fmt;
 
@@ -7,47 +7,47 @@ use serde::{Deserialize, Serialize};
 use crate::MicroDollars;
 use crate::text::shorten;
 
-/// What a principal's sessions may do.
+/// What the sessions of a principal may do. A limit that is none does not exist.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Quota {
-    /// The repositories; any when there is none in the list.
+    /// Repositories that sessions may work on; an empty list allows every repository.
     #[serde(default)]
     pub repositories: Vec<RepositoryPattern>,
-    /// The most sessions at work at a time; further ones are queued.
+    /// Maximum of active runs; further ones are queued.
     #[serde(default)]
     pub max_concurrent_sessions: Option<u32>,
-    /// The most that may be spent in a day (UTC).
+    /// Maximum cost per day (UTC), reservations of active and queued runs included.
     #[serde(default)]
     pub max_daily_cost: Option<MicroDollars>,
 }
 
 impl Quota {
-    /// Whether a session may work on this repository.
-    pub fn covers(&self, repo_url: &str) -> bool {
-        self.repositories.is_empty() || self.repositories.iter().any(|pattern| pattern.covers(repo_url))
+    /// Whether a session may work on the repository.
+    pub fn allows_repository(&self, repo_url: &str) -> bool {
+        self.repositories.is_empty() || self.repositories.iter().any(|pattern| pattern.matches(repo_url))
     }
 }
 
-/// A repository by its address, or with `/*` at its end all below an address.
+/// The address of a repository, or an address that ends in `/*` for all repositories below it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct RepositoryPattern(String);
 
-/// A text that names no repositories.
+/// A text that is not a [`RepositoryPattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} names no repository: an address or path is expected, which may end in /*")]
+#[error("{0:?} is not a repository pattern: expected an address or a path, which may end in /*")]
 pub struct InvalidPattern(String);
 
 impl RepositoryPattern {
-    /// The pattern as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it covers a repository. What could lead elsewhere than it says (`..`, escapes) is covered by nothing.
-    pub fn covers(&self, repo_url: &str) -> bool {
-        let Some(address) = normal(repo_url) else { return false };
+    /// Whether the pattern matches a repository. No pattern matches an address that may lead elsewhere than it says (`..`,
+    /// percent escapes).
+    pub fn matches(&self, repo_url: &str) -> bool {
+        let Some(address) = normalize(repo_url) else { return false };
         match self.0.strip_suffix("/*") {
             Some(above) => address.strip_prefix(above).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
             None => address == self.0,
@@ -55,8 +55,9 @@ impl RepositoryPattern {
     }
 }
 
-/// One spelling for an address: scheme and host in small letters, no `.git` or `/` at the end.
-fn normal(address: &str) -> Option<String> {
+/// One spelling for an address: scheme and host in lower case, no `.git` or `/` at the end. None for an address that no
+/// pattern may match.
+fn normalize(address: &str) -> Option<String> {
     if address.contains(['%', '\\', '?', '#', '*']) || address.chars().any(|c| c.is_control() || c.is_whitespace()) {
         return None;
     }
@@ -82,7 +83,7 @@ impl std::str::FromStr for RepositoryPattern {
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         let invalid = || InvalidPattern(shorten(text, 200).into_owned());
         let below = text.strip_suffix("/*");
-        let address = normal(below.unwrap_or(text)).filter(|address| text.len() <= 2048 && !address.is_empty());
+        let address = normalize(below.unwrap_or(text)).filter(|address| text.len() <= 2048 && !address.is_empty());
         let address = address.ok_or_else(invalid)?;
         let address = address.trim_end_matches('/');
         Ok(Self(if below.is_some() { format!("{address}/*") } else { address.to_owned() }))

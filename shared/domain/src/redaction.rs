@@ -1,4 +1,7 @@
-//! Keeps secrets out of what is stored and shown.
+//! Replaces secrets in text by `[REDACTED]`.
+//!
+//! Text is redacted where it enters the log (prompts, messages, tool output), and again in every view. The views need it for
+//! what never passed the first time: files of the repository in a diff, events that were stored before a value was known.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -6,30 +9,30 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 use secrecy::{ExposeSecret, SecretString};
 
-/// What stands where a secret stood.
+/// The replacement of a secret.
 pub const REDACTED: &str = "[REDACTED]";
 
-/// Shorter values are too likely to be ordinary words.
+/// Known values that are shorter are not redacted: they are too likely to be ordinary words.
 const MIN_SECRET_BYTES: usize = 8;
 
-/// The longest secret of a known form that live text waits for.
+/// Maximum bytes that live text holds back for what may become a secret of a known form.
 const MAX_TOKEN_BYTES: usize = 512;
 
-/// A form that secrets have.
+/// A form of secrets.
 struct Pattern {
-    /// What a text holds, one of these, that has such a secret in it. Looking for them is much faster than the pattern is.
-    marks: &'static [&'static str],
-    pattern: Regex,
-    with: &'static str,
+    /// Every secret of this form contains one of these. Searching for them first is much faster than the expression.
+    markers: &'static [&'static str],
+    expression: Regex,
+    replacement: &'static str,
 }
 
 static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
     const FORMS: &[(&[&str], &str, &str)] = &[
-        // Our own access tokens.
+        // Access tokens of this program.
         (&["bsp_"], r"bsp_[0-9a-f]{32,}", REDACTED),
         // Keys of Anthropic.
         (&["sk-ant-"], r"sk-ant-[A-Za-z0-9_-]{8,}", REDACTED),
-        // Tokens of GitHub, old and new forms; the new installation tokens hold dots.
+        // Tokens of GitHub, old and new forms; the new installation tokens contain dots.
         (&["ghp_", "gho_", "ghu_", "ghs_", "ghr_"], r"gh[pousr]_[A-Za-z0-9_.-]{16,}", REDACTED),
         (&["github_pat_"], r"github_pat_[A-Za-z0-9_]{16,}", REDACTED),
         // Token ids and secrets of Modal.
@@ -50,16 +53,17 @@ static PATTERNS: LazyLock<Vec<Pattern>> = LazyLock::new(|| {
         ),
         // JSON web tokens.
         (&["eyJ"], r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", REDACTED),
-        // Credentials in an address: the part between `//` and `@`.
+        // Credentials in an address, between `//` and `@`.
         (&["//"], r"//[^/\s:@]+:[^/\s@]+@", "//[REDACTED]@"),
     ];
-    let form = |(marks, pattern, with): &(&'static [&'static str], &str, &'static str)| {
-        Some(Pattern { marks, pattern: Regex::new(pattern).ok()?, with })
+    let compile = |(markers, expression, replacement): &(&'static [&'static str], &str, &'static str)| {
+        Some(Pattern { markers, expression: Regex::new(expression).ok()?, replacement })
     };
-    FORMS.iter().filter_map(form).collect()
+    // A test checks that every expression compiles.
+    FORMS.iter().filter_map(compile).collect()
 });
 
-/// Masks known secret values and whatever looks like a secret.
+/// Redacts known secret values, and text that has the form of a secret.
 #[derive(Clone, Default)]
 pub struct Redactor {
     values: Vec<SecretString>,
@@ -67,16 +71,16 @@ pub struct Redactor {
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Masker({} values)", self.values.len())
+        write!(formatter, "Redactor({} values)", self.values.len())
     }
 }
 
 impl Redactor {
-    /// A masker that also knows these values.
+    /// A redactor that also knows these values; those of less than 8 bytes are ignored.
     pub fn new(values: impl IntoIterator<Item = SecretString>) -> Self {
         let mut values: Vec<SecretString> =
             values.into_iter().filter(|value| value.expose_secret().len() >= MIN_SECRET_BYTES).collect();
-        // A value that holds another has to go first.
+        // Longest first: a value that contains another one would otherwise leave its other part in the text.
         values.sort_by_key(|value| std::cmp::Reverse(value.expose_secret().len()));
         Self { values }
     }
@@ -89,15 +93,15 @@ impl Redactor {
                 redacted = Cow::Owned(redacted.replace(value.expose_secret(), REDACTED));
             }
         }
-        for Pattern { marks, pattern, with } in PATTERNS.iter() {
-            if marks.iter().any(|mark| redacted.contains(mark)) && pattern.is_match(&redacted) {
-                redacted = Cow::Owned(pattern.replace_all(&redacted, *with).into_owned());
+        for Pattern { markers, expression, replacement } in PATTERNS.iter() {
+            if markers.iter().any(|marker| redacted.contains(marker)) && expression.is_match(&redacted) {
+                redacted = Cow::Owned(expression.replace_all(&redacted, *replacement).into_owned());
             }
         }
         redacted
     }
 
-    /// A JSON value without secrets in its texts.
+    /// `value` without secrets in its strings and field names.
     pub fn redact_json(&self, value: &serde_json::Value) -> serde_json::Value {
         use serde_json::Value;
         match value {
@@ -110,37 +114,31 @@ impl Redactor {
         }
     }
 
-    /// The part of a growing text that can be shown: masked, and without an end that may be the beginning of a secret.
+    /// The part of a growing text that can be shown already: redacted, and without an end that may be the beginning of a
+    /// secret.
     pub fn redact_growing(&self, text: &str) -> String {
         let mut end = text.len();
-        // Known values that hold white space may have begun anywhere in the last stretch of their length.
+        // A known value with white space may have begun anywhere in the last bytes of its own length.
         for value in &self.values {
             let value = value.expose_secret();
             if value.contains(char::is_whitespace) {
-                end = end.min(floor(text, text.len().saturating_sub(value.len())));
+                end = end.min(text.floor_char_boundary(text.len().saturating_sub(value.len())));
             }
         }
-        // All other secrets hold none, so only what follows the last white space can still become one, or be cut by `end`.
+        // All other secrets contain none: only the text after the last white space can still become one, or be cut by `end`.
         if let Some(last_space) = text[..end].rfind(char::is_whitespace) {
             end = last_space;
         } else if end < MAX_TOKEN_BYTES {
             end = 0;
         }
-        // Key blocks are the exception.
+        // Except private keys, which span lines: nothing after the beginning of an unfinished one is shown.
         if let Some(block) = text.rfind("-----BEGIN")
             && !text[block..].contains("-----END")
         {
             end = end.min(block);
         }
-        self.redact(&text[..floor(text, end)]).into_owned()
+        self.redact(&text[..text.floor_char_boundary(end)]).into_owned()
     }
-}
-
-fn floor(text: &str, mut at: usize) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 #[cfg(test)]
@@ -148,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_values_and_known_forms_are_masked_and_ordinary_text_is_not() {
+    fn known_values_and_known_forms_are_redacted_and_ordinary_text_is_not() {
         let redactor = Redactor::new(["correct horse battery".into(), "short".into()]);
         let check = |text: &str, expected: &str| assert_eq!(redactor.redact(text), expected);
         check("say correct horse battery now", "say [REDACTED] now");
@@ -161,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_among_those_that_can_be_known_and_every_secret_has_its_mark() {
+    fn every_expression_compiles_and_every_secret_contains_a_marker() {
         assert_eq!(PATTERNS.len(), 14);
         let redactor = Redactor::default();
         let long = "Ab3".repeat(20);

@@ -1,63 +1,56 @@
-//! What a reply of the model consists of: in the log as in the port.
+//! The parts of a model's reply, in the log and in the port.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::CallId;
 
-/// A block of a reply, as far as we read it. Blocks of other types stay in the message as received.
+/// A content block of a reply, as far as it is read here. The stored message keeps all blocks as received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ContentBlock {
     /// Text for the user.
-    Text {
-        /// The text.
-        text: String,
-    },
-    /// A summary of the model's thinking; may be empty.
-    Thinking {
-        /// The summary.
-        thinking: String,
-    },
-    /// A wish to use a tool.
+    Text { text: String },
+    /// The service's summary of the model's thinking; may be empty.
+    Thinking { thinking: String },
+    /// A tool call.
     ToolUse {
-        /// Names the call.
         id: CallId,
-        /// The tool.
+        /// The tool, which may not exist.
         name: String,
-        /// Its input, which has not been checked.
+        /// Not validated.
         input: Value,
     },
-    /// Some other block.
+    /// A block of another type.
     #[serde(other)]
     Other,
 }
 
-/// Why a reply ended.
+/// Why a reply ended, in the words of the Claude Messages API (`stop_reason`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
-    /// The model said all it wanted.
+    /// The model finished.
     EndTurn,
-    /// It wants tools.
+    /// The model waits for the results of its tool calls.
     ToolUse,
-    /// It ran into `max_tokens`.
+    /// The reply reached `max_tokens` and was cut.
     MaxTokens,
-    /// It met a stop sequence.
+    /// The model wrote a stop sequence.
     StopSequence,
-    /// A server-side tool asks to be continued.
+    /// A server-side tool paused; the reply is to be sent back to continue.
     PauseTurn,
-    /// It declined.
+    /// The model declined.
     Refusal,
-    /// The conversation filled its window.
+    /// The conversation filled the model's context window.
     ModelContextWindowExceeded,
-    /// A reason we do not know.
+    /// A reason that is not known here.
     #[serde(untagged)]
     Other(String),
 }
 
 impl StopReason {
-    /// Whether a reply without tool calls that stops so means that the work is done.
+    /// Whether a reply without tool calls that ended for this reason means that the work is done.
     pub fn ends_work(&self) -> bool {
         match self {
             Self::EndTurn | Self::StopSequence | Self::Other(_) => true,
@@ -68,22 +61,22 @@ impl StopReason {
     }
 }
 
-/// Tokens of one reply. The whole input is the sum of the first three.
+/// Tokens of one call, as billed. The input is the sum of the first three.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
-    /// Input that was neither read from nor written to the cache.
+    /// Input that was neither read from nor written to the prompt cache.
     pub input_tokens: u64,
     /// Input read from the prompt cache.
     pub cache_read_tokens: u64,
     /// Input written to the prompt cache.
     pub cache_write_tokens: u64,
-    /// Output, thinking included.
+    /// Thinking included.
     pub output_tokens: u64,
 }
 
 impl Usage {
-    /// The length of the conversation that was sent.
+    /// Length of the conversation that was sent: the whole input.
     pub fn context_tokens(&self) -> u64 {
         self.input_tokens + self.cache_read_tokens + self.cache_write_tokens
     }

@@ -1,68 +1,62 @@
-//! What a user asks for, checked once at the door.
+//! The request for a session: unchecked as it arrives, checked once, and valid from then on.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
 use crate::{MicroDollars, name_invisible};
 
-/// The longest prompt, in bytes.
+/// Maximum length of a prompt or a message, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 256 * 1024;
 
-/// The longest address of a repository, in bytes.
+/// Maximum length of a repository's address, in bytes.
 const MAX_REPOSITORY_BYTES: usize = 2048;
 
-/// A request that has been checked.
+/// A checked request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Request {
-    /// The repository: an `http(s)` address, or on one machine also a path.
+    /// An `http(s)` address without credentials; on one machine also a path.
     pub repo_url: String,
-    /// What is to be done, with secrets masked.
+    /// What is to be done. Its secrets are redacted when the session is created.
     pub prompt: String,
-    /// The branch to start from; none for the default one.
+    /// The branch to start from; none for the repository's default branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_branch: Option<String>,
-    /// The model.
     pub model: String,
-    /// What a run may use.
+    /// The limits of each run, follow-ups included.
     pub limits: Limits,
-    /// Whether a person has to approve the plan.
     pub plan_approval: PlanApproval,
-    /// What becomes of the change.
     pub delivery: Delivery,
 }
 
-/// Whether the work waits for a person to approve the plan.
+/// Whether the run waits for a person to approve the plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanApproval {
-    /// It does.
     Required,
-    /// It goes on by itself.
     NotRequired,
 }
 
-/// What becomes of the change.
+/// How the change is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Delivery {
-    /// A pull request; a draft when its checks did not pass.
+    /// A pull request, which is a draft when the project's checks did not pass.
     PullRequest,
-    /// Always a draft.
+    /// A pull request that is always a draft.
     DraftPullRequest,
-    /// A branch only.
+    /// A branch without a pull request.
     Branch,
 }
 
-/// What a run may use.
+/// The limits of a run's budget. By default 100 turns, 5 dollars, 60 active minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Replies of the model.
+    /// Replies of the model in the main conversation.
     pub max_turns: u32,
-    /// Money.
     pub max_cost: MicroDollars,
-    /// Minutes in which a step was at work.
+    /// Active minutes: time in which a step ran. Waiting for a person does not count.
     pub max_minutes: u32,
 }
 
@@ -72,7 +66,7 @@ impl Default for Limits {
     }
 }
 
-/// A request as it comes in.
+/// A request as it arrives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UncheckedRequest {
@@ -92,15 +86,15 @@ pub struct UncheckedRequest {
     /// See [`Request::plan_approval`].
     #[serde(default)]
     pub require_plan_approval: bool,
-    /// Whether to open a pull request; false leaves it at the branch.
+    /// False for [`Delivery::Branch`]; true when left out.
     #[serde(default)]
     pub auto_create_pr: Option<bool>,
-    /// Whether the pull request is always a draft.
+    /// True for [`Delivery::DraftPullRequest`].
     #[serde(default)]
     pub draft: bool,
 }
 
-/// Limits as they come in; what is left out has its default.
+/// Limits as they arrive; a field that is left out has its default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UncheckedLimits {
@@ -115,52 +109,42 @@ pub struct UncheckedLimits {
     pub max_minutes: Option<u32>,
 }
 
-/// Which field of a request breaks its rule.
+/// The rule that a request breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
-    /// `repoUrl` names nothing.
     #[error("repoUrl is empty; name the repository")]
     EmptyRepository,
-    /// `repoUrl` is too long or holds control characters.
-    #[error("repoUrl is longer than {MAX_REPOSITORY_BYTES} bytes or holds control characters")]
+    #[error("repoUrl is longer than {MAX_REPOSITORY_BYTES} bytes or contains control characters")]
     Repository,
-    /// `repoUrl` could be read as an option of git.
+    /// Git would read it as an option.
     #[error("repoUrl begins with '-'")]
     RepositoryOption,
-    /// `repoUrl` would put a secret into the log.
-    #[error("repoUrl holds a user name or password; leave them out (tokens are configured, for git or here)")]
+    /// The address is stored in the log, where no secret may be.
+    #[error("repoUrl contains a user name or password; leave them out and configure the token instead")]
     Credentials,
-    /// `prompt` asks for nothing.
     #[error("prompt is empty; say what is to be done")]
     EmptyPrompt,
-    /// `prompt` is too long.
-    #[error("prompt has {bytes} bytes; at most {MAX_PROMPT_BYTES} are taken")]
-    PromptTooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// `prompt` holds a character that no event can hold.
-    #[error("prompt holds a NUL character")]
+    #[error("prompt has {bytes} bytes; the maximum is {MAX_PROMPT_BYTES}")]
+    PromptTooLong { bytes: usize },
+    #[error("prompt contains a NUL character")]
     PromptNul,
-    /// `baseBranch` is no branch name.
-    #[error("baseBranch {0:?} is not a name git allows for a branch")]
+    #[error("baseBranch {0:?} is not a valid git branch name")]
     BaseBranch(String),
-    /// `model` is no model's name.
-    #[error("model {0:?} is not a model's name")]
+    #[error("model {0:?} is not a valid model name")]
     Model(String),
-    /// `limits.maxTurns` is out of range.
     #[error("limits.maxTurns has to be 1 to 1,000")]
     MaxTurns,
-    /// `limits.maxMinutes` is out of range.
     #[error("limits.maxMinutes has to be 1 to 1,440")]
     MaxMinutes,
-    /// `limits.maxCostUsd` is out of range.
     #[error("limits.maxCostUsd has to be more than 0 and at most 1,000")]
     MaxCost,
 }
 
 impl UncheckedRequest {
-    /// Checks the request. `default_model` is used when it names none.
+    /// Checks the request and fills in the defaults; `default_model` is the model of a request that names none.
+    ///
+    /// # Errors
+    /// The first rule that the request breaks.
     pub fn check(self, default_model: &str) -> Result<Request, InvalidRequest> {
         check_repository(&self.repo_url)?;
         check_prompt(&self.prompt)?;
@@ -190,6 +174,9 @@ impl UncheckedRequest {
 
 impl UncheckedLimits {
     /// Checks the limits and fills in the defaults.
+    ///
+    /// # Errors
+    /// The first limit that is out of range.
     pub fn check(self) -> Result<Limits, InvalidRequest> {
         let defaults = Limits::default();
         let max_turns = self.max_turns.unwrap_or(defaults.max_turns);
@@ -232,7 +219,7 @@ fn check_prompt(prompt: &str) -> Result<(), InvalidRequest> {
     if prompt.contains('\0') { Err(InvalidRequest::PromptNul) } else { Ok(()) }
 }
 
-/// Whether git takes `name` as a branch (`git check-ref-format --branch`), and it is no option.
+/// Whether git accepts `name` as a branch (`git check-ref-format --branch`) and does not read it as an option.
 pub fn is_branch_name(name: &str) -> bool {
     let forbidden = |c: char| c.is_control() || c == '\u{7f}' || " ~^:?*[\\".contains(c);
     !name.is_empty()
@@ -248,7 +235,7 @@ pub fn is_branch_name(name: &str) -> bool {
 fn has_credentials(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, rest)| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
-        // ssh needs to know as whom to come; a password is none of its business either.
+        // An ssh address needs a user name, which is not a secret.
         let user = authority.rsplit_once('@').map(|(user, _)| user);
         user.is_some_and(|user| scheme != "ssh" || user.contains(':'))
     })

@@ -1,4 +1,4 @@
-//! How a run ends: its last events and its root span. Shared by `finish` and `reconcile`.
+//! The end of a run: its last events and its root span. Shared by the step `finish` and the command `reconcile`.
 
 use jiff::Timestamp;
 
@@ -9,7 +9,7 @@ use crate::{
     SpanOutcome, Status, Terminal, span::names,
 };
 
-/// The events that end the latest run. Empty when it is over already.
+/// The events that end the latest run, `run.finished` last; empty when it is over already, so that a retry adds nothing.
 pub fn final_events(state: &SessionState, status: Status, failure: Option<&Terminal>) -> Vec<EventBody> {
     let Some(run) = state.run().filter(|run| !run.status.is_terminal()) else {
         return Vec::new();
@@ -32,7 +32,8 @@ pub fn final_events(state: &SessionState, status: Status, failure: Option<&Termi
     bodies
 }
 
-/// What the exit codes of the project's checks said. It stands beside the plan's confidence, which is the model's own word.
+/// The result of the project's last check, by its exit code: a fact beside the plan's confidence, which is the model's own
+/// claim.
 fn checks_score(run: &RunState) -> ScoreRecorded {
     let (value, label) = match &run.check {
         None => (None, "not_run"),
@@ -51,6 +52,7 @@ fn checks_score(run: &RunState) -> ScoreRecorded {
 fn checks(run: &RunState) -> String {
     let Some((check, at)) = &run.check else { return "no check of the project was run".to_owned() };
     let result = if check.passed { "passed" } else { "failed" };
+    // A check says nothing about files that were changed after it.
     let since = if run.last_write.is_some_and(|write| write > *at) { ", files were changed after it" } else { "" };
     format!("the last check {result}{since}: {}", check.command)
 }
@@ -72,9 +74,9 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
         }
         Status::Nothing => match run.and_then(|run| run.changeset.as_ref()).filter(|set| !set.skipped.is_empty()) {
             Some(changeset) => {
-                format!("Nothing could be published of what was changed. Left out: {}", changeset.skipped.join("; "))
+                format!("None of the changed files could be published. Left out: {}", changeset.skipped.join("; "))
             }
-            None => "The run ended without a change to the files.".to_owned(),
+            None => "The run ended without changing any file.".to_owned(),
         },
         Status::Rejected => "The plan was rejected.".to_owned(),
         Status::Expired => "Nobody answered in time, and there was no work to publish.".to_owned(),
@@ -96,7 +98,9 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
     }
 }
 
-/// The root span of a run that is over. Emitted by whoever appended its last event, and by nobody else.
+/// The root span of a run that is over; none while it is not.
+///
+/// Only the process that appended `run.finished` emits it: the append succeeds once, so the span is emitted at most once.
 pub fn root_span(state: &SessionState, run: RunNumber, now: Timestamp) -> Option<Span> {
     let session = state.session.as_ref()?;
     let run = state.run_number(run)?;

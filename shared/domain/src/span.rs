@@ -1,8 +1,8 @@
-//! Spans as values.
+//! Finished spans as values, with their names and attributes.
 //!
-//! A session is one trace whose id, like the id of each run's root span, is fixed when it is created, so that steps in
-//! different processes can name their parent. Names and attributes follow OpenTelemetry's conventions for generative AI
-//! as of semantic conventions 1.42, the version that today's trace viewers read.
+//! A session is one trace. Its id is fixed when the session is created, and the id of each run's root span when the run is
+//! created, so that steps in different processes can name their parent. Names and attributes follow OpenTelemetry's
+//! conventions for generative AI as of semantic conventions 1.42, the version that trace viewers read (November 2026).
 
 use std::collections::BTreeMap;
 
@@ -15,61 +15,50 @@ use crate::{SpanId, TraceId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TraceContext {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The root span of the first run, which is the parent of what follow-up runs hang below.
+    /// The root span of the first run; the root spans of follow-up runs are its children.
     pub root_span_id: SpanId,
 }
 
-/// Where a span stands.
+/// What identifies a span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanContext {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The span.
     pub span_id: SpanId,
 }
 
-/// One finished span.
+/// A finished span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The span itself.
     pub span_id: SpanId,
-    /// The span it belongs to; none for the root.
+    /// None for the root of the trace.
     pub parent: Option<SpanId>,
-    /// What it is.
+    /// One of [`names`].
     pub name: String,
-    /// The side of a call it stands for.
     pub kind: SpanKind,
-    /// When it began.
     pub start: Timestamp,
-    /// When it ended.
     pub end: Timestamp,
-    /// What is known about it.
     pub attributes: Attributes,
-    /// How it ended.
     pub outcome: SpanOutcome,
 }
 
-/// The side of a call that a span stands for.
+/// The side of a call that a span represents, in OpenTelemetry's terms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpanKind {
-    /// Work inside.
+    /// Not a call across processes.
     Internal,
-    /// A call to something outside.
+    /// A call to an outside system.
     Client,
-    /// An answer to a call from outside.
+    /// The answer to a call from outside.
     Server,
 }
 
 /// How a span ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SpanOutcome {
-    /// Well.
     Ok,
-    /// With an error, told in a sentence.
+    /// With a sentence about the error.
     Error(String),
 }
 
@@ -79,15 +68,10 @@ pub type Attributes = BTreeMap<&'static str, AttributeValue>;
 /// The value of an attribute.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AttributeValue {
-    /// A text.
     Text(String),
-    /// A whole number.
     Integer(i64),
-    /// Another number.
     Float(f64),
-    /// Yes or no.
     Flag(bool),
-    /// Several texts.
     Texts(Vec<String>),
 }
 
@@ -127,11 +111,11 @@ impl From<bool> for AttributeValue {
     }
 }
 
-/// The names of spans.
+/// Names of spans.
 pub mod names {
     /// The root: one run of the agent.
     pub const RUN: &str = "invoke_agent tiny-backspace";
-    /// The plan step's part that asks the model.
+    /// The part of the step `plan` that asks the model.
     pub const PLAN: &str = "plan tiny-backspace";
 
     /// One invocation of a step.
@@ -159,53 +143,48 @@ pub mod names {
         format!("forge {operation}")
     }
 
-    /// One command of ours in the sandbox.
+    /// One command in the sandbox that is not a tool call, such as the clone.
     pub fn sandbox(operation: &str) -> String {
         format!("sandbox {operation}")
     }
 }
 
-/// The names of attributes, all of which one reader or another knows.
+/// Names of attributes: those of OpenTelemetry's conventions, those that single trace viewers read, and our own
+/// (`backspace.`).
 pub mod attributes {
     /// `invoke_agent`, `plan`, `chat` or `execute_tool`.
     pub const OPERATION: &str = "gen_ai.operation.name";
-    /// The agent's name.
     pub const AGENT_NAME: &str = "gen_ai.agent.name";
-    /// The session's id.
     pub const CONVERSATION: &str = "gen_ai.conversation.id";
     /// `anthropic`.
     pub const PROVIDER: &str = "gen_ai.provider.name";
-    /// The older name of the same, which LangSmith reads.
+    /// The older name of [`PROVIDER`], which LangSmith reads.
     pub const SYSTEM: &str = "gen_ai.system";
-    /// The model asked for.
     pub const REQUEST_MODEL: &str = "gen_ai.request.model";
-    /// The limit of the reply.
+    /// Limit of the reply, in tokens.
     pub const REQUEST_MAX_TOKENS: &str = "gen_ai.request.max_tokens";
     /// Whether the reply was streamed.
     pub const REQUEST_STREAM: &str = "gen_ai.request.stream";
-    /// Id of the reply.
+    /// The service's id of the reply.
     pub const RESPONSE_ID: &str = "gen_ai.response.id";
-    /// Why it ended, in the convention's words.
+    /// Why the reply ended, in the convention's words.
     pub const FINISH_REASONS: &str = "gen_ai.response.finish_reasons";
-    /// Seconds to the first piece of content.
+    /// Seconds from the request to the first piece of content.
     pub const TIME_TO_FIRST_CHUNK: &str = "gen_ai.response.time_to_first_chunk";
-    /// All input tokens, those of the cache included.
+    /// Tokens read from and written to the prompt cache included.
     pub const INPUT_TOKENS: &str = "gen_ai.usage.input_tokens";
-    /// Output tokens.
     pub const OUTPUT_TOKENS: &str = "gen_ai.usage.output_tokens";
-    /// Input tokens read from the cache.
+    /// Input tokens read from the prompt cache.
     pub const CACHE_READ_TOKENS: &str = "gen_ai.usage.cache_read.input_tokens";
-    /// Input tokens written to the cache.
+    /// Input tokens written to the prompt cache.
     pub const CACHE_WRITE_TOKENS: &str = "gen_ai.usage.cache_creation.input_tokens";
-    /// Dollars.
+    /// In dollars.
     pub const COST: &str = "gen_ai.usage.cost";
-    /// The tool's name.
     pub const TOOL_NAME: &str = "gen_ai.tool.name";
-    /// `function`.
+    /// Always `function`.
     pub const TOOL_TYPE: &str = "gen_ai.tool.type";
-    /// The call's id.
     pub const TOOL_CALL: &str = "gen_ai.tool.call.id";
-    /// The kind of the error.
+    /// The error's code or type.
     pub const ERROR_TYPE: &str = "error.type";
     /// `AGENT`, `LLM`, `TOOL` or `CHAIN`, for Phoenix and Langfuse.
     pub const OPENINFERENCE_KIND: &str = "openinference.span.kind";
@@ -213,22 +192,18 @@ pub mod attributes {
     pub const LANGSMITH_KIND: &str = "langsmith.span.kind";
     /// The session's id, for grouping.
     pub const SESSION: &str = "session.id";
-    /// What went in, as viewers show it in lists.
+    /// Shown in the lists of trace viewers.
     pub const INPUT: &str = "input.value";
-    /// What came out.
+    /// Shown in the lists of trace viewers.
     pub const OUTPUT: &str = "output.value";
-    /// Our step.
     pub const STEP: &str = "backspace.step";
-    /// Which try this is.
+    /// Counts from 1.
     pub const ATTEMPT: &str = "backspace.attempt";
-    /// Our verdict.
     pub const VERDICT: &str = "backspace.verdict";
-    /// Our run.
     pub const RUN: &str = "backspace.run";
-    /// The turn.
     pub const TURN: &str = "backspace.turn";
-    /// The pull request's address.
+    /// The address of the pull request.
     pub const PULL_REQUEST: &str = "backspace.pull_request";
-    /// Exit code of a command.
+    /// Of a command.
     pub const EXIT_CODE: &str = "backspace.exit_code";
 }

@@ -1,4 +1,4 @@
-//! The states of a run and the moves between them.
+//! The status of a run and the transitions between statuses.
 
 use std::fmt;
 
@@ -6,46 +6,62 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Step, Verdict};
 
-/// Where a run stands, in the words users see.
+/// Status of a run, in the words that users see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Accepted, not begun.
+    /// Admitted, or queued until its principal has a free slot. No step has started.
     Queued,
-    /// The sandbox is made and the repository cloned.
+    /// A sandbox is created and the repository cloned into it.
     Preparing,
-    /// The plan is made.
+    /// The model makes the plan.
     Planning,
-    /// The model and its tools are at work.
+    /// The model and its tools work.
     Working,
-    /// Something outside makes it wait (a rate limit); it goes on by itself.
+    /// An outside system asked for a pause, such as a rate limit. The run resumes when the pause is over.
     Waiting,
-    /// It goes on when a person answers.
+    /// A person is asked; the run resumes with the answer, or at the deadline.
     AwaitingUser,
     /// Branch and pull request are written.
     Publishing,
-    /// Ended: the change is published.
+    /// Terminal: the change is published.
     Done,
-    /// Ended: there was nothing to change.
+    /// Terminal: there was nothing to change.
     Nothing,
-    /// Ended: the plan was rejected.
+    /// Terminal: the plan was rejected.
     Rejected,
-    /// Ended: nobody answered in time.
+    /// Terminal: nobody answered before the deadline and there was nothing to publish, or the run was queued for too long.
     Expired,
-    /// Ended: cancelled.
+    /// Terminal: cancelled.
     Cancelled,
-    /// Ended: failed.
+    /// Terminal: failed, with a `session.error`.
     Failed,
 }
 
 impl Status {
+    /// Every status, in the order in which a run meets them; the terminal ones last.
+    pub const ALL: [Self; 13] = [
+        Self::Queued,
+        Self::Preparing,
+        Self::Planning,
+        Self::Working,
+        Self::Waiting,
+        Self::AwaitingUser,
+        Self::Publishing,
+        Self::Done,
+        Self::Nothing,
+        Self::Rejected,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
     /// Whether the run is over.
     pub fn is_terminal(self) -> bool {
         self.verdict().is_some()
     }
 
-    /// Whether the run is over and came to the end that was asked for: its change is published, or there was nothing to
-    /// change.
+    /// Whether the run is over and did what was asked: its change is published, or there was nothing to change.
     pub fn is_success(self) -> bool {
         match self {
             Self::Done | Self::Nothing => true,
@@ -60,23 +76,26 @@ impl Status {
         }
     }
 
-    /// Whether a run may move from this status to `next`. This is the one place that says so.
+    /// Whether a run may change from this status to `next`. The only place that decides it: [`SessionState::check`] refuses
+    /// every event that does not follow it.
     ///
-    /// A run at work may be anywhere next: a lost sandbox sends it back to `preparing`, a rejected plan back to
-    /// `planning`. It never returns to `queued`, and an end is an end.
+    /// An active run may change to almost any status: a lost sandbox sends it back to `preparing`, a rejected plan back to
+    /// `planning`. It never returns to `queued`, and a terminal status never changes.
+    ///
+    /// [`SessionState::check`]: crate::state::SessionState::check
     pub fn may_become(self, next: Self) -> bool {
         match (self, next) {
             (from, _) if from.is_terminal() => false,
             (_, Self::Queued) => false,
-            // What has not begun has nothing to publish and cannot have made an empty change.
+            // A run that has not started can neither publish nor find out that there is nothing to change.
             (Self::Queued, Self::Publishing | Self::Done | Self::Nothing) => false,
-            // Nothing is published before the model has worked, but a `planning` run may have nothing to do.
+            // Without a model's reply there is neither a change nor the finding that none is needed.
             (Self::Preparing, Self::Done | Self::Nothing) => false,
             (from, to) => from != to,
         }
     }
 
-    /// The status that a step's being at work means; none for those that leave it as it is.
+    /// The status of a run while `step` runs; none for a step that leaves it as it is.
     pub fn during(step: Step) -> Option<Self> {
         match step {
             Step::Prepare => Some(Self::Preparing),
@@ -88,7 +107,7 @@ impl Status {
         }
     }
 
-    /// The verdict that ends a run in this status; none for a status that is no end.
+    /// The verdict that ends a run in this status; none for a status that is not terminal.
     pub fn verdict(self) -> Option<Verdict> {
         match self {
             Self::Done => Some(Verdict::Done),
@@ -107,14 +126,12 @@ impl Status {
         }
     }
 
-    /// The status in which a verdict ends a run.
+    /// The status in which `verdict` ends a run; none for a verdict that does not end one.
     pub fn ended_by(verdict: Verdict) -> Option<Self> {
-        [Self::Done, Self::Nothing, Self::Rejected, Self::Expired, Self::Cancelled, Self::Failed]
-            .into_iter()
-            .find(|status| status.verdict() == Some(verdict))
+        Self::ALL.into_iter().find(|status| status.verdict() == Some(verdict))
     }
 
-    /// The word.
+    /// The name in JSON and in the database.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -137,5 +154,18 @@ impl Status {
 impl fmt::Display for Status {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_statuses_are_listed_in_order_under_the_names_of_their_json() {
+        for (index, status) in Status::ALL.into_iter().enumerate() {
+            assert_eq!(status as usize, index);
+            assert_eq!(serde_json::to_value(status).unwrap(), status.name());
+        }
     }
 }

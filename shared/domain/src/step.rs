@@ -1,4 +1,4 @@
-//! The steps of the workflow and what they answer.
+//! The steps of the workflow, their input and their answers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,19 +12,19 @@ use crate::{RunNumber, SessionId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Sandbox, clone, checkpoint; finds out what is due.
+    /// Checks the repository, creates a sandbox, clones, restores the checkpoint; answers what the log says is due.
     Prepare,
-    /// Survey of the repository and a plan by the model.
+    /// Surveys the repository and asks the model for a plan.
     Plan,
-    /// One reply of the model.
+    /// Asks the model for one reply.
     GenerateTurn,
-    /// The tool calls of one reply.
+    /// Runs the tool calls of one reply.
     ExecuteTool,
     /// Waits for a person.
     AwaitUser,
-    /// Commit, branch, pull request.
+    /// Writes commit, branch and pull request.
     OpenPr,
-    /// Ends the run.
+    /// Ends the run, whatever happened to it.
     Finish,
 }
 
@@ -33,7 +33,7 @@ impl Step {
     pub const ALL: [Self; 7] =
         [Self::Prepare, Self::Plan, Self::GenerateTurn, Self::ExecuteTool, Self::AwaitUser, Self::OpenPr, Self::Finish];
 
-    /// The name of the step, which is also the name of its function.
+    /// The name in JSON, and of the step's function.
     pub fn name(self) -> &'static str {
         match self {
             Self::Prepare => "prepare",
@@ -46,7 +46,7 @@ impl Step {
         }
     }
 
-    /// The name of its state in the state machine.
+    /// The name of its task state in the state machine.
     pub fn state(self) -> &'static str {
         match self {
             Self::Prepare => "Prepare",
@@ -66,41 +66,41 @@ impl fmt::Display for Step {
     }
 }
 
-/// A step's answer in one word: what comes next.
+/// A step's answer in one word: what comes next, or how the run ends. The state machine routes on it and on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// The sandbox has to be prepared (again).
+    /// `prepare` is due, for the first time or because the sandbox is lost.
     Prepare,
-    /// A plan is due.
+    /// `plan` is due.
     Plan,
-    /// A reply of the model is due.
+    /// `generate-turn` is due.
     Turn,
-    /// Tool calls are due.
+    /// `execute-tool` is due.
     Tools,
-    /// A person is asked.
+    /// `await-user` is due.
     Await,
-    /// Something outside is not ready; see [`StepOutput::wait_seconds`].
+    /// An outside system asked for a pause; see [`StepOutput::wait_seconds`].
     Wait,
-    /// The change is to be published.
+    /// `open-pr` is due.
     Publish,
-    /// Ended: the change is published.
+    /// The run ends: the change is published.
     Done,
-    /// Ended: there was nothing to change.
+    /// The run ends: there was nothing to change.
     Nothing,
-    /// Ended: the plan was rejected.
+    /// The run ends: the plan was rejected.
     Rejected,
-    /// Ended: nobody answered in time.
+    /// The run ends: nobody answered before the deadline.
     Expired,
-    /// Ended: cancelled.
+    /// The run ends: cancelled.
     Cancelled,
-    /// Ended: failed.
+    /// The run ends: failed.
     Failed,
 }
 
 impl Verdict {
     /// Whether the run ends with this verdict.
-    pub fn ends(self) -> bool {
+    pub fn is_terminal(self) -> bool {
         match self {
             Self::Prepare | Self::Plan | Self::Turn | Self::Tools | Self::Await | Self::Wait | Self::Publish => false,
             Self::Done | Self::Nothing | Self::Rejected | Self::Expired | Self::Cancelled | Self::Failed => true,
@@ -108,98 +108,97 @@ impl Verdict {
     }
 }
 
-/// What the workflow hands to a step: ids, and to `finish` how things stood.
+/// The input of a step: ids, and for `finish` the state of the workflow. Payloads are in the log and in `Blobs`: a workflow
+/// service limits the size of what it carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepInput {
-    /// The session.
     pub session_id: SessionId,
-    /// The run.
     pub run: RunNumber,
-    /// How often the workflow has tried this step again since it entered it.
+    /// How often the workflow has retried the task since it entered its state; 0 for the first try.
     #[serde(default)]
     pub retry: u32,
-    /// With what `await-user` is answered.
+    /// For `await-user` only: the handle by which the waiting task is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_token: Option<TaskToken>,
-    /// How things stood in the workflow (`finish` only).
+    /// For `finish` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<WorkflowState>,
 }
 
-/// How things stood in the workflow when it came to `finish`.
+/// The state of the workflow when it entered `finish`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkflowState {
-    /// The last verdict.
+    /// The answer of the step before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<StepOutput>,
-    /// The last error that was caught. It stays here when the run went on after it (a wait that was not answered), so an
-    /// ending verdict counts more.
+    /// The last error that the workflow caught. It stays here when the run continued after it (a wait that timed out), so a
+    /// terminal verdict in `last` takes precedence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<CaughtError>,
 }
 
-/// What a step answers to the workflow.
+/// The answer of a step to the workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepOutput {
-    /// What comes next.
     pub verdict: Verdict,
-    /// With `wait`: how long, 1 to 60 seconds.
+    /// With `wait`: seconds, 1 to [`MAX_WAIT_SECONDS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
-    /// With `wait`: what comes after it.
+    /// With `wait`: the verdict that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<Verdict>,
-    /// With `await`: how long the user may take.
+    /// With `await`: seconds until the wait expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u32>,
 }
 
-/// How long one invocation of a step may take: the longest that AWS Lambda allows (its documentation, read November 2026).
+/// Time limit of one invocation of a step: the maximum that AWS Lambda allows (its documentation, read November 2026).
 pub const FUNCTION_TIMEOUT: Duration = Duration::from_secs(900);
 
-/// How much longer the workflow waits for a task than its function may take: the function then answers or fails first, and a
-/// time-out of the task means that the answer was lost.
+/// The task's time-out exceeds [`FUNCTION_TIMEOUT`] by this: so the function answers or fails first, and a time-out of the
+/// task means that its answer was lost.
 pub const TASK_MARGIN: Duration = Duration::from_secs(60);
 
-/// The longest `wait`, in seconds: a step looks at the log at least this often, so a cancel is never far away.
+/// Maximum of one `wait`, in seconds. A longer pause is waited in parts, with a step in between that reads the log, so that a
+/// cancel takes effect within this time.
 pub const MAX_WAIT_SECONDS: u32 = 60;
 
 impl StepOutput {
-    /// Goes on with `verdict`.
-    pub fn go(verdict: Verdict) -> Self {
+    /// The answer that is `verdict` and nothing more.
+    pub fn new(verdict: Verdict) -> Self {
         Self { verdict, wait_seconds: None, then: None, timeout_seconds: None }
     }
 
-    /// Waits `seconds` (cut to [`MAX_WAIT_SECONDS`]), then goes on with `then`.
+    /// Waits `seconds`, clamped to 1 to [`MAX_WAIT_SECONDS`], then continues with `then`.
     pub fn wait(seconds: u64, then: Verdict) -> Self {
         let seconds = u32::try_from(seconds).unwrap_or(MAX_WAIT_SECONDS).clamp(1, MAX_WAIT_SECONDS);
-        Self { wait_seconds: Some(seconds), then: Some(then), ..Self::go(Verdict::Wait) }
+        Self { wait_seconds: Some(seconds), then: Some(then), ..Self::new(Verdict::Wait) }
     }
 
-    /// Waits for a person, at most `seconds`.
+    /// Waits for a person, for at most `seconds`.
     pub fn await_user(seconds: u32) -> Self {
-        Self { timeout_seconds: Some(seconds.max(1)), ..Self::go(Verdict::Await) }
+        Self { timeout_seconds: Some(seconds.max(1)), ..Self::new(Verdict::Await) }
     }
 }
 
-/// An error as the state machine hands it on.
+/// An error that the state machine caught, as it passes it to `finish`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaughtError {
-    /// The type of the error: one of ours ([`StepError::error_type`](crate::StepError::error_type)) or one of the workflow's
-    /// (`States.Timeout`).
+    /// The type of the error: one of ours ([`StepError::error_type`](crate::StepError::error_type)) or one of the workflow
+    /// service's (`States.Timeout`).
     #[serde(rename = "Error", default)]
     pub error: String,
-    /// More about it. The failure of a function is told in JSON, `{"errorType": …, "errorMessage": …}`; the workflow's own
-    /// errors are told in a sentence.
+    /// For the failure of a function JSON, `{"errorType": …, "errorMessage": …}`; for the workflow service's own errors a
+    /// sentence.
     #[serde(rename = "Cause", default)]
     pub cause: String,
 }
 
 impl CaughtError {
-    /// The sentence about the error, whichever form it came in.
+    /// The sentence about the error, from either form of `cause`.
     pub fn message(&self) -> Cow<'_, str> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -213,7 +212,8 @@ impl CaughtError {
     }
 }
 
-/// The workflow's handle on a waiting task. Whoever holds it can answer, so it is never shown and never in an event.
+/// The workflow's handle of a waiting task. Anybody who has it can complete the task, so it is never shown, is stored
+/// encrypted, and is in no event.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskToken(pub String);

@@ -1,4 +1,4 @@
-//! What lists show of a session, taken from its log.
+//! The summary of a session that lists show, derived from its log.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,10 @@ use crate::ports::SessionSummary;
 use crate::state::SessionState;
 use crate::text::{first_line, shorten};
 
-/// The summary of a session as of `now`.
+/// Limit of a summary's title.
+const MAX_TITLE_CHARACTERS: usize = 80;
+
+/// The summary of a session as of `now`; none before its first run.
 pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary> {
     let session = state.session.as_ref()?;
     let run = state.run()?;
@@ -21,7 +24,7 @@ pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary
         created_at: session.created_at,
         updated_at: now,
         repo_url: session.request.repo_url.clone(),
-        title: shorten(&title, 80).into_owned(),
+        title: shorten(&title, MAX_TITLE_CHARACTERS).into_owned(),
         run: run.number,
         status: run.status,
         cost: state.runs.iter().map(|run| run.budget.spent()).sum::<MicroDollars>(),

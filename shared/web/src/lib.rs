@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-pub mod kinds;
+pub mod stream_kinds;
 
 pub use access::{AccessPolicy, AnonymousAccess, Caller, Hosts};
 pub use api::Api;

@@ -65,7 +65,7 @@ proptest! {
                     queue.promote(&quota);
                 }
                 Move::Extend(n, more) if n < known.len() => {
-                    if queue.extend(&quota, &known[n].0, MicroDollars(more), now).is_ok() {
+                    if queue.raise(&quota, &known[n].0, MicroDollars(more), now).is_ok() {
                         known[n].1 += more;
                     }
                 }
@@ -93,7 +93,7 @@ proptest! {
 
 #[test]
 fn a_pattern_covers_no_repository_that_only_looks_alike() {
-    let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().covers(url);
+    let covers = |pattern: &str, url: &str| pattern.parse::<domain::RepositoryPattern>().unwrap().matches(url);
     for (pattern, url) in [
         ("https://github.com/owner/*", "https://github.com/owner/name"),
         ("https://github.com/owner/*", "HTTPS://GitHub.com/owner/name.git/"),

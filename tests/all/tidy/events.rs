@@ -7,13 +7,22 @@ use super::{code_of, sources};
 
 const FAMILY: &str = "shared/domain/src/event/";
 
-/// The kinds with the types that carry them, as they are declared.
-fn kinds() -> Vec<(String, String)> {
-    let declared = Regex::new(r#"(?m)^    ([A-Z]\w*) = "([a-z_.]+)",$"#).unwrap();
+/// A line of the list of events.
+struct Declaration {
+    name: String,
+    constant: String,
+    kind: String,
+}
+
+fn declarations() -> Vec<Declaration> {
+    let declared = Regex::new(r#"(?m)^    ([A-Z]\w*) = ([A-Z_]+) = "([a-z_.]+)",$"#).unwrap();
     let code = code_of(&format!("{FAMILY}mod.rs"));
-    let kinds: Vec<_> = declared.captures_iter(&code).map(|found| (found[2].to_owned(), found[1].to_owned())).collect();
-    assert_eq!(kinds.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), EventBody::KINDS);
-    kinds
+    let declarations: Vec<_> = declared
+        .captures_iter(&code)
+        .map(|found| Declaration { name: found[1].into(), constant: found[2].into(), kind: found[3].into() })
+        .collect();
+    assert_eq!(declarations.iter().map(|declared| declared.kind.as_str()).collect::<Vec<_>>(), EventBody::KINDS);
+    declarations
 }
 
 fn capitalized(word: &str) -> String {
@@ -22,9 +31,10 @@ fn capitalized(word: &str) -> String {
 }
 
 #[test]
-fn the_type_of_an_event_has_the_words_of_its_kind() {
-    for (kind, name) in kinds() {
+fn the_type_and_the_constant_of_an_event_have_the_words_of_its_kind() {
+    for Declaration { name, constant, kind } in declarations() {
         assert_eq!(name, kind.split(['.', '_']).map(capitalized).collect::<String>(), "{kind}");
+        assert_eq!(constant, kind.replace('.', "_").to_ascii_uppercase(), "{kind}");
     }
 }
 
@@ -40,7 +50,7 @@ fn makes(line: &str, name: &str) -> bool {
 fn every_kind_of_event_is_written_by_somebody() {
     let code: Vec<String> =
         sources().into_iter().filter(|file| !file.starts_with(FAMILY)).map(|file| code_of(&file)).collect();
-    for (kind, name) in kinds() {
+    for Declaration { name, kind, .. } in declarations() {
         assert!(code.iter().flat_map(|code| code.lines()).any(|line| makes(line, &name)), "nothing writes {kind}");
     }
 }

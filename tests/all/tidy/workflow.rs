@@ -102,7 +102,7 @@ fn every_verdict_that_does_not_end_a_run_is_routed_and_no_other() {
     ];
     let going_on: BTreeSet<String> = all
         .into_iter()
-        .filter(|name| !serde_json::from_value::<Verdict>(Value::from(*name)).unwrap().ends())
+        .filter(|name| !serde_json::from_value::<Verdict>(Value::from(*name)).unwrap().is_terminal())
         .map(str::to_owned)
         .collect();
     assert_eq!(routed, going_on);

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{Status, Step, WaitReason};
+use domain::{Status, Step, WaitReason, kinds};
 use http::Method;
 use serde_json::Value;
-use web::kinds;
 
 use super::client::{Frames, ServerClient};
 use super::exit::ExitCode;

@@ -1,10 +1,9 @@
 //! Prints a session's events as progress, one line each.
 
 use domain::text::shorten;
-use domain::{SessionId, ToolOutcome, WaitReason};
+use domain::{SessionId, ToolOutcome, WaitReason, kinds};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use web::kinds;
 
 use super::output::Output;
 

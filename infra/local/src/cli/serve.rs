@@ -96,7 +96,7 @@ impl Serve {
             return Ok(None);
         }
         let now = WallClock.now();
-        if world.store.tokens().await?.iter().any(|token| token.counts(now)) {
+        if world.store.tokens().await?.iter().any(|token| token.is_valid_at(now)) {
             output.progress("Requests need a token. Create further ones with: backspace tokens create PRINCIPAL");
             return Ok(None);
         }

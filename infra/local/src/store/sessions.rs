@@ -127,3 +127,20 @@ impl Sessions for Store {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::Status;
+
+    use super::UNFINISHED;
+
+    /// The list stands as text in both places: SQLite uses a partial index only for a query with the same condition.
+    #[test]
+    fn query_and_index_of_unfinished_sessions_list_every_terminal_status() {
+        let terminal = Status::ALL.into_iter().filter(|status| status.is_terminal());
+        let list = terminal.map(|status| format!("'{status}'")).collect::<Vec<_>>().join(", ");
+        let condition = format!("json_extract(summary, '$.status') NOT IN ({list})");
+        assert!(UNFINISHED.contains(&condition), "{condition}");
+        assert!(include_str!("schema.sql").contains(&condition), "{condition}");
+    }
+}

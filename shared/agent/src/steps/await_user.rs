@@ -40,7 +40,7 @@ impl StepHandler for AwaitUser {
         context.log.refresh().await?;
         let ended = context.log.state().run_number(run).and_then(|run| run.wait_outcome);
         if let Some(outcome) = ended {
-            let answer = StepOutput::go(after_wait(outcome, context.log.state()));
+            let answer = StepOutput::new(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
             context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
@@ -48,7 +48,7 @@ impl StepHandler for AwaitUser {
         if is_long(context) {
             terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "given back for a long wait").await?;
         }
-        Ok(StepOutput::go(Verdict::Await))
+        Ok(StepOutput::new(Verdict::Await))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{Blobs, Sandboxes, elapsed, keep_text, text_of};
+use domain::ports::{Blobs, Sandboxes, elapsed, load_text, store_text};
 use domain::state::ReplyState;
 use domain::{
     ContentBlock, EventBody, Keep, Step, StepError, StepOutput, StopReason, ToolKind, ToolOutcome, ToolResult,
@@ -59,10 +59,10 @@ impl StepHandler for ExecuteTool {
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let Some(reply) = context.log.state().main.last_reply.clone() else {
-            return Ok(StepOutput::go(Verdict::Turn));
+            return Ok(StepOutput::new(Verdict::Turn));
         };
         let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
-            return Ok(StepOutput::go(Verdict::Prepare));
+            return Ok(StepOutput::new(Verdict::Prepare));
         };
         match self.run_calls(context, &workspace, &reply).await {
             Ok(output) => Ok(output),
@@ -84,7 +84,7 @@ impl ExecuteTool {
         let mut touched: Vec<String> = Vec::new();
         while !calls.is_empty() {
             if context.time_left() < RESERVE {
-                return Ok(StepOutput::go(Verdict::Tools));
+                return Ok(StepOutput::new(Verdict::Tools));
             }
             let group: Vec<OpenCall> = calls.drain(..group_length(&calls)).collect();
             let writes = group.iter().any(OpenCall::writes);
@@ -92,7 +92,7 @@ impl ExecuteTool {
             self.announce(context, workspace, &group).await?;
             let mut bodies = match self.run_group(context, workspace, group).await? {
                 Group::Answered(answered) => self.results(context, answered).await?,
-                Group::Running => return Ok(StepOutput::go(Verdict::Tools)),
+                Group::Running => return Ok(StepOutput::new(Verdict::Tools)),
                 Group::Stopped(running) => return self.stop(context, workspace, reply, &running, writes).await,
             };
             // What was written is kept in the same batch in which it is acknowledged: a sandbox that is lost before that
@@ -115,7 +115,7 @@ impl ExecuteTool {
         reply: &ReplyState,
     ) -> Result<Vec<OpenCall>, StepError> {
         let over = reply.run != context.input.run;
-        let text = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
+        let text = load_text(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
         let mut open = Vec::new();
@@ -199,7 +199,7 @@ impl ExecuteTool {
                 }
                 Err(_) => (ToolKind::Other, Value::Null),
             };
-            let output = keep_text(self.blobs.as_ref(), context.log.session_id(), answer.output).await?;
+            let output = store_text(self.blobs.as_ref(), context.log.session_id(), answer.output).await?;
             bodies.extend(answer.events);
             bodies.push(
                 ToolResult {
@@ -237,7 +237,7 @@ impl ExecuteTool {
         let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
             context.closing = self.checkpoint(context, workspace, reply).await?;
-            return Ok(StepOutput::go(Verdict::Publish));
+            return Ok(StepOutput::new(Verdict::Publish));
         }
         Ok(output)
     }
@@ -260,7 +260,7 @@ impl ExecuteTool {
         questions: Vec<OpenCall>,
     ) -> Result<StepOutput, WorkspaceError> {
         let mut questions = questions.into_iter();
-        let Some(first) = questions.next() else { return Ok(StepOutput::go(Verdict::Turn)) };
+        let Some(first) = questions.next() else { return Ok(StepOutput::new(Verdict::Turn)) };
         for more in questions {
             let output = "Only one question is asked at a time. Ask again if it is still open.";
             context.closing.push(unasked(&more, output).into());
@@ -268,7 +268,7 @@ impl ExecuteTool {
         if context.log.state().main.open_calls().any(|call| call.id == first.id && call.unanswered) {
             let output = "Nobody answered in time. Decide yourself, and say so at the end.";
             context.closing.push(unasked(&first, output).into());
-            return Ok(StepOutput::go(Verdict::Turn));
+            return Ok(StepOutput::new(Verdict::Turn));
         }
         let wait = context.time_left().saturating_sub(RESERVE / 2);
         match first.run(context, workspace, &self.limits, wait).await? {
@@ -277,9 +277,9 @@ impl ExecuteTool {
             }
             CallEnd::Answered(answer, _) => {
                 context.closing.push(unasked(&first, &answer.output).into());
-                Ok(StepOutput::go(Verdict::Turn))
+                Ok(StepOutput::new(Verdict::Turn))
             }
-            CallEnd::Running => Ok(StepOutput::go(Verdict::Tools)),
+            CallEnd::Running => Ok(StepOutput::new(Verdict::Tools)),
         }
     }
 }

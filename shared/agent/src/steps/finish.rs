@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::commands::{Services, follow_on, release};
+use domain::commands::{Services, release, start_follow_up};
 use domain::effects::terminate_sandbox;
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
@@ -39,7 +39,7 @@ impl StepHandler for Finish {
         context.log.append(bodies).await?;
         let (common, run) = (context.common.clone(), context.input.run);
         self.after_end(&common, &mut context.log, run).await?;
-        Ok(StepOutput::go(verdict))
+        Ok(StepOutput::new(verdict))
     }
 
     /// Closes the root span, gives the run's place away, and starts the next run when something was said while this one
@@ -57,7 +57,7 @@ impl StepHandler for Finish {
         let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
         let latest = state.run().map(|run| run.number);
         if ended_well && state.last_user_message > seen && latest == Some(run) {
-            follow_on(&self.services, log.session_id()).await?;
+            start_follow_up(&self.services, log.session_id()).await?;
         }
         Ok(())
     }
@@ -67,7 +67,7 @@ impl StepHandler for Finish {
 fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
     let WorkflowState { last, error } = context.input.state.clone().unwrap_or_default();
     if let Some(last) = last
-        && last.verdict.ends()
+        && last.verdict.is_terminal()
         && last.verdict != Verdict::Failed
     {
         return (last.verdict, None);

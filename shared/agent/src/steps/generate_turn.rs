@@ -1,7 +1,7 @@
 //! One reply of the model in the main conversation.
 
 use async_trait::async_trait;
-use domain::ports::keep_text;
+use domain::ports::store_text;
 use domain::state::SessionState;
 use domain::text;
 use domain::{
@@ -42,10 +42,10 @@ impl StepHandler for GenerateTurn {
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if !context.log.state().has_approved_plan() {
-            return Ok(StepOutput::go(Verdict::Plan));
+            return Ok(StepOutput::new(Verdict::Plan));
         }
         if let Some(verdict) = verdicts::due_without_model(context.log.state()) {
-            return Ok(StepOutput::go(verdict));
+            return Ok(StepOutput::new(verdict));
         }
         if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.state()) {
             return Ok(helpless(context, reason));
@@ -68,19 +68,19 @@ impl StepHandler for GenerateTurn {
         };
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
-            CallOutcome::Again => Ok(StepOutput::go(Verdict::Turn)),
+            CallOutcome::Again => Ok(StepOutput::new(Verdict::Turn)),
             CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(_) => {
                 let bodies = compaction::when_full(context, None)?;
                 context.log.append(bodies).await?;
-                Ok(StepOutput::go(Verdict::Turn))
+                Ok(StepOutput::new(Verdict::Turn))
             }
             CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
                 context.log.append(events).await?;
                 context.closing.extend(usage(context.log.state()).map(EventBody::from));
-                Ok(StepOutput::go(Verdict::Turn))
+                Ok(StepOutput::new(Verdict::Turn))
             }
             CallOutcome::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
         }
@@ -126,18 +126,18 @@ impl GenerateTurn {
         }
         context.closing.extend(usage(context.log.state()).map(EventBody::from));
         if calls > 0 {
-            return Ok(StepOutput::go(Verdict::Tools));
+            return Ok(StepOutput::new(Verdict::Tools));
         }
         if goes_on && cut > MAX_UNFINISHED_REPLIES {
             return Ok(helpless(context, no_end(cut)));
         }
         if goes_on || full {
-            return Ok(StepOutput::go(Verdict::Turn));
+            return Ok(StepOutput::new(Verdict::Turn));
         }
         context.log.refresh().await?;
         let seen = context.log.state().main.last_turn.as_ref().map(|turn| turn.up_to);
         let unseen = context.log.state().last_user_message > seen;
-        Ok(StepOutput::go(if unseen { Verdict::Turn } else { Verdict::Publish }))
+        Ok(StepOutput::new(if unseen { Verdict::Turn } else { Verdict::Publish }))
     }
 
     /// What viewers and the next steps read of a reply.
@@ -148,11 +148,11 @@ impl GenerateTurn {
         for block in &reply.content {
             match block {
                 ContentBlock::Text { text } if !text.trim().is_empty() => {
-                    let text = keep_text(blobs, session, redactor.redact(text).into_owned()).await?;
+                    let text = store_text(blobs, session, redactor.redact(text).into_owned()).await?;
                     events.push(AiMessage { turn, text }.into());
                 }
                 ContentBlock::Thinking { thinking } if !thinking.trim().is_empty() => {
-                    let text = keep_text(blobs, session, redactor.redact(thinking).into_owned()).await?;
+                    let text = store_text(blobs, session, redactor.redact(thinking).into_owned()).await?;
                     events.push(AiThinking { turn, text }.into());
                 }
                 // The window is full: the new conversation knows nothing of calls of the old one.

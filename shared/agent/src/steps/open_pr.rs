@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::commands::after_wait;
-use domain::ports::{Blobs, CommitAuthor, Forge, Publication, Published, PullRequestText, Readiness, text_of};
+use domain::ports::{Blobs, CommitAuthor, Forge, Publication, Published, PullRequestText, Readiness, load_text};
 use domain::state::{Base, RunState};
 use domain::{
     BranchPublished, Changeset, ChangesetCollected, CommitId, Delivery, EventBody, GitAction, GitOperation, PrOpened,
@@ -52,7 +52,7 @@ impl StepHandler for OpenPr {
             && run.cancel.is_none()
         {
             // The answer and the end of the wait crossed each other; the answer counts.
-            return Ok(StepOutput::go(after_wait(outcome, context.log.state())));
+            return Ok(StepOutput::new(after_wait(outcome, context.log.state())));
         }
         let run = context.run()?.clone();
         let expired = run.wait_outcome == Some(WaitOutcome::Expired);
@@ -65,7 +65,7 @@ impl StepHandler for OpenPr {
                 // Nothing of it may be published; that is said, not passed over.
                 context.log.append(vec![collected(&checkpoint, &Changeset::default()).into()]).await?;
             }
-            return Ok(StepOutput::go(if run.cancel.is_some() {
+            return Ok(StepOutput::new(if run.cancel.is_some() {
                 Verdict::Cancelled
             } else if expired {
                 Verdict::Expired
@@ -80,7 +80,7 @@ impl StepHandler for OpenPr {
         if checkpoint.content.base != base.commit {
             // It was measured against another base, and would take back what came in between.
             if run.cancel.is_none() && !expired {
-                return Ok(StepOutput::go(Verdict::Prepare));
+                return Ok(StepOutput::new(Verdict::Prepare));
             }
             // Nothing is prepared any more for a run that ends: its branch grows from the base it knows.
             base.commit.clone_from(&checkpoint.content.base);
@@ -90,7 +90,7 @@ impl StepHandler for OpenPr {
                 let detail = Some("the base branch changed files that this change changes too".to_owned());
                 let moved = operated(&base, GitAction::BaseMoved, Some(head), detail);
                 context.log.append(vec![moved.into()]).await?;
-                return Ok(StepOutput::go(Verdict::Prepare));
+                return Ok(StepOutput::new(Verdict::Prepare));
             }
             BaseCheck::Conflicts(_) => true,
             BaseCheck::Fits => false,
@@ -114,14 +114,14 @@ impl OpenPr {
         let run = context.run()?.clone();
         let delivery = context.session()?.request.delivery;
         if run.cancel.is_some() {
-            return Ok(StepOutput::go(Verdict::Cancelled));
+            return Ok(StepOutput::new(Verdict::Cancelled));
         }
         if delivery != Delivery::Branch {
             let draft = draft_reason(&run, delivery, moved, expired);
             let base = base(context)?;
             self.pull_request(context, &base, draft).await?;
         }
-        Ok(StepOutput::go(Verdict::Done))
+        Ok(StepOutput::new(Verdict::Done))
     }
 
     /// The change, checked; none when nothing differs.
@@ -190,7 +190,7 @@ impl OpenPr {
                     return Ok(None);
                 }
                 Ok(Published::More) if context.time_left() > RESERVE => {}
-                Ok(Published::More) => return Ok(Some(StepOutput::go(Verdict::Publish))),
+                Ok(Published::More) => return Ok(Some(StepOutput::new(Verdict::Publish))),
                 Err(error) => return verdicts::forge_pause(error, Verdict::Publish).map(Some),
             }
         }
@@ -276,7 +276,7 @@ impl OpenPr {
             return Ok(None);
         }
         let Some(reply) = &context.log.state().main.last_reply else { return Ok(None) };
-        let reply = text_of(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
+        let reply = load_text(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         Ok(words::closing_words(&reply))
     }
 }

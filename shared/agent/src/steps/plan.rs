@@ -42,13 +42,13 @@ impl StepHandler for Plan {
             // A second attempt: the plan is there, only what follows from it is not.
             let (id, content) = (plan.id.clone(), plan.content.clone());
             if plan.approved.is_some() {
-                return Ok(StepOutput::go(Verdict::Turn));
+                return Ok(StepOutput::new(Verdict::Turn));
             }
             return follow(context, id, content);
         }
         if context.log.state().survey.is_none() || !context.log.state().planning.opened {
             let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
-                return Ok(StepOutput::go(Verdict::Prepare));
+                return Ok(StepOutput::new(Verdict::Prepare));
             };
             match self.survey(context, &workspace).await {
                 Ok(()) => {}
@@ -65,7 +65,7 @@ impl StepHandler for Plan {
         };
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Plan)),
-            CallOutcome::Again => Ok(StepOutput::go(Verdict::Plan)),
+            CallOutcome::Again => Ok(StepOutput::new(Verdict::Plan)),
             CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(terminal) => Err(terminal.into()),
             CallOutcome::Stopped => verdicts::stopped(context).await,
@@ -142,7 +142,7 @@ impl Plan {
             let message = format!("the model's answers could not be read as a plan: {reason}");
             return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
         }
-        Ok(StepOutput::go(Verdict::Plan))
+        Ok(StepOutput::new(Verdict::Plan))
     }
 }
 
@@ -155,7 +155,7 @@ fn follow(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Resu
         PlanApproval::Required => Ok(verdicts::ask_user(context, WaitReason::PlanApproval { plan: id })),
         PlanApproval::NotRequired => {
             context.closing.push(PlanApproved { plan: id, by: Approver::Nobody }.into());
-            Ok(StepOutput::go(Verdict::Turn))
+            Ok(StepOutput::new(Verdict::Turn))
         }
     }
 }

@@ -48,7 +48,7 @@ impl StepHandler for Prepare {
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         if let Some(ready) = self.find_workspace(context).await? {
-            return Ok(StepOutput::go(ready));
+            return Ok(StepOutput::new(ready));
         }
         let repository = match context.until_cancelled(self.preflight(context)).await {
             Watched::Done(Ok(repository)) => repository,
@@ -69,7 +69,7 @@ impl StepHandler for Prepare {
             Cloned::Done => {}
             Cloned::CutOff => {
                 self.terminate(context, "the clone was cut off").await?;
-                return Ok(StepOutput::go(Verdict::Prepare));
+                return Ok(StepOutput::new(Verdict::Prepare));
             }
             Cloned::Stopped(answer) => return Ok(answer),
         }
@@ -77,7 +77,7 @@ impl StepHandler for Prepare {
         let mut bodies = self.restore(context, &workspace, &repository).await?;
         bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
         context.log.append(bodies).await?;
-        Ok(StepOutput::go(due(context.log.state())))
+        Ok(StepOutput::new(due(context.log.state())))
     }
 }
 

@@ -17,7 +17,7 @@ use domain::{
 };
 
 use crate::context::{Context, internal};
-use domain::{Checkpoint, KeptChange};
+use domain::{Checkpoint, CheckpointChange};
 
 /// The longest that one of our own commands may take.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -87,7 +87,7 @@ impl Workspace {
         context.closing.clear();
         let lost = SandboxLost { sandbox: self.id.clone(), reason };
         context.log.append(vec![lost.into()]).await?;
-        Ok(StepOutput::go(Verdict::Prepare))
+        Ok(StepOutput::new(Verdict::Prepare))
     }
 
     /// Runs a command, or joins it, for at most `up_to`.
@@ -187,7 +187,7 @@ pub(crate) async fn checkpoint(
         Some(latest) => Checkpoint::fetch(blobs, &session, &latest.blob.sha256).await?.content.changes,
         None => Vec::new(),
     };
-    let kept = Checkpoint::keep(blobs, &session, content).await?;
+    let kept = Checkpoint::store(blobs, &session, content).await?;
     let mut bodies: Vec<EventBody> = changed(&before, &kept.content.changes).map(EventBody::from).collect();
     bodies.push(
         WorkspaceCheckpoint {
@@ -202,9 +202,9 @@ pub(crate) async fn checkpoint(
 }
 
 /// The files in which two checkpoints differ.
-fn changed<'a>(before: &'a [KeptChange], now: &'a [KeptChange]) -> impl Iterator<Item = FileChanged> + 'a {
-    let old: BTreeMap<&str, &KeptChange> = before.iter().map(|change| (change.path.as_str(), change)).collect();
-    let new: BTreeMap<&str, &KeptChange> = now.iter().map(|change| (change.path.as_str(), change)).collect();
+fn changed<'a>(before: &'a [CheckpointChange], now: &'a [CheckpointChange]) -> impl Iterator<Item = FileChanged> + 'a {
+    let old: BTreeMap<&str, &CheckpointChange> = before.iter().map(|change| (change.path.as_str(), change)).collect();
+    let new: BTreeMap<&str, &CheckpointChange> = now.iter().map(|change| (change.path.as_str(), change)).collect();
     let restored: Vec<FileChanged> = old
         .keys()
         .filter(|path| !new.contains_key(*path))

@@ -9,7 +9,7 @@ use toolbox::{Answer, Call, Change, Mode};
 
 use super::{ExecOutcome, TIMEOUT, Workspace, WorkspaceError};
 use crate::context::{Context, internal};
-use domain::{CheckpointContent, KeptChange, KeptFile};
+use domain::{CheckpointChange, CheckpointContent, CheckpointFile};
 
 /// Entries of the tree that the plan's conversation is shown.
 const MAX_TREE_ENTRIES: usize = 200;
@@ -211,14 +211,14 @@ fn file_change(change: &Change) -> FileChange {
     }
 }
 
-fn kept(change: Change) -> KeptChange {
+fn kept(change: Change) -> CheckpointChange {
     use base64::Engine as _;
     match change {
-        Change::Delete { path } => KeptChange { path, file: None },
+        Change::Delete { path } => CheckpointChange { path, file: None },
         Change::Write { path, mode, content, .. } => {
             let mode = file_mode(mode);
             let content_base64 = base64::prelude::BASE64_STANDARD.encode(content);
-            KeptChange { path, file: Some(KeptFile { mode, content_base64 }) }
+            CheckpointChange { path, file: Some(CheckpointFile { mode, content_base64 }) }
         }
     }
 }

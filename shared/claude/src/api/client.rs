@@ -177,7 +177,7 @@ impl fmt::Debug for Client {
 
 /// A miss because the conversation was edited is a defect of ours and costs money, hence a warning; others happen.
 fn log_cache_miss(miss: &CacheMiss, request_id: Option<&str>) {
-    if miss.is_an_edit() {
+    if miss.is_edit() {
         tracing::warn!(
             ?miss,
             request_id,

@@ -1,4 +1,7 @@
-//! Admission: whether a run may begin, waits for a place, or is refused. Every way in passes through here.
+//! Admission: whether a run starts, is queued, or is refused. All runs pass through here.
+//!
+//! A run's reservation is written before its log, and settled after its log says that the run is over. A crash in between
+//! leaves a reservation too many, never too few; [`Services::sweep`] releases it.
 
 use crate::ports::elapsed;
 use crate::{
@@ -8,20 +11,22 @@ use crate::{
 
 use super::{CommandError, Services};
 
-/// A place of a run that is in no log after so long (a crash at its very start) is given away.
+/// Age at which a reservation whose run is in no log is released: its start crashed. A start that is still under way takes far
+/// less.
 const ORPHANED: std::time::Duration = std::time::Duration::from_secs(600);
 
-/// So often somebody else may be faster before that is taken for a fault.
-const MAX_RETRIES: u32 = 50;
+/// Maximum compare-and-set attempts before the write of an account is reported as failed.
+const MAX_ATTEMPTS: u32 = 50;
 
 impl Services {
-    /// The account of a principal. Whoever has none may work on anything; tokens are only handed out together with an account.
+    /// The account of a principal. A principal without one has no limits: it is the local user, because access tokens are
+    /// created together with an account.
     pub async fn account(&self, principal: &Principal) -> Result<Account, Unavailable> {
-        let kept = self.accounts.account(principal).await?;
-        Ok(kept.unwrap_or_else(|| Account::new(principal.clone(), Role::Member, Quota::default())))
+        let stored = self.accounts.account(principal).await?;
+        Ok(stored.unwrap_or_else(|| Account::new(principal.clone(), Role::Member, Quota::default())))
     }
 
-    /// Admits a run: it begins now, or waits for a place.
+    /// Reserves a run's worst-case cost, and gives it a slot or queues it. May be repeated for the same run.
     pub(super) async fn admit(
         &self,
         owner: &Principal,
@@ -29,7 +34,7 @@ impl Services {
         request: &Request,
         reserved: MicroDollars,
     ) -> Result<Admitted, CommandError> {
-        if !self.account(owner).await?.quota.covers(&request.repo_url) {
+        if !self.account(owner).await?.quota.allows_repository(&request.repo_url) {
             return Err(NotAdmitted::Repository(request.repo_url.clone()).into());
         }
         let reservation =
@@ -38,43 +43,43 @@ impl Services {
             let now = self.clock.now();
             account.queue.admit(&account.quota, reservation.clone(), now)
         };
-        match self.change(owner, admit).await? {
+        match self.update_account(owner, admit).await? {
             Ok(Admitted::Now) => Ok(Admitted::Now),
-            // Only then it matters whether a place is held by a run that is over.
+            // A run that is over may still have its reservation. The sweep reads many logs, so it runs only when it may help.
             Ok(Admitted::Queued) | Err(_) => {
                 self.sweep(owner).await?;
-                Ok(self.change(owner, admit).await??)
+                Ok(self.update_account(owner, admit).await??)
             }
         }
     }
 
-    /// Lets a run cost more, within its principal's day.
+    /// Raises what is reserved for a run, within its principal's daily limit.
     pub(super) async fn raise_reservation(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
         more: MicroDollars,
     ) -> Result<(), CommandError> {
-        let extend = |account: &mut Account| {
+        let raise = |account: &mut Account| {
             let now = self.clock.now();
-            account.queue.extend(&account.quota, execution, more, now)
+            account.queue.raise(&account.quota, execution, more, now)
         };
-        Ok(self.change(owner, extend).await??)
+        Ok(self.update_account(owner, raise).await??)
     }
 
-    /// Takes back what a run was let to cost more, when it came to nothing.
+    /// Undoes [`Services::raise_reservation`], when the extension was not appended.
     pub(super) async fn lower_reservation(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
         less: MicroDollars,
     ) -> Result<(), Unavailable> {
-        self.change(owner, |account| account.queue.shrink(execution, less)).await
+        self.update_account(owner, |account| account.queue.lower(execution, less)).await
     }
 
-    /// Whether a run has its place. One that nobody ever admitted (its session is older than admission, or its place was given
-    /// away) is put in line.
-    pub async fn has_slot(
+    /// Whether a run has a slot. A run without a reservation (its session is older than admission, or a sweep released it too
+    /// early) is enqueued first, whatever its day has cost: it exists, so it is not refused any more.
+    pub async fn acquire_slot(
         &self,
         session: &Session,
         execution: &ExecutionName,
@@ -82,31 +87,31 @@ impl Services {
     ) -> Result<bool, CommandError> {
         let owner = &session.owner;
         let account = self.account(owner).await?;
-        match account.queue.standing(execution) {
+        match account.queue.admission(execution) {
             Some(Admitted::Now) => Ok(true),
             Some(Admitted::Queued) => Ok(false),
             None => {
-                // It was admitted once, or is older than admission: it stands in line, whatever its day has cost.
                 let reservation = Reservation {
                     session: execution.session.clone(),
                     run: execution.run,
                     reserved,
                     at: self.clock.now(),
                 };
-                let join = |account: &mut Account| {
-                    account.queue.join(reservation.clone());
-                    let begin = account.queue.promote(&account.quota);
-                    (account.queue.standing(execution), begin)
+                let enqueue = |account: &mut Account| {
+                    account.queue.enqueue(reservation.clone());
+                    let promoted = account.queue.promote(&account.quota);
+                    (account.queue.admission(execution), promoted)
                 };
-                let (standing, begin) = self.change(owner, join).await?;
-                // Others may have been in line before it.
-                self.begin(begin).await?;
-                Ok(standing == Some(Admitted::Now))
+                let (admission, promoted) = self.update_account(owner, enqueue).await?;
+                // The free slots go to earlier runs first.
+                self.start_workflows(promoted).await?;
+                Ok(admission == Some(Admitted::Now))
             }
         }
     }
 
-    /// Gives the place of a run that is over to the next one in line, whose workflow is started.
+    /// Settles the reservation of a run that is over and cost `cost`, and starts the workflows of the queued runs that get a slot.
+    /// May be repeated.
     pub async fn release(
         &self,
         owner: &Principal,
@@ -114,37 +119,38 @@ impl Services {
         cost: MicroDollars,
     ) -> Result<(), Unavailable> {
         let account = self.account(owner).await?;
-        if account.queue.standing(execution).is_none() && account.queue.queued().is_empty() {
+        if account.queue.admission(execution).is_none() && account.queue.queued().is_empty() {
             return Ok(());
         }
-        let begin = self
-            .change(owner, |account| {
+        let promoted = self
+            .update_account(owner, |account| {
                 account.queue.settle(execution, cost, self.clock.now());
                 account.queue.promote(&account.quota)
             })
             .await?;
-        self.begin(begin).await
+        self.start_workflows(promoted).await
     }
 
-    /// Starts the workflow of a run that is in its log by now, if it has a place by now.
+    /// Starts the workflow of a run that was just written to its log, if it has a slot. The queue is read again: the run may have
+    /// been promoted before it was in its log, when [`Services::start_workflows`] skipped it.
     pub(super) async fn start_if_admitted(
         &self,
         owner: &Principal,
         execution: &ExecutionName,
     ) -> Result<(), Unavailable> {
-        match self.account(owner).await?.queue.standing(execution) {
+        match self.account(owner).await?.queue.admission(execution) {
             Some(Admitted::Now) => self.workflows.start(execution).await,
             Some(Admitted::Queued) | None => Ok(()),
         }
     }
 
-    /// Gives back the place of a run that never came to be.
+    /// Releases the reservation of a run that was never started.
     pub(super) async fn release_unused(&self, owner: &Principal, execution: &ExecutionName) -> Result<(), Unavailable> {
         self.release(owner, execution, MicroDollars(0)).await
     }
 
-    /// Settles places of runs that are over without having said so, and gives them to those in line. To be called now and then
-    /// where runs wait.
+    /// Settles the reservations of runs that are over, or whose start crashed, and starts the queued runs that get a slot. To be
+    /// called from time to time while runs are queued.
     pub async fn sweep(&self, owner: &Principal) -> Result<(), CommandError> {
         let account = self.account(owner).await?;
         let now = self.clock.now();
@@ -158,7 +164,7 @@ impl Services {
                 Ok(log) if log.state().run_number(execution.run).is_some() => {
                     let cost = cost_when_over(&log, &execution);
                     if cost.is_none() && old(&reservation) {
-                        self.complete_record(&log).await?;
+                        self.add_missing_record(&log).await?;
                     }
                     over.extend(cost.map(|cost| (execution, cost)));
                 }
@@ -170,19 +176,19 @@ impl Services {
                 Err(error) => return Err(error),
             }
         }
-        let begin = self
-            .change(owner, |account| {
+        let promoted = self
+            .update_account(owner, |account| {
                 for (execution, cost) in &over {
                     account.queue.settle(execution, *cost, self.clock.now());
                 }
                 account.queue.promote(&account.quota)
             })
             .await?;
-        Ok(self.begin(begin).await?)
+        Ok(self.start_workflows(promoted).await?)
     }
 
-    /// Makes the record of a session whose start broke off between its log and that; with a record it is found and driven.
-    async fn complete_record(&self, log: &SessionLog) -> Result<(), Unavailable> {
+    /// Adds the record of a session whose start crashed between log and record. With a record, `reconcile` finds the session.
+    async fn add_missing_record(&self, log: &SessionLog) -> Result<(), Unavailable> {
         let state = log.state();
         if let (Some(session), Some(summary)) = (&state.session, summary_of(state, self.clock.now()))
             && self.sessions.get(&session.id).await?.is_none()
@@ -192,13 +198,13 @@ impl Services {
         Ok(())
     }
 
-    async fn begin(&self, executions: Vec<ExecutionName>) -> Result<(), Unavailable> {
+    async fn start_workflows(&self, executions: Vec<ExecutionName>) -> Result<(), Unavailable> {
         for execution in executions {
             match self.log(&execution.session).await {
                 Ok(log) if log.state().run_number(execution.run).is_some() => {
                     self.workflows.start(&execution).await?;
                 }
-                // It has its place before its log; whoever writes that starts it.
+                // Reserved, but not in its log yet: the command that writes the log starts it.
                 Ok(_) | Err(CommandError::NotFound(_)) => {}
                 Err(error) => return Err(Unavailable::new(Dependency::EventLog, error)),
             }
@@ -206,13 +212,14 @@ impl Services {
         Ok(())
     }
 
-    /// Changes an account, again when somebody else was faster. What changes nothing is not written.
-    pub(super) async fn change<T>(
+    /// Changes an account by compare-and-set: calls `change` again with the new account whenever somebody else wrote first. An
+    /// account that `change` leaves as it was is not written.
+    pub(super) async fn update_account<T>(
         &self,
         owner: &Principal,
         mut change: impl FnMut(&mut Account) -> T,
     ) -> Result<T, Unavailable> {
-        for _ in 0..MAX_RETRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let before = self.account(owner).await?;
             let mut after = before.clone();
             let result = change(&mut after);
@@ -222,20 +229,20 @@ impl Services {
         }
         Err(Unavailable::new(
             Dependency::Accounts,
-            format!("the account of {owner} changed at each of {MAX_RETRIES} tries to write it"),
+            format!("the account of {owner} changed during each of {MAX_ATTEMPTS} attempts to write it"),
         ))
     }
 }
 
-/// What a run has cost, once it is over.
+/// The cost of a run that is over; none while it is not.
 fn cost_when_over(log: &SessionLog, execution: &ExecutionName) -> Option<MicroDollars> {
     let run = log.state().run_number(execution.run)?;
     run.status.is_terminal().then(|| run.budget.spent())
 }
 
-/// The words for why a run waits.
+/// For what a run is queued, in a sentence.
 pub(super) fn queue_reason(owner: &Principal, queue: &AdmissionQueue) -> String {
     let holders: Vec<&str> = queue.active().iter().map(|reservation| reservation.session.as_str()).collect();
     let count = holders.len();
-    format!("{owner} may have {count} sessions at work or waiting for somebody, and has: {}", holders.join(", "))
+    format!("{owner} may have {count} active sessions, and has: {}", holders.join(", "))
 }

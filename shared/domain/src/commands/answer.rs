@@ -1,4 +1,4 @@
-//! What people say to a session.
+//! Messages, approvals and extensions: the answers of people to a session.
 
 use crate::ports::SessionSummary;
 use crate::state::SessionState;
@@ -11,39 +11,44 @@ use crate::{
 use super::admission::queue_reason;
 use super::{CommandError, Conflict, InvalidInput, Services, execution};
 
-/// Says something to a session.
+/// Sends a message to a session, and returns the number of the run that gets it.
 ///
-/// While it works the model reads it with its next turn. A question that waits is answered by it; a plan that waits is
-/// made again with it; a finished session starts its next run with it. Answers the number of the run it goes to.
+/// The model of an active run reads it with its next turn. It answers a question that waits; it rejects a plan that waits,
+/// which the model then makes again; it starts the next run of a session whose run is over.
+///
+/// # Errors
+/// [`InvalidInput`] for an empty or too long message; [`CommandError::NotAdmitted`] when the next run is refused.
 pub async fn message(services: &Services, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
     let text = check_text(services, text)?;
-    // A run may end, or the next one begin, while this is written; then it goes to the run that is there by then.
-    let mut tries = 0;
+    // The run may end, or the next one start, between reading and appending; then the message goes to the run that is current
+    // by then.
+    let mut attempts = 0;
     loop {
         let log = services.log(session).await?;
         let over = log.state().status().is_some_and(Status::is_terminal);
-        let said = if over { start_with(services, log, &text).await } else { say(services, log, &text).await };
-        tries += 1;
-        match said {
-            Err(CommandError::Conflict(_)) if tries < MAX_RETRIES => {}
+        let sent =
+            if over { start_next_with(services, log, &text).await } else { send_to_run(services, log, &text).await };
+        attempts += 1;
+        match sent {
+            Err(CommandError::Conflict(_)) if attempts < MAX_ATTEMPTS => {}
             other => return other,
         }
     }
 }
 
-/// So often a message finds that the run it was meant for is over by now.
-const MAX_RETRIES: u32 = 5;
+/// Maximum attempts to send a message before the conflict is reported.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// Starts the next run of a finished session with a message.
-async fn start_with(services: &Services, log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
-    // Without a plan that was approved it is the plan that has to be made (again).
+/// Starts the next run of a session with a message.
+async fn start_next_with(services: &Services, log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
+    // Without an approved plan, the next run starts by planning.
     let conversation = if log.state().has_approved_plan() { Conversation::Main } else { Conversation::Plan };
-    start_next(services, log, vec![said(conversation, text, None)]).await
+    start_next(services, log, vec![user_message(conversation, text, None)]).await
 }
 
-/// Starts the next run of a session whose last one has ended before it had read everything that was said. Does nothing when
-/// somebody else started it, or its principal's limits are reached: the message then waits for the next one.
-pub async fn follow_on(services: &Services, session: &SessionId) -> Result<(), crate::Unavailable> {
+/// Starts the next run of a session whose last one ended before the model had read every message. Does nothing when somebody
+/// else started it, or when the quota does not allow it: the message then waits for the next run.
+pub async fn start_follow_up(services: &Services, session: &SessionId) -> Result<(), crate::Unavailable> {
     let started = match services.log(session).await {
         Ok(log) => start_next(services, log, Vec::new()).await,
         Err(error) => Err(error),
@@ -79,7 +84,8 @@ async fn start_next(
         Admitted::Queued => Some(queue_reason(&session.owner, &services.account(&session.owner).await?.queue)),
     };
     let started = RunStarted { root_span_id: services.ids.span(), limits, queued };
-    // Lists come first: by them a session that is not over is found and driven, also after a crash right here.
+    // The summary is written first: unfinished sessions are found by their summaries, so a crash right after the append leaves
+    // a run that `reconcile` finds and starts.
     if let Some(summary) = summary_of(log.state(), services.clock.now()) {
         services.sessions.update(&SessionSummary { run: next, status: Status::Queued, ..summary }).await?;
     }
@@ -87,15 +93,15 @@ async fn start_next(
         Ok(run) => {
             let started = ExecutionName { run, ..execution.clone() };
             if started != execution {
-                // Others had a run in between; the place is for the one that came to be.
+                // Another run started and ended in between, so this one has another number than the reservation.
                 services.release_unused(&session.owner, &execution).await?;
-                services.has_slot(&session, &started, limits.max_cost).await?;
+                services.acquire_slot(&session, &started, limits.max_cost).await?;
             }
             services.start_if_admitted(&session.owner, &started).await?;
             Ok(run)
         }
         Err(error @ SessionLogError::Illegal(_)) => {
-            // Somebody else has started this very run, or it is not there and will not be.
+            // If somebody else started the run with this number, the reservation is that run's.
             if services.log(&execution.session).await?.state().run_number(next).is_none() {
                 services.release_unused(&session.owner, &execution).await?;
             }
@@ -105,7 +111,7 @@ async fn start_next(
     }
 }
 
-async fn say(services: &Services, mut log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
+async fn send_to_run(services: &Services, mut log: SessionLog, text: &str) -> Result<RunNumber, CommandError> {
     let mut outcome = None;
     log.decide(|state| {
         let (bodies, ended) = message_bodies(state, text);
@@ -125,23 +131,25 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
         Some(WaitReason::PlanApproval { plan }) => (
             vec![
                 PlanRejected { plan: plan.clone(), message: Some(text.to_owned()) }.into(),
-                said(Conversation::Plan, text, None),
+                user_message(Conversation::Plan, text, None),
             ],
             Some(WaitOutcome::PlanAnswered),
         ),
         Some(WaitReason::PlanQuestion { .. }) => {
-            (vec![said(Conversation::Plan, text, None)], Some(WaitOutcome::PlanAnswered))
+            (vec![user_message(Conversation::Plan, text, None)], Some(WaitOutcome::PlanAnswered))
         }
         Some(WaitReason::Question { call, .. }) => {
             let turn = state.main.last_turn.as_ref().map(|turn| turn.turn).unwrap_or_default();
             let asked = state.main.open_calls().find(|open| open.id == *call);
             let tool = asked.map(|open| open.tool.clone()).unwrap_or_default();
             let answered = ToolResult::without_run(turn, call.clone(), tool, ToolOutcome::Ok, text);
-            (vec![said(Conversation::Main, text, Some(call)), answered.into()], Some(WaitOutcome::Answered))
+            (vec![user_message(Conversation::Main, text, Some(call)), answered.into()], Some(WaitOutcome::Answered))
         }
-        Some(WaitReason::Stuck { .. }) => (vec![said(Conversation::Main, text, None)], Some(WaitOutcome::Answered)),
-        // The question is the budget; a message waits with the run until that is extended.
-        Some(WaitReason::Budget { .. }) | None => (vec![said(Conversation::Main, text, None)], None),
+        Some(WaitReason::Stuck { .. }) => {
+            (vec![user_message(Conversation::Main, text, None)], Some(WaitOutcome::Answered))
+        }
+        // A message does not extend the budget: the run keeps waiting, and the model reads the message afterwards.
+        Some(WaitReason::Budget { .. }) | None => (vec![user_message(Conversation::Main, text, None)], None),
     };
     if let Some(outcome) = outcome {
         bodies.push(WaitEnded { outcome }.into());
@@ -149,7 +157,7 @@ fn message_bodies(state: &SessionState, text: &str) -> (Vec<EventBody>, Option<W
     (bodies, outcome)
 }
 
-fn said(conversation: Conversation, text: &str, answers: Option<&CallId>) -> EventBody {
+fn user_message(conversation: Conversation, text: &str, answers: Option<&CallId>) -> EventBody {
     UserMessage { conversation, author: Author::User, text: text.to_owned(), answers: answers.cloned() }.into()
 }
 
@@ -163,11 +171,15 @@ fn check_text(services: &Services, text: &str) -> Result<String, CommandError> {
     Ok(services.redactor.redact(&crate::name_invisible(text)).into_owned())
 }
 
-/// Approves the plan that waits. `plan` names the plan that was seen.
+/// Approves the plan that waits for approval.
+///
+/// # Errors
+/// [`Conflict::OtherPlan`] when `plan`, the plan that the person saw, is not the one that waits; [`Conflict::NoPlanWaiting`] when
+/// none does.
 pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
     let mut log = services.log(session).await?;
     log.decide(|state| {
-        expect_plan(state, session, Some(plan))?;
+        waiting_plan(state, session, Some(plan))?;
         let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
         Ok::<_, CommandError>(vec![approved.into(), WaitEnded { outcome: WaitOutcome::Approved }.into()])
     })
@@ -175,16 +187,19 @@ pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) ->
     Ok(services.complete(log.state(), WaitOutcome::Approved).await?)
 }
 
-/// Rejects the plan that waits: with a message it is made again, without one the run ends.
+/// Rejects the plan that waits for approval. With a message the model makes another plan, without one the run ends.
+///
+/// # Errors
+/// [`Conflict::NoPlanWaiting`] when no plan waits.
 pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
     if let Some(text) = text {
         let log = services.log(session).await?;
-        expect_plan(log.state(), session, None)?;
+        waiting_plan(log.state(), session, None)?;
         return message(services, session, text).await.map(drop);
     }
     let mut log = services.log(session).await?;
     log.decide(|state| {
-        let plan = expect_plan(state, session, None)?;
+        let plan = waiting_plan(state, session, None)?;
         let rejected = PlanRejected { plan, message: None };
         Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
     })
@@ -192,11 +207,15 @@ pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>
     Ok(services.complete(log.state(), WaitOutcome::Rejected).await?)
 }
 
-/// What a run can be extended by at a time: the limits of a new session.
+/// Maximum of one extension: the same as the maximum limits of a new session.
 pub(super) const MAX_EXTENSION: BudgetExtended =
     BudgetExtended { turns: 1000, cost: MicroDollars(1_000_000_000), minutes: 1440 };
 
-/// Lets a run use more. A run that waits for that goes on.
+/// Raises the limits of the latest run. A run that waits for that resumes.
+///
+/// # Errors
+/// [`InvalidInput`] for an extension that is empty or too large; [`CommandError::NotAdmitted`] when the principal's daily limit
+/// does not allow the additional cost.
 pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
     if more == BudgetExtended::default() {
         return Err(InvalidInput::EmptyExtension.into());
@@ -205,10 +224,11 @@ pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtend
         return Err(InvalidInput::Extension.into());
     }
     let mut log = services.log(session).await?;
-    let goes_on = !log.state().status().is_some_and(Status::is_terminal);
-    let set_aside = owner(log.state()).zip(execution(log.state()));
-    let set_aside = set_aside.filter(|_| goes_on && more.cost > MicroDollars(0));
-    if let Some((owner, execution)) = &set_aside {
+    let active = !log.state().status().is_some_and(Status::is_terminal);
+    let reservation = owner(log.state()).zip(execution(log.state()));
+    let reservation = reservation.filter(|_| active && more.cost > MicroDollars(0));
+    // Reserved before it is in the log: a crash in between reserves too much until the run is over, never too little.
+    if let Some((owner, execution)) = &reservation {
         services.raise_reservation(owner, execution, more.cost).await?;
     }
     let mut ended = false;
@@ -222,7 +242,7 @@ pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtend
             Ok::<_, CommandError>(bodies)
         })
         .await;
-    if let (Err(_), Some((owner, execution))) = (&decided, &set_aside) {
+    if let (Err(_), Some((owner, execution))) = (&decided, &reservation) {
         services.lower_reservation(owner, execution, more.cost).await?;
     }
     decided?;
@@ -236,8 +256,8 @@ fn owner(state: &SessionState) -> Option<Principal> {
     state.session.as_ref().map(|session| session.owner.clone())
 }
 
-/// The plan that waits for approval, which has to be the one that was named.
-fn expect_plan(state: &SessionState, session: &SessionId, named: Option<&PlanId>) -> Result<PlanId, Conflict> {
+/// The plan that waits for approval, which has to be `named` when that is given.
+fn waiting_plan(state: &SessionState, session: &SessionId, named: Option<&PlanId>) -> Result<PlanId, Conflict> {
     let Some(WaitReason::PlanApproval { plan }) = state.wait.as_ref().map(|wait| &wait.reason) else {
         return Err(Conflict::NoPlanWaiting(session.clone()));
     };

@@ -1,11 +1,14 @@
-//! Ends a run before its time.
+//! Cancels a run.
 
 use crate::{EventBody, ExecutionName, Keep, Seq, SessionCancelRequested, SessionId, WaitEnded, WaitOutcome};
 
 use super::{CommandError, Services};
 
-/// Asks for the latest run to end. A step at work sees it within two seconds; a run that waits for a person ends at once.
-/// Asking again changes what is kept, as long as the run has not ended.
+/// Asks for the latest run to end. A running step notices within two seconds; a run that waits for a person ends at once. A
+/// second request replaces `keep`, as long as the run is not over.
+///
+/// # Errors
+/// [`Conflict::Illegal`](super::Conflict::Illegal) when the run is over.
 pub async fn cancel(services: &Services, session: &SessionId, keep: Keep) -> Result<(), CommandError> {
     let mut log = services.log(session).await?;
     let mut waited = false;
@@ -21,7 +24,7 @@ pub async fn cancel(services: &Services, session: &SessionId, keep: Keep) -> Res
     if waited {
         services.complete(log.state(), WaitOutcome::Cancelled).await?;
     }
-    // A run in line needs no place to come to its end.
+    // A run that no step has started may be queued. It is started without a slot, because all it does is end.
     let state = log.state();
     if let Some(run) = state.run().filter(|run| run.last_step_started == Seq(0)) {
         services.workflows.start(&ExecutionName { session: session.clone(), run: run.number }).await?;

@@ -1,8 +1,8 @@
-//! What users and the clock do to sessions, shared by every way in.
+//! The commands: what users and timers do to sessions. Shared by the HTTP API, the command line and every other entry.
 //!
-//! Each command is one decision over the log ([`SessionLog::decide`]): read, judge, append, and judge again when somebody
-//! else was faster. A task that waits is completed after its answer stands in the log, so a crash in between loses
-//! nothing: `await-user` re-reads the log, and [`reconcile`] completes what was left.
+//! Most commands are one decision over the log ([`SessionLog::decide`]): read, decide, append, and decide again when somebody
+//! else appended first. A waiting task is completed only after its answer is in the log. So a crash in between loses nothing:
+//! `await-user` re-reads the log, and [`reconcile`] completes the task.
 
 mod admission;
 mod answer;
@@ -14,7 +14,7 @@ mod tokens;
 
 use std::sync::Arc;
 
-pub use answer::{approve, extend, follow_on, message, reject};
+pub use answer::{approve, extend, message, reject, start_follow_up};
 pub use cancel::cancel;
 pub use error::{CommandError, Conflict, InvalidInput};
 pub use reconcile::{Reconciled, reconcile, release};
@@ -25,22 +25,16 @@ use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
 use crate::state::SessionState;
 use crate::{ExecutionName, Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
 
-/// What commands need of the outside.
+/// The ports that commands use.
 #[derive(Clone)]
 pub struct Services {
-    /// The logs.
     pub event_log: Arc<dyn EventLog>,
-    /// The records.
     pub sessions: Arc<dyn Sessions>,
-    /// Principals, their limits and what runs for them.
     pub accounts: Arc<dyn Accounts>,
-    /// The engine.
     pub workflows: Arc<dyn Workflows>,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Identifiers.
     pub ids: Arc<dyn Ids>,
-    /// Masks what people write.
+    /// Applied to everything that people write, before it is stored.
     pub redactor: Redactor,
 }
 
@@ -49,22 +43,23 @@ impl Services {
         Ok(SessionLog::open(Arc::clone(&self.event_log), Arc::clone(&self.clock), session).await?)
     }
 
-    /// Completes the task that waits for `outcome`, if one does.
+    /// Completes the waiting task of the latest run, if there is one. The token is removed last: after a crash in between the
+    /// task is completed again, which the engine ignores.
     async fn complete(&self, state: &SessionState, outcome: WaitOutcome) -> Result<(), Unavailable> {
         let (Some(session), Some(run)) = (&state.session, state.run()) else { return Ok(()) };
         if let Some(token) = self.sessions.token(&session.id, run.number).await? {
-            self.workflows.complete(&token, &StepOutput::go(after_wait(outcome, state))).await?;
+            self.workflows.complete(&token, &StepOutput::new(after_wait(outcome, state))).await?;
             self.sessions.clear_token(&session.id, run.number).await?;
         }
         Ok(())
     }
 }
 
-/// What follows when a wait ends.
+/// The verdict that follows when a wait ends.
 pub fn after_wait(outcome: WaitOutcome, state: &SessionState) -> Verdict {
     match outcome {
         WaitOutcome::Approved | WaitOutcome::Answered => Verdict::Turn,
-        // A budget may run out before there is a plan that counts.
+        // The budget may run out while the model still plans.
         WaitOutcome::Extended if !state.has_approved_plan() => Verdict::Plan,
         WaitOutcome::Extended => Verdict::Turn,
         WaitOutcome::PlanAnswered => Verdict::Plan,
@@ -74,7 +69,8 @@ pub fn after_wait(outcome: WaitOutcome, state: &SessionState) -> Verdict {
     }
 }
 
-/// What follows when a run is to be cancelled: its branch is published first if that was asked for and there is work.
+/// The verdict that follows when a run is to be cancelled: its work is published first, if that was asked for and there is
+/// any.
 pub fn after_cancel(state: &SessionState) -> Verdict {
     let keep = state.run().and_then(|run| run.cancel.as_ref()).map(|cancel| cancel.keep);
     match keep {

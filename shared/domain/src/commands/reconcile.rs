@@ -1,4 +1,4 @@
-//! Ends or restarts what nothing else ended or restarted.
+//! Completes what a crash left between two systems.
 
 use std::time::Duration;
 
@@ -10,24 +10,23 @@ use crate::{ErrorCode, ExecutionName, RunNumber, Seq, SessionId, Status, Termina
 
 use super::{CommandError, Services, execution};
 
-/// What had to be done about a session.
+/// What `reconcile` did for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reconciled {
-    /// Nothing.
+    /// Nothing was to be done.
     InOrder,
-    /// Nothing: it waits for a place.
+    /// Nothing was to be done: the run is queued.
     Queued,
-    /// Its workflow was started: a crash had come between log and workflow.
+    /// Started its workflow: a crash had come between log and workflow.
     Started,
-    /// Its waiting task was completed: the answer stood in the log.
+    /// Completed its waiting task: the answer was in the log.
     Answered,
-    /// Its run was ended: its workflow was over without having said so.
+    /// Ended its run: the workflow had ended without it.
     Ended,
 }
 
-/// Puts a session in order: run at start, on a timer, and when an execution changes its status.
-///
-/// An execution that runs, or that its engine will resume, is left alone.
+/// Completes what a crash left of a session between log, queue and workflow. Called at start, on a timer, and when an
+/// execution changes its status. An execution that runs, or that its engine will resume, is left alone.
 pub async fn reconcile(
     services: &Services,
     sandboxes: &dyn Sandboxes,
@@ -39,7 +38,7 @@ pub async fn reconcile(
         return Ok(Reconciled::InOrder);
     };
     if run.status.is_terminal() {
-        // A crash may have come between the last event and this.
+        // A crash may have come between the last event and these two.
         release(services, log.state(), run.number).await?;
         if let Some(summary) = summary_of(log.state(), services.clock.now()) {
             services.sessions.update(&summary).await?;
@@ -56,9 +55,9 @@ pub async fn reconcile(
                 return Ok(Reconciled::Ended);
             }
             let reserved = run.budget.limits().max_cost;
-            if run.cancel.is_none() && !services.has_slot(&session, &execution, reserved).await? {
+            if run.cancel.is_none() && !services.acquire_slot(&session, &execution, reserved).await? {
                 services.sweep(&session.owner).await?;
-                if !services.has_slot(&session, &execution, reserved).await? {
+                if !services.acquire_slot(&session, &execution, reserved).await? {
                     return Ok(Reconciled::Queued);
                 }
             }
@@ -66,7 +65,7 @@ pub async fn reconcile(
             Ok(Reconciled::Started)
         }
         ExecutionState::Running => {
-            // The answer stands in the log; a crash may have come between it and the end of the task that waits.
+            // The answer is in the log; a crash may have come between it and the completion of the task.
             let Some(outcome) = run.wait_outcome.filter(|_| run.status == Status::AwaitingUser) else {
                 return Ok(Reconciled::InOrder);
             };
@@ -74,6 +73,7 @@ pub async fn reconcile(
             Ok(Reconciled::Answered)
         }
         ExecutionState::Ended => {
+            // Before the run's last event, after which nothing can be appended to the run any more.
             terminate_sandbox(&mut log, sandboxes, "the workflow ended without the run").await?;
             let failure = run.failure.map_or_else(
                 || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
@@ -90,10 +90,10 @@ pub async fn reconcile(
     }
 }
 
-/// So long a run waits for a place at the most.
+/// Maximum time that a run is queued; then it expires. Every wait has a deadline.
 const MAX_QUEUE_TIME: Duration = Duration::from_secs(24 * 3600);
 
-/// Gives the place of a run that is over to the next in line.
+/// Settles the reservation of a run that is over, and starts the queued runs that get its slot.
 pub async fn release(services: &Services, state: &SessionState, run: RunNumber) -> Result<(), crate::Unavailable> {
     let (Some(session), Some(run)) = (&state.session, state.run_number(run)) else { return Ok(()) };
     let execution = ExecutionName { session: session.id.clone(), run: run.number };

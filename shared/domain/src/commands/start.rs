@@ -1,4 +1,4 @@
-//! Starts sessions and runs.
+//! Starts sessions.
 
 use crate::ports::AppendError;
 use crate::state::SessionState;
@@ -10,45 +10,46 @@ use crate::{
 use super::admission::queue_reason;
 use super::{CommandError, Conflict, InvalidInput, Services};
 
-/// What a new session is made of.
+/// The session to start.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Who asks.
     pub owner: Principal,
-    /// What was asked, checked.
     pub request: Request,
-    /// What its calls to the model will have in common.
     pub setup: Setup,
-    /// With a key, the same request again is the same session.
+    /// With a key, the same request again leads to the same session.
     pub key: Option<IdempotencyKey>,
 }
 
-/// A session that was asked for.
+/// A session that was started.
 #[derive(Debug, Clone)]
 pub struct Started {
-    /// The session.
     pub session: Session,
-    /// Whether it was there already: the request had been made before, with the same key.
     pub origin: Origin,
 }
 
-/// Whether a request made a session.
+/// Which request started a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// It did.
+    /// This one.
     New,
-    /// The same request had made it before.
+    /// An earlier one, with the same idempotency key.
     Replayed,
 }
 
-/// Admits a session and starts its first run, or has it wait for a place.
+/// Admits a session and starts its first run, or queues it.
 ///
-/// First the place in its owner's ledger, then the log, the record, the workflow. A crash before the log leaves a place
-/// that admission gives away later; a crash before the record leaves a log that nobody was told of (or that the same key finds
-/// again); after it, `reconcile` finishes starting.
+/// The order is: reservation in the owner's admission queue, log, record, workflow. A crash
+///
+/// - before the log leaves a reservation without a run, which a later sweep of the queue releases;
+/// - before the record leaves a log that no caller knows of. The same key finds it again; otherwise a sweep adds the record;
+/// - before the workflow leaves a session that `reconcile` starts.
+///
+/// # Errors
+/// [`CommandError::NotAdmitted`] when the quota does not allow the session; [`CommandError::KeyReused`] when the idempotency key
+/// came with another request.
 pub async fn start(services: &Services, start: Start) -> Result<Started, CommandError> {
-    // Before a key is bound to it: what is refused for good leaves nothing.
-    if !services.account(&start.owner).await?.quota.covers(&start.request.repo_url) {
+    // Checked before the key is bound, so that a request that is always refused leaves nothing behind.
+    if !services.account(&start.owner).await?.quota.allows_repository(&start.request.repo_url) {
         return Err(NotAdmitted::Repository(start.request.repo_url).into());
     }
     let id = match &start.key {
@@ -78,7 +79,7 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
     let batch = opening(&session, queued);
     match services.event_log.append(&session.id, Seq(0), &batch).await {
         Ok(()) => {}
-        // The same key at the same moment: the other request made it.
+        // Another request with the same key appended first.
         Err(AppendError::Conflict) if start.key.is_some() => {
             let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?;
             let session = fixed(&opening).ok_or(Conflict::LogUnreadable(session.id))?;
@@ -94,11 +95,11 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
     Ok(Started { session, origin: Origin::New })
 }
 
-/// What a key stands for.
+/// What an idempotency key is bound to.
 enum Claim {
     /// A session that exists.
     Taken(Box<Session>),
-    /// A session that is to be made, with this id.
+    /// The id of a session that does not exist yet.
     Ours(SessionId),
 }
 
@@ -111,17 +112,17 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
     }
     let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
-    // A crash may have left a log without a record.
+    // An earlier request with the key may have crashed between log and record.
     record(services, &session, &opening).await?;
     Ok(Claim::Taken(Box::new(session)))
 }
 
-/// What is fixed about a session, from the beginning of its log.
+/// The session, from the first events of its log.
 fn fixed(opening: &[Event]) -> Option<Session> {
     SessionState::of(opening).session.as_deref().cloned()
 }
 
-/// Adds the record of a session whose log has begun.
+/// Adds the record of a session whose log exists.
 async fn record(services: &Services, session: &Session, opening: &[Event]) -> Result<(), CommandError> {
     if let Some(summary) = summary_of(&SessionState::of(opening), session.created_at) {
         services.sessions.create(session, &summary).await?;
@@ -129,7 +130,7 @@ async fn record(services: &Services, session: &Session, opening: &[Event]) -> Re
     Ok(())
 }
 
-/// How many events a session begins with.
+/// Number of events in [`opening`].
 const OPENING: usize = 2;
 
 /// The first events of a session.

@@ -1,4 +1,4 @@
-//! Hands out access tokens and takes them back.
+//! Creates and revokes access tokens.
 
 use jiff::SignedDuration;
 
@@ -6,39 +6,40 @@ use crate::{AccessToken, Account, MicroDollars, Principal, Quota, RepositoryPatt
 
 use super::{CommandError, InvalidInput, Services};
 
-/// The longest label, in bytes.
+/// Maximum length of a label, in bytes.
 pub(super) const MAX_LABEL_BYTES: usize = 200;
 
-/// The longest time that a token may count, in days.
+/// Maximum lifetime of a token, in days; a token without one does not expire.
 pub(super) const MAX_DAYS: u32 = 3650;
 
-/// The most sessions at a time that can be said.
+/// Maximum that can be set for [`Quota::max_concurrent_sessions`].
 pub(super) const MAX_CONCURRENT_SESSIONS: u32 = 1000;
 
-/// The most repositories that a principal's list may name.
+/// Maximum patterns in [`Quota::repositories`].
 pub(super) const MAX_REPOSITORIES: usize = 1000;
 
-/// A token that is to be made. What is said about the principal changes its account, for all its tokens; what is left out
-/// stays as it is.
+/// The token to create. The role and the quota are properties of the principal's account, not of the token: a field that is
+/// given changes the account for all tokens of the principal, a field that is none leaves it as it is.
 #[derive(Debug, Clone)]
 pub struct NewToken {
-    /// Whose it will be.
     pub principal: Principal,
-    /// What it is for.
+    /// What the token is for, in the caller's words.
     pub label: String,
-    /// For how many days it counts; for ever when left out.
+    /// Lifetime in days; none for a token that does not expire.
     pub days: Option<u32>,
-    /// Whether the principal may hand out tokens itself.
     pub role: Option<Role>,
-    /// The repositories that it may work on.
+    /// See [`Quota::repositories`].
     pub repositories: Option<Vec<RepositoryPattern>>,
-    /// The most sessions it may have at work at a time.
+    /// See [`Quota::max_concurrent_sessions`].
     pub max_concurrent_sessions: Option<u32>,
-    /// The most it may spend in a day.
+    /// See [`Quota::max_daily_cost`].
     pub max_daily_cost: Option<MicroDollars>,
 }
 
-/// Makes a token. It is shown to nobody but the caller, once; only its digest is kept.
+/// Creates a token. The caller gets it once; only its digest is stored.
+///
+/// # Errors
+/// [`InvalidInput`] when a value is out of its limits.
 pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessToken, TokenRecord), CommandError> {
     if new.label.len() > MAX_LABEL_BYTES || new.label.chars().any(char::is_control) {
         return Err(InvalidInput::Label.into());
@@ -46,13 +47,14 @@ pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessT
     if new.days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
         return Err(InvalidInput::Lifetime.into());
     }
-    if new.max_concurrent_sessions.is_some_and(|most| !(1..=MAX_CONCURRENT_SESSIONS).contains(&most)) {
+    if new.max_concurrent_sessions.is_some_and(|max| !(1..=MAX_CONCURRENT_SESSIONS).contains(&max)) {
         return Err(InvalidInput::ConcurrentSessions.into());
     }
     if new.repositories.as_ref().is_some_and(|patterns| patterns.len() > MAX_REPOSITORIES) {
         return Err(InvalidInput::Repositories.into());
     }
-    services.change(&new.principal, |account| change(account, &new)).await?;
+    // The account first: a token without an account would have no limits.
+    services.update_account(&new.principal, |account| apply(account, &new)).await?;
     let now = services.clock.now();
     let expires_at = new.days.and_then(|days| now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok());
     let (id, token) = services.ids.token();
@@ -69,7 +71,7 @@ pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessT
     Ok((token, record))
 }
 
-fn change(account: &mut Account, new: &NewToken) {
+fn apply(account: &mut Account, new: &NewToken) {
     let Account { role, quota, .. } = account;
     let Quota { repositories, max_concurrent_sessions, max_daily_cost } = quota;
     if let Some(wanted) = new.role {
@@ -82,7 +84,10 @@ fn change(account: &mut Account, new: &NewToken) {
     *max_daily_cost = new.max_daily_cost.or(*max_daily_cost);
 }
 
-/// Takes a token back: it counts no more, at once.
+/// Revokes a token, with immediate effect.
+///
+/// # Errors
+/// [`CommandError::NoToken`] when there is no such token.
 pub async fn revoke_token(services: &Services, id: &TokenId) -> Result<(), CommandError> {
     if services.accounts.revoke_token(id, services.clock.now()).await? {
         return Ok(());

@@ -1,26 +1,25 @@
-//! Sessions, runs and steps come and go.
+//! Beginning and end of sessions, runs and steps.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, ErrorCode, Limits, MicroDollars, Session, SpanId, Status, Step, TurnNumber, Verdict};
 
-/// A session was admitted.
+/// The first event of every log: the session was admitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCreated {
-    /// All that is fixed about it.
     pub session: Session,
 }
 
-/// A run began: the first with the request, a further one with a message to a finished session.
+/// A run was created: run 1 with the request, each further one with a message to a session whose run is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunStarted {
-    /// The id that the run's root span will have.
+    /// The id that the run's root span will have when it is emitted, at the end of the run. Fixed here, so that steps in
+    /// other processes can name it as their parent.
     pub root_span_id: SpanId,
-    /// What the run may use.
     pub limits: Limits,
-    /// Why it does not begin at once, if it does not.
+    /// When the run was queued: for what it waits, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued: Option<String>,
 }
@@ -29,64 +28,55 @@ pub struct RunStarted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionStatus {
-    /// What it is now.
+    /// The new status, never a terminal one: only `run.finished` ends a run.
     pub status: Status,
 }
 
-/// A step went to work. From here on every earlier invocation of a step in this run is stale.
+/// An invocation of a step started. It is the fence: every earlier invocation of a step in this run is stale from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepStarted {
-    /// The step.
     pub step: Step,
-    /// Which invocation of the step in this run.
+    /// Counts the invocations of this step in this run, from 1.
     pub attempt: Attempt,
 }
 
-/// A step answered.
+/// A step answered the workflow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepFinished {
-    /// The step.
     pub step: Step,
-    /// Which invocation.
     pub attempt: Attempt,
-    /// What comes next.
     pub verdict: Verdict,
-    /// With `wait`: how long, in seconds.
+    /// With the verdict `wait`: seconds to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_seconds: Option<u32>,
-    /// With `wait`: what comes after it.
+    /// With the verdict `wait`: the verdict that follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub then: Option<Verdict>,
-    /// How long it was at work.
     pub duration_ms: u64,
 }
 
-/// A step did not answer.
+/// An invocation of a step ended in an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StepFailed {
-    /// The step.
     pub step: Step,
-    /// Which invocation.
     pub attempt: Attempt,
-    /// The code when the run ends with it; none when it is tried again.
+    /// The code of a terminal error; none when the workflow retries the step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
-    /// What happened.
     pub message: String,
 }
 
-/// The run cannot go on.
+/// The run cannot continue. `run.finished` follows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionError {
-    /// Why.
     pub code: ErrorCode,
     /// What happened, to what.
     pub message: String,
-    /// What to do about it.
+    /// What the user can do about it ([`ErrorCode::remedy`], as it was when the event was written).
     pub remedy: String,
 }
 
@@ -94,42 +84,40 @@ pub struct SessionError {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunFinished {
-    /// How it ended: a terminal status.
+    /// A terminal status.
     pub status: Status,
-    /// What was done, in some sentences.
+    /// What was done, in a few sentences for the user.
     pub summary: String,
-    /// The pull request.
+    /// None when this run opened or updated no pull request.
     #[serde(default)]
     pub pr_url: Option<String>,
-    /// The branch.
+    /// None when this run published no branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
-    /// What it took.
     pub totals: Totals,
 }
 
-/// What a run took.
+/// What a run used and changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Replies of the model in the main conversation.
     pub turns: u32,
-    /// Tool calls answered.
+    /// Tool calls that have a result.
     pub tool_calls: u32,
-    /// Money spent; a call whose outcome is unknown counts in full.
+    /// A call whose outcome is unknown counts with its whole reservation.
     pub cost: MicroDollars,
-    /// Time in which a step was at work, in milliseconds.
+    /// Milliseconds in which a step ran; waiting for a person does not count.
     pub active_ms: u64,
-    /// Input tokens, those of the cache included.
+    /// Tokens read from and written to the prompt cache included.
     pub input_tokens: u64,
-    /// Output tokens.
     pub output_tokens: u64,
     /// Files in the published change.
     pub files: u32,
-    /// Lines added by it.
+    /// Lines added by the published change.
     pub additions: u64,
-    /// Lines deleted by it.
+    /// Lines deleted by the published change.
     pub deletions: u64,
-    /// The last turn.
+    /// The last turn that has a reply.
     pub last_turn: TurnNumber,
 }

@@ -1,6 +1,7 @@
 //! The entries of a session's log.
 //!
-//! An event is immutable. Its fields may gain optional ones; none is renamed or removed, since logs outlive deployments.
+//! An event is immutable once it is appended. A kind may gain optional fields; none is renamed or removed, because a log is
+//! read by later versions of the program than the one that wrote it.
 
 mod lifecycle;
 mod model;
@@ -45,36 +46,41 @@ use crate::{Attempt, RunNumber, Seq, SpanId, Step, TraceId};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
-    /// Its place in the log.
+    /// Position in the log, from 1, without a gap.
     pub seq: Seq,
-    /// When it was written.
+    /// When it was appended, by the clock of the process that appended it. The order of events is `seq`, not this.
     pub at: Timestamp,
-    /// The run it belongs to.
     pub run: RunNumber,
-    /// The step that wrote it; none for what users and the reconciler write.
+    /// The step that wrote it; none for events written by commands (users, `reconcile`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
-    /// The session's trace.
     pub trace_id: TraceId,
-    /// The span it belongs to.
+    /// The span of the step that wrote it, or the root span of its run.
     pub span_id: SpanId,
-    /// What happened.
     #[serde(flatten)]
     pub body: EventBody,
 }
 
-/// A step at work. A later `step.started` of the same run makes it stale.
+/// An invocation of a step. A later `step.started` of the same run makes it stale: its appends fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writer {
-    /// The step.
     pub step: Step,
-    /// Which of its invocations in this run.
+    /// Counts the invocations of this step in this run, from 1.
     pub attempt: Attempt,
 }
 
+/// Makes the enum, the constants in [`kinds`] and the conversions from one list, so that the string of a kind is written once.
 macro_rules! bodies {
-    ($($name:ident = $kind:literal,)*) => {
-        /// What happened, by its stable name (`kind`).
+    ($($name:ident = $constant:ident = $kind:literal,)*) => {
+        /// The `kind` of every event, for code that reads public events as JSON.
+        pub mod kinds {
+            $(
+                #[doc = concat!("The kind of [`", stringify!($name), "`](crate::", stringify!($name), ").")]
+                pub const $constant: &str = $kind;
+            )*
+        }
+
+        /// What happened, tagged with its `kind`: a stable name, part of the stored and of the public form.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "kind", content = "data")]
         pub enum EventBody {
@@ -86,12 +92,11 @@ macro_rules! bodies {
         }
 
         impl EventBody {
-            /// Every kind.
-            pub const KINDS: &'static [&'static str] = &[$($kind,)*];
+            /// Every kind, in the order of the list.
+            pub const KINDS: &'static [&'static str] = &[$(kinds::$constant,)*];
 
-            /// The stable name.
             pub fn kind(&self) -> &'static str {
-                match self { $(Self::$name(_) => $kind,)* }
+                match self { $(Self::$name(_) => kinds::$constant,)* }
             }
         }
 
@@ -106,54 +111,54 @@ macro_rules! bodies {
 }
 
 bodies! {
-    SessionCreated = "session.created",
-    RunStarted = "run.started",
-    SessionStatus = "session.status",
-    StepStarted = "step.started",
-    StepFinished = "step.finished",
-    StepFailed = "step.failed",
-    SandboxCreated = "sandbox.created",
-    SandboxAttached = "sandbox.attached",
-    SandboxLost = "sandbox.lost",
-    SandboxTerminating = "sandbox.terminating",
-    SandboxTerminated = "sandbox.terminated",
-    CloneProgress = "clone.progress",
-    RepositorySurveyed = "repository.surveyed",
-    InstructionsRead = "instructions.read",
-    PlanCreated = "plan.created",
-    PlanApproved = "plan.approved",
-    PlanRejected = "plan.rejected",
-    WaitStarted = "wait.started",
-    WaitEnded = "wait.ended",
-    BudgetReserved = "budget.reserved",
-    BudgetSettled = "budget.settled",
-    BudgetNearing = "budget.nearing",
-    BudgetExhausted = "budget.exhausted",
-    BudgetExtended = "budget.extended",
-    TurnStarted = "turn.started",
-    ModelReplied = "model.replied",
-    ModelRetrying = "model.retrying",
-    AiMessage = "ai.message",
-    AiThinking = "ai.thinking",
-    ToolCall = "tool.call",
-    ToolStarted = "tool.started",
-    ToolResult = "tool.result",
-    TodoUpdated = "todo.updated",
-    FileChanged = "file.changed",
-    WorkspaceCheckpoint = "workspace.checkpoint",
-    AgentStuck = "agent.stuck",
-    ContextChanged = "context.changed",
-    DecisionRecorded = "decision.recorded",
-    UserMessage = "user.message",
-    SessionCancelRequested = "session.cancel_requested",
-    ChangesetCollected = "changeset.collected",
-    GitOperation = "git.operation",
-    PublishStarted = "publish.started",
-    BranchPublished = "branch.published",
-    PrOpened = "pr.opened",
-    PrUpdated = "pr.updated",
-    UsageUpdated = "usage.updated",
-    ScoreRecorded = "score.recorded",
-    SessionError = "session.error",
-    RunFinished = "run.finished",
+    SessionCreated = SESSION_CREATED = "session.created",
+    RunStarted = RUN_STARTED = "run.started",
+    SessionStatus = SESSION_STATUS = "session.status",
+    StepStarted = STEP_STARTED = "step.started",
+    StepFinished = STEP_FINISHED = "step.finished",
+    StepFailed = STEP_FAILED = "step.failed",
+    SandboxCreated = SANDBOX_CREATED = "sandbox.created",
+    SandboxAttached = SANDBOX_ATTACHED = "sandbox.attached",
+    SandboxLost = SANDBOX_LOST = "sandbox.lost",
+    SandboxTerminating = SANDBOX_TERMINATING = "sandbox.terminating",
+    SandboxTerminated = SANDBOX_TERMINATED = "sandbox.terminated",
+    CloneProgress = CLONE_PROGRESS = "clone.progress",
+    RepositorySurveyed = REPOSITORY_SURVEYED = "repository.surveyed",
+    InstructionsRead = INSTRUCTIONS_READ = "instructions.read",
+    PlanCreated = PLAN_CREATED = "plan.created",
+    PlanApproved = PLAN_APPROVED = "plan.approved",
+    PlanRejected = PLAN_REJECTED = "plan.rejected",
+    WaitStarted = WAIT_STARTED = "wait.started",
+    WaitEnded = WAIT_ENDED = "wait.ended",
+    BudgetReserved = BUDGET_RESERVED = "budget.reserved",
+    BudgetSettled = BUDGET_SETTLED = "budget.settled",
+    BudgetNearing = BUDGET_NEARING = "budget.nearing",
+    BudgetExhausted = BUDGET_EXHAUSTED = "budget.exhausted",
+    BudgetExtended = BUDGET_EXTENDED = "budget.extended",
+    TurnStarted = TURN_STARTED = "turn.started",
+    ModelReplied = MODEL_REPLIED = "model.replied",
+    ModelRetrying = MODEL_RETRYING = "model.retrying",
+    AiMessage = AI_MESSAGE = "ai.message",
+    AiThinking = AI_THINKING = "ai.thinking",
+    ToolCall = TOOL_CALL = "tool.call",
+    ToolStarted = TOOL_STARTED = "tool.started",
+    ToolResult = TOOL_RESULT = "tool.result",
+    TodoUpdated = TODO_UPDATED = "todo.updated",
+    FileChanged = FILE_CHANGED = "file.changed",
+    WorkspaceCheckpoint = WORKSPACE_CHECKPOINT = "workspace.checkpoint",
+    AgentStuck = AGENT_STUCK = "agent.stuck",
+    ContextChanged = CONTEXT_CHANGED = "context.changed",
+    DecisionRecorded = DECISION_RECORDED = "decision.recorded",
+    UserMessage = USER_MESSAGE = "user.message",
+    SessionCancelRequested = SESSION_CANCEL_REQUESTED = "session.cancel_requested",
+    ChangesetCollected = CHANGESET_COLLECTED = "changeset.collected",
+    GitOperation = GIT_OPERATION = "git.operation",
+    PublishStarted = PUBLISH_STARTED = "publish.started",
+    BranchPublished = BRANCH_PUBLISHED = "branch.published",
+    PrOpened = PR_OPENED = "pr.opened",
+    PrUpdated = PR_UPDATED = "pr.updated",
+    UsageUpdated = USAGE_UPDATED = "usage.updated",
+    ScoreRecorded = SCORE_RECORDED = "score.recorded",
+    SessionError = SESSION_ERROR = "session.error",
+    RunFinished = RUN_FINISHED = "run.finished",
 }

@@ -1,97 +1,90 @@
-//! Calls to the model and their price.
+//! Calls to the model, what is reserved for them, and what they cost.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, Conversation, MicroDollars, Payload, Seq, StopReason, TurnNumber, Usage};
 
-/// Names one try at one reply. Everything about the same call carries the same key.
+/// Identifies one call to the model: an attempt at the reply of one turn. All events about the call carry it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallKey {
-    /// The conversation.
     pub conversation: Conversation,
-    /// The turn in it.
+    /// Counted per conversation, across runs.
     pub turn: TurnNumber,
-    /// Which try.
+    /// Counts the calls for this turn, from 1.
     pub attempt: Attempt,
 }
 
-/// Money was set aside for a call. Until it is settled it counts as spent.
+/// The worst-case cost of a call was reserved, before the call is made.
+///
+/// Until it is settled it counts as spent: if the process dies during the call, nobody knows whether the service billed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetReserved {
-    /// The call.
     pub call: CallKey,
-    /// The most it can cost.
+    /// The worst case ([`Model::worst_case`](crate::Model::worst_case)).
     pub amount: MicroDollars,
 }
 
-/// The price of a call is known.
+/// The actual cost of a call is known; it replaces the reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetSettled {
-    /// The call.
     pub call: CallKey,
-    /// What it cost.
     pub cost: MicroDollars,
 }
 
-/// A limit of the budget.
+/// One of the three limits of a run's budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetLimit {
-    /// Replies of the model.
+    /// Replies of the model in the main conversation.
     Turns,
-    /// Money.
+    /// Micro-dollars, unsettled reservations included.
     Cost,
-    /// Minutes in which a step was at work.
+    /// Active minutes: time in which a step ran. Waiting for a person does not count.
     Minutes,
 }
 
-/// A limit is near, and the model was told so.
+/// A limit is near, and the model was warned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetNearing {
-    /// Which.
     pub limit: BudgetLimit,
-    /// What is left of it, in a sentence.
+    /// What is left of the limit, in a sentence.
     pub left: String,
 }
 
-/// A limit is reached.
+/// A limit does not allow another turn.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BudgetExhausted {
-    /// Which, in a sentence.
+    /// The limit and what it is at, in a sentence.
     pub limit: String,
-    /// The limit by its name; logs from before there were names lack it.
+    /// Missing in logs of versions that recorded the sentence only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub which: Option<BudgetLimit>,
 }
 
-/// The run may use more.
+/// The run's limits were raised by these amounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct BudgetExtended {
-    /// More turns.
     pub turns: u32,
-    /// More money.
     pub cost: MicroDollars,
-    /// More minutes.
     pub minutes: u32,
 }
 
-/// A call to the model is about to be made.
+/// A call to the model is about to be made. The intent of the call, and what fixes the messages that are sent with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnStarted {
-    /// The call.
     pub call: CallKey,
-    /// Messages up to here are part of what is sent; later ones wait for the next turn.
+    /// The call sends messages up to this event; later ones go with the next turn. Recorded, because messages arrive while a
+    /// call is made: without it, the transcript rebuilt from a longer log would differ from what was sent.
     pub up_to: Seq,
-    /// The model.
     pub model: String,
-    /// The longest reply asked for.
+    /// Limit of the reply, in tokens.
     pub max_tokens: u32,
 }
 
@@ -99,73 +92,63 @@ pub struct TurnStarted {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelReplied {
-    /// The call.
     pub call: CallKey,
-    /// The message as received. Private: it is sent back to the model and never shown.
+    /// The message object as received, byte for byte: current models sign their thinking over the conversation and refuse an
+    /// edited one. Not redacted, therefore private: it is sent back to the model and never shown.
     pub reply: Payload,
-    /// Why it stopped.
     pub stop: StopReason,
-    /// Tokens.
     pub usage: Usage,
-    /// Price.
     pub cost: MicroDollars,
 }
 
-/// A call did not lead to a reply; it is made again.
+/// A call did not lead to a reply; the turn is tried again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ModelRetrying {
     /// The call that failed.
     pub call: CallKey,
-    /// Why.
     pub reason: String,
-    /// Whether it failed, or was told to wait.
     pub cause: RetryCause,
-    /// When the next try is made, in seconds from now.
+    /// Seconds from this event to the next attempt.
     pub in_seconds: u64,
-    /// The limit for the next reply, when it is to be shorter.
+    /// Limit of the next reply in tokens, when it has to be shorter to end before the step's deadline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_max_tokens: Option<u32>,
 }
 
-/// Why a call is made again.
+/// Why a turn is tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RetryCause {
-    /// It broke off.
+    /// The call broke off. Counted: after several in a row the run fails.
     Failure,
-    /// The service asked for a pause.
+    /// The service asked for a pause (rate limit, overload). Not counted as a failure.
     Pause,
 }
 
-/// Text of the model for the user, masked.
+/// Text of the model for the user, redacted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AiMessage {
-    /// The turn.
     pub turn: TurnNumber,
-    /// The text.
     pub text: Payload,
 }
 
-/// A summary of the model's thinking, masked.
+/// The service's summary of the model's thinking, redacted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AiThinking {
-    /// The turn.
     pub turn: TurnNumber,
-    /// The summary.
     pub text: Payload,
 }
 
-/// What the run used so far.
+/// What the run has used so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageUpdated {
-    /// Tokens, all calls of the run together.
+    /// Tokens of all calls of the run together.
     pub usage: Usage,
-    /// Money spent.
     pub cost: MicroDollars,
-    /// Length of the conversation at the last call.
+    /// Length of the conversation at the last call, in tokens.
     pub context_tokens: u64,
 }

@@ -1,16 +1,15 @@
-//! What was found, planned and decided.
+//! Survey, plan and decisions.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Decision, Plan, PlanId, Survey};
 
-/// The repository was looked at.
+/// The repository was surveyed at the base commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositorySurveyed {
-    /// What was found.
     pub survey: Survey,
-    /// Directories of the base commit that hold instructions for agents; `.` is the whole repository.
+    /// Directories of the base commit that contain instructions for agents; `.` is the whole repository.
     #[serde(default)]
     pub instruction_directories: Vec<String>,
     /// Subjects of the latest commits, newest first.
@@ -22,31 +21,26 @@ pub struct RepositorySurveyed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstructionsRead {
-    /// Its path.
     pub path: String,
-    /// The directory it speaks for; `.` is the whole repository.
+    /// The directory that the instructions apply to; `.` is the whole repository.
     pub directory: String,
-    /// Its text, possibly cut.
+    /// Cut when it is too long for the conversation.
     pub text: String,
 }
 
-/// The model made a plan, or asked back.
+/// The model made a plan, or asked a question that it needs answered before it can plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanCreated {
-    /// Its name.
     pub plan: PlanId,
-    /// What it says.
     pub content: Plan,
 }
 
-/// A plan was approved, by a person or because none was asked for.
+/// A plan was approved, by a person or because the request asked for no approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanApproved {
-    /// Which.
     pub plan: PlanId,
-    /// By whom.
     pub by: Approver,
 }
 
@@ -64,18 +58,16 @@ pub enum Approver {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanRejected {
-    /// Which.
     pub plan: PlanId,
-    /// What should be different; without it the run ends.
+    /// What should be different: the model plans again with it. Without a message the run ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// The model took a decision and stated it.
+/// The model recorded a decision with its alternatives.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionRecorded {
-    /// What it stated.
     #[serde(flatten)]
     pub decision: Decision,
 }

@@ -1,41 +1,38 @@
-//! The change leaves the sandbox.
+//! Publication of the change: commit, branch, pull request.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{BlobRef, CommitId};
 
-/// The change was taken out of the sandbox and checked.
+/// The change was collected and passed the checks of [`Changeset`](crate::Changeset).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangesetCollected {
-    /// Where it is kept.
+    /// The checkpoint with the change.
     pub blob: BlobRef,
-    /// How many files it has.
+    /// Files that differ from the base commit.
     pub files: u32,
-    /// Lines added.
+    /// Lines.
     pub additions: u64,
-    /// Lines deleted.
     pub deletions: u64,
-    /// Files left out, with the reason of each.
+    /// Files that were left out, each with the reason.
     #[serde(default)]
     pub skipped: Vec<String>,
 }
 
-/// An entry of the audit trail: something was done with git.
+/// A git operation, for the audit trail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GitOperation {
-    /// What.
     pub operation: GitAction,
-    /// On which repository.
+    /// The forge's name of the repository (`owner/name`).
     pub repository: String,
-    /// On which branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// The commit that was read or written; none in an empty repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
-    /// More, in a sentence.
+    /// More about it, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
@@ -44,92 +41,80 @@ pub struct GitOperation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GitAction {
-    /// A commit was checked out into a sandbox: the base of the run from here on.
+    /// A commit was checked out into a sandbox; it is the run's base from here on.
     Clone,
     /// The base branch moved in a way that conflicts with the change; `commit` is its new head.
     BaseMoved,
     /// A commit was written.
     Commit,
-    /// A branch was made or moved.
+    /// A branch was created or moved.
     UpdateBranch,
 }
 
-/// The commit, branch and pull request are about to be written.
+/// Commit and branch are about to be written. The intent: a second attempt finds the commit by branch, parent and message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PublishStarted {
-    /// The branch.
     pub branch: String,
-    /// The message of the commit.
     pub message: String,
-    /// The commit it will follow; none in an empty repository.
+    /// The parent of the commit; none in an empty repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<CommitId>,
 }
 
-/// The branch holds the change.
+/// The branch points at the commit with the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BranchPublished {
-    /// The branch.
     pub branch: String,
-    /// Its head.
     pub commit: CommitId,
-    /// Where to look at it.
+    /// Page of the branch, for people.
     pub url: String,
 }
 
-/// The pull request is open.
+/// A pull request was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrOpened {
-    /// Its number.
     pub number: u64,
-    /// Its address.
     pub pr_url: String,
-    /// Its title.
     pub title: String,
-    /// Whether it is a draft, and why.
+    /// Why it is a draft, in a sentence; none when it is ready for review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
 }
 
-/// The pull request of an earlier run has the new change.
+/// The pull request of an earlier run was updated with the new change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PrUpdated {
-    /// Its number.
     pub number: u64,
-    /// Its address.
     pub pr_url: String,
 }
 
-/// A figure about the run, and where it comes from.
+/// A score of the run, with its source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ScoreRecorded {
-    /// What is measured.
+    /// What is scored, such as `checks_passed`.
     pub name: String,
-    /// The figure.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The figure in a word.
+    /// The value in a word, such as `passed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Who says so.
     pub source: ScoreSource,
-    /// What it rests on.
+    /// What the value is derived from, in a sentence.
     pub explanation: String,
 }
 
-/// Who says what a score says.
+/// Where a score comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScoreSource {
-    /// The model about itself: not calibrated.
+    /// The model about itself; not calibrated.
     Model,
-    /// Computed.
+    /// Computed from facts such as exit codes.
     Code,
-    /// A person.
     Human,
 }

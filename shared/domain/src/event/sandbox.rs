@@ -1,61 +1,55 @@
-//! Sandboxes and what comes into them.
+//! The life of a session's sandboxes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::SandboxId;
 
-/// A sandbox was made. It is not in use before it is attached.
+/// A sandbox was created. Its workspace is prepared next; no other step uses it before `sandbox.attached`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxCreated {
-    /// Its id.
     pub sandbox: SandboxId,
-    /// Whose it is: `local`, `modal`.
+    /// `local` or `modal`.
     pub provider: String,
-    /// How well it isolates, in a sentence when it is less than whole.
+    /// What its isolation lacks, in a sentence; none when it is complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reduced: Option<String>,
-    /// What its network reaches: `none`, `registries`, `open`.
+    /// `none`, `registries` or `open`.
     pub network: String,
-    /// Where things are inside.
     pub layout: Layout,
 }
 
-/// Where things are inside a sandbox, as absolute paths.
+/// Absolute paths inside a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Layout {
     /// The checkout.
     pub workspace: String,
-    /// What the toolbox keeps between calls, outside the checkout.
+    /// Files that the toolbox stores between calls, outside the checkout.
     pub state: String,
-    /// Kept outputs of commands, one directory per exec id; read-only.
+    /// Stored outputs of commands, one directory per exec id; read-only.
     pub outputs: String,
-    /// The repository to clone from, when it is a directory of ours; read-only.
+    /// The repository to clone from, where it is a directory of the host; read-only.
     pub source: String,
-    /// The home directory.
     pub home: String,
 }
 
-/// The workspace in a sandbox is ready; the run uses it from here on.
+/// The workspace in the sandbox is ready; steps use it from here on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxAttached {
-    /// Its id.
     pub sandbox: SandboxId,
 }
 
-/// A sandbox is gone without our doing.
+/// A sandbox is gone though nobody terminated it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxLost {
-    /// Its id.
     pub sandbox: SandboxId,
-    /// What was seen of it.
     pub reason: String,
 }
 
-/// A sandbox is about to be terminated. Nothing uses it from here on.
+/// A sandbox is about to be terminated. No step uses it from here on, even if the process dies before it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxTerminating {
@@ -67,16 +61,14 @@ pub struct SandboxTerminating {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SandboxTerminated {
-    /// Its id.
     pub sandbox: SandboxId,
-    /// Why.
     pub reason: String,
 }
 
-/// The clone moves on.
+/// Progress of the clone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CloneProgress {
-    /// What git says, in a line.
+    /// One line of git's progress output.
     pub message: String,
 }

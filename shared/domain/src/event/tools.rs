@@ -5,88 +5,76 @@ use serde_json::Value;
 
 use crate::{Attempt, BlobRef, CallId, Digest256, Payload, Todo, TurnNumber};
 
-/// The model wants to use a tool.
+/// The model called a tool. Nothing has been run yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolCall {
-    /// The turn.
     pub turn: TurnNumber,
-    /// The call.
     pub call: CallId,
-    /// The tool.
     pub tool: String,
-    /// The call in a line, as its tool tells it; none for a call that cannot be understood.
+    /// The call in a line, worded by its tool; none when the tool cannot read the input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// Its input for viewers: redacted, long texts cut.
+    /// The input for viewers: redacted, long texts cut. What is run is read from the stored reply.
     pub input: Value,
 }
 
-/// A tool call is about to have effects.
+/// A tool call is about to have effects: the intent. If its sandbox is lost after this, the call is reported to the model as
+/// cut off and never repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolStarted {
-    /// The turn.
     pub turn: TurnNumber,
-    /// The call.
     pub call: CallId,
-    /// The invocation of execute-tool that starts it.
+    /// The invocation of `execute-tool` that starts it.
     pub attempt: Attempt,
-    /// The sandbox it runs in.
     pub sandbox: crate::SandboxId,
 }
 
-/// A tool call's result, as the model reads it.
+/// A tool call's result, as the model reads it. The first result of a call is the only one that counts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolResult {
-    /// The turn.
     pub turn: TurnNumber,
-    /// The call.
     pub call: CallId,
-    /// The tool.
     pub tool: String,
-    /// What the tool does, as clients show it.
     #[serde(default)]
     pub tool_kind: ToolKind,
-    /// What the model reads: cut and redacted.
+    /// What the model reads. Cut and redacted before it is stored, because what was sent to the model is never edited.
     pub output: Payload,
-    /// How it went.
     pub outcome: ToolOutcome,
-    /// How long it took.
     pub duration_ms: u64,
-    /// Exit code of a command.
+    /// Of a command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit_code: Option<i32>,
-    /// The rest of the view that clients know: `filepath`, `command`, `old_str`, `new_str`.
+    /// Further fields of the public event that the tool fills: `filepath`, `command`, `old_str`, `new_str`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub view: Value,
-    /// When the call was a check of the project (tests, linter): whether it passed.
+    /// Set when the call ran a check of the project (tests, linter, type checker).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<Check>,
 }
 
-/// What a tool does, in the words that clients know.
+/// What a tool does. Each kind is shown under the name that clients of the first Tiny Backspace know (`Tool: Bash`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolKind {
-    /// It runs shell commands.
+    /// Runs shell commands.
     Bash,
-    /// It shows a file.
+    /// Shows a file.
     Read,
-    /// It writes a whole file.
+    /// Writes a whole file.
     Write,
-    /// It changes a part of a file.
+    /// Changes a part of a file.
     Edit,
-    /// It looks for files or for lines in them.
+    /// Searches for files, or for lines in them.
     Search,
-    /// None of these.
     #[default]
     Other,
 }
 
 impl ToolResult {
-    /// The result of a call that is answered without being run: the user answers it, or it must not run.
+    /// The result of a call that is not run: a person answers it, or it is refused.
     pub fn without_run(turn: TurnNumber, call: CallId, tool: String, outcome: ToolOutcome, output: &str) -> Self {
         Self {
             turn,
@@ -103,15 +91,14 @@ impl ToolResult {
     }
 }
 
-/// How a tool call went.
+/// How a tool call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolOutcome {
-    /// It did what it should.
     Ok,
-    /// It failed; the output says how.
+    /// The output says how.
     Failed,
-    /// It was interrupted and it is not known how far it came.
+    /// Interrupted; how far it came is unknown, so it is not repeated.
     CutOff,
 }
 
@@ -119,17 +106,17 @@ pub enum ToolOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Check {
-    /// The command, in a line.
+    /// On one line.
     pub command: String,
-    /// Whether it passed.
+    /// By the command's exit code.
     pub passed: bool,
 }
 
-/// The model's to-do list.
+/// The model changed its to-do list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TodoUpdated {
-    /// The whole list.
+    /// The whole new list.
     pub items: Vec<Todo>,
 }
 
@@ -137,36 +124,32 @@ pub struct TodoUpdated {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileChanged {
-    /// Its path.
     pub path: String,
-    /// How it differs from the base commit now.
     pub change: FileChangeKind,
-    /// Bytes it has now.
+    /// Its size now.
     pub bytes: u64,
 }
 
-/// How a file differs from the base commit.
+/// How a file differs from the base commit now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FileChangeKind {
-    /// It has another content or mode, or is new.
+    /// New, or with another content or mode.
     Written,
-    /// It is gone.
     Deleted,
-    /// It is as in the base commit again.
+    /// As in the base commit again.
     Restored,
 }
 
-/// The difference between workspace and base commit was kept.
+/// The difference between workspace and base commit was stored outside the sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkspaceCheckpoint {
-    /// The turn after which it was taken.
+    /// The turn whose calls made the difference.
     pub turn: TurnNumber,
-    /// Where it is kept.
     pub blob: BlobRef,
-    /// The digest of the difference, to tell whether there is anything new.
+    /// The toolbox's digest of the difference: an equal one means that nothing changed since.
     pub digest: Digest256,
-    /// How many files differ.
+    /// Number of files that differ.
     pub files: u32,
 }

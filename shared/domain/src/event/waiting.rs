@@ -1,61 +1,47 @@
-//! Waiting for people, and what they say.
+//! Waiting for people, their messages, and other messages to the model.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{BudgetLimit, CallId, PlanId, TurnNumber};
 
-/// The run goes on when a person answers, or ends at the deadline.
+/// The run waits for a person. It resumes with the answer, or at the deadline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitStarted {
-    /// For what.
     pub reason: WaitReason,
-    /// Until when.
     pub deadline: Timestamp,
 }
 
-/// What a person is asked.
+/// What a person is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", rename_all_fields = "camelCase", tag = "for")]
 pub enum WaitReason {
     /// To approve or reject a plan.
-    PlanApproval {
-        /// The plan.
-        plan: PlanId,
-    },
-    /// To answer what the plan depends on.
-    PlanQuestion {
-        /// The question.
-        question: String,
-    },
-    /// To answer the model.
+    PlanApproval { plan: PlanId },
+    /// To answer a question that the plan depends on.
+    PlanQuestion { question: String },
+    /// To answer a question of the model (the tool `ask_user`).
     Question {
-        /// The call that asks.
+        /// The tool call that the answer is the result of.
         call: CallId,
-        /// The question.
         question: String,
     },
     /// To extend the budget.
     Budget {
-        /// Which limit is reached, in a sentence.
         limit: String,
-        /// The limit by its name; logs from before there were names lack it.
+        /// Missing in logs of versions that recorded the sentence only.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         which: Option<BudgetLimit>,
     },
-    /// To help a run that goes in circles.
-    Stuck {
-        /// What was seen.
-        reason: String,
-    },
+    /// To help a model that repeats itself although it was warned.
+    Stuck { reason: String },
 }
 
-/// A wait is over.
+/// A wait is over. Appended before the waiting task is completed, so a crash in between loses no answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WaitEnded {
-    /// How.
     pub outcome: WaitOutcome,
 }
 
@@ -65,73 +51,69 @@ pub struct WaitEnded {
 pub enum WaitOutcome {
     /// The plan was approved.
     Approved,
-    /// The plan was rejected, without a message: the run ends.
+    /// The plan was rejected without a message: the run ends.
     Rejected,
-    /// A message for the plan's conversation came.
+    /// A person sent a message to the plan's conversation.
     PlanAnswered,
-    /// A message for the main conversation came.
+    /// A person sent a message to the main conversation.
     Answered,
     /// The budget was extended.
     Extended,
-    /// The run is cancelled.
+    /// The run is to be cancelled.
     Cancelled,
-    /// Nobody answered in time.
+    /// Nobody answered before the deadline.
     Expired,
 }
 
-/// Something is said to the model.
+/// A message to the model, from a person or from us.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserMessage {
-    /// To which conversation it belongs.
     pub conversation: Conversation,
-    /// Who says it.
     pub author: Author,
-    /// What, with secrets masked.
+    /// Redacted.
     pub text: String,
-    /// The call of `ask_user` that it answers.
+    /// The tool call that it answers; the model then reads it as the result of that call, not as a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answers: Option<CallId>,
 }
 
-/// A session has two conversations with the model.
+/// A session has two conversations with the model, each with a system prompt of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Conversation {
-    /// The plan's.
+    /// Makes the plan, whose text enters the main one.
     Plan,
-    /// The one that does the work.
+    /// Does the work, with tools.
     Main,
 }
 
-/// Who speaks to the model.
+/// Who wrote a message to the model. All but `User` are ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Author {
-    /// A person.
     User,
-    /// We, opening a conversation: the task with what was found and planned.
+    /// Opens a conversation: the task, with the survey and the plan.
     Brief,
-    /// We, reminding it of something: no tool was used, the budget is nearly spent, it goes in circles.
+    /// Reminds the model: it called no tool, the budget is nearly spent, it repeats itself.
     Nudge,
-    /// We, handing on instructions of a directory that it touched.
+    /// Passes on the instructions of a directory that the model touched.
     Instructions,
-    /// We, telling it of a conflict with the base branch.
+    /// Reports a conflict with the base branch.
     Conflict,
-    /// We, asking for the note with which a new conversation goes on.
+    /// Asks for the note that opens the next conversation when this one is compacted.
     #[serde(alias = "handover")]
     Compaction,
 }
 
-/// Somebody asked for the run to end.
+/// A person asked for the run to end. A running step notices within two seconds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionCancelRequested {
-    /// What becomes of the work so far.
     pub keep: Keep,
 }
 
-/// What becomes of the work of a cancelled run.
+/// What happens to the work of a cancelled run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Keep {
@@ -141,24 +123,22 @@ pub enum Keep {
     Nothing,
 }
 
-/// The run goes in circles.
+/// The model repeats the same calls with the same results.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentStuck {
-    /// What was seen.
     pub reason: String,
 }
 
-/// What the model sees of the conversation was changed: a new one begins, which opens with what is needed of the old.
+/// The main conversation was compacted: a new one begins, which opens with a note about the old one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContextChanged {
-    /// How and why.
     pub reason: String,
-    /// Tokens before, as counted by the model's service.
+    /// Length of the old conversation in tokens, as the model's service counted it.
     pub tokens_before: u64,
-    /// Tokens after, estimated: the next reply brings the count.
+    /// Length of the new conversation in tokens, estimated: only the next reply brings the service's count.
     pub tokens_after: u64,
-    /// The turn with which the new conversation begins. Calls that were made before this event belong to the old one.
+    /// The first turn of the new conversation. Calls that were made before this event belong to the old one.
     pub begins: TurnNumber,
 }

@@ -1,34 +1,38 @@
-//! The port to principals and their tokens.
+//! The port to accounts and access tokens.
 
 use async_trait::async_trait;
 
-use crate::{Account, Digest256, Principal, TokenId, TokenRecord, Unavailable};
 use jiff::Timestamp;
 
-/// The accounts of principals and the access tokens they are known by.
+use crate::{Account, Digest256, Principal, TokenId, TokenRecord, Unavailable};
+
+/// The accounts of principals and their access tokens.
 ///
-/// Contract: `put_account` is a compare-and-set on the account's version; a token that was added is found by its digest at
-/// once, and one that was revoked is reported as revoked at once. Of a token only its digest is ever kept.
+/// # Contract
+/// - **Callers may rely on** every read seeing every write that has returned: a revoked token is reported as revoked at once.
+/// - **An implementation must** write an account whole and only over the version it was read in (compare-and-set), and store
+///   the digest of a token, never the token.
+/// - **After a crash** during `put_account` the account is as before or as written. Both changes of the queue, the reservation
+///   and the counters, are in that one write.
 #[async_trait]
 pub trait Accounts: Send + Sync {
-    /// The account of a principal, with its version.
+    /// The account of a principal, with its version; none when it was never written.
     async fn account(&self, principal: &Principal) -> Result<Option<Account>, Unavailable>;
 
-    /// Writes an account over the version it was read in (0: there was none). False when somebody else was faster.
+    /// Writes an account if its stored version is still `account.version` (0: there is none). False when it is not: nothing was
+    /// written, and the caller has to read the account again.
     async fn put_account(&self, account: &Account) -> Result<bool, Unavailable>;
 
-    /// Every account.
     async fn accounts(&self) -> Result<Vec<Account>, Unavailable>;
 
-    /// Adds a token.
     async fn add_token(&self, token: &TokenRecord) -> Result<(), Unavailable>;
 
-    /// The token with this digest, also when it counts no more.
+    /// The token with this digest, also when it is expired or revoked.
     async fn token_by_digest(&self, digest: &Digest256) -> Result<Option<TokenRecord>, Unavailable>;
 
     /// Every token, oldest first.
     async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable>;
 
-    /// Revokes a token; false when there is none of that name. One that is revoked stays so since then.
+    /// Revokes a token; false when there is no such token. Revoking again does not change the time.
     async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<bool, Unavailable>;
 }

@@ -1,4 +1,4 @@
-//! The port to where the code is hosted.
+//! The port to the forge: where the code is hosted.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,96 +10,87 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Changeset, CommitId, Dependency, StepError, Terminal, Unavailable, WorkspacePath};
 
-/// A repository that can be worked on, as found before any money is spent.
+/// A repository that a session may work on, as [`Forge::preflight`] found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Repository {
-    /// The forge's own name of it (`owner/name`); the key for all further calls.
+    /// The forge's name of the repository (`owner/name`), which all further calls take.
     pub name: String,
     /// The branch to start from.
     pub base_branch: String,
-    /// Its head; none when the repository is empty.
+    /// The head of `base_branch`; none when the repository is empty.
     pub base_commit: Option<CommitId>,
 }
 
-/// From where a sandbox clones.
+/// Where a sandbox clones from.
 #[derive(Debug, Clone)]
 pub enum CloneSource {
-    /// From a bare repository of ours, shown to the sandbox read-only.
+    /// A bare repository on this machine, which the sandbox sees read-only.
     Directory(PathBuf),
-    /// From an address, with a short-lived credential that can only read.
     Address {
-        /// The address, without credentials.
+        /// Without credentials.
         url: String,
-        /// Sent as an HTTP header during the clone only.
+        /// A short-lived, read-only credential, sent as an HTTP header during the clone only: before any code of the repository
+        /// has run in the sandbox.
         authorization: Option<SecretString>,
     },
 }
 
-/// A commit to be put on a branch.
+/// A commit that is to be written to a branch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publication {
-    /// The branch.
     pub branch: String,
-    /// The commit it follows; none in an empty repository.
+    /// None in an empty repository.
     pub parent: Option<CommitId>,
-    /// What the branch points at now as far as we know: our own earlier commit, or none when it is new.
+    /// Where the branch is expected to be: at our own earlier commit, or none when it does not exist yet. Anything else means
+    /// that somebody else moved it.
     pub expected_head: Option<CommitId>,
-    /// The change against `parent`.
+    /// Relative to `parent`.
     pub changes: Changeset,
-    /// The commit's message.
     pub message: String,
-    /// The commit's author and committer.
+    /// Author and committer.
     pub author: CommitAuthor,
-    /// The commit's date. Fixed, so that a second attempt makes the same commit.
+    /// Date of the commit. The caller fixes it, so that a second attempt writes the same commit.
     pub date: Timestamp,
 }
 
-/// Who a commit is by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitAuthor {
-    /// Name.
     pub name: String,
-    /// Mail address.
     pub email: String,
 }
 
-/// How far a publication has come.
+/// The progress of a publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Published {
-    /// The branch holds the commit.
+    /// The branch points at the commit.
     Done {
-        /// The commit.
         commit: CommitId,
-        /// Where people look at the branch.
+        /// Page of the branch, for people.
         url: String,
     },
-    /// A portion is done; the same call again does the next.
+    /// A portion is done; calling again with the same publication does the next one.
     More,
 }
 
-/// A pull request to be opened or brought up to date.
+/// The text of a pull request that is to be opened or updated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequestText {
     /// The branch with the change.
     pub head: String,
-    /// The branch it is for.
+    /// The branch that it is to be merged into.
     pub base: String,
-    /// Title.
     pub title: String,
-    /// Body, in Markdown.
+    /// Markdown.
     pub body: String,
-    /// Whether it is a draft.
     pub readiness: Readiness,
 }
 
-/// Whether a pull request can be merged as far as its author is concerned.
+/// Whether a pull request is ready for review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Readiness {
-    /// It can.
     Ready,
-    /// It is a draft.
     Draft,
 }
 
@@ -107,33 +98,27 @@ pub enum Readiness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PullRequest {
-    /// Its number.
     pub number: u64,
-    /// Where people look at it.
+    /// Page of the pull request, for people.
     pub url: String,
 }
 
-/// Why the forge did not do what it was asked.
+/// Why a call to the forge failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForgeError {
-    /// It asks to be left alone for a while.
+    /// The forge asks for a pause (rate limit).
     #[error("the forge asks for a pause of {seconds} s")]
-    Wait {
-        /// How long.
-        seconds: u64,
-    },
+    Wait { seconds: u64 },
     /// The branch is not where it was expected: somebody else moved it.
     #[error("branch {branch} was moved by somebody else")]
     BranchMoved {
-        /// The branch.
         branch: String,
         /// Where it is now.
         head: Option<CommitId>,
     },
-    /// It cannot be reached, or failed.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// It will not do it.
+    /// The forge refuses, and would refuse again.
     #[error(transparent)]
     Terminal(#[from] Terminal),
 }
@@ -154,20 +139,24 @@ impl From<ForgeError> for StepError {
     }
 }
 
-/// Where the code is hosted.
+/// The forge: where the code is hosted.
 ///
-/// Contract: reads see what earlier writes of ours made. `publish` is compare-and-set on the branch and makes the same
-/// commit when called again; it never forces. A pull request is looked up by its head branch before it is opened.
+/// # Contract
+/// - **Callers may rely on** reads seeing every earlier write of ours.
+/// - **An implementation must** move a branch in `publish` only from its expected head (compare-and-set), never force it, and
+///   write the same commit when called again with the same publication.
+/// - **After a crash** during `publish` the branch is where it was or at the commit; the same call again finds out and
+///   continues. A pull request has no key of ours, so callers look it up by its head branch before they open one.
 #[async_trait]
 pub trait Forge: Send + Sync {
-    /// Looks at the repository and at what we may do there, before money is spent: it exists, the base branch exists, it
-    /// can be read and written.
+    /// Checks that the repository and the base branch exist, and that we may read and write there. Called before any money is
+    /// spent, so that a run does not fail at the end for a reason that was known at the start.
     async fn preflight(&self, repo_url: &str, base_branch: Option<&str>) -> Result<Repository, ForgeError>;
 
-    /// From where to clone, for one clone from now.
+    /// Where to clone from. Valid for one clone that starts now: the credential is short-lived.
     async fn clone_source(&self, repository: &Repository) -> Result<CloneSource, ForgeError>;
 
-    /// The head of a branch, if it exists.
+    /// The head of a branch; none when the branch does not exist.
     async fn branch_head(&self, repository: &str, branch: &str) -> Result<Option<CommitId>, ForgeError>;
 
     /// The paths that differ between two commits.
@@ -178,7 +167,7 @@ pub trait Forge: Send + Sync {
         to: &CommitId,
     ) -> Result<Vec<WorkspacePath>, ForgeError>;
 
-    /// The contents that some files have in a commit; files that are not there are left out.
+    /// The contents of files in a commit. Files that do not exist there are left out.
     async fn contents(
         &self,
         repository: &str,
@@ -186,16 +175,15 @@ pub trait Forge: Send + Sync {
         paths: &[WorkspacePath],
     ) -> Result<BTreeMap<WorkspacePath, Vec<u8>>, ForgeError>;
 
-    /// Puts a commit on a branch, a portion at a time.
+    /// Writes a commit to a branch, one portion per call.
     async fn publish(&self, repository: &str, publication: &Publication) -> Result<Published, ForgeError>;
 
-    /// The open pull request whose head is `branch`, if there is one.
+    /// The open pull request whose head is `branch`.
     async fn find_pull_request(&self, repository: &str, branch: &str) -> Result<Option<PullRequest>, ForgeError>;
 
-    /// Opens a pull request.
     async fn open_pull_request(&self, repository: &str, text: &PullRequestText) -> Result<PullRequest, ForgeError>;
 
-    /// Brings title, body and readiness of a pull request up to date.
+    /// Updates title, body and readiness of a pull request.
     async fn update_pull_request(
         &self,
         repository: &str,

@@ -2,23 +2,28 @@
 
 use crate::{AccessToken, PlanId, SessionId, SpanId, TokenId, TraceId};
 
-/// Makes identifiers that nobody can guess.
+/// Creates identifiers.
+///
+/// # Contract
+/// - **Callers may rely on** ids being unique across processes and machines without coordination, and on tokens being
+///   unguessable.
+/// - **An implementation must** take its randomness from a cryptographic source.
+/// - **After a crash** an id that was not written to the log was never used. An id that has to survive a retry is therefore
+///   recorded, or derived from what is recorded.
 pub trait Ids: Send + Sync {
-    /// A new session id, later in order than those made before it.
+    /// A new session id, which sorts after those that this process created before.
     fn session(&self) -> SessionId;
 
-    /// A new trace id that begins with the epoch second, in hex.
+    /// A new trace id, whose first eight hex digits are the epoch second.
     fn trace(&self) -> TraceId;
 
-    /// A new span id.
     fn span(&self) -> SpanId;
 
-    /// A new plan id.
     fn plan(&self) -> PlanId;
 
-    /// A new access token, and the name it goes by.
+    /// A new access token, and the id by which it is listed and revoked.
     fn token(&self) -> (TokenId, AccessToken);
 
-    /// A name for something that happens once, such as a request.
+    /// A unique name for something that is not stored, such as an HTTP request.
     fn unique(&self) -> String;
 }

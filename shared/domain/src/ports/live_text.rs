@@ -1,4 +1,4 @@
-//! The port for text that is still being written.
+//! The port for live text: replies that are still being written.
 
 use std::time::Duration;
 
@@ -7,34 +7,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Attempt, Conversation, SessionId, TurnNumber, Unavailable};
 
-/// The reply that is being written, as far as it has come: one per session, overwritten.
+/// The part of a reply that has arrived so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LiveReply {
-    /// The conversation.
     pub conversation: Conversation,
-    /// The turn.
     pub turn: TurnNumber,
-    /// Which try at it.
+    /// Counts the calls for this turn, from 1. A new attempt starts its text again from the beginning.
     pub attempt: Attempt,
-    /// Its text so far, masked, without the last characters that might be the beginning of a secret.
+    /// Redacted, and without an end that may be the beginning of a secret
+    /// ([`Redactor::redact_growing`](crate::Redactor::redact_growing)).
     pub text: String,
 }
 
-/// Shows replies while they are written. Nothing depends on it: what is lost here comes later as an event.
+/// Shows replies to viewers while they are written: one reply per session, overwritten as it grows.
+///
+/// # Contract
+/// - **Callers may rely on** nothing being needed from here: what is lost arrives later as an event. A failure is logged and
+///   does not end the work.
+/// - **An implementation must** return the latest reply from `next`; it may skip earlier states.
+/// - **After a crash** the reply of the dead process may stay visible until the next one overwrites it or it is forgotten.
 #[async_trait]
 pub trait LiveText: Send + Sync {
-    /// Overwrites what is shown of the session.
+    /// Overwrites the session's live reply.
     async fn show(&self, session: &SessionId, reply: &LiveReply) -> Result<(), Unavailable>;
 
-    /// What is shown of the session: as soon as it is another than `seen`, or after `at_most`.
+    /// Returns the session's live reply as soon as it differs from `seen`, at the latest after `timeout`.
     async fn next(
         &self,
         session: &SessionId,
         seen: Option<&LiveReply>,
-        at_most: Duration,
+        timeout: Duration,
     ) -> Result<Option<LiveReply>, Unavailable>;
 
-    /// Shows nothing of the session any more.
+    /// Removes the session's live reply.
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable>;
 }

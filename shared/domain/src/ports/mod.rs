@@ -1,4 +1,10 @@
-//! The ports: what the agent needs from the outside, each with the contract that every implementation keeps.
+//! The ports: traits by which the domain reaches the outside systems.
+//!
+//! Each has its contract in the same three parts: what callers may rely on, what an implementation must keep, and what holds
+//! after a crash between two calls. The suites in `tests/all/contracts` check implementations against it.
+//!
+//! All are traits of `&self` methods that are safe to call from several tasks at once. Dropping a future gives up waiting for
+//! the call; whether it took effect is then unknown, unless the contract says more.
 
 mod accounts;
 mod blobs;
@@ -15,9 +21,9 @@ mod traces;
 mod workflows;
 
 pub use accounts::Accounts;
-pub use blobs::{Blobs, keep_text, text_of};
+pub use blobs::{Blobs, load_text, store_text};
 pub use clock::{Clock, elapsed};
-pub use event_log::{AppendError, EventLog};
+pub use event_log::{AppendError, EventLog, read_all};
 pub use forge::{
     CloneSource, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequest, PullRequestText, Readiness,
     Repository,
@@ -37,5 +43,5 @@ pub use sessions::{KeyBinding, SessionSummary, Sessions};
 pub use traces::Traces;
 pub use workflows::{ExecutionState, Workflows};
 
-// The log says where things are inside a sandbox, so the type is the log's.
+// The event `sandbox.created` contains the layout, so the type belongs to the events.
 pub use crate::Layout;

@@ -10,92 +10,83 @@ use crate::{ContentBlock, MicroDollars, RawJson, StopReason, Terminal, Usage};
 /// Everything that is sent for one reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelRequest {
-    /// The model's name, as its service knows it.
+    /// The name of the model at its service.
     pub model: String,
-    /// The most tokens the reply may have.
+    /// Limit of the reply, in tokens.
     pub max_tokens: u32,
     /// The system prompt.
     pub system: String,
-    /// The tools, a JSON array; empty for none.
+    /// A JSON array, empty for no tools.
     pub tools: RawJson,
-    /// The messages, oldest first, each the JSON object that is sent.
+    /// Oldest first, each the JSON object that is sent.
     pub messages: Vec<RawJson>,
-    /// When the answer has to be JSON: its schema.
+    /// The JSON schema of the reply, when it has to be JSON.
     pub output_schema: Option<RawJson>,
-    /// How long the call may take; then it is given up.
+    /// Time limit of the call, from its start.
     pub deadline: Duration,
-    /// What may be said beside that.
     pub options: CallOptions,
 }
 
-/// What may be said of a request beside what it asks. None of it is part of the conversation, so it may differ from call to
-/// call; the default suits a turn in the middle of the work.
+/// Settings of a call that are not part of the conversation, so they may differ from call to call. The default suits a turn in
+/// the middle of the work.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CallOptions {
-    /// How much the model is to think; as configured, or its own default, when it is not said.
+    /// How much the model is to think; none for the configured value, or else the model's own default.
     pub effort: Option<Effort>,
-    /// How long the service is to keep the conversation in its prompt cache.
     pub cache: CacheLifetime,
-    /// The id of this conversation's last reply ([`ReplyDetails::message_id`]): the service then says why its prompt cache did
-    /// not hold what was sent before ([`ReplyDetails::cache_miss`]).
+    /// The id of this conversation's last reply ([`ReplyDetails::message_id`]). With it the service reports why its prompt cache
+    /// did not contain what was sent before ([`ReplyDetails::cache_miss`]).
     pub previous_message: Option<String>,
 }
 
-/// How much a model is to think.
+/// How much a model is to think, in the service's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Effort {
-    /// As little as it can.
     Low,
-    /// Some.
     Medium,
-    /// A good deal.
     High,
-    /// Very much.
     XHigh,
-    /// Without regard for time and price.
     Max,
 }
 
-/// How long the service keeps a conversation in its prompt cache after it was last read.
+/// How long the service keeps a conversation in its prompt cache after it last used it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CacheLifetime {
-    /// Five minutes: the next call follows at once.
+    /// For when the next call follows at once.
     #[default]
     FiveMinutes,
-    /// An hour, at a higher price: a person is asked first.
+    /// At a higher price, for when a person is asked before the next call.
     Hour,
 }
 
 /// One reply, assembled once from the stream.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelReply {
-    /// The whole message object as received. Its `content` is what is sent back next time, to the byte.
+    /// The whole message object as received. Its `content` is sent back with the next call, byte for byte.
     pub raw: RawJson,
-    /// The same content, for us to read.
+    /// The same content, parsed.
     pub content: Vec<ContentBlock>,
-    /// Why the model stopped.
     pub stop: StopReason,
-    /// Tokens, as billed.
+    /// Tokens as billed.
     pub usage: Usage,
-    /// What the reply cost.
     pub cost: MicroDollars,
-    /// What else the service says; boxed, because replies are handed around and this is seldom read.
+    /// Boxed, because replies are moved often and this is read seldom.
     pub details: Box<ReplyDetails>,
-    /// The service's id of the request, for questions to its operator.
+    /// The service's id of the request, for its operator's support.
     pub request_id: Option<String>,
     /// From sending the request to the first piece of content.
     pub first_content_after: Option<Duration>,
 }
 
-/// What the service says of a reply beside its content.
+/// What the service reports about a reply besides its content.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReplyDetails {
-    /// More about the end, when the model declined.
+    /// Why the model declined.
     pub stop: Option<StopDetails>,
     /// The service's id of the message, for [`CallOptions::previous_message`].
     pub message_id: Option<String>,
-    /// Why the prompt cache did not hold what was sent before, when the service says so.
+    /// None when the prompt cache was used, or the service does not report it.
     pub cache_miss: Option<CacheMiss>,
 }
 
@@ -103,36 +94,33 @@ pub struct ReplyDetails {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StopDetails {
-    /// The field that the request was taken to be of, such as `cyber`.
+    /// The subject that the service assigned to the request, such as `cyber`.
     pub category: Option<String>,
-    /// A sentence.
     pub explanation: Option<String>,
 }
 
-/// Why the prompt cache did not hold what was sent before.
+/// Why the prompt cache did not contain what was sent before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CacheMiss {
-    /// Another model was asked.
     ModelChanged,
-    /// The system prompt is another.
     SystemChanged,
-    /// The tools are others.
     ToolsChanged,
-    /// An earlier message is another.
+    /// An earlier message differs from what was sent before.
     MessagesChanged,
-    /// The service does not know the earlier reply (any more).
+    /// The service does not know the earlier reply, or no longer.
     PreviousMessageNotFound,
     /// The service cannot tell.
     Unavailable,
-    /// A reason we do not know.
+    /// A reason that is not known here.
     #[serde(untagged)]
     Other(String),
 }
 
 impl CacheMiss {
-    /// Whether what is sent is not what was sent before with something added: our defect, where it was not meant.
-    pub fn is_an_edit(&self) -> bool {
+    /// Whether the request differs from the one before by more than an addition at its end. The conversation is append-only, so
+    /// that is a defect of ours, unless the model or the tools were changed on purpose.
+    pub fn is_edit(&self) -> bool {
         match self {
             Self::ModelChanged | Self::SystemChanged | Self::ToolsChanged | Self::MessagesChanged => true,
             Self::PreviousMessageNotFound | Self::Unavailable | Self::Other(_) => false,
@@ -143,71 +131,72 @@ impl CacheMiss {
 /// Why there is no reply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// The service asks for a pause longer than a call should sleep (rate limit, overload).
+    /// The service asks for a pause that is too long to wait inside of a call (rate limit, overload).
     #[error("{reason}; next try in {seconds} s")]
     Wait {
-        /// How long.
         seconds: u64,
-        /// What the service said.
+        /// In the service's words.
         reason: String,
     },
-    /// The call broke off (connection, cut stream, server error, deadline). Nothing of it is kept; it is asked again.
+    /// The call broke off (connection, cut stream, server error, deadline). No part of the reply is used; the call is repeated.
     #[error("the model's reply broke off: {reason}")]
     Interrupted {
-        /// What happened.
         reason: String,
-        /// What the service had counted by then; it may be billed.
+        /// What the service had counted by then, which may be billed.
         usage: Usage,
-        /// The price of that.
+        /// The price of `usage`.
         cost: MicroDollars,
     },
-    /// It will not get better by asking again.
+    /// A retry would fail in the same way.
     #[error(transparent)]
     Terminal(#[from] Terminal),
 }
 
-/// A piece of a reply as it comes in.
+/// A piece of a reply as it arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyPiece<'a> {
     /// Text for the user.
     Text(&'a str),
-    /// Summary of thinking.
+    /// The service's summary of the model's thinking.
     Thinking(&'a str),
 }
 
-/// The model, behind its service's protocol.
+/// The model's service.
 ///
-/// Contract: a reply is whole or it is an error; what was cut never becomes a reply. The content of
-/// [`ModelReply::raw`] may be sent back unchanged. Short pauses the service asks for are taken inside; long ones are
-/// [`ModelError::Wait`]. Dropping the future ends the call.
+/// # Contract
+/// - **Callers may rely on** a reply being complete: a reply that was cut off is an error. The content of [`ModelReply::raw`] can
+///   be sent back unchanged. No call costs more than [`Model::worst_case`].
+/// - **An implementation must** wait inside of the call when the service asks for a short pause, return [`ModelError::Wait`] for a
+///   long one, and end the call when the future is dropped.
+/// - **After a crash** during a call nothing is known about it: it may have been billed, and its reply is lost. The caller has
+///   reserved its cost before, and makes another call.
 #[async_trait]
 pub trait Model: Send + Sync {
-    /// Asks for one reply; pieces are handed to `live` as they come.
+    /// Requests one reply. Calls `live` with its pieces as they arrive.
     async fn reply(
         &self,
         request: &ModelRequest,
         live: &(dyn for<'a> Fn(ReplyPiece<'a>) + Send + Sync),
     ) -> Result<ModelReply, ModelError>;
 
-    /// The most that a request can cost: what a budget reserves before the call.
+    /// The maximum that the request can cost, which is reserved before the call.
     fn worst_case(&self, request: &ModelRequest) -> MicroDollars;
 
-    /// The window and the longest reply of a model, in tokens.
     fn limits(&self, model: &str) -> ModelLimits;
 
-    /// The length of what would be sent, in tokens, as the service counts it. Costs nothing.
+    /// The length of the request in tokens, as the service counts it. Free of charge.
     async fn count_tokens(&self, request: &ModelRequest) -> Result<u64, ModelError>;
 
-    /// Asks the service which models it has and what they can take, so that [`Model::limits`] knows better than the list that
-    /// was built in. Does nothing when it was asked lately, and leaves all as it is when it has no answer.
+    /// Asks the service for its models and their limits, so that [`Model::limits`] does not depend on the built-in list alone.
+    /// Does nothing when it asked recently, and changes nothing when the service does not answer.
     async fn learn_limits(&self) {}
 }
 
-/// What a model can take.
+/// The limits of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelLimits {
-    /// Tokens of the conversation, the reply included.
+    /// Context window: length of the conversation in tokens, the reply included.
     pub context_tokens: u64,
-    /// Tokens of one reply.
+    /// Length of one reply in tokens.
     pub output_tokens: u32,
 }

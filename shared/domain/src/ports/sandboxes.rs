@@ -1,4 +1,4 @@
-//! The port to sandboxes.
+//! The port to the provider of sandboxes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,22 +9,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Dependency, ErrorCode, ExecId, Layout, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
 
-/// What a sandbox is made from.
+/// The sandbox to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxSpec {
-    /// The session it is for.
     pub session: SessionId,
-    /// The run it is for.
     pub run: RunNumber,
-    /// Which sandbox of that run: the same numbers name the same sandbox.
+    /// Counts the sandboxes of the session. Session, run and generation are the key: with the same ones, the same sandbox is
+    /// meant.
     pub generation: u32,
-    /// A directory of ours to show read-only as [`Layout::source`]: the repository to clone from.
+    /// A directory of the host that the sandbox sees read-only as [`Layout::source`]: the repository to clone from.
     pub source: Option<PathBuf>,
-    /// What its network reaches.
     pub network: Network,
 }
 
-/// What a sandbox's network reaches.
+/// What the network of a sandbox reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
@@ -34,7 +32,7 @@ pub enum Network {
 }
 
 impl Network {
-    /// The word.
+    /// The name in JSON and in settings.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -42,138 +40,127 @@ impl Network {
     }
 }
 
-/// A sandbox that is there.
+/// A sandbox that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
-    /// Its id.
     pub id: SandboxId,
-    /// Where things are inside.
     pub layout: Layout,
-    /// How it falls short of whole isolation, when it does.
+    /// What its isolation lacks, in a sentence; none when it is complete.
     pub reduced: Option<String>,
 }
 
 /// A command in a sandbox.
 #[derive(Debug, Clone)]
 pub struct Exec {
-    /// Its name; the same name is never run twice.
+    /// A command with the same id is never started twice in a sandbox.
     pub id: ExecId,
-    /// What is run.
     pub program: Program,
-    /// What it reads.
     pub stdin: Vec<u8>,
     /// Added to the sandbox's own small environment.
     pub environment: Vec<(String, String)>,
-    /// Added to the environment of this command only, before any code of the repository has run.
+    /// Added to the environment of this command only. Allowed only before any code of the repository has run in the sandbox.
     pub secrets: Vec<(String, SecretString)>,
-    /// Where it starts.
+    /// Absolute path of the working directory, inside the sandbox.
     pub directory: String,
-    /// When it is killed with all it started.
+    /// After this time the command is killed, with every process it started.
     pub timeout: Duration,
-    /// Whether what it says on stderr goes where it says it.
     pub stderr: Stderr,
-    /// So many bytes of each output are kept, from its beginning.
+    /// Limit of each stored output in bytes: its beginning is stored, the rest only counted.
     pub kept_bytes: u64,
 }
 
-/// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
-    /// The toolbox.
+    /// The toolbox of this version.
     Toolbox,
-    /// A program with its arguments, found on the sandbox's PATH.
+    /// A program on the sandbox's `PATH`, with its arguments.
     Command(Vec<String>),
 }
 
-/// Where stderr goes.
+/// Where standard error goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stderr {
-    /// Kept by itself.
+    /// Stored separately.
     Separate,
-    /// Into stdout, in the order in which it was said.
+    /// Into standard output, in the order of the writes.
     Merged,
 }
 
-/// What became of a call to start a command.
+/// The answer to a call to start a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Started {
-    /// It was not started before and runs now.
+    /// It was started by this call.
     New,
     /// It was started before and still runs.
     Running,
-    /// It was started before and is over.
+    /// It was started before and has ended.
     Finished(Exit),
-    /// It was started before and ended with its surroundings; how far it came is not known.
+    /// It was started before and ended together with what supervised it; how far it came is unknown.
     CutOff,
 }
 
-/// How a command stands.
+/// The state of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ExecState {
-    /// It runs.
     Running,
-    /// It is over.
     Finished(Exit),
-    /// It ended with its surroundings; how far it came is not known.
+    /// It ended together with what supervised it; how far it came is unknown.
     CutOff,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
-    /// How.
     pub status: ExitStatus,
-    /// Bytes it wrote to stdout; only the first are kept.
+    /// Bytes written to standard output, of which [`Exec::kept_bytes`] are stored.
     pub stdout_bytes: u64,
-    /// Bytes it wrote to stderr; only the first are kept.
+    /// Bytes written to standard error, of which [`Exec::kept_bytes`] are stored.
     pub stderr_bytes: u64,
-    /// Processes it had left running, which were ended with it.
+    /// Processes that it had left running and that were killed when it ended.
     pub background_ended: u32,
-    /// How long it ran.
+    /// Time from start to end.
     pub wall: Duration,
 }
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExitStatus {
-    /// By itself, with this code.
+    /// With this exit code.
     Exited(i32),
-    /// By this signal.
+    /// By this signal, which we did not send.
     Signalled(i32),
-    /// It took too long and was killed.
+    /// Killed at [`Exec::timeout`].
     TimedOut,
-    /// We killed it.
+    /// Killed by [`Sandboxes::kill`].
     Killed,
 }
 
 /// One of a command's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Standard output.
     Stdout,
-    /// Standard error.
     Stderr,
 }
 
-/// The part of an output that is wanted.
+/// The part of an output to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteRange {
-    /// This many bytes from this offset.
+    /// From this offset, at most this many bytes.
     From(u64, usize),
     /// At most this many of the last bytes.
     Last(usize),
 }
 
-/// Why a sandbox did not do what it was asked.
+/// Why a call to a sandbox failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SandboxError {
     /// The sandbox is gone, with everything in it.
     #[error("the sandbox is gone: {0}")]
     Lost(String),
-    /// Its provider cannot be reached, or failed.
+    /// The provider cannot be reached, or failed. The sandbox may still exist.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
-    /// No sandbox can be made here.
+    /// The provider cannot create sandboxes here, and will not be able to on a retry.
     #[error("{0}")]
     Impossible(String),
 }
@@ -190,32 +177,33 @@ impl From<SandboxError> for StepError {
     }
 }
 
-/// Where commands run. A sandbox can die at any moment.
+/// The provider of sandboxes, in which commands run.
 ///
-/// Contract:
-/// - `create` with the same session, run and generation leads to the same sandbox or to an error, never to a second one.
-/// - `start` is start-or-attach by exec id: a command is started once; what is known of an earlier start is told.
-/// - Everything a command started ends with it; `terminate` ends and removes everything and may be repeated.
-/// - The toolbox of this very version is at hand as [`Program::Toolbox`].
-/// - No environment of ours is visible inside.
+/// # Contract
+/// - **Callers may rely on** [`Program::Toolbox`] being the toolbox of the caller's version. They must expect
+///   [`SandboxError::Lost`] from every call: a sandbox can die at any moment.
+/// - **An implementation must** answer `create` with the same session, run and generation by the same sandbox or by an error,
+///   never by a second sandbox; start a command once per exec id, and report what became of an earlier start; end every process
+///   of a command with the command; show nothing of the host's environment inside; accept `terminate` again.
+/// - **After a crash** of the caller the sandbox and its commands continue. The next process attaches to both by their ids, which
+///   are in the log or follow from it.
 #[async_trait]
 pub trait Sandboxes: Send + Sync {
-    /// The provider's name.
+    /// The provider's name, such as `local`.
     fn provider(&self) -> &'static str;
 
-    /// Makes a sandbox.
     async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError>;
 
-    /// Finds a sandbox again; [`SandboxError::Lost`] when it is gone.
+    /// Finds a sandbox by its id; [`SandboxError::Lost`] when it is gone.
     async fn attach(&self, id: &SandboxId) -> Result<Sandbox, SandboxError>;
 
-    /// Starts a command, or finds out what became of it.
+    /// Starts a command, or reports what became of an earlier start with the same id.
     async fn start(&self, sandbox: &SandboxId, exec: &Exec) -> Result<Started, SandboxError>;
 
-    /// How a command stands, after waiting at most `at_most` for its end.
-    async fn wait(&self, sandbox: &SandboxId, exec: &ExecId, at_most: Duration) -> Result<ExecState, SandboxError>;
+    /// The state of a command, as soon as it has ended, at the latest after `timeout`.
+    async fn wait(&self, sandbox: &SandboxId, exec: &ExecId, timeout: Duration) -> Result<ExecState, SandboxError>;
 
-    /// What a command wrote, as far as it is kept; also while it runs.
+    /// The stored output of a command, also while it runs.
     async fn output(
         &self,
         sandbox: &SandboxId,
@@ -224,9 +212,9 @@ pub trait Sandboxes: Send + Sync {
         part: ByteRange,
     ) -> Result<Vec<u8>, SandboxError>;
 
-    /// Kills a command with all it started.
+    /// Kills a command with every process it started.
     async fn kill(&self, sandbox: &SandboxId, exec: &ExecId) -> Result<(), SandboxError>;
 
-    /// Ends a sandbox with all that is in it.
+    /// Ends a sandbox and removes everything in it.
     async fn terminate(&self, sandbox: &SandboxId) -> Result<(), SandboxError>;
 }

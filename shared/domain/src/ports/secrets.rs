@@ -5,29 +5,31 @@ use secrecy::SecretString;
 
 use crate::Unavailable;
 
-/// A secret we know how to use.
+/// The secrets that the program uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SecretName {
-    /// The key of the model's service (`ANTHROPIC_API_KEY`).
+    /// `ANTHROPIC_API_KEY`
     ModelKey,
-    /// The token of the forge (`GITHUB_TOKEN`).
+    /// `GITHUB_TOKEN`
     ForgeToken,
-    /// The id of the sandbox provider's token (`MODAL_TOKEN_ID`).
+    /// `MODAL_TOKEN_ID`
     SandboxTokenId,
-    /// The sandbox provider's token (`MODAL_TOKEN_SECRET`).
+    /// `MODAL_TOKEN_SECRET`
     SandboxTokenSecret,
 }
 
 impl SecretName {
-    /// Every secret.
     pub const ALL: [Self; 4] = [Self::ModelKey, Self::ForgeToken, Self::SandboxTokenId, Self::SandboxTokenSecret];
 }
 
-/// Where secrets come from.
+/// The source of secrets.
 ///
-/// Contract: a value is handed out only as a [`SecretString`] and never logged; empty counts as not there.
+/// # Contract
+/// - **Callers may rely on** an empty value being reported as none.
+/// - **An implementation must** return values only as [`SecretString`], and neither log them nor put them into an error.
+/// - **After a crash** nothing is left; the port only reads.
 #[async_trait]
 pub trait Secrets: Send + Sync {
-    /// The secret's value, if there is one.
+    /// The secret's value; none when it is not configured.
     async fn get(&self, name: SecretName) -> Result<Option<SecretString>, Unavailable>;
 }

@@ -1,4 +1,4 @@
-//! The port to the sessions' records.
+//! The port to the records of sessions.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,62 +8,60 @@ use crate::{
     Digest256, IdempotencyKey, MicroDollars, Principal, RunNumber, Session, SessionId, Status, TaskToken, Unavailable,
 };
 
-/// What lists show of a session. It follows the log and may be a moment behind.
+/// What lists show of a session. Derived from its log, and possibly a moment behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionSummary {
-    /// The session.
     pub id: SessionId,
-    /// Who owns it.
     pub owner: Principal,
-    /// When it was created.
     pub created_at: Timestamp,
-    /// When something last happened.
+    /// When the summary was derived.
     pub updated_at: Timestamp,
-    /// The repository.
     pub repo_url: String,
-    /// The beginning of the prompt, or the plan's title.
+    /// The plan's title, or the beginning of the prompt before there is a plan.
     pub title: String,
-    /// Its latest run.
+    /// The latest run.
     pub run: RunNumber,
-    /// How that stands.
+    /// Of the latest run.
     pub status: Status,
-    /// Money spent by all runs.
+    /// Of all runs.
     pub cost: MicroDollars,
-    /// The pull request.
     pub pr_url: Option<String>,
 }
 
-/// What a key stands for.
+/// What an idempotency key is bound to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyBinding {
-    /// The digest of the request that it came with.
+    /// Digest of the request that came with the key.
     pub request: Digest256,
-    /// The session that the request makes.
+    /// The session that the request creates.
     pub session: SessionId,
 }
 
-/// The records of sessions: what is fixed about each, what lists show, and the handle of a waiting task.
+/// The records of sessions: what is fixed about each, its summary, its idempotency keys, and the token of a waiting task.
 ///
-/// Contract: `create` fails softly (false) for an id that exists; a task token is encrypted where it is kept, is returned
-/// only for its run. Whoever answers reads it, completes the task, and clears it last, so that a crash in between leaves a
-/// task that can still be answered.
+/// # Contract
+/// - **Callers may rely on** every read seeing every write that has returned.
+/// - **An implementation must** store task tokens encrypted, and return a token only for the run it was stored for.
+/// - **After a crash** the log is right, and a record that is missing or behind is repaired from it. A caller that answers a
+///   wait completes the task first and clears its token last, so that a crash in between leaves a task that can still be
+///   completed.
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// Adds a session; false when there is one of that id.
+    /// Adds a session. False when there is one with this id: nothing was written.
     async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable>;
 
     /// What is fixed about a session.
     async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable>;
 
-    /// What lists show of a session.
     async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable>;
 
-    /// Brings what lists show up to date; an older `updated_at` than the kept one changes nothing.
+    /// Replaces a summary, unless the stored one has a later `updated_at`: summaries of several processes may arrive in any
+    /// order.
     async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable>;
 
-    /// The owner's sessions (all with none), newest first, at most `limit`, older than `before`.
+    /// At most `limit` sessions older than `before`, newest first; those of every owner when `owner` is none.
     async fn list(
         &self,
         owner: Option<&Principal>,
@@ -71,7 +69,7 @@ pub trait Sessions: Send + Sync {
         limit: usize,
     ) -> Result<Vec<SessionSummary>, Unavailable>;
 
-    /// Binds a key of an owner, unless it is bound already: the first binding stands. Returns the one that stands.
+    /// Binds a key of an owner, unless it is bound already. Returns the binding that is stored then: the first one.
     async fn bind_key(
         &self,
         owner: &Principal,
@@ -79,12 +77,12 @@ pub trait Sessions: Send + Sync {
         binding: &KeyBinding,
     ) -> Result<KeyBinding, Unavailable>;
 
-    /// Keeps the handle of a run's waiting task.
+    /// Stores the token of a run's waiting task.
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable>;
 
-    /// The handle of a run's waiting task.
+    /// The token of a run's waiting task.
     async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable>;
 
-    /// Forgets the handle of a run's waiting task.
+    /// Removes the token of a run's waiting task.
     async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable>;
 }

@@ -2,15 +2,17 @@
 
 use crate::Span;
 
-/// Takes finished spans.
+/// Exports finished spans.
 ///
-/// Contract: never blocks the caller on the network and never fails; a collector that cannot be reached costs spans,
-/// not sessions. A span id is emitted at most once: the caller emits a run's root span only after its terminal event
-/// was appended by the caller itself. [`Traces::flush`] takes two seconds at most.
+/// # Contract
+/// - **Callers may rely on** calls not blocking on the network, except [`Traces::flush`], which returns within two seconds. A
+///   collector that cannot be reached costs spans, not sessions.
+/// - **Callers must** emit a span id at most once: a run's root span is emitted by the process that appended `run.finished`,
+///   after that append.
+/// - **After a crash** spans that were not flushed are lost.
 pub trait Traces: Send + Sync {
-    /// Hands over a finished span.
     fn emit(&self, span: Span);
 
-    /// Sends what is buffered, before a process freezes or ends.
+    /// Sends what is buffered. To be called before a process freezes or ends.
     fn flush(&self);
 }

@@ -4,32 +4,34 @@ use async_trait::async_trait;
 
 use crate::{ExecutionName, StepOutput, TaskToken, Unavailable};
 
-/// How an execution stands.
+/// Whether an execution runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExecutionState {
-    /// The engine does not know it.
+    /// It was never started.
     Unknown,
-    /// It runs, or will go on when its engine is there again.
+    /// It runs, or its engine will resume it.
     Running,
-    /// It is over.
     Ended,
 }
 
-/// Runs `infra/statemachine/session.asl.json`.
+/// The workflow engine, which runs `infra/statemachine/session.asl.json`.
 ///
-/// Contract: an execution is started at most once per name, however often `start` is called; `complete` reports false for
-/// a token that is not waited for any more; `stop` is the brake of last resort and skips every Catch.
+/// # Contract
+/// - **Callers may rely on** a name being started at most once, however often `start` is called, and on a token being accepted
+///   at most once.
+/// - **An implementation must** resume every execution that it has accepted, whatever process dies.
+/// - **After a crash** between an append and the call that it is the intent of, `reconcile` repeats the call: `start` for a run
+///   that is in its log, `complete` for a `wait.ended` whose token is still stored.
 #[async_trait]
 pub trait Workflows: Send + Sync {
-    /// Starts an execution. Its input is the session's id and the run's number.
+    /// Starts an execution, whose input is the session's id and the run's number.
     async fn start(&self, execution: &ExecutionName) -> Result<(), Unavailable>;
 
-    /// Answers a waiting task.
+    /// Completes a waiting task. False for a token that is not waited for any more.
     async fn complete(&self, token: &TaskToken, answer: &StepOutput) -> Result<bool, Unavailable>;
 
-    /// Ends an execution.
+    /// Stops an execution without running its Catch states. The last resort: the normal way to end a run is to cancel it.
     async fn stop(&self, execution: &ExecutionName, cause: &str) -> Result<(), Unavailable>;
 
-    /// How an execution stands.
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable>;
 }

@@ -1,4 +1,4 @@
-//! One conversation with the model: its last turn, its last reply, and counts of what came before them.
+//! The state of one conversation with the model: its last turn, its last reply, and counts of what came before.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,91 +14,85 @@ use crate::{
 
 use super::RecentCall;
 
-/// Characters of a call in a sentence about it.
+/// Limit of a tool call's label, which is quoted in sentences.
 const MAX_LABEL_CHARACTERS: usize = 120;
 
 /// One conversation with the model.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ConversationState {
-    /// Whether the message that opens it was written.
+    /// Whether its opening message (the brief) was written.
     pub opened: bool,
-    /// The last turn that was begun.
+    /// The last turn that was started.
     pub last_turn: Option<TurnState>,
-    /// The last reply: that of the last turn or, as long as that has none, of the one before.
+    /// The reply of the last turn or, while that has none, of the turn before.
     pub last_reply: Option<ReplyState>,
-    /// The last message that was put to it.
+    /// The last message to the model that is not an answer to a tool call.
     pub last_message: Seq,
-    /// What a person said last, or the beginning of the latest run.
-    pub fresh: Seq,
-    /// Its length after the last reply, in tokens; estimated after a restart.
+    /// The last message of a person, or the start of the latest run.
+    pub last_input: Seq,
+    /// Length after the last reply, in tokens; estimated after a compaction.
     pub context_tokens: u64,
-    /// Bytes of results and messages since the last reply, which the next call adds.
+    /// Bytes of results and messages since the last reply, which the next call sends in addition.
     pub unsent_bytes: u64,
-    /// The turn with which it was last restarted.
+    /// The first turn since the last compaction.
     pub begins: TurnNumber,
-    /// How often it was restarted with a shorter opening.
+    /// Number of compactions.
     pub compactions: u32,
-    /// Replies since the last restart.
     pub replies_since_compaction: u32,
-    /// How many of the last replies, in a row, had no tool call and did not end the work either. What a person says, and a
-    /// new run, sets it back.
+    /// Number of consecutive last replies that neither called a tool nor ended the work. A message of a person and a new run
+    /// reset it.
     pub unfinished_replies: u32,
-    /// How often it was reminded of something.
+    /// Number of messages by which the model was reminded of something.
     pub nudges: u32,
-    /// The last request for a compaction note.
-    compaction: Seq,
+    /// The last request for a compaction note; 0 once the conversation was compacted.
+    compaction_request: Seq,
 }
 
-/// The last turn.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TurnState {
     pub turn: TurnNumber,
-    /// How often it was asked.
+    /// Number of calls for this turn.
     pub attempts: u32,
-    /// Up to which event messages were part of the last try.
+    /// The last event whose message was part of the latest call.
     pub up_to: Seq,
-    /// The longest reply that the last try asked for, in tokens.
+    /// Limit of the reply in the latest call, in tokens.
     pub max_tokens: u32,
-    /// The limit that the next try should have, when a call was too long.
+    /// Limit for the next call, when a reply took too long.
     pub next_max_tokens: Option<u32>,
-    /// When the next try may be made, after one that failed or was told to wait.
+    /// Not before this time may the next call be made, after one that failed or was told to wait.
     pub next_try: Option<Timestamp>,
-    /// How many tries in a row broke off.
+    /// Number of consecutive calls that broke off.
     pub failures: u32,
 }
 
-/// A reply.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReplyState {
-    /// The call it came from.
     pub call: CallKey,
-    /// The run that the call was made in.
+    /// The run in which the call was made.
     pub run: RunNumber,
-    /// Up to which event messages had been sent with it.
+    /// The last event whose message was part of the call.
     pub up_to: Seq,
-    /// Why it ended.
     pub stop: StopReason,
     /// The message as received.
     pub message: Arc<Payload>,
-    /// The tool calls in it, in order.
+    /// In the order of the reply, which is also the order of their results in the next message.
     pub calls: Vec<CallState>,
 }
 
-/// A tool call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CallState {
     pub id: CallId,
     /// The tool's name as the model wrote it.
     pub tool: String,
-    /// Tool and input, cut for a sentence about it.
+    /// Tool and input, cut for a sentence about the call.
     pub label: String,
-    /// The digest of tool and input.
+    /// Digest of tool and input.
     pub input: Digest256,
-    /// Where it was started, if it was.
+    /// The sandbox in which it was started; none before it is.
     pub started_in: Option<SandboxId>,
-    /// How it went, once it is answered.
+    /// None until it has a result.
     pub outcome: Option<ToolOutcome>,
-    /// Whether it asked a person, and nobody answered in time.
+    /// Whether it asked a person and nobody answered before the deadline.
     pub unanswered: bool,
 }
 
@@ -109,7 +103,7 @@ impl ConversationState {
         self.last_reply.as_ref().filter(|reply| reply.call.turn == turn)
     }
 
-    /// The last reply, unless the conversation was restarted after it.
+    /// The last reply, unless the conversation was compacted after it.
     pub fn reply_since_restart(&self) -> Option<&ReplyState> {
         self.last_reply.as_ref().filter(|reply| reply.call.turn >= self.begins)
     }
@@ -119,22 +113,22 @@ impl ConversationState {
         self.last_reply.iter().flat_map(|reply| &reply.calls).filter(|call| call.outcome.is_none())
     }
 
-    /// Whether there are messages that no reply has seen.
+    /// Whether there are messages that the model has not replied to.
     pub fn has_unseen_messages(&self) -> bool {
-        self.last_message > self.seen()
+        self.last_message > self.seen_up_to()
     }
 
-    /// Up to which event messages were seen by a reply.
-    pub fn seen(&self) -> Seq {
+    /// The last event whose message the model has replied to.
+    pub fn seen_up_to(&self) -> Seq {
         self.last_reply.as_ref().map_or(Seq(0), |reply| reply.up_to)
     }
 
     /// Whether the next reply is to be a compaction note.
-    pub fn compacts(&self) -> bool {
-        self.compaction > self.seen()
+    pub fn awaits_compaction_note(&self) -> bool {
+        self.compaction_request > self.seen_up_to()
     }
 
-    /// The turn to ask for next and which try at it that is.
+    /// The turn of the next call, and which attempt at it that is.
     pub fn next_call(&self) -> (TurnNumber, Attempt) {
         match &self.last_turn {
             Some(turn) if self.reply_to_last_turn().is_none() => (turn.turn, Attempt(turn.attempts + 1)),
@@ -143,32 +137,32 @@ impl ConversationState {
         }
     }
 
-    pub(super) fn fresh_start(&mut self, at: Seq) {
-        self.fresh = at;
+    pub(super) fn new_input(&mut self, at: Seq) {
+        self.last_input = at;
         self.unfinished_replies = 0;
     }
 
     pub(super) fn message(&mut self, seq: Seq, message: &UserMessage) {
         self.unsent_bytes = self.unsent_bytes.saturating_add(message.text.len() as u64);
-        // An answer to a question reaches the model as the result of its call.
+        // The model reads an answer to its question as the result of the call that asked.
         if message.answers.is_none() {
             self.last_message = seq;
         }
         match message.author {
-            Author::User => self.fresh_start(seq),
+            Author::User => self.new_input(seq),
             Author::Brief => self.opened = true,
             Author::Nudge => self.nudges += 1,
-            Author::Compaction => self.compaction = seq,
+            Author::Compaction => self.compaction_request = seq,
             Author::Instructions | Author::Conflict => {}
         }
     }
 
-    pub(super) fn restarted(&mut self, changed: &ContextChanged) {
+    pub(super) fn compacted(&mut self, changed: &ContextChanged) {
         self.context_tokens = changed.tokens_after;
         self.begins = changed.begins;
         self.compactions += 1;
         self.replies_since_compaction = 0;
-        self.compaction = Seq(0);
+        self.compaction_request = Seq(0);
     }
 
     pub(super) fn call_started(&mut self, started: &TurnStarted) {
@@ -207,13 +201,13 @@ impl ConversationState {
     pub(super) fn replied(&mut self, run: RunNumber, replied: &ModelReplied) {
         self.context_tokens = replied.usage.context_tokens() + replied.usage.output_tokens;
         self.unsent_bytes = 0;
-        // The first reply of a turn is its only one.
+        // The first reply of a turn is the only one that counts, as in the transcript.
         if self.reply_to_last_turn().is_some() {
             return;
         }
         let Some(up_to) = self.turn(replied.call.turn).map(|turn| turn.up_to) else { return };
         self.replies_since_compaction += 1;
-        let unfinished = up_to >= self.fresh && !replied.stop.ends_work();
+        let unfinished = up_to >= self.last_input && !replied.stop.ends_work();
         self.unfinished_replies = if unfinished { self.unfinished_replies + 1 } else { 0 };
         self.last_reply = Some(ReplyState {
             call: replied.call,
@@ -225,7 +219,7 @@ impl ConversationState {
         });
     }
 
-    pub(super) fn called(&mut self, called: &ToolCall) {
+    pub(super) fn tool_called(&mut self, called: &ToolCall) {
         let Some(reply) = self.last_reply.as_mut().filter(|reply| reply.call.turn == called.turn) else { return };
         let call = format!("{} {}", called.tool, called.input);
         reply.calls.push(CallState {
@@ -240,14 +234,14 @@ impl ConversationState {
         self.unfinished_replies = 0;
     }
 
-    pub(super) fn call_begun(&mut self, started: &ToolStarted) {
+    pub(super) fn tool_started(&mut self, started: &ToolStarted) {
         if let Some(call) = self.call(started.turn, &started.call) {
             call.started_in = Some(started.sandbox.clone());
         }
     }
 
-    /// Takes in a result, and returns the call with it when the call had none.
-    pub(super) fn answered(&mut self, result: &ToolResult) -> Option<RecentCall> {
+    /// Returns the call with its result; none when it had a result already, which then is the only one that counts.
+    pub(super) fn tool_answered(&mut self, result: &ToolResult) -> Option<RecentCall> {
         let (bytes, output) = match &result.output {
             Payload::Inline(text) => (text.len() as u64, Digest256::of(text.as_bytes())),
             Payload::Stored(blob) => (blob.bytes, blob.sha256.clone()),

@@ -1,4 +1,4 @@
-//! What each kind of event changes. The one place where the log becomes state.
+//! What each kind of event changes in the state. Nothing else derives state from events.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
@@ -12,11 +12,12 @@ use crate::{
 
 use super::{Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, UserText};
 
-/// Characters that [`SessionState::user_texts`] retains at least: what a new conversation is told of what people said.
+/// Minimum of characters that [`SessionState::user_texts`] retains. It is what the opening of a compacted conversation may
+/// quote of people's messages.
 pub const MAX_USER_TEXT_CHARACTERS: usize = 100_000;
 
 impl SessionState {
-    /// Takes in the next event. Every kind has its arm, so a new one is not forgotten here.
+    /// Applies the next event. Every kind has an arm, so that the compiler asks here about a new one.
     pub fn apply(&mut self, event: &Event) {
         self.tail = event.seq;
         if let Some(writer) = event.writer {
@@ -66,7 +67,7 @@ impl SessionState {
             EventBody::PlanRejected(rejected) => {
                 self.in_run(event, |run| run.rejected = rejected.message.is_none());
             }
-            // The decisions of a plan stand in the plan.
+            // The decisions of a plan are in the plan already.
             EventBody::DecisionRecorded(recorded) => {
                 if event.writer.is_some_and(|by| by.step == Step::ExecuteTool) {
                     self.decisions.push(recorded.decision.clone());
@@ -79,7 +80,7 @@ impl SessionState {
                 self.in_run(event, |run| run.wait_outcome = None);
             }
             EventBody::WaitEnded(ended) => self.wait_ended(event, ended),
-            EventBody::AgentStuck(_) => self.in_run(event, |run| run.recent_calls.told()),
+            EventBody::AgentStuck(_) => self.in_run(event, |run| run.recent_calls.warned()),
 
             EventBody::BudgetReserved(reserved) => {
                 self.in_run(event, |run| run.budget.reserve(reserved.call, reserved.amount));
@@ -102,17 +103,18 @@ impl SessionState {
             EventBody::ModelRetrying(retrying) => {
                 self.conversation_mut(retrying.call.conversation).retrying(event.at, retrying);
             }
-            EventBody::ToolCall(called) => self.main.called(called),
-            EventBody::ToolStarted(started) => self.main.call_begun(started),
+            EventBody::ToolCall(called) => self.main.tool_called(called),
+            EventBody::ToolStarted(started) => self.main.tool_started(started),
             EventBody::ToolResult(result) => {
-                let call = self.main.answered(result);
-                self.in_run(event, |run| run.answered(event.seq, result, call));
+                let call = self.main.tool_answered(result);
+                self.in_run(event, |run| run.tool_answered(event.seq, result, call));
             }
             EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
-            // Of the instructions of directories, only those of the root stand in the opening of the new conversation.
+            // The opening of the new conversation contains the instructions of the root only: those of other directories
+            // have to be passed on again.
             EventBody::ContextChanged(changed) => {
                 self.instructions.retain(|directory| directory == ".");
-                self.main.restarted(changed);
+                self.main.compacted(changed);
             }
 
             EventBody::FileChanged(changed) => self.file_changed(event, changed),
@@ -126,7 +128,7 @@ impl SessionState {
             EventBody::BranchPublished(published) => self.branch_published(event, published),
             EventBody::PrOpened(opened) => self.pull_request = Some(opened.clone()),
 
-            // For viewers; nothing follows from them.
+            // For viewers only.
             EventBody::CloneProgress(_)
             | EventBody::AiMessage(_)
             | EventBody::AiThinking(_)
@@ -138,7 +140,7 @@ impl SessionState {
         }
     }
 
-    /// Changes the run that an event belongs to.
+    /// Changes the run that the event belongs to.
     fn in_run(&mut self, event: &Event, change: impl FnOnce(&mut RunState)) {
         if let Some(run) = self.runs.iter_mut().rev().find(|run| run.number == event.run) {
             change(run);
@@ -155,8 +157,8 @@ impl SessionState {
     fn start_run(&mut self, event: &Event, started: &RunStarted) {
         self.runs.push(RunState::new(event, started));
         self.rebase_onto = None;
-        self.planning.fresh_start(event.seq);
-        self.main.fresh_start(event.seq);
+        self.planning.new_input(event.seq);
+        self.main.new_input(event.seq);
     }
 
     fn sandbox_created(&mut self, created: &SandboxCreated) {
@@ -218,7 +220,8 @@ impl SessionState {
         }
     }
 
-    /// Drops the oldest texts as soon as the later ones alone are as long as anybody wants to read.
+    /// Drops the oldest texts as soon as the later ones alone have [`MAX_USER_TEXT_CHARACTERS`], so that the state does not grow
+    /// with the log.
     fn remember_user_text(&mut self, seq: Seq, message: &UserMessage) {
         let (text, answers) = (Arc::from(message.text.as_str()), message.answers.is_some());
         self.user_texts.push_back(UserText { seq, text, answers });
@@ -253,7 +256,7 @@ impl SessionState {
         self.in_run(event, |run| run.last_write = Some(event.seq));
     }
 
-    /// What is published is in the branch; the next run starts from there.
+    /// The published change is in the branch, from which the next run starts: so the checkpoint is obsolete.
     fn branch_published(&mut self, event: &Event, published: &BranchPublished) {
         self.branch = Some(published.clone());
         self.checkpoint = None;

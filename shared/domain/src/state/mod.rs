@@ -1,7 +1,8 @@
-//! What a log says, put together: a pure fold over events.
+//! The state of a session: a pure fold over the events of its log.
 //!
-//! Steps decide by the state alone; the events themselves are read only to show them, to the model or to people. The state
-//! is plain data, and it is copied for every write to the log: what is long in it is shared ([`Arc`]) or of bounded length.
+//! Steps and commands decide by the state alone; the events themselves are read only to show them, to the model or to people.
+//! The state is plain data. It is cloned for every append, to apply the new events before they are written, so its long parts
+//! are shared ([`Arc`]) or of bounded length.
 
 mod conversation;
 mod fold;
@@ -22,121 +23,113 @@ use crate::{
     Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
-/// An event that must not follow what the log already says.
+/// An event that must not follow the log's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} is not possible here: {reason}")]
 pub struct IllegalEvent {
-    /// The kind of the event.
     pub kind: &'static str,
-    /// Why not.
     pub reason: String,
 }
 
-/// The commit that a change is measured against.
+/// The commit that the change is measured against.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {
-    /// The forge's name of the repository.
+    /// The forge's name of the repository (`owner/name`).
     pub repository: String,
-    /// The branch.
     pub branch: String,
-    /// The commit; none when the repository is empty.
+    /// None when the repository is empty.
     pub commit: Option<CommitId>,
 }
 
 /// The sandbox of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxState {
-    /// Its id.
     pub id: SandboxId,
-    /// Where things are inside.
     pub layout: Layout,
     pub stage: SandboxStage,
     /// The commit that was cloned into it.
     pub base: Option<Base>,
 }
 
-/// How far a sandbox is in its life.
+/// The stage of a sandbox's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SandboxStage {
     /// Its workspace is being prepared.
     Preparing,
     /// Its workspace may be used.
     Ready,
-    /// It is about to be terminated, or was already.
+    /// It is about to be terminated, or was terminated before a crash could be recorded. No step uses it.
     Terminating { reason: String },
 }
 
-/// The plan that counts.
+/// The latest plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanState {
-    /// Its name.
     pub id: PlanId,
-    /// What it says.
     pub content: Plan,
-    /// Who approved it, if anybody.
+    /// None until it is approved.
     pub approved: Option<Approver>,
 }
 
-/// A session as its log tells it.
+/// What the log of a session says.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SessionState {
-    /// The last event.
+    /// The last event; 0 for an empty log.
     pub tail: Seq,
-    /// What is fixed about the session.
+    /// None for an empty log.
     pub session: Option<Arc<Session>>,
-    /// Its runs, oldest first.
+    /// Oldest first.
     pub runs: Vec<RunState>,
-    /// What was found in the repository.
     pub survey: Option<RepositorySurveyed>,
-    /// Directories whose instructions were read.
+    /// Directories whose instructions the main conversation contains; `.` is the whole repository.
     pub instructions: BTreeSet<String>,
-    /// The instructions of the whole repository.
+    /// The instructions for the whole repository.
     pub root_instructions: Vec<Arc<InstructionsRead>>,
-    /// The plan that counts.
+    /// The latest plan.
     pub plan: Option<PlanState>,
-    /// The sandbox, unless it is gone.
+    /// The current sandbox; none once it is lost or terminated.
     pub sandbox: Option<SandboxState>,
-    /// How many sandboxes the session has had.
+    /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
-    /// The commit that the change is measured against.
+    /// The commit that was cloned last.
     pub base: Option<Base>,
-    /// The latest checkpoint.
+    /// The latest checkpoint that is not published yet.
     pub checkpoint: Option<WorkspaceCheckpoint>,
-    /// The plan's conversation.
+    /// The conversation that makes the plan.
     pub planning: ConversationState,
     /// The conversation that does the work.
     pub main: ConversationState,
     /// The model's to-do list.
     pub todo: Vec<Todo>,
-    /// Decisions that the model stated while it worked.
+    /// Decisions that the model recorded while it worked; those of the plan are in the plan.
     pub decisions: Vec<Decision>,
-    /// Files that differ from the base, as far as checkpoints told.
+    /// Files that differ from the base, as of the latest checkpoint.
     pub changed_files: Arc<BTreeMap<String, FileChangeKind>>,
-    /// What a person is asked at the moment.
+    /// What a person is asked for; none when the session does not wait for one.
     pub wait: Option<WaitStarted>,
-    /// The branch that pull requests are for: the one that was cloned first.
+    /// The branch that pull requests are to be merged into: the one that was cloned first.
     pub target_branch: Option<String>,
-    /// The branch with the change.
+    /// The branch with the published change.
     pub branch: Option<BranchPublished>,
-    /// The commit that the first published change was measured against; the outer none when nothing is published.
+    /// The base commit of the first published change. None when nothing is published, `Some(None)` when the repository was
+    /// empty.
     pub published_from: Option<Option<CommitId>>,
-    /// The pull request.
     pub pull_request: Option<PrOpened>,
-    /// Whether the base branch had moved in a conflicting way: the commit to go on from.
+    /// The new head of the base branch, when it moved in a way that conflicts with the change: the next base.
     pub rebase_onto: Option<CommitId>,
-    /// The last message of a person that is meant for a run.
+    /// The last message of a person.
     pub last_user_message: Option<Seq>,
-    /// What people said, oldest first: the last [`MAX_USER_TEXT_CHARACTERS`] of it at least.
+    /// Messages of people, oldest first: at least the last [`MAX_USER_TEXT_CHARACTERS`] of them.
     pub user_texts: VecDeque<UserText>,
 }
 
-/// What a person said.
+/// A message of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserText {
     pub seq: Seq,
-    /// With secrets masked.
+    /// Redacted.
     pub text: Arc<str>,
-    /// Whether it answers a question: then it reached the model as the result of that call.
+    /// Whether it answers a question of the model, which then reads it as the result of the call that asked.
     pub answers: bool,
 }
 
@@ -147,7 +140,7 @@ impl UserText {
 }
 
 impl SessionState {
-    /// What a log says.
+    /// Folds the events of a log, from its first one on.
     pub fn of(events: &[Event]) -> Self {
         let mut state = Self::default();
         for event in events {
@@ -161,12 +154,11 @@ impl SessionState {
         self.runs.last()
     }
 
-    /// A run by its number.
+    /// The run with this number.
     pub fn run_number(&self, run: RunNumber) -> Option<&RunState> {
         self.runs.iter().find(|candidate| candidate.number == run)
     }
 
-    /// One of the two conversations.
     pub fn conversation(&self, conversation: Conversation) -> &ConversationState {
         match conversation {
             Conversation::Plan => &self.planning,
@@ -174,7 +166,11 @@ impl SessionState {
         }
     }
 
-    /// Whether `body` may follow in `run`. What is not named here may be written as long as its run is not over.
+    /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
+    ///
+    /// # Errors
+    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over, or
+    /// change the status in a way that [`Status::may_become`] does not allow.
     pub fn check(&self, run: RunNumber, body: &EventBody) -> Result<(), IllegalEvent> {
         let illegal = |reason: String| Err(IllegalEvent { kind: body.kind(), reason });
         if let EventBody::SessionCreated(_) = body {
@@ -197,23 +193,23 @@ impl SessionState {
             if changed.status.is_terminal() {
                 return illegal("only run.finished ends a run".to_owned());
             }
-            return check_move(body, current.status, changed.status);
+            return check_status(body, current.status, changed.status);
         }
         if let EventBody::RunFinished(finished) = body {
             if !finished.status.is_terminal() {
-                return illegal(format!("{} ends no run", finished.status));
+                return illegal(format!("{} is not a terminal status", finished.status));
             }
-            return check_move(body, current.status, finished.status);
+            return check_status(body, current.status, finished.status);
         }
         Ok(())
     }
 
-    /// Whether there is a plan, and it may be carried out.
+    /// Whether the latest plan is approved.
     pub fn has_approved_plan(&self) -> bool {
         self.plan.as_ref().is_some_and(|plan| plan.approved.is_some())
     }
 
-    /// Where the latest change is kept, published or not.
+    /// The checkpoint with the latest change, published or not.
     pub fn latest_change(&self) -> Option<&BlobRef> {
         let published =
             || self.runs.iter().rev().find_map(|run| run.changeset.as_ref()).map(|changeset| &changeset.blob);
@@ -226,11 +222,11 @@ impl SessionState {
     }
 }
 
-fn check_move(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalEvent> {
+fn check_status(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalEvent> {
     if from.may_become(to) {
         return Ok(());
     }
-    Err(IllegalEvent { kind: body.kind(), reason: format!("a run does not go from {from} to {to}") })
+    Err(IllegalEvent { kind: body.kind(), reason: format!("a run cannot change from {from} to {to}") })
 }
 
 #[cfg(test)]

@@ -1,50 +1,51 @@
-//! The last tool calls of a run, by which a loop is told.
+//! The last tool calls of a run, for loop detection.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::Digest256;
 
-/// A tool call with its result, as far as it takes to tell whether another one is the same.
+/// A tool call with its result, as much as it takes to recognize the same call with the same result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentCall {
-    /// Tool and input, cut for a sentence about it.
+    /// Tool and input, cut for a sentence about the call.
     pub label: String,
-    /// The digest of tool and input.
+    /// Digest of tool and input.
     pub input: Digest256,
-    /// The digest of what the model read.
+    /// Digest of the result as the model read it.
     pub output: Digest256,
-    /// Whether it failed or was cut off.
+    /// Failed or cut off.
     pub failed: bool,
 }
 
-/// The last calls since somebody last looked at them: a person who spoke, or the model, which was told that it repeats itself.
+/// The last calls since a person last sent a message, or since the model was warned that it repeats itself: either may change
+/// what the model does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecentCalls {
     /// Newest last, at most [`RecentCalls::MAX`].
     pub calls: VecDeque<Arc<RecentCall>>,
-    /// How often the model was told since a person last spoke.
-    pub times_told: u32,
-    /// How many calls were answered since it was last told, if it was.
-    pub since_told: Option<u32>,
+    /// Number of warnings since a person last sent a message.
+    pub warnings: u32,
+    /// Number of calls since the last warning; none without one.
+    pub calls_since_warning: Option<u32>,
 }
 
 impl RecentCalls {
-    /// How many calls are retained. A loop of two calls in turn is told by six.
+    /// Number of calls that are retained. Loop detection needs fewer: it recognizes two alternating calls by six.
     pub const MAX: usize = 20;
 
     pub(super) fn push(&mut self, call: Option<RecentCall>) {
-        self.since_told = self.since_told.map(|calls| calls.saturating_add(1));
+        self.calls_since_warning = self.calls_since_warning.map(|calls| calls.saturating_add(1));
         self.calls.extend(call.map(Arc::new));
         if self.calls.len() > Self::MAX {
             self.calls.pop_front();
         }
     }
 
-    pub(super) fn told(&mut self) {
+    pub(super) fn warned(&mut self) {
         self.calls.clear();
-        self.times_told += 1;
-        self.since_told = Some(0);
+        self.warnings += 1;
+        self.calls_since_warning = Some(0);
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,4 +1,4 @@
-//! One run, as its events tell it.
+//! The state of one run.
 
 use std::collections::BTreeMap;
 
@@ -14,77 +14,70 @@ use crate::{
 
 use super::{RecentCall, RecentCalls};
 
-/// A step at work.
+/// An invocation of a step that has not ended, as far as the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OpenStep {
-    /// The step.
     pub step: Step,
     /// Which invocation.
     pub attempt: Attempt,
-    /// When it started.
     pub started: Timestamp,
-    /// When it last wrote something.
+    /// When it last appended an event. A step that was cut off is charged as active until then.
     pub last: Timestamp,
 }
 
 /// One run of a session.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunState {
-    /// Its number.
     pub number: RunNumber,
-    /// When it started.
     pub started: Timestamp,
-    /// The event that started it.
+    /// The `run.started` event.
     pub started_seq: Seq,
-    /// The id of its root span.
     pub root_span: SpanId,
-    /// Where it stands.
     pub status: Status,
-    /// Why it did not begin at once, if it did not.
+    /// When it was queued: for what it waited, in a sentence.
     pub queued: Option<String>,
-    /// What it may use and has used.
     pub budget: Budget,
-    /// The step at work.
     pub open_step: Option<OpenStep>,
-    /// The last `step.started`: every step that started before it is stale.
+    /// The last `step.started`; 0 before the first. Every step that started before it is stale.
     pub last_step_started: Seq,
     /// The step that answered last.
     pub last_step_finished: Option<Step>,
-    /// How often each step was invoked.
+    /// Number of invocations of each step.
     pub invocations: BTreeMap<Step, u32>,
-    /// Whether it is to be cancelled.
+    /// The latest request to cancel it.
     pub cancel: Option<SessionCancelRequested>,
-    /// Whether a person rejected its plan for good.
+    /// Whether a person rejected its plan without a message, which ends it.
     pub rejected: bool,
-    /// How its last wait ended, until a step goes on from there. None while it waits.
+    /// How its last wait ended, until a step resumes from there. None while it waits.
     pub wait_outcome: Option<WaitOutcome>,
-    /// The last failure that was said to end it.
+    /// The last terminal error of a step.
     pub failure: Option<(ErrorCode, String)>,
-    /// Tokens used.
+    /// Tokens of all calls.
     pub usage: Usage,
-    /// Length of the conversation at the last call.
+    /// Length of the main conversation at the last call, in tokens.
     pub context_tokens: u64,
-    /// Tool calls answered.
+    /// Tool calls that have a result.
     pub tool_calls: u32,
-    /// Its last calls, by which a loop is told; none once it is over.
+    /// For loop detection; empty once the run is over.
     pub recent_calls: RecentCalls,
-    /// The last check of the project that the model ran, and after which event.
+    /// The last check of the project that the model ran, with the event of its result.
     pub check: Option<(Check, Seq)>,
-    /// The last change to a file.
+    /// The last `file.changed`.
     pub last_write: Option<Seq>,
-    /// The change that is published, and whether that began.
+    /// The change that was collected for publication.
     pub changeset: Option<ChangesetCollected>,
-    /// What is being published, since when.
+    /// The publication that was started, and when. The time becomes the commit's date, so that a second attempt writes the
+    /// same commit.
     pub publishing: Option<(PublishStarted, Timestamp)>,
-    /// How often the base branch had moved in a conflicting way.
+    /// How often the base branch moved in a conflicting way.
     pub base_moves: u32,
-    /// Limits that the model was told are near, as they were then.
+    /// Limits that the model was warned about, each with the limits at that time: an extension may lead to another warning.
     pub nearing: Vec<(BudgetLimit, Limits)>,
-    /// Whether its branch is published.
+    /// Whether this run published a branch.
     pub published: bool,
-    /// The last turn begun.
+    /// The last turn that has a reply.
     pub last_turn: TurnNumber,
-    /// How it ended.
+    /// None until the run is over.
     pub finished: Option<RunFinished>,
 }
 
@@ -122,7 +115,7 @@ impl RunState {
         }
     }
 
-    /// What the run took.
+    /// What the run has used and changed so far.
     pub fn totals(&self) -> Totals {
         let changeset = self.changeset.as_ref();
         Totals {
@@ -139,7 +132,6 @@ impl RunState {
         }
     }
 
-    /// A step wrote an event.
     pub(super) fn wrote(&mut self, writer: Writer, at: Timestamp) {
         if let Some(open) = &mut self.open_step
             && (open.step, open.attempt) == (writer.step, writer.attempt)
@@ -155,7 +147,7 @@ impl RunState {
         self.open_step =
             Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
         match started.step {
-            // They run while a wait ends, and take up how it did.
+            // These two read the outcome of the wait.
             Step::AwaitUser | Step::OpenPr => {}
             Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Finish => {
                 self.wait_outcome = None;
@@ -190,7 +182,7 @@ impl RunState {
         }
     }
 
-    pub(super) fn answered(&mut self, seq: Seq, result: &ToolResult, call: Option<RecentCall>) {
+    pub(super) fn tool_answered(&mut self, seq: Seq, result: &ToolResult, call: Option<RecentCall>) {
         self.tool_calls += 1;
         self.recent_calls.push(call);
         if let Some(check) = &result.check {
@@ -214,10 +206,11 @@ impl RunState {
     fn close_step(&mut self) {
         let Some(open) = self.open_step.take() else { return };
         match open.step {
-            // Waiting for a person is not work.
+            // Waiting for a person does not count as active time.
             Step::AwaitUser => {}
             Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::OpenPr | Step::Finish => {
-                self.budget.work(elapsed(open.started, open.last));
+                // Until its last event, not until now: a step that was cut off may have ended long before it is replaced.
+                self.budget.add_active(elapsed(open.started, open.last));
             }
         }
     }

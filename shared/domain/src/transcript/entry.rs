@@ -1,10 +1,10 @@
-//! What an event adds to a conversation with the model.
+//! Which events are part of a conversation with the model.
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use std::collections::HashMap;
 
-use crate::ports::{Blobs, text_of};
+use crate::ports::{Blobs, load_text};
 use crate::{
     ContextChanged, Conversation, Digest256, Event, EventBody, ModelReplied, Payload, SessionId, ToolResult,
     TurnStarted, Unavailable, UserMessage,
@@ -17,12 +17,12 @@ pub(super) enum Entry<'a> {
     Reply(&'a ModelReplied),
     Result(&'a ToolResult),
     Message(&'a UserMessage),
-    /// The main conversation was replaced by a new one.
+    /// The main conversation was compacted: a new one starts.
     Restart(&'a ContextChanged),
 }
 
 impl<'a> Entry<'a> {
-    /// None for events that the model does not read.
+    /// None for an event that is not part of a conversation.
     pub(super) fn of(body: &'a EventBody) -> Option<Self> {
         match body {
             EventBody::TurnStarted(started) => Some(Self::Call(started)),
@@ -30,7 +30,7 @@ impl<'a> Entry<'a> {
             EventBody::ToolResult(result) => Some(Self::Result(result)),
             EventBody::UserMessage(message) => Some(Self::Message(message)),
             EventBody::ContextChanged(changed) => Some(Self::Restart(changed)),
-            // What the model has to know of these, it reads in a message or a result.
+            // What the model has to know about these it reads in a message or a result.
             EventBody::SessionCreated(_)
             | EventBody::RunStarted(_)
             | EventBody::SessionStatus(_)
@@ -84,12 +84,12 @@ impl<'a> Entry<'a> {
             Self::Call(started) => started.call.conversation,
             Self::Reply(replied) => replied.call.conversation,
             Self::Message(message) => message.conversation,
-            // Only the main conversation has tools, and only it is ever replaced.
+            // Only the main conversation has tools, and only it is ever compacted.
             Self::Result(_) | Self::Restart(_) => Conversation::Main,
         }
     }
 
-    /// The text that may be too long to stand in the event.
+    /// The text that may be stored outside the event.
     fn text(self) -> Option<&'a Payload> {
         match self {
             Self::Reply(replied) => Some(&replied.reply),
@@ -99,12 +99,12 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The replies and results of a conversation that were too long for their events.
+/// The replies and results of a conversation that are stored outside their events, because they are too long for them.
 #[derive(Debug, Default)]
 pub struct Texts(HashMap<Digest256, String>);
 
 impl Texts {
-    /// Fetches every text of `conversation` that does not stand in its event.
+    /// Fetches every text of `conversation` that is stored outside its event.
     pub async fn fetch(
         blobs: &dyn Blobs,
         session: &SessionId,
@@ -117,7 +117,7 @@ impl Texts {
             if let Payload::Stored(blob) = payload
                 && !texts.contains_key(&blob.sha256)
             {
-                texts.insert(blob.sha256.clone(), text_of(blobs, session, payload).await?);
+                texts.insert(blob.sha256.clone(), load_text(blobs, session, payload).await?);
             }
         }
         Ok(Self(texts))

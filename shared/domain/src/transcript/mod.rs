@@ -1,9 +1,15 @@
 //! The messages sent to the model, rebuilt from the log.
 //!
-//! The law: what is rebuilt for a call from any later log equals, byte for byte, what was sent, whatever arrived
-//! meanwhile. It holds because a call's `turn.started` fixes up to where messages count, because the first result of a tool
-//! call is the only one, and because replies are sent back as they were received. Where a conversation was begun afresh
-//! (`context.changed`), a call belongs to the new one when its `upTo` comes after that, and to the old one otherwise.
+//! The law: the messages rebuilt for a call from any later log equal, byte for byte, the messages that were sent, whatever
+//! was appended meanwhile. Current models sign their thinking over the conversation and refuse an edited one. The law holds
+//! because
+//!
+//! - a call's `turn.started` records up to which event (`upTo`) messages are part of it;
+//! - the first result of a tool call is the only one that counts;
+//! - replies are sent back as they were received.
+//!
+//! After a compaction (`context.changed`) a call belongs to the new conversation when its `upTo` is after that event, and to
+//! the old one otherwise.
 
 mod entry;
 
@@ -22,29 +28,24 @@ pub use entry::Texts;
 /// Why a conversation cannot be rebuilt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TranscriptError {
-    /// The log does not hold the call.
-    #[error("turn {0} was not begun")]
-    NotBegun(TurnNumber),
+    /// The log does not contain the call.
+    #[error("turn {0} was not started")]
+    NotStarted(TurnNumber),
     /// An earlier turn has no reply.
     #[error("turn {0} has no reply")]
     NoReply(TurnNumber),
     /// A tool call has no result.
     #[error("tool call {0} has no result")]
     NoResult(CallId),
-    /// There is nothing to say to the model.
-    #[error("turn {0} would begin with an empty message")]
-    NothingToSay(TurnNumber),
-    /// A reply or result was not fetched, or is not what it should be.
+    /// Neither a result nor a message precedes the call; the model's service refuses an empty message.
+    #[error("turn {0} would start with an empty message")]
+    EmptyMessage(TurnNumber),
+    /// A reply or result was not fetched, or is malformed.
     #[error("turn {turn}: {reason}")]
-    Unreadable {
-        /// The turn.
-        turn: TurnNumber,
-        /// Why.
-        reason: String,
-    },
+    Unreadable { turn: TurnNumber, reason: String },
 }
 
-/// The blocks of a stored reply.
+/// The content blocks of a stored reply.
 pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error> {
     #[derive(Deserialize)]
     struct Reply {
@@ -53,9 +54,10 @@ pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error>
     serde_json::from_str::<Reply>(reply).map(|reply| reply.content)
 }
 
-/// The messages of `call`: all earlier turns of its conversation with their replies, and what is said to the model now.
+/// The messages that were sent with `call`: all earlier turns of its conversation, each with its reply, and the last user
+/// message.
 ///
-/// `texts` holds the replies and results that do not stand in the events themselves.
+/// `texts` contains the replies and results that are stored outside their events.
 pub fn messages(events: &[Event], texts: &Texts, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
     Gathered::from(events, texts, call.conversation).messages(call)
 }
@@ -74,20 +76,21 @@ pub fn messages_of_next(
 #[derive(Default)]
 struct Gathered<'a> {
     up_to: HashMap<CallKey, Seq>,
-    /// Of each turn with the text of its reply, unless that was not fetched.
+    /// By turn: the call that got the reply, and the reply's text; no text when it was not fetched.
     replies: HashMap<TurnNumber, (CallKey, Option<&'a str>)>,
     results: HashMap<(TurnNumber, &'a CallId), (Option<&'a str>, ToolOutcome)>,
-    said: Vec<(Seq, Author, &'a str)>,
-    begun: Vec<(Seq, TurnNumber)>,
+    user_messages: Vec<(Seq, Author, &'a str)>,
+    /// The `context.changed` events, each with the first turn of its new conversation.
+    restarts: Vec<(Seq, TurnNumber)>,
 }
 
-/// Where the conversation of a call begins.
-struct Beginning {
-    /// What began it: nothing is before the first one.
+/// Where the conversation of a call starts.
+struct Start {
+    /// The event that restarted the conversation; 0 for the first one.
     at: Seq,
     turn: TurnNumber,
-    /// Messages up to here were seen by the conversation before, and what is left of them is in the opening.
-    seen: Seq,
+    /// Messages up to here went to the conversation before; the opening says what matters of them.
+    after: Seq,
 }
 
 impl<'a> Gathered<'a> {
@@ -109,10 +112,10 @@ impl<'a> Gathered<'a> {
                     let text = texts.get(&result.output);
                     gathered.results.entry((result.turn, &result.call)).or_insert((text, result.outcome));
                 }
-                // An answer to a question is the result of its call already.
+                // The model reads an answer to its question as the result of the call that asked.
                 Entry::Message(message) if message.answers.is_some() => {}
-                Entry::Message(message) => gathered.said.push((event.seq, message.author, &message.text)),
-                Entry::Restart(changed) => gathered.begun.push((event.seq, changed.begins)),
+                Entry::Message(message) => gathered.user_messages.push((event.seq, message.author, &message.text)),
+                Entry::Restart(changed) => gathered.restarts.push((event.seq, changed.begins)),
             }
         }
         gathered
@@ -120,45 +123,46 @@ impl<'a> Gathered<'a> {
 
     fn messages(&self, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
         let mut messages = Vec::new();
-        let beginning = self.beginning(call)?;
-        let mut said_up_to = beginning.seen;
+        let start = self.start_of(call)?;
+        let mut sent_up_to = start.after;
         let mut last_reply: Option<StoredReply<'_>> = None;
-        let mut turn = beginning.turn;
+        let mut turn = start.turn;
         loop {
             let current = turn == call.turn;
             let reply = self.replies.get(&turn).copied();
             let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
-            let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotBegun(turn))?;
-            messages.push(self.user_message(turn, last_reply.as_ref(), &beginning, said_up_to, up_to)?);
-            said_up_to = up_to;
+            let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotStarted(turn))?;
+            messages.push(self.user_message(turn, last_reply.as_ref(), &start, sent_up_to, up_to)?);
+            sent_up_to = up_to;
             if current {
                 return Ok(messages);
             }
             let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
             let reply = StoredReply::read(turn, text.ok_or_else(|| not_fetched(turn))?)?;
-            // Without one there are consecutive user messages, which are one to the model.
+            // An empty reply is left out. The service treats the consecutive user messages around it as one.
             messages.extend(reply.message()?);
             last_reply = Some(reply);
             turn = turn.next();
         }
     }
 
-    fn beginning(&self, call: CallKey) -> Result<Beginning, TranscriptError> {
-        let up_to = *self.up_to.get(&call).ok_or(TranscriptError::NotBegun(call.turn))?;
-        let Some((at, turn)) = self.begun.iter().rev().copied().find(|(at, _)| *at <= up_to) else {
-            return Ok(Beginning { at: Seq(0), turn: TurnNumber(1), seen: Seq(0) });
+    fn start_of(&self, call: CallKey) -> Result<Start, TranscriptError> {
+        let up_to = *self.up_to.get(&call).ok_or(TranscriptError::NotStarted(call.turn))?;
+        let Some((at, turn)) = self.restarts.iter().rev().copied().find(|(at, _)| *at <= up_to) else {
+            return Ok(Start { at: Seq(0), turn: TurnNumber(1), after: Seq(0) });
         };
-        let before = TurnNumber(turn.0.saturating_sub(1));
-        let seen = self.replies.get(&before).and_then(|(call, _)| self.up_to.get(call));
-        Ok(Beginning { at, turn, seen: seen.copied().unwrap_or_default() })
+        let previous = TurnNumber(turn.0.saturating_sub(1));
+        let after = self.replies.get(&previous).and_then(|(call, _)| self.up_to.get(call));
+        Ok(Start { at, turn, after: after.copied().unwrap_or_default() })
     }
 
-    /// The results of the last reply's calls in their order, then what was said meanwhile.
+    /// The results of the last reply's calls in their order, then the messages after `after` up to `up_to`. The service
+    /// requires the results first.
     fn user_message(
         &self,
         turn: TurnNumber,
         last_reply: Option<&StoredReply<'_>>,
-        beginning: &Beginning,
+        start: &Start,
         after: Seq,
         up_to: Seq,
     ) -> Result<RawJson, TranscriptError> {
@@ -176,17 +180,17 @@ impl<'a> Gathered<'a> {
                 });
             }
         }
-        let said = self.said.iter().filter(|(seq, author, _)| {
-            // A note that was asked for in the conversation before is none of this one's business.
-            let asked_before = *author == Author::Compaction && *seq < beginning.at;
+        let messages = self.user_messages.iter().filter(|(seq, author, _)| {
+            // The request for a compaction note belongs to the conversation that was compacted.
+            let asked_before = *author == Author::Compaction && *seq < start.at;
             *seq > after && *seq <= up_to && !asked_before
         });
-        // What opens a new conversation comes first, though something may have been said before it was written.
-        let opens = |author: Author| author == Author::Brief && beginning.at > Seq(0);
-        let (opening, rest): (Vec<_>, Vec<_>) = said.partition(|(_, author, _)| opens(*author));
+        // The opening of a restarted conversation comes first, also before messages that arrived while it was written.
+        let opens = |author: Author| author == Author::Brief && start.at > Seq(0);
+        let (opening, rest): (Vec<_>, Vec<_>) = messages.partition(|(_, author, _)| opens(*author));
         blocks.extend(opening.into_iter().chain(rest).map(|(_, _, text)| UserBlock::Text { text }));
         if blocks.is_empty() {
-            return Err(TranscriptError::NothingToSay(turn));
+            return Err(TranscriptError::EmptyMessage(turn));
         }
         RawJson::of(&UserMessageJson { role: "user", content: blocks }).map_err(|error| unreadable(turn, &error))
     }
@@ -212,12 +216,11 @@ enum UserBlock<'a> {
     },
 }
 
-/// A stored reply, as far as it has to be read to be sent back and answered.
+/// The parts of a stored reply that are needed to send it back and to answer its tool calls.
 struct StoredReply<'a> {
     turn: TurnNumber,
     content: &'a RawValue,
     blocks: usize,
-    /// Its tool calls, in order.
     calls: Vec<CallId>,
 }
 
@@ -228,7 +231,8 @@ impl<'a> StoredReply<'a> {
             #[serde(borrow)]
             content: &'a RawValue,
         }
-        // Of each block only what tells a call: inputs may be long, and a conversation is rebuilt for every turn.
+        // Reads no more of a block than it takes to recognize a call: inputs may be long, and the conversation is rebuilt for
+        // every turn.
         #[derive(Deserialize)]
         struct Block {
             #[serde(rename = "type")]
@@ -245,7 +249,7 @@ impl<'a> StoredReply<'a> {
         Ok(Self { turn, content, blocks: blocks.len(), calls })
     }
 
-    /// The message that is sent back; a reply without content may not be.
+    /// The message that is sent back; none for a reply without content, which the service would refuse.
     fn message(&self) -> Result<Option<RawJson>, TranscriptError> {
         #[derive(Serialize)]
         struct Message<'a> {
@@ -261,7 +265,7 @@ impl<'a> StoredReply<'a> {
 }
 
 fn not_fetched(turn: TurnNumber) -> TranscriptError {
-    TranscriptError::Unreadable { turn, reason: "a text that is stored elsewhere was not fetched".to_owned() }
+    TranscriptError::Unreadable { turn, reason: "a text that is stored outside the log was not fetched".to_owned() }
 }
 
 fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {

@@ -58,13 +58,15 @@ async fn caller(services: &Services, policy: &AccessPolicy, headers: &HeaderMap)
     };
     let token = authorization.to_str().ok().and_then(|text| {
         let (scheme, token) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| AccessToken::presented(token.trim())).flatten()
+        scheme.eq_ignore_ascii_case("bearer").then(|| AccessToken::parse(token.trim())).flatten()
     });
     // The same message for every reason, so that it does not tell whether a token ever existed.
     let invalid = "this token is unknown, revoked or expired; an admin can create another one";
     let Some(token) = token else { return refused(invalid) };
     let record = services.accounts.token_by_digest(&token.digest()).await?;
-    let Some(record) = record.filter(|record| record.counts(services.clock.now())) else { return refused(invalid) };
+    let Some(record) = record.filter(|record| record.is_valid_at(services.clock.now())) else {
+        return refused(invalid);
+    };
     let role = services.account(&record.principal).await?.role;
     Ok(Caller { principal: record.principal, role })
 }

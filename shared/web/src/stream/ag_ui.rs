@@ -2,10 +2,8 @@
 //!
 //! An event without a counterpart in AG-UI becomes a `CUSTOM` event with the native frame as its value.
 
-use domain::{SessionId, Status};
+use domain::{SessionId, Status, kinds};
 use serde_json::{Value, json};
-
-use crate::kinds;
 
 /// AG-UI requires an open run around all events, and that steps which were started in it are finished before its end.
 pub(super) struct AgUi {

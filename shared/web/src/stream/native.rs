@@ -4,7 +4,7 @@ use domain::ports::LiveReply;
 use domain::{Seq, SessionId};
 use serde_json::{Value, json};
 
-use crate::kinds;
+use crate::stream_kinds;
 use crate::view::events_url;
 
 /// Renders a stored frame. Serialized JSON contains no line breaks, which would end the `data:` line.
@@ -23,7 +23,7 @@ pub(super) fn opened(session: &SessionId) -> Value {
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": kinds::STREAM_OPENED,
+        "kind": stream_kinds::STREAM_OPENED,
         "type": "status",
         "message": format!("Session {session}; its events are at {url}"),
         "eventsUrl": url,
@@ -36,7 +36,7 @@ pub(super) fn resume(session: &SessionId, after: Seq) -> Value {
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": kinds::RESUME,
+        "kind": stream_kinds::RESUME,
         "type": "status",
         "message": format!("This stream ends here, but the session continues; resume at {url}"),
         "eventsUrl": url,
@@ -49,7 +49,7 @@ pub(super) fn delta(session: &SessionId, reply: &LiveReply, offset: usize, text:
     json!({
         "v": 1,
         "sessionId": session,
-        "kind": kinds::DELTA,
+        "kind": stream_kinds::DELTA,
         "type": "delta",
         "message": text.lines().last().unwrap_or_default(),
         "conversation": reply.conversation,

@@ -1,47 +1,28 @@
-//! How events are written: append, and on conflict look again.
+//! A session's log as a process holds it: what was read, and the right to append.
+//!
+//! Every append names the last event that was read and fails if the log has grown since. The writer then reads what was
+//! added, checks whether it may still write, decides again, and retries.
+
+mod cache;
+mod error;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::ports::{AppendError, Clock, EventLog};
-use crate::state::{IllegalEvent, SessionState};
+pub use cache::SessionLogCache;
+pub use error::SessionLogError;
+
+use crate::ports::{AppendError, Clock, EventLog, read_all};
+use crate::state::SessionState;
 use crate::{
-    Attempt, ErrorCode, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step,
-    StepError, StepStarted, Terminal, TraceId, Unavailable, Writer, error_chain,
+    Attempt, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step, StepStarted,
+    TraceId, Unavailable, Writer,
 };
 
-/// Why an event was not written.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SessionLogError {
-    /// A newer invocation of a step has taken over, or the run is over: this writer must stop.
-    #[error("a newer attempt has taken over")]
-    Stale,
-    /// There is no such session.
-    #[error("there is no session {0}")]
-    NotFound(SessionId),
-    /// The event must not follow what the log says by now.
-    #[error(transparent)]
-    Illegal(#[from] IllegalEvent),
-    /// The log cannot be reached.
-    #[error(transparent)]
-    Unavailable(#[from] Unavailable),
-}
-
-impl From<SessionLogError> for StepError {
-    fn from(error: SessionLogError) -> Self {
-        match error {
-            SessionLogError::Stale => Self::terminal(ErrorCode::Stale, "a newer attempt has taken over"),
-            SessionLogError::NotFound(_) => Self::terminal(ErrorCode::SessionNotFound, error.to_string()),
-            SessionLogError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
-            SessionLogError::Unavailable(unavailable) => Self::Retryable(unavailable),
-        }
-    }
-}
-
-/// The log of one session, read to its end, with what it says, and the right to write to it.
+/// The log of one session: its events, the state folded from them, and the right to append.
 ///
-/// A journal of a step is fenced: it writes only as long as no later step of its run has started and the run is not over.
-/// That makes a zombie (a step whose invocation was given up and replaced) harmless.
+/// The log of a step is fenced: it appends only as long as no later step of its run has started and the run is not over.
+/// That makes a zombie harmless: an invocation that the workflow gave up and replaced, but that still runs.
 pub struct SessionLog {
     event_log: Arc<dyn EventLog>,
     clock: Arc<dyn Clock>,
@@ -49,40 +30,41 @@ pub struct SessionLog {
     run: RunNumber,
     trace: TraceId,
     span: SpanId,
+    /// The step that writes, with its `step.started`; none for commands.
     writer: Option<(Writer, Seq)>,
     events: Vec<Event>,
     state: SessionState,
 }
 
-/// What was read of a log, and what it says.
+/// The events that were read of a log, and the state folded from them.
 #[derive(Default)]
-pub(crate) struct Read {
-    pub(crate) events: Vec<Event>,
-    pub(crate) state: SessionState,
+struct LogSnapshot {
+    events: Vec<Event>,
+    state: SessionState,
 }
 
-/// How many events are fetched at once.
-const PAGE: usize = 1000;
-
-/// How long a piece of work goes on at most without looking whether it is to stop.
+/// Interval at which running work checks whether it is to stop. A cancel has to be noticed within two seconds.
 const STOP_POLL: Duration = Duration::from_secs(1);
 
 impl SessionLog {
-    /// Reads the log of a session, to write to its latest run as nobody in particular (a user, the reconciler).
+    /// Reads the log of a session, to append to its latest run as a command, which has no fence.
+    ///
+    /// # Errors
+    /// [`SessionLogError::NotFound`] for a log without a session or without a run.
     pub async fn open(
         event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         session: &SessionId,
     ) -> Result<Self, SessionLogError> {
-        Self::go_on(event_log, clock, session, Read::default()).await
+        Self::resume(event_log, clock, session, LogSnapshot::default()).await
     }
 
-    /// The same, when the log was read up to some event before.
-    pub(crate) async fn go_on(
+    /// Like [`SessionLog::open`], but reads only what follows the snapshot.
+    async fn resume(
         event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
         session: &SessionId,
-        Read { mut events, mut state }: Read,
+        LogSnapshot { mut events, mut state }: LogSnapshot,
     ) -> Result<Self, SessionLogError> {
         for event in read_all(event_log.as_ref(), session, state.tail).await? {
             state.apply(&event);
@@ -104,8 +86,11 @@ impl SessionLog {
         })
     }
 
-    /// Becomes the journal of a step: writes `step.started`, which fences off every earlier invocation, and the status
-    /// that goes with it. `span` is the span of this invocation.
+    /// Makes this the log of a step: appends `step.started`, which fences off every earlier invocation, and the status that
+    /// goes with the step. `span` is the span of this invocation.
+    ///
+    /// # Errors
+    /// [`SessionLogError::Stale`] when the run is over, [`SessionLogError::NotFound`] when there is no such run.
     pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, SessionLogError> {
         self.run = run;
         self.span = span;
@@ -124,6 +109,7 @@ impl SessionLog {
                 bodies.push(SessionStatus { status }.into());
             }
             let writer = Writer { step, attempt };
+            // The batch is appended right after the tail or not at all, so the number of its first event is known.
             self.writer = Some((writer, self.state.tail.next()));
             if self.try_append(bodies).await? {
                 return Ok(self);
@@ -132,7 +118,11 @@ impl SessionLog {
         }
     }
 
-    /// Starts the next run, with the events that belong to its beginning. Fails when somebody else started it.
+    /// Starts the next run, with further events in the same batch. Returns the run's number.
+    ///
+    /// # Errors
+    /// [`SessionLogError::Illegal`] when the latest run is not over, which is also the case when somebody else started the next
+    /// one.
     pub async fn start_run(
         &mut self,
         started: RunStarted,
@@ -158,43 +148,41 @@ impl SessionLog {
         }
     }
 
-    /// What was read.
-    pub(crate) fn into_read(self) -> (SessionId, Read) {
-        (self.session, Read { events: self.events, state: self.state })
+    fn into_snapshot(self) -> (SessionId, LogSnapshot) {
+        (self.session, LogSnapshot { events: self.events, state: self.state })
     }
 
-    /// The session's id.
     pub fn session_id(&self) -> &SessionId {
         &self.session
     }
 
-    /// The run that is written to.
+    /// The run that appended events belong to.
     pub fn run(&self) -> RunNumber {
         self.run
     }
 
-    /// The step's invocation, for a step's journal.
+    /// The invocation of the step that writes; 1 for a command.
     pub fn attempt(&self) -> Attempt {
         self.writer.map_or(Attempt(1), |(writer, _)| writer.attempt)
     }
 
-    /// The span that events belong to.
+    /// The span that appended events belong to.
     pub fn span(&self) -> &SpanId {
         &self.span
     }
 
-    /// What the log says, as far as it was read.
+    /// The state folded from the log, as far as it was read.
     pub fn state(&self) -> &SessionState {
         &self.state
     }
 
-    /// The events, as far as they were read: to show them, to the model or to people. What follows from them is in
+    /// The events, as far as they were read: for showing them, to the model or to people. Decisions are made by
     /// [`SessionLog::state`].
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// Reads what was appended since.
+    /// Reads what was appended since the last read.
     pub async fn refresh(&mut self) -> Result<(), Unavailable> {
         for event in read_all(self.event_log.as_ref(), &self.session, self.state.tail).await? {
             self.state.apply(&event);
@@ -203,17 +191,28 @@ impl SessionLog {
         Ok(())
     }
 
-    /// Appends events, rebased onto whatever others appended meanwhile.
+    /// Appends events that do not depend on the state, after whatever others appended meanwhile.
+    ///
+    /// # Errors
+    /// As [`SessionLog::decide`].
     pub async fn append(&mut self, bodies: Vec<EventBody>) -> Result<(), SessionLogError> {
         self.decide(|_| Ok::<_, SessionLogError>(bodies.clone())).await
     }
 
-    /// Appends what `decide` makes of the state: asked again with the new state whenever somebody else was faster.
+    /// Appends the events that `decide` derives from the state. Calls it again with the new state whenever somebody else
+    /// appended first, so the events always follow from the state they are appended to.
+    ///
+    /// # Errors
+    /// The error of `decide`; [`SessionLogError::Stale`] when this step was replaced or its run is over;
+    /// [`SessionLogError::Illegal`] when an event must not follow the state. After [`SessionLogError::Unavailable`] it is not
+    /// known whether the batch was written; [`SessionLog::refresh`] tells.
     pub async fn decide<E: From<SessionLogError>>(
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
     ) -> Result<(), E> {
         loop {
+            // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain
+            // the `step.started` of a newer attempt, and a retry on top of it would succeed.
             self.check_fence()?;
             let bodies = decide(&self.state)?;
             if bodies.is_empty() || self.try_append(bodies).await? {
@@ -223,33 +222,35 @@ impl SessionLog {
         }
     }
 
-    /// Fails when a newer attempt has taken over, as far as the log was read.
+    /// Whether this step may still write, as far as the log was read.
+    ///
+    /// # Errors
+    /// [`SessionLogError::Stale`] when a newer attempt has taken over or the run is over. Never for a command.
     pub fn check_fence(&self) -> Result<(), SessionLogError> {
-        if self.is_overtaken(&self.state) { Err(SessionLogError::Stale) } else { Ok(()) }
+        if self.is_stale(&self.state) { Err(SessionLogError::Stale) } else { Ok(()) }
     }
 
-    fn is_overtaken(&self, state: &SessionState) -> bool {
+    fn is_stale(&self, state: &SessionState) -> bool {
         let Some((_, started)) = self.writer else { return false };
         let run = state.run_number(self.run);
         run.is_none_or(|run| run.status.is_terminal() || run.last_step_started > started)
     }
 
-    /// Whether a long piece of work is to be given up, as far as the log was read: its run is to be cancelled, or a newer
-    /// attempt has taken over.
+    /// Whether running work is to stop, as far as the log was read: its run is to be cancelled, or this step is stale.
     pub fn is_stop_requested(&self) -> bool {
-        self.says_stop(&self.state)
+        self.requests_stop(&self.state)
     }
 
-    fn says_stop(&self, state: &SessionState) -> bool {
+    fn requests_stop(&self, state: &SessionState) -> bool {
         let cancelled = state.run_number(self.run).is_some_and(|run| run.cancel.is_some());
-        cancelled || self.is_overtaken(state)
+        cancelled || self.is_stale(state)
     }
 
-    /// Returns when the log says that a long piece of work is to be given up. A log that cannot be read does not end the
-    /// work. What is read here is not taken in: the caller refreshes.
+    /// Returns when the log says that running work is to stop. A log that cannot be read does not stop the work: the read is
+    /// retried. Leaves [`SessionLog::state`] as it is, so the caller has to refresh.
     pub async fn stop_requested(&self) {
         let mut state = self.state.clone();
-        while !self.says_stop(&state) {
+        while !self.requests_stop(&state) {
             let waited = self.event_log.wait(&self.session, state.tail, STOP_POLL).await;
             let read = read_all(self.event_log.as_ref(), &self.session, state.tail).await;
             match (waited, read) {
@@ -259,7 +260,7 @@ impl SessionLog {
         }
     }
 
-    /// One conditional write: true when it was done, false when somebody else was faster.
+    /// One conditional write. False when the log has grown since it was read: nothing was written.
     async fn try_append(&mut self, bodies: Vec<EventBody>) -> Result<bool, SessionLogError> {
         let at = self.clock.now();
         let mut next = self.state.clone();
@@ -286,29 +287,6 @@ impl SessionLog {
             }
             Err(AppendError::Conflict) => Ok(false),
             Err(AppendError::Unavailable(unavailable)) => Err(unavailable.into()),
-        }
-    }
-}
-
-/// Everything after `after`.
-pub async fn read_all(event_log: &dyn EventLog, session: &SessionId, after: Seq) -> Result<Vec<Event>, Unavailable> {
-    let mut events: Vec<Event> = Vec::new();
-    loop {
-        let from = events.last().map_or(after, |event| event.seq);
-        let page = event_log.read(session, from, PAGE).await?;
-        let last = page.len() < PAGE;
-        events.extend(page);
-        if last {
-            return Ok(events);
-        }
-    }
-}
-
-impl From<SessionLogError> for Terminal {
-    fn from(error: SessionLogError) -> Self {
-        match StepError::from(error) {
-            StepError::Terminal(terminal) => terminal,
-            StepError::Retryable(unavailable) => Self::new(ErrorCode::Internal, error_chain(&unavailable)),
         }
     }
 }

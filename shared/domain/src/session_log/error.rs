@@ -1,0 +1,40 @@
+//! Why an append fails.
+
+use crate::state::IllegalEvent;
+use crate::{ErrorCode, SessionId, StepError, Terminal, Unavailable, error_chain};
+
+/// Why an event was not written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SessionLogError {
+    /// A newer invocation of a step has taken over, or the run is over: this writer must stop.
+    #[error("a newer attempt has taken over")]
+    Stale,
+    /// There is no such session.
+    #[error("there is no session {0}")]
+    NotFound(SessionId),
+    /// The event must not follow what the log says now.
+    #[error(transparent)]
+    Illegal(#[from] IllegalEvent),
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl From<SessionLogError> for StepError {
+    fn from(error: SessionLogError) -> Self {
+        match error {
+            SessionLogError::Stale => Self::terminal(ErrorCode::Stale, "a newer attempt has taken over"),
+            SessionLogError::NotFound(_) => Self::terminal(ErrorCode::SessionNotFound, error.to_string()),
+            SessionLogError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
+            SessionLogError::Unavailable(unavailable) => Self::Retryable(unavailable),
+        }
+    }
+}
+
+impl From<SessionLogError> for Terminal {
+    fn from(error: SessionLogError) -> Self {
+        match StepError::from(error) {
+            StepError::Terminal(terminal) => terminal,
+            StepError::Retryable(unavailable) => Self::new(ErrorCode::Internal, error_chain(&unavailable)),
+        }
+    }
+}
