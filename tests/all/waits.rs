@@ -281,7 +281,7 @@ fn a_process_that_dies_while_a_wait_releases_the_sandbox_leaves_it_to_the_next_o
         assert_eq!(reasons("sandbox.terminating"), reasons("sandbox.terminated"), "killed at {kind}");
         assert_eq!(
             reasons("sandbox.terminated"),
-            ["given back for a long wait", "the run is over"],
+            ["terminated for a long wait", "the run is over"],
             "killed at {kind}"
         );
         assert!(events.of_kind("sandbox.lost").is_empty(), "killed at {kind}");

@@ -120,7 +120,8 @@ async fn without_a_note_the_log_speaks_and_calls_in_its_place_are_not_run() {
     let played = played(&home, &script, &SMALL).await;
     assert_eq!(lines(&played), "one\ntwo\nthree");
     let opening = text(&last_blocks(played.main_requests()[6])[0]).to_owned();
-    for part in ["This is what the log holds of it", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
+    for part in
+        ["This recap comes from the session's log", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
     {
         assert!(opening.contains(part), "{part} is not in {opening}");
     }

@@ -53,8 +53,8 @@ fn replies_that_come_to_no_end_are_told_and_then_a_person_is_asked() {
     assert_eq!(
         reasons,
         [
-            "3 replies in a row came to no end and called no tool",
-            "4 replies in a row came to no end and called no tool"
+            "3 replies in a row were incomplete and called no tool",
+            "4 replies in a row were incomplete and called no tool"
         ]
     );
     assert_eq!(waits.of_kind("wait.started")[0]["reason"]["for"], "stuck");

@@ -43,12 +43,12 @@ async fn a_very_long_reply_is_kept_outside_the_log_and_sent_back_whole() {
 }
 
 #[tokio::test]
-async fn a_reply_that_pauses_is_asked_to_go_on() {
+async fn a_reply_that_pauses_is_asked_to_continue() {
     let pause = json!({ "text": "One moment.", "stop": "pause_turn" });
     let home = Home::new();
     let played = played(&home, &script(&[pause, bash("echo two >> a.txt"), ends()]), &[]).await;
     assert_eq!(played.outcome, DriveOutcome::Ended(Status::Done));
-    assert_eq!(last_blocks(played.main_requests()[1])[0]["text"], "Go on.");
+    assert_eq!(last_blocks(played.main_requests()[1])[0]["text"], "Continue.");
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_call_of_a_run_that_is_over_is_answered_as_not_run() {
     let reacts = json!({
         "text": "It was run.",
         "when": [{
-            "if": { "resultContains": "the run it belonged to ended before" },
+            "if": { "resultContains": "not run because its run ended first" },
             "text": "It was not run.",
             "tools": [{ "name": "bash", "input": { "command": "echo two >> a.txt" } }],
         }],
