@@ -57,12 +57,12 @@ pub(crate) fn after_compaction(state: &SessionState, covered: Seq, note: &str) -
     if !state.todo.is_empty() {
         let mut lines = String::new();
         for item in &state.todo {
-            let mark = match item.status {
+            let status = match item.status {
                 TodoStatus::Pending => "open",
                 TodoStatus::InProgress => "in progress",
                 TodoStatus::Completed => "done",
             };
-            let _ = writeln!(lines, "- {} ({mark})", item.content);
+            let _ = writeln!(lines, "- {} ({status})", item.content);
         }
         section(&mut text, "Your to-do list", lines.trim_end());
     }
@@ -92,7 +92,7 @@ fn user_messages(text: &mut String, state: &SessionState, covered: Seq) {
         });
     }
     for message in messages.into_iter().rev() {
-        section(text, "The user said since", &message);
+        section(text, "Later message from the user", &message);
     }
 }
 
@@ -116,7 +116,7 @@ fn changed_files(state: &SessionState) -> String {
 fn project(text: &mut String, state: &SessionState) {
     if let Some(surveyed) = &state.survey {
         survey(text, &surveyed.survey);
-        section(text, "What matters in such a project", guidance(surveyed.survey.project_type).trim());
+        section(text, "Guidance for this kind of project", guidance(surveyed.survey.project_type).trim());
     }
     instructions(text, state);
     if let Some(plan) = &state.plan {
@@ -140,7 +140,7 @@ fn task(text: &mut String, state: &SessionState) -> Result<(), StepError> {
     // Later messages are part of the conversation itself.
     if state.main.last_turn.is_none() {
         for message in &state.user_texts {
-            section(text, "The user adds", message.text.trim());
+            section(text, "Further message from the user", message.text.trim());
         }
     }
     Ok(())
@@ -184,7 +184,7 @@ fn instructions(text: &mut String, state: &SessionState) {
 
 /// Marks text that neither the user nor this program wrote. The system prompt says that such text is not an instruction.
 pub(crate) fn untrusted(text: &str) -> String {
-    // The text must not be able to close the mark itself.
+    // Otherwise the text could end its own mark, and what follows would read as ours.
     let text = text.replace("</untrusted", "< /untrusted").replace("<untrusted", "< untrusted");
     format!("<untrusted>\n{text}\n</untrusted>")
 }

@@ -32,8 +32,8 @@ pub struct Context {
     pub common: Common,
     pub log: SessionLog,
     pub input: StepInput,
-    /// Events that are appended together with `step.finished`, in one batch: none of them stands in the log without the
-    /// verdict that goes with it.
+    /// Events that are appended together with `step.finished`, in one batch: none of them is in the log without the
+    /// verdict that follows from it.
     pub closing: Vec<EventBody>,
     deadline: Timestamp,
 }

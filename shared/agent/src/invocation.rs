@@ -34,8 +34,8 @@ pub trait StepHandler: Send + Sync {
     }
 }
 
-/// Runs one invocation of a step, which must answer within `time_limit`. A step that needs longer answers in time with a
-/// verdict that leads to another invocation.
+/// Runs one invocation of a step, which must answer within `time_limit`. Every step except
+/// `finish` that needs longer answers in time with a verdict that leads to another invocation.
 pub async fn invoke(
     common: &Common,
     handler: &dyn StepHandler,

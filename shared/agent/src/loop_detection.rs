@@ -21,14 +21,14 @@ const REPEATED_FAILURES: usize = 3;
 const ALTERNATING_CALLS: usize = 6;
 
 /// Failures among the last [`FAILURE_WINDOW`] calls that are a loop, whatever the calls were.
-const MAX_FAILURES: usize = 5;
+const FAILURES: usize = 5;
 
 const FAILURE_WINDOW: usize = 6;
 
 /// Maximum nudges between two messages of the user. After that a loop is a question to the user at once.
 const MAX_NUDGES: u32 = 3;
 
-/// What to do about a detected loop. Both hold the reason, a clause without a full stop.
+/// What to do about a detected loop, with the reason as a clause without a full stop.
 pub(crate) enum LoopFinding {
     NudgeModel(String),
     AskUser(String),
@@ -86,7 +86,7 @@ fn loop_reason(recent: &[&RecentCall]) -> Option<String> {
         }
     }
     let failed = recent.get(..FAILURE_WINDOW)?.iter().filter(|call| call.failed).count();
-    (failed >= MAX_FAILURES).then(|| format!("{failed} of the last {FAILURE_WINDOW} calls failed"))
+    (failed >= FAILURES).then(|| format!("{failed} of the last {FAILURE_WINDOW} calls failed"))
 }
 
 #[cfg(test)]

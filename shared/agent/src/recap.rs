@@ -31,11 +31,11 @@ pub(crate) fn from_log(events: &[Event]) -> String {
         .collect();
     let results: Vec<&ToolResult> = events
         .iter()
-        .filter_map(|event| if let EventBody::ToolResult(answered) = &event.body { Some(answered) } else { None })
+        .filter_map(|event| if let EventBody::ToolResult(result) = &event.body { Some(result) } else { None })
         .collect();
     let mut text =
-        "The previous conversation filled your context window before a note was written. This recap comes from the \
-                    session's log. Check the files before you rely on it."
+        "The previous conversation left no note. This recap of it comes from the session's log. Check the files before \
+                    you rely on it."
             .to_owned();
     if !messages.is_empty() {
         text.push_str("\n\nYour last messages:\n");
@@ -51,19 +51,19 @@ pub(crate) fn from_log(events: &[Event]) -> String {
     }
     if !results.is_empty() {
         text.push_str("\n\nYour last tool calls, oldest first:\n");
-        for answered in last(&results, MAX_CALLS) {
-            let outcome = match answered.outcome {
+        for result in last(&results, MAX_CALLS) {
+            let outcome = match result.outcome {
                 ToolOutcome::Ok => "ok",
                 ToolOutcome::Failed => "failed",
                 ToolOutcome::CutOff => "cut off",
             };
-            let _ = write!(text, "\n- {}: {outcome}", shorten(&call_line(events, answered), MAX_CALL_CHARACTERS));
+            let _ = write!(text, "\n- {}: {outcome}", shorten(&call_line(events, result), MAX_CALL_CHARACTERS));
         }
         text.push_str("\n\nTheir latest results:\n");
-        for answered in last(&results, MAX_RESULTS) {
-            let call = call_line(events, answered);
+        for result in last(&results, MAX_RESULTS) {
+            let call = call_line(events, result);
             let call = shorten(&call, MAX_CALL_CHARACTERS);
-            let output = crate::briefing::untrusted(&shorten(inline(&answered.output), MAX_TEXT_CHARACTERS));
+            let output = crate::briefing::untrusted(&shorten(inline(&result.output), MAX_TEXT_CHARACTERS));
             let _ = write!(text, "\n{call}:\n{output}");
         }
     }
@@ -79,10 +79,10 @@ fn inline(payload: &Payload) -> &str {
 }
 
 /// Tool name and input of the call that a result belongs to.
-fn call_line(events: &[Event], answered: &ToolResult) -> String {
+fn call_line(events: &[Event], result: &ToolResult) -> String {
     let input = events.iter().rev().find_map(|event| {
         let EventBody::ToolCall(called) = &event.body else { return None };
-        (called.call == answered.call && called.turn == answered.turn).then(|| called.input.to_string())
+        (called.call == result.call && called.turn == result.turn).then(|| called.input.to_string())
     });
-    format!("{} {}", answered.tool, input.unwrap_or_default())
+    format!("{} {}", result.tool, input.unwrap_or_default())
 }

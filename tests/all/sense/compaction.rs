@@ -120,9 +120,11 @@ async fn without_a_note_the_log_speaks_and_calls_in_its_place_are_not_run() {
     let played = played(&home, &script, &SMALL).await;
     assert_eq!(lines(&played), "one\ntwo\nthree");
     let opening = text(&last_blocks(played.main_requests()[6])[0]).to_owned();
-    for part in
-        ["This recap comes from the session's log", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
-    {
+    for part in [
+        "This recap of it comes from the session's log",
+        "- bash {\"command\":\"echo two >> a.txt\"}: ok",
+        "Working on it.",
+    ] {
         assert!(opening.contains(part), "{part} is not in {opening}");
     }
     assert!(!opening.contains("echo wrong"), "{opening}");
@@ -192,7 +194,7 @@ fn what_people_said_is_handed_over_word_for_word() {
     let asks = tools(&[("ask_user", json!({ "question": "Which colour?" }))]);
     let script = json!({ "scripts": [
         {
-            "match": "# The user said since\n\nDark green, please.",
+            "match": "# Later message from the user\n\nDark green, please.",
             "turns": [bash("echo three >> a.txt"), json!({ "text": "Dark green it is." })],
         },
         { "plan": plan("Add"), "turns": [

@@ -116,6 +116,6 @@ fn an_answer_to_the_plans_question_leads_to_a_plan_that_knows_it() {
     let done = home.run(&arguments).expect_code(0);
     let opening = done.of_kind("user.message").into_iter().find(|said| said["author"] == "brief").unwrap();
     let text = opening["text"].as_str().unwrap();
-    assert!(text.contains("# The user adds\n\nReading; half the time."), "{text}");
+    assert!(text.contains("# Further message from the user\n\nReading; half the time."), "{text}");
     assert!(text.contains("# Plan\n\nMake reading faster"), "{text}");
 }

@@ -104,8 +104,8 @@ fn a_pause_is_shown_with_the_time_of_the_next_try() {
     };
     assert_eq!(
         message(RetryCause::Pause, 90),
-        "Rate limited (Number of requests has exceeded your rate limit), next try at 2026-11-22T10:01:30Z"
+        "Rate limited (Number of requests has exceeded your rate limit), retry at 2026-11-22T10:01:30Z"
     );
-    assert!(message(RetryCause::Failure, 4).ends_with("; next try at 2026-11-22T10:00:04Z"));
-    assert!(message(RetryCause::Failure, 0).ends_with("; asked again"));
+    assert!(message(RetryCause::Failure, 4).ends_with("; retry at 2026-11-22T10:00:04Z"));
+    assert!(message(RetryCause::Failure, 0).ends_with("; retrying"));
 }

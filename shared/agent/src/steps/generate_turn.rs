@@ -96,8 +96,8 @@ impl GenerateTurn {
         Ok(context.log.append(vec![message.into()]).await?)
     }
 
-    /// Records the reply, the events that viewers and later steps read of it, and what the model has to be told next, in one
-    /// batch. Then decides what follows.
+    /// Records the reply, its content for viewers and later steps, and the next message to the model, in one batch. Then decides
+    /// what follows.
     async fn process_reply(
         &self,
         context: &mut Context,
