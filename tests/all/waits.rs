@@ -244,7 +244,7 @@ fn a_process_killed_while_it_releases_a_sandbox_leaves_that_to_the_next() {
         assert_eq!(reasons("sandbox.terminating"), reasons("sandbox.terminated"), "killed at {kind}");
         assert_eq!(
             reasons("sandbox.terminated"),
-            ["given back for a long wait", "the run is over"],
+            ["terminated for a long wait", "the run is over"],
             "killed at {kind}"
         );
         assert!(events.of_kind("sandbox.lost").is_empty(), "killed at {kind}");

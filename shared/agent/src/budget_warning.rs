@@ -1,22 +1,24 @@
-//! Telling the model that its budget is nearly used, while there is still time to end well.
+//! Warns the model when the run's budget is nearly used up, while it can still complete its work.
 
 use domain::state::SessionState;
 use domain::{Author, BudgetLimit, BudgetNearing, Conversation, EventBody, UserMessage};
 
-/// The events that tell the model which limits are near, each once for a run and a limit. They follow the results of its
-/// last calls, so what was sent before stays as it was.
+/// A warning about each limit that is near and was not announced in this run before. It becomes a new message after the
+/// results of the last calls, so nothing that was sent before changes.
 pub(crate) fn warnings(state: &SessionState) -> Vec<EventBody> {
     let Some(run) = state.run().filter(|run| run.budget.turns() > 0) else { return Vec::new() };
     let limits = run.budget.limits();
-    let told = |limit: &BudgetLimit| run.nearing.contains(&(*limit, limits));
-    let near: Vec<(BudgetLimit, String)> = run.budget.nearing().into_iter().filter(|(limit, _)| !told(limit)).collect();
+    // An extension changes the limits, so that a limit is announced again when it is near again.
+    let is_announced = |limit: &BudgetLimit| run.nearing.contains(&(*limit, limits));
+    let near: Vec<(BudgetLimit, String)> =
+        run.budget.nearing().into_iter().filter(|(limit, _)| !is_announced(limit)).collect();
     if near.is_empty() {
         return Vec::new();
     }
     let sentences: Vec<&str> = near.iter().map(|(_, left)| left.as_str()).collect();
     let text = format!(
-        "The budget of this run is nearly used: {}. Bring the work to an end: finish what is essential, run the narrowest \
-         check that shows it works, and reply without a tool call. Say what is left.",
+        "The budget of this run is nearly used up: {}. Finish now: complete what is essential, run the narrowest check that \
+         shows that it works, and reply without a tool call. State what remains to be done.",
         sentences.join("; ")
     );
     let mut bodies: Vec<EventBody> =

@@ -1,8 +1,11 @@
-//! Handing a conversation over to a new one, before it no longer fits the model's window or costs too much.
+//! Compaction: opens a new conversation when the old one is long or fills the model's window.
 //!
-//! What was sent is never changed: the model signs its thinking over all that came before. So the old conversation is left
-//! as it is and a new one begins. In the last call of the old one the model writes a note for it; where that cannot be,
-//! because the window is full already or the note is none, what the log says takes its place.
+//! What was sent to the model is never changed, because current models sign their thinking over everything before it. So the
+//! old conversation stays as it is, and a new one opens with what is needed of it.
+//!
+//! The model writes a note about the state of the work for the new conversation. The note is requested as the last message
+//! of the old conversation because only that call has all of it as context, with the same prefix as the calls before.
+//! Without a note, because the window is full already or the reply has no text, a recap from the log takes its place.
 
 use domain::ports::ModelLimits;
 use domain::state::{ConversationState, SessionState};
@@ -12,49 +15,51 @@ use domain::{
     TurnNumber, UserMessage,
 };
 
-use crate::brief;
+use crate::briefing;
 use crate::context::Context;
-use crate::record;
+use crate::recap;
 
 const REQUEST: &str = include_str!("prompts/compaction.md");
 
-/// So much of the model's window may be used, in percent: the rest is for one more turn and for the note.
+/// Percentage of the model's context window that a conversation may fill. The rest is for one more turn and for the note.
 const MAX_WINDOW_PERCENT: u64 = 60;
 
-/// So many replies a conversation has before it is handed over for its length: less is no progress, however long the
-/// opening is.
+/// Minimum replies before a conversation is compacted for its length. Fewer mean that its opening alone is long, and
+/// a new one would be as long.
 const MIN_REPLIES: u32 = 5;
 
-/// So many replies a conversation has before it may be begun afresh because it no longer fits.
+/// Minimum replies before a conversation that was compacted once may be compacted again because its window is full. Fewer
+/// are not enough progress to pay for another conversation.
 const MIN_REPLIES_WHEN_FULL: u32 = 3;
 
-/// So often a session's conversation is begun afresh.
+/// Maximum compactions in a session.
 const MAX_COMPACTIONS: u32 = 20;
 
-/// The longest note that is handed on, in characters.
 const MAX_NOTE_CHARACTERS: usize = 30_000;
 
-/// Why a conversation ends before the work does.
+/// The reason for a compaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// It is as long as a conversation should be.
+    /// The conversation has reached the length at which it is compacted.
     Length,
-    /// It does not fit the model's window any more.
+    /// The conversation no longer fits the model's window.
     WindowFull,
 }
 
-/// Whether the next call is to be the last one of its conversation.
+/// Whether the next call is the one that asks for the note.
 pub(crate) fn is_due(state: &SessionState, limits: ModelLimits) -> bool {
     let main = &state.main;
     if main.awaits_compaction_note() {
         return true;
     }
     let Some(session) = &state.session else { return false };
-    let most = session.setup.context_tokens.min(limits.context_tokens / 100 * MAX_WINDOW_PERCENT);
-    main.compactions < MAX_COMPACTIONS && main.replies_since_compaction >= MIN_REPLIES && expected_tokens(main) > most
+    let max_tokens = session.setup.context_tokens.min(limits.context_tokens / 100 * MAX_WINDOW_PERCENT);
+    main.compactions < MAX_COMPACTIONS
+        && main.replies_since_compaction >= MIN_REPLIES
+        && expected_tokens(main) > max_tokens
 }
 
-/// Asks for the note, unless that was done.
+/// Appends the request for the note, unless an earlier attempt did.
 pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
     if context.log.state().main.awaits_compaction_note() {
         return Ok(());
@@ -64,26 +69,29 @@ pub(crate) async fn request(context: &mut Context) -> Result<(), StepError> {
     Ok(context.log.append(vec![request.into()]).await?)
 }
 
-/// The events that begin the new conversation after the reply that should be the note.
+/// The events that open the new conversation after the reply to the request for the note.
 pub(crate) fn after_note(context: &Context, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
     let state = context.log.state();
     let turn = state.main.last_turn.as_ref().map(|turn| (turn.turn.next(), turn.up_to)).unwrap_or_default();
     let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
-    begin(context, Cause::Length, turn, tokens, note(reply))
+    restart(context, Cause::Length, turn, tokens, note(reply))
 }
 
-/// The events that begin a new conversation because the old one is full: after `reply`, which filled the window, or in
-/// place of the call that was refused as too long. Fails when that has just been tried.
+/// The events that open a new conversation because the old one fills the window: after `reply`, which filled it, or instead
+/// of the call that the service refused as too long.
+///
+/// # Errors
+/// `ContextExhausted` when the conversation was opened only a few replies ago, since another one would fill up as well.
 pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result<Vec<EventBody>, StepError> {
     let main = &context.log.state().main;
     let replies = main.replies_since_compaction + u32::from(reply.is_some());
-    let fewest = if main.compactions == 0 { 1 } else { MIN_REPLIES_WHEN_FULL };
-    if replies < fewest || main.compactions >= MAX_COMPACTIONS {
+    let min_replies = if main.compactions == 0 { 1 } else { MIN_REPLIES_WHEN_FULL };
+    if replies < min_replies || main.compactions >= MAX_COMPACTIONS {
         let message = match main.compactions {
-            0 => "the task and what is known of the repository do not fit the model's window".to_owned(),
+            0 => "the task and the facts about the repository do not fit the model's window".to_owned(),
             times => format!(
-                "the conversation fills the model's window again after {replies} replies; it was begun afresh {times} \
-                 times before"
+                "the conversation fills the model's window again after {replies} replies; it was compacted {times} times \
+                 before"
             ),
         };
         return Err(StepError::terminal(ErrorCode::ContextExhausted, message));
@@ -92,13 +100,14 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
     match reply {
         Some(reply) => {
             let tokens = reply.usage.context_tokens() + reply.usage.output_tokens;
-            begin(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
+            restart(context, Cause::WindowFull, (last.0.next(), last.1), tokens, None)
         }
-        None => begin(context, Cause::WindowFull, (last.0, main.seen_up_to()), expected_tokens(main), None),
+        None => restart(context, Cause::WindowFull, (last.0, main.seen_up_to()), expected_tokens(main), None),
     }
 }
 
-fn begin(
+/// Records the compaction and opens the new conversation at turn `begins`, with the user's messages up to `covered`.
+fn restart(
     context: &Context,
     cause: Cause,
     (begins, covered): (TurnNumber, Seq),
@@ -106,20 +115,22 @@ fn begin(
     note: Option<String>,
 ) -> Result<Vec<EventBody>, StepError> {
     let state = context.log.state();
-    let why = match cause {
+    let cause = match cause {
         Cause::Length => "it had become long",
         Cause::WindowFull => "it no longer fitted the model's window",
     };
-    let (note, from) = match note {
+    let (note, source) = match note {
         Some(note) => (note, "with a note by the model"),
-        None => (record::of(context.log.events()), "with what the log says of it, since there is no note by the model"),
+        None => {
+            (recap::from_log(context.log.events()), "with a recap from the log, since there is no note by the model")
+        }
     };
-    let text = brief::compacted(state, covered, &note)?;
+    let text = briefing::after_compaction(state, covered, &note)?;
     let text = context.common.redactor.redact(&text).into_owned();
     let setup = &context.session()?.setup;
     let bytes = (text.len() + setup.system.len() + setup.tools.as_str().len()) as u64;
     let changed = ContextChanged {
-        reason: format!("{why}; the new one opens {from}"),
+        reason: format!("{cause}; the new one opens {source}"),
         tokens_before,
         tokens_after: tokens_of(bytes),
         begins,
@@ -128,7 +139,7 @@ fn begin(
     Ok(vec![changed.into(), opening.into()])
 }
 
-/// The note in a reply, if it holds one.
+/// The note in a reply. None when the model refused or the reply has no text.
 fn note(reply: &ModelReply) -> Option<String> {
     if reply.stop == StopReason::Refusal {
         return None;
@@ -141,12 +152,12 @@ fn note(reply: &ModelReply) -> Option<String> {
     (!text.is_empty()).then(|| shorten(&text, MAX_NOTE_CHARACTERS).into_owned())
 }
 
-/// The length that the conversation has with the next call, estimated.
+/// Estimated length of the conversation at the next call: as the service counted it last, plus what was added since.
 fn expected_tokens(conversation: &ConversationState) -> u64 {
     conversation.context_tokens + tokens_of(conversation.unsent_bytes)
 }
 
-/// Tokens of so many bytes, rather too many than too few: code has about three bytes to a token.
+/// Estimates tokens from bytes, rather too many than too few: code has about three bytes per token.
 fn tokens_of(bytes: u64) -> u64 {
     bytes.div_ceil(3)
 }

@@ -1,4 +1,4 @@
-//! What a step has at hand while it works.
+//! What a step works with: the ports that all steps share, the session's log, the time left.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,45 +12,36 @@ use domain::{
 };
 use jiff::Timestamp;
 
-/// What every step needs of the outside.
+/// The ports and settings that all steps share.
 #[derive(Clone)]
 pub struct Common {
-    /// The logs.
     pub event_log: Arc<dyn EventLog>,
-    /// What was read of them.
+    /// Logs that this process has read before, so that an invocation reads only their tails.
     pub log_cache: SessionLogCache,
-    /// The records.
     pub sessions: Arc<dyn Sessions>,
-    /// Time.
     pub clock: Arc<dyn Clock>,
-    /// Identifiers.
     pub ids: Arc<dyn Ids>,
-    /// Spans.
     pub traces: Arc<dyn Traces>,
-    /// Masks what enters and what is shown.
     pub redactor: Redactor,
-    /// How long a person may take to answer.
+    /// How long a user may take to answer a question before the wait expires.
     pub answer_timeout: Duration,
 }
 
 /// One invocation of a step.
 pub struct Context {
-    /// The outside.
     pub common: Common,
-    /// The session's log.
     pub log: SessionLog,
-    /// What the workflow handed over.
     pub input: StepInput,
-    /// Events that are written together with `step.finished`, in one batch.
+    /// Events that are appended together with `step.finished`, in one batch: none of them is in the log without the
+    /// verdict that follows from it.
     pub closing: Vec<EventBody>,
-    ends: Timestamp,
+    deadline: Timestamp,
 }
 
-/// How a piece of work under [`Context::until_cancelled`] ended.
-pub enum Watched<T> {
-    /// By itself.
-    Done(T),
-    /// The run is to be cancelled, or another invocation has taken over.
+/// The result of [`Context::run_until_stopped`].
+pub enum Interruptible<T> {
+    Completed(T),
+    /// The run is cancelled, or another invocation has taken over.
     Stopped,
 }
 
@@ -60,12 +51,12 @@ impl Context {
         log: SessionLog,
         input: StepInput,
         started: Timestamp,
-        deadline: Duration,
+        time_limit: Duration,
     ) -> Self {
-        Self { common, log, input, closing: Vec::new(), ends: started + deadline }
+        Self { common, log, input, closing: Vec::new(), deadline: started + time_limit }
     }
 
-    /// What is fixed about the session.
+    /// The session's fixed facts: owner, request, set-up, trace.
     pub fn session(&self) -> Result<&Session, Terminal> {
         let missing = || Terminal::new(ErrorCode::LogCorrupt, "the log does not begin with the session's creation");
         self.log.state().session.as_deref().ok_or_else(missing)
@@ -79,11 +70,11 @@ impl Context {
 
     /// The time this invocation has left.
     pub fn time_left(&self) -> Duration {
-        elapsed(self.common.clock.now(), self.ends)
+        elapsed(self.common.clock.now(), self.deadline)
     }
 
-    /// A child span of this step. Call [`Context::end`] when the work is done.
-    pub fn span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
+    /// Starts a child span of this step. [`Context::end_span`] ends and emits it.
+    pub fn start_span(&self, name: impl Into<String>, kind: SpanKind) -> OpenSpan {
         OpenSpan {
             id: self.common.ids.span(),
             parent: self.log.span().clone(),
@@ -94,8 +85,8 @@ impl Context {
         }
     }
 
-    /// Emits a span that was opened here.
-    pub fn end(&self, span: OpenSpan, outcome: SpanOutcome) {
+    /// Ends a span and emits it.
+    pub fn end_span(&self, span: OpenSpan, outcome: SpanOutcome) {
         let Some(session) = &self.log.state().session else { return };
         self.common.traces.emit(Span {
             trace_id: session.trace.trace_id.clone(),
@@ -110,54 +101,48 @@ impl Context {
         });
     }
 
-    /// Does a piece of work under a span of its own.
-    pub async fn spanned<T, E: std::error::Error + 'static>(
+    /// Runs `work` in a span of its own.
+    pub async fn in_span<T, E: std::error::Error + 'static>(
         &self,
         name: impl Into<String>,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let span = self.span(name, SpanKind::Client);
+        let span = self.start_span(name, SpanKind::Client);
         let result = work.await;
         let outcome = match &result {
             Ok(_) => SpanOutcome::Ok,
             Err(error) => SpanOutcome::Error(self.common.redactor.redact(&error_chain(error)).into_owned()),
         };
-        self.end(span, outcome);
+        self.end_span(span, outcome);
         result
     }
 
-    /// Does a piece of work until it is done or the run is to be cancelled.
-    pub async fn until_cancelled<T>(&self, work: impl Future<Output = T>) -> Watched<T> {
-        // It may have been asked for while this invocation was writing something else.
+    /// Runs `work` until it completes, the run is cancelled, or another invocation of the step takes over.
+    pub async fn run_until_stopped<T>(&self, work: impl Future<Output = T>) -> Interruptible<T> {
+        // An append of this invocation may have read the request to stop already. Then the work is not started at all.
         if self.log.is_stop_requested() {
-            return Watched::Stopped;
+            return Interruptible::Stopped;
         }
-        let watch = self.log.stop_requested();
-        futures_util::pin_mut!(work, watch);
-        match futures_util::future::select(work, watch).await {
-            futures_util::future::Either::Left((done, _)) => Watched::Done(done),
-            futures_util::future::Either::Right(((), _)) => Watched::Stopped,
+        let stop = self.log.stop_requested();
+        futures_util::pin_mut!(work, stop);
+        match futures_util::future::select(work, stop).await {
+            futures_util::future::Either::Left((result, _)) => Interruptible::Completed(result),
+            futures_util::future::Either::Right(((), _)) => Interruptible::Stopped,
         }
     }
 }
 
 /// A span that has not ended.
 pub struct OpenSpan {
-    /// Its id.
     pub id: SpanId,
-    /// The span it belongs to.
     pub parent: SpanId,
-    /// What it is.
     pub name: String,
-    /// The side of a call it stands for.
     pub kind: SpanKind,
-    /// When it began.
     pub start: Timestamp,
-    /// What is known about it.
     pub attributes: Attributes,
 }
 
-/// A defect of ours, which ends the run: with the error that showed it, or a sentence about it.
+/// A terminal error for a defect of this program, with the error that revealed it or a sentence about it.
 pub(crate) fn internal(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StepError {
     let error = error.into();
     StepError::terminal(ErrorCode::Internal, error_chain(error.as_ref()))

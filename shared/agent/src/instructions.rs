@@ -1,11 +1,11 @@
-//! Instructions of directories, handed on when something in them is touched.
+//! Sends the model the instructions of a directory (`AGENTS.md`, `CLAUDE.md`) when it works there for the first time.
 
 use domain::{Author, Conversation, EventBody, StepError, UserMessage, name_invisible};
 
 use crate::context::Context;
 use crate::workspace::{Workspace, WorkspaceError};
 
-/// The events that hand on the instructions of the directories above `touched` that were not handed on before.
+/// The instructions that apply to the paths in `touched` and were not sent before, as events.
 pub(crate) async fn of_touched(
     context: &Context,
     workspace: &Workspace,
@@ -14,23 +14,23 @@ pub(crate) async fn of_touched(
     let state = context.log.state();
     let Some(surveyed) = &state.survey else { return Ok(Vec::new()) };
     let prefix = format!("{}/", workspace.layout.workspace);
-    let mut due: Vec<String> = Vec::new();
+    let mut unsent: Vec<String> = Vec::new();
     for path in touched {
-        let inside = path.strip_prefix(&prefix).unwrap_or(path);
+        let relative = path.strip_prefix(&prefix).unwrap_or(path);
         for directory in &surveyed.instruction_directories {
-            let below = inside == directory || inside.starts_with(&format!("{directory}/"));
-            if below && !state.instructions.contains(directory) && !due.contains(directory) {
-                due.push(directory.clone());
+            let applies = relative == directory || relative.starts_with(&format!("{directory}/"));
+            if applies && !state.instructions.contains(directory) && !unsent.contains(directory) {
+                unsent.push(directory.clone());
             }
         }
     }
-    if due.is_empty() {
+    if unsent.is_empty() {
         return Ok(Vec::new());
     }
     let mut bodies: Vec<EventBody> = Vec::new();
-    for read in workspace.instructions(context, due).await.map_err(StepError::from)? {
+    for read in workspace.instructions(context, unsent).await.map_err(StepError::from)? {
         let text = format!(
-            "You touched {}. The repository's instructions for it ({}):\n\n{}",
+            "You are working in {}. Follow the repository's instructions for it ({}):\n\n{}",
             read.directory,
             read.path,
             name_invisible(&read.text)

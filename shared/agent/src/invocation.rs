@@ -1,4 +1,4 @@
-//! What surrounds every step: its start and its end in the log, its span, and the answers that need no work.
+//! Runs a step: records its start and its end in the log, emits its span, and gives the answers that need no work.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,38 +16,37 @@ use jiff::Timestamp;
 
 use crate::context::{Common, Context};
 
-/// A step.
+/// A step of the workflow.
 ///
-/// Contract: a step can be run twice, or be cut off anywhere and run again. It first looks in the log for what it has done
-/// already; what it does outside is preceded by its intent in the log.
+/// Contract: a step may run twice, and may be cut off anywhere and run again. So it first looks in the log for what it has
+/// already done, and it appends the intent of every outside effect before the effect. That append fails when a newer
+/// invocation has taken over, which keeps the older one from acting.
 #[async_trait]
 pub trait StepHandler: Send + Sync {
-    /// Which step it is.
     fn step(&self) -> Step;
 
     /// Does the step's work, or as much of it as fits before the deadline.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
 
-    /// Does what follows the last event of a run. May be repeated. Only `finish` has any.
+    /// Work that follows the last event of a run. It may be repeated. Only `finish` has any.
     async fn after_end(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
         Ok(())
     }
 }
 
-/// Invokes a step: what a function's handler and the local engine call.
-///
-/// `deadline` is the time this invocation has; every step but `finish` answers in time so that it goes on in a new one.
+/// Runs one invocation of a step, which must answer within `time_limit`. Every step except
+/// `finish` that needs longer answers in time with a verdict that leads to another invocation.
 pub async fn invoke(
     common: &Common,
     handler: &dyn StepHandler,
     input: StepInput,
-    deadline: Duration,
+    time_limit: Duration,
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
     let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
     let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
-    if let Some(answer) = settled_answer(&log, &input, step, started) {
+    if let Some(answer) = answer_without_work(&log, &input, step, started) {
         if answer.verdict.is_terminal() && step == Step::Finish {
             handler.after_end(common, &mut log, input.run).await?;
         }
@@ -62,13 +61,13 @@ pub async fn invoke(
         }
         result => result?,
     };
-    let mut context = Context::new(common.clone(), log, input, started, deadline);
+    let mut context = Context::new(common.clone(), log, input, started, time_limit);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
     let result = handler.run(&mut context).await;
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
     if let Some(summary) = summary_of(context.log.state(), ended) {
-        // Lists may be a moment behind; the next step brings them up to date.
+        // A failure here leaves only lists of sessions out of date, until the next step updates the summary.
         if let Err(error) = common.sessions.update(&summary).await {
             tracing::warn!(session_id = %summary.id, error = error_chain(&error), "the session's summary was not updated");
         }
@@ -79,34 +78,34 @@ pub async fn invoke(
     result
 }
 
-/// The answer that needs no work: the run is over or is to end, or a person is asked already.
-fn settled_answer(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
+/// The answer of an invocation that has nothing to do: the run is over or has to end, or a question to the user is open.
+fn answer_without_work(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
     let run = log.state().run_number(input.run)?;
     if let Some(finished) = &run.finished {
         return Some(StepOutput::new(finished.status.verdict().unwrap_or(Verdict::Failed)));
     }
-    let works = match step {
+    let is_work = match step {
         Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
         Step::AwaitUser | Step::OpenPr | Step::Finish => false,
     };
-    if run.rejected && (works || step == Step::OpenPr) {
+    if run.rejected && (is_work || step == Step::OpenPr) {
         return Some(StepOutput::new(Verdict::Rejected));
     }
-    // An earlier attempt asked, and its answer to the workflow was lost.
-    if let Some(wait) = log.state().wait.as_ref().filter(|_| works && run.cancel.is_none()) {
+    // An earlier attempt asked the user, but its verdict did not reach the workflow.
+    if let Some(wait) = log.state().wait.as_ref().filter(|_| is_work && run.cancel.is_none()) {
         let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
         return Some(StepOutput::await_user(left));
     }
     let cancel = run.cancel.as_ref()?;
-    let goes_on = match step {
+    let runs_despite_cancel = match step {
         Step::Finish | Step::AwaitUser => true,
         Step::OpenPr => cancel.keep == Keep::Branch,
         Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
     };
-    (!goes_on).then(|| StepOutput::new(after_cancel(log.state())))
+    (!runs_despite_cancel).then(|| StepOutput::new(after_cancel(log.state())))
 }
 
-/// Writes how the step ended, together with the events it left for that moment.
+/// Appends the end of the step together with the events in [`Context::closing`].
 async fn close(
     context: &mut Context,
     step: Step,
@@ -118,8 +117,9 @@ async fn close(
     match result {
         Ok(output) => {
             let mut bodies = std::mem::take(&mut context.closing);
-            let over = context.log.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
-            if !over {
+            let is_over = context.log.state().run_number(context.input.run).is_some_and(|run| run.status.is_terminal());
+            // Nothing may follow the last event of a run.
+            if !is_over {
                 let duration_ms = u64::try_from(elapsed(started, ended).as_millis()).unwrap_or(u64::MAX);
                 let finished = StepFinished {
                     step,
@@ -161,8 +161,9 @@ async fn close(
             let message = context.common.redactor.redact(&message).into_owned();
             if code != Some(ErrorCode::Stale) {
                 let failed = StepFailed { step, attempt, code, message };
+                // The workflow is answered with the step's own error, whether or not it could be recorded.
                 if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
-                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not written");
+                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not recorded");
                 }
             }
             Err(error)

@@ -1,60 +1,64 @@
-//! Telling when a run goes in circles.
+//! Detects that the model repeats itself without making progress.
 //!
-//! The first time it is told so; when it goes on all the same, a person is asked. What a person says is a new beginning.
+//! The model is nudged first. If it continues to repeat itself, the user is asked. The user's answer ends the detected loop:
+//! it is new information, so only calls after it count.
 
 use std::sync::Arc;
 
 use domain::state::{RecentCall, SessionState};
 use domain::{AgentStuck, Author, Conversation, EventBody, UserMessage};
 
-/// A model that was told so within this many calls, and is at it again, does not get out by itself.
-const WINDOW: u32 = 20;
+/// A loop within this many calls after a nudge is the same loop: the nudge did not help, and the user is asked.
+const NUDGE_WINDOW: u32 = 20;
 
-/// The same call with the same result so many times in a row.
-const SAME: usize = 4;
+/// Identical calls with identical results in a row that are a loop.
+const REPEATED_CALLS: usize = 4;
 
-/// The same call failing so many times in a row.
-const SAME_FAILING: usize = 3;
+/// Identical calls in a row that are a loop when all of them fail, whatever their results.
+const REPEATED_FAILURES: usize = 3;
 
-/// Two calls in turn, each with its same result, so many calls in a row.
-const ALTERNATING: usize = 6;
+/// Calls in a row that are a loop when two calls alternate in them, each with an unchanged result.
+const ALTERNATING_CALLS: usize = 6;
 
-/// So many of so many calls in a row failed, whatever they were.
-const FAILING: (usize, usize) = (5, 6);
+/// Failures among the last [`FAILURE_WINDOW`] calls that are a loop, whatever the calls were.
+const FAILURES: usize = 5;
 
-/// So often a run is told; after that it is a person's turn at once.
+const FAILURE_WINDOW: usize = 6;
+
+/// Maximum nudges between two messages of the user. After that a loop is a question to the user at once.
 const MAX_NUDGES: u32 = 3;
 
-/// What is to be done about it.
+/// What to do about a detected loop, with the reason as a clause without a full stop.
 pub(crate) enum LoopFinding {
-    /// The model is told what was seen.
-    Tell(String),
-    /// It was told and went on: a person is asked.
-    Ask(String),
+    NudgeModel(String),
+    AskUser(String),
 }
 
-/// Whether the run goes in circles.
 pub(crate) fn detect(state: &SessionState) -> Option<LoopFinding> {
     let recent = &state.run()?.recent_calls;
     let newest_first: Vec<&RecentCall> = recent.calls.iter().rev().map(Arc::as_ref).collect();
-    let reason = seen(&newest_first)?;
-    let lately = recent.calls_since_warning.is_some_and(|calls| calls <= WINDOW);
-    Some(if lately || recent.warnings >= MAX_NUDGES { LoopFinding::Ask(reason) } else { LoopFinding::Tell(reason) })
+    let reason = loop_reason(&newest_first)?;
+    let was_nudged = recent.calls_since_warning.is_some_and(|calls| calls <= NUDGE_WINDOW);
+    Some(if was_nudged || recent.warnings >= MAX_NUDGES {
+        LoopFinding::AskUser(reason)
+    } else {
+        LoopFinding::NudgeModel(reason)
+    })
 }
 
-/// The events that tell the model that it goes in circles, if it is to be told.
-pub(crate) fn nudge(state: &SessionState) -> Vec<EventBody> {
+/// The nudge as events, if the model repeats itself and was not nudged about it yet.
+pub(crate) fn nudge_if_looping(state: &SessionState) -> Vec<EventBody> {
     match detect(state) {
-        Some(LoopFinding::Tell(reason)) => told(reason),
-        Some(LoopFinding::Ask(_)) | None => Vec::new(),
+        Some(LoopFinding::NudgeModel(reason)) => nudge(reason),
+        Some(LoopFinding::AskUser(_)) | None => Vec::new(),
     }
 }
 
-/// The event and the words for what was seen.
-pub(crate) fn told(reason: String) -> Vec<EventBody> {
+/// The events that record a loop and tell the model about it.
+pub(crate) fn nudge(reason: String) -> Vec<EventBody> {
     let text = format!(
-        "You are going in circles: {reason}. Repeating it will not help. Step back, look at what the results say, and \
-         try another way; if there is none, say so at the end instead of trying on."
+        "You are repeating yourself: {reason}. Repeating it will not help. Reread the results and try a different \
+         approach. If there is none, stop trying and say so at the end."
     );
     vec![
         AgentStuck { reason }.into(),
@@ -62,28 +66,27 @@ pub(crate) fn told(reason: String) -> Vec<EventBody> {
     ]
 }
 
-/// What is wrong with the last calls, newest first, if anything is.
-fn seen(recent: &[&RecentCall]) -> Option<String> {
+/// Why the calls are a loop, if they are. They come newest first.
+fn loop_reason(recent: &[&RecentCall]) -> Option<String> {
     let last = *recent.first()?;
     let in_a_row = |same: &dyn Fn(&RecentCall) -> bool| recent.iter().take_while(|call| same(call)).count();
     let same = in_a_row(&|call| call.input == last.input && call.output == last.output);
-    if same >= SAME {
-        return Some(format!("the same call led to the same result {same} times in a row: {}", last.label));
+    if same >= REPEATED_CALLS {
+        return Some(format!("the same call had the same result {same} times in a row: {}", last.label));
     }
     let failing = in_a_row(&|call| call.input == last.input && call.failed);
-    if failing >= SAME_FAILING {
+    if failing >= REPEATED_FAILURES {
         return Some(format!("the same call failed {failing} times in a row: {}", last.label));
     }
-    if let Some(row) = recent.get(..ALTERNATING) {
+    if let Some(row) = recent.get(..ALTERNATING_CALLS) {
         let alike = |one: &RecentCall, other: &RecentCall| one.input == other.input && one.output == other.output;
         if !alike(row[0], row[1]) && row.windows(3).all(|three| alike(three[0], three[2])) {
             let (one, other) = (&row[1].label, &row[0].label);
-            return Some(format!("two calls take turns without anything changing: {one} and {other}"));
+            return Some(format!("two calls alternate with unchanged results: {one} and {other}"));
         }
     }
-    let (most, of) = FAILING;
-    let failed = recent.get(..of)?.iter().filter(|call| call.failed).count();
-    (failed >= most).then(|| format!("{failed} of the last {of} calls failed"))
+    let failed = recent.get(..FAILURE_WINDOW)?.iter().filter(|call| call.failed).count();
+    (failed >= FAILURES).then(|| format!("{failed} of the last {FAILURE_WINDOW} calls failed"))
 }
 
 #[cfg(test)]
@@ -95,18 +98,17 @@ mod tests {
 
     use super::*;
 
-    /// What was called, what came of it, whether it failed.
+    /// Command, output, whether it failed.
     type CallOutcome<'a> = (&'a str, &'a str, bool);
 
-    /// A session whose run has begun.
-    fn session() -> SessionState {
+    fn running_session() -> SessionState {
         let mut state = SessionState::default();
         let root_span_id = "0123456789abcdef".parse().unwrap();
         add(&mut state, RunStarted { root_span_id, limits: Limits::default(), queued: None });
         state
     }
 
-    /// The calls of a run, one a turn.
+    /// Adds calls to the run, one per turn.
     fn call(state: &mut SessionState, calls: &[CallOutcome<'_>]) {
         for (command, output, failed) in calls {
             let (turn, attempt) = state.main.next_call();
@@ -139,24 +141,24 @@ mod tests {
     }
 
     fn reason(calls: &[CallOutcome<'_>]) -> Option<String> {
-        let mut state = session();
+        let mut state = running_session();
         call(&mut state, calls);
         match detect(&state)? {
-            LoopFinding::Tell(reason) => Some(reason),
-            LoopFinding::Ask(reason) => panic!("asked at once: {reason}"),
+            LoopFinding::NudgeModel(reason) => Some(reason),
+            LoopFinding::AskUser(reason) => panic!("the user is asked at once: {reason}"),
         }
     }
 
     #[test]
-    fn each_kind_of_circle_is_seen_at_its_length_and_not_before() {
+    fn each_kind_of_loop_is_detected_at_its_length_and_not_before() {
         let ok = |call: &'static str| (call, call, false);
-        let circles: [(Vec<CallOutcome<'_>>, &str); 4] = [
-            (vec![ok("ls"); 4], "the same call led to the same result 4 times in a row"),
+        let loops: [(Vec<CallOutcome<'_>>, &str); 4] = [
+            (vec![ok("ls"); 4], "the same call had the same result 4 times in a row"),
             (
                 vec![("make", "error 1", true), ("make", "error 2", true), ("make", "error 3", true)],
                 "the same call failed 3",
             ),
-            (vec![ok("a"), ok("b"), ok("a"), ok("b"), ok("a"), ok("b")], "two calls take turns"),
+            (vec![ok("a"), ok("b"), ok("a"), ok("b"), ok("a"), ok("b")], "two calls alternate"),
             (
                 vec![
                     ("1", "x", true),
@@ -169,46 +171,46 @@ mod tests {
                 "5 of the last 6 calls failed",
             ),
         ];
-        for (calls, words) in circles {
+        for (calls, words) in loops {
             assert!(reason(&calls).is_some_and(|reason| reason.starts_with(words)), "{words}");
-            assert_eq!(reason(&calls[1..]), None, "one call fewer is none: {words}");
+            assert_eq!(reason(&calls[1..]), None, "one call fewer is no loop: {words}");
         }
     }
 
     #[test]
-    fn work_that_moves_on_is_no_circle() {
+    fn work_that_makes_progress_is_no_loop() {
         let mut calls: Vec<CallOutcome<'_>> = Vec::new();
         for n in ["1", "2", "3", "4", "5"] {
             calls.extend([(n, "ok", false), ("test", n, true)]);
         }
-        assert_eq!(reason(&calls), None, "editing and testing in turn");
-        let polls: Vec<CallOutcome<'_>> = ["1", "2", "3", "4", "5"].map(|seen| ("tail log", seen, false)).to_vec();
-        assert_eq!(reason(&polls), None, "the same call with ever new results");
+        assert_eq!(reason(&calls), None, "alternating edits and tests");
+        let polls: Vec<CallOutcome<'_>> = ["1", "2", "3", "4", "5"].map(|output| ("tail log", output, false)).to_vec();
+        assert_eq!(reason(&polls), None, "the same call with a new result each time");
     }
 
     #[test]
-    fn who_was_told_and_goes_on_is_for_a_person_and_who_recovered_is_told_again() {
+    fn a_loop_after_a_nudge_asks_the_user_and_one_after_progress_nudges_again() {
         let four = [("ls", "x", false); 4];
-        let tell = |state: &mut SessionState| told("circles".to_owned()).into_iter().for_each(|body| add(state, body));
-        let mut state = session();
+        let nudge = |state: &mut SessionState| nudge("a loop".to_owned()).into_iter().for_each(|body| add(state, body));
+        let mut state = running_session();
         call(&mut state, &four);
-        tell(&mut state);
-        assert!(detect(&state).is_none(), "what was told of is not seen twice");
-        let just_told = state.clone();
+        nudge(&mut state);
+        assert!(detect(&state).is_none(), "calls before a nudge count once");
+        let just_nudged = state.clone();
         call(&mut state, &four);
-        assert!(matches!(detect(&state), Some(LoopFinding::Ask(_))));
+        assert!(matches!(detect(&state), Some(LoopFinding::AskUser(_))));
 
         let text = "Try another way.".to_owned();
         add(&mut state, UserMessage { conversation: Conversation::Main, author: Author::User, text, answers: None });
         assert!(detect(&state).is_none());
         call(&mut state, &four);
-        assert!(matches!(detect(&state), Some(LoopFinding::Tell(_))), "a person's word is a new beginning");
+        assert!(matches!(detect(&state), Some(LoopFinding::NudgeModel(_))), "the user's message ends the loop");
 
-        let mut recovered = just_told;
-        let names: Vec<String> = (0..WINDOW).map(|n| n.to_string()).collect();
+        let mut recovered = just_nudged;
+        let names: Vec<String> = (0..NUDGE_WINDOW).map(|n| n.to_string()).collect();
         let work: Vec<CallOutcome<'_>> = names.iter().map(|name| (name.as_str(), "x", false)).collect();
         call(&mut recovered, &work);
         call(&mut recovered, &four);
-        assert!(matches!(detect(&recovered), Some(LoopFinding::Tell(_))));
+        assert!(matches!(detect(&recovered), Some(LoopFinding::NudgeModel(_))));
     }
 }

@@ -1,15 +1,14 @@
-//! What a new session's calls to the model will have in common.
+//! The set-up of a session: system prompts, tools and limits, which stay the same in all of its calls to the model.
 
 use domain::{DEFAULT_CONTEXT_TOKENS, Digest256, RawJson, Setup};
-
 use serde_json::Value;
 
 use crate::tools::{ToolLimits, schemas};
 
-/// The longest reply to ask for, so that a call fits one invocation.
+/// Default limit on a reply, in tokens, so that a call fits one invocation.
 pub const DEFAULT_MAX_TOKENS: u32 = 32_000;
 
-/// Everything that is written for the model and fixed with the program, by its file.
+/// The prompt files. Each of them counts in the version of the prompts.
 const PROMPTS: [(&str, &str); 9] = [
     ("prompts/compaction.md", include_str!("prompts/compaction.md")),
     ("prompts/plan.md", PLAN),
@@ -26,7 +25,11 @@ const SYSTEM: &str = include_str!("prompts/system.md");
 const PLAN: &str = include_str!("prompts/plan.md");
 const PLAN_SCHEMA: &str = include_str!("prompts/plan.schema.json");
 
-/// The set-up of sessions that start now.
+/// The set-up that sessions store when they start. A session keeps its own when the program is updated meanwhile: its
+/// conversation must not change.
+///
+/// # Errors
+/// When one of the JSON files or schemas of this program is not valid JSON, which is a defect.
 pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::Error> {
     let compact = |json: &str| {
         let value: serde_json::Value = serde_json::from_str(json)?;
@@ -72,16 +75,16 @@ mod tests {
 
     #[test]
     fn every_prompt_counts_in_the_version() {
-        let mut there = BTreeSet::new();
-        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prompts"), &mut there);
-        assert_eq!(there, PROMPTS.iter().map(|(name, _)| (*name).to_owned()).collect());
+        let mut present = BTreeSet::new();
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/prompts"), &mut present);
+        assert_eq!(present, PROMPTS.iter().map(|(name, _)| (*name).to_owned()).collect());
         let tools = schemas();
-        let now = version(&PROMPTS, &tools);
+        let current = version(&PROMPTS, &tools);
         for changed in 0..PROMPTS.len() {
             let mut prompts = PROMPTS;
             prompts[changed].1 = "another text";
-            assert_ne!(version(&prompts, &tools), now, "{}", PROMPTS[changed].0);
+            assert_ne!(version(&prompts, &tools), current, "{}", PROMPTS[changed].0);
         }
-        assert_ne!(version(&PROMPTS, &Value::Null), now, "the tools");
+        assert_ne!(version(&PROMPTS, &Value::Null), current, "the tools");
     }
 }

@@ -1,4 +1,4 @@
-//! A tool call of a reply: how far it has come, and carrying it out under a span of its own.
+//! A tool call without a result, and how it is carried out in a span of its own.
 
 use std::time::Duration;
 
@@ -11,34 +11,35 @@ use crate::context::{Context, OpenSpan, internal};
 use crate::tools::{Answer, Progress, Scope, Tool, ToolLimits};
 use crate::workspace::{Workspace, WorkspaceError};
 
-/// A call of the reply that has no result.
+/// A call of the last reply that has no result yet.
 pub(crate) struct OpenCall {
     pub turn: TurnNumber,
     pub id: CallId,
-    /// The tool's name as the model wrote it, which may be none of ours.
+    /// The name that the model wrote. There may be no such tool.
     pub name: String,
-    /// The call as it was understood, or what the model reads instead of a result.
+    /// The parsed call, or the error that the model reads instead of a result.
     pub tool: Result<Box<dyn Tool>, String>,
     pub start: CallStart,
 }
 
-/// Whether an earlier attempt of the step has started a call.
+/// Whether an earlier attempt of the step has started the call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallStart {
     NotStarted,
-    /// Started in the sandbox that is there now: it can be joined, or its result read.
+    /// Started in the current sandbox: it can be joined, or its result can be read.
     StartedHere,
-    /// Started in a sandbox that is gone.
+    /// Started in a sandbox that is lost. It is not started again, since how much of it was carried out is
+    /// unknown.
     StartedElsewhere,
 }
 
-/// What became of a call.
+/// The outcome of one attempt at a call.
 pub(crate) enum CallEnd {
-    /// It has this answer since then.
+    /// With the time at which the answer was there.
     Answered(Answer, Timestamp),
-    /// It still runs.
+    /// The command still runs; the next attempt joins it.
     Running,
-    /// It is answered when the user has answered this question.
+    /// The user has to answer this question first.
     Asks(String),
 }
 
@@ -55,13 +56,13 @@ impl OpenCall {
         self.tool.as_ref().ok()?.path()
     }
 
-    /// The name of the call's command in the sandbox: the same for every attempt.
+    /// The exec id of the call's command. It depends on turn and call only, so that every attempt finds the same command.
     pub(crate) fn exec_id(&self) -> Result<ExecId, StepError> {
         let digest = Digest256::of(self.id.as_str().as_bytes());
         format!("turn{}-{}", self.turn, &digest.as_str()[..16]).parse().map_err(internal)
     }
 
-    /// Carries the call out. Waits at most `wait` for its end.
+    /// Starts or joins the call and waits at most `wait` for its end.
     pub(crate) async fn run(
         &self,
         context: &Context,
@@ -86,7 +87,7 @@ impl OpenCall {
             Ok(Progress::Running | Progress::Asks(_)) => SpanOutcome::Ok,
             Err(_) => SpanOutcome::Error("the sandbox failed".to_owned()),
         };
-        context.end(span, outcome);
+        context.end_span(span, outcome);
         Ok(match result? {
             Progress::Answered(answer) => CallEnd::Answered(answer, context.common.clock.now()),
             Progress::Running => CallEnd::Running,
@@ -103,7 +104,7 @@ impl OpenCall {
     }
 
     fn span(&self, context: &Context) -> OpenSpan {
-        let mut span = context.span(names::tool(&self.name), SpanKind::Internal);
+        let mut span = context.start_span(names::tool(&self.name), SpanKind::Internal);
         let session = context.log.session_id().as_str();
         span.attributes.extend([
             (key::OPERATION, "execute_tool".into()),

@@ -1,4 +1,4 @@
-//! Answers that several steps give.
+//! Answers that several steps share.
 
 use domain::commands::after_cancel;
 use domain::ports::ForgeError;
@@ -7,25 +7,27 @@ use domain::{BudgetExhausted, LimitReached, StepError, StepOutput, Verdict, Wait
 
 use crate::context::Context;
 
-/// What is due as far as it can be told without asking the model.
-pub(crate) fn due_without_model(state: &SessionState) -> Option<Verdict> {
+/// The next verdict, when the log alone decides it: open tool calls, or a reply that ended the work.
+pub(crate) fn next_without_model(state: &SessionState) -> Option<Verdict> {
     if state.main.open_calls().next().is_some() {
         return Some(Verdict::Tools);
     }
     let last = state.main.reply_to_last_turn();
-    let finished = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
-    (finished && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
+    let has_ended = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
+    (has_ended && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
 }
 
-/// The answer of a step that was told to stop: because its run is cancelled, or because a newer attempt has taken over. The
-/// latter is an error, so nothing that follows is done twice.
+/// The answer of a step that stops because its run is cancelled.
+///
+/// # Errors
+/// `Stale` when the step stops because a newer invocation has taken over: what follows is that one's to do.
 pub(crate) async fn stopped(context: &mut Context) -> Result<StepOutput, StepError> {
     context.log.refresh().await?;
     context.log.check_fence()?;
     Ok(StepOutput::new(after_cancel(context.log.state())))
 }
 
-/// A pause that the forge asks for is a `wait`, not an error.
+/// Turns a pause that the forge asks for into the verdict `wait`. Other errors stay errors.
 pub(crate) fn forge_pause(error: ForgeError, then: Verdict) -> Result<StepOutput, StepError> {
     match error {
         ForgeError::Wait { seconds } => Ok(StepOutput::wait(seconds, then)),
@@ -35,7 +37,8 @@ pub(crate) fn forge_pause(error: ForgeError, then: Verdict) -> Result<StepOutput
     }
 }
 
-/// Asks a person, with a deadline. The question stands in the log together with the step's end.
+/// Asks the user and sets a deadline for the answer. The question is appended in the same batch as the end of the step, so
+/// that a question in the log is always followed by a wait.
 pub(crate) fn ask_user(context: &mut Context, reason: WaitReason) -> StepOutput {
     let answer_timeout = context.common.answer_timeout;
     let deadline = context.common.clock.now() + answer_timeout;
@@ -43,7 +46,7 @@ pub(crate) fn ask_user(context: &mut Context, reason: WaitReason) -> StepOutput 
     StepOutput::await_user(u32::try_from(answer_timeout.as_secs()).unwrap_or(u32::MAX))
 }
 
-/// Asks a person to extend a budget whose limit is reached.
+/// Asks the user to extend the budget after a limit is reached.
 pub(crate) async fn out_of_budget(context: &mut Context, reached: LimitReached) -> Result<StepOutput, StepError> {
     let LimitReached { limit, sentence } = reached;
     context.log.append(vec![BudgetExhausted { limit: sentence.clone(), which: Some(limit) }.into()]).await?;

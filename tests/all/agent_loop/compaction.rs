@@ -112,8 +112,11 @@ async fn calls_instead_of_a_note_are_not_run_and_the_log_replaces_the_note() {
     let run = run_script(&home, &script, &SMALL).await;
     assert_eq!(run.branch().file("a.txt"), "one\ntwo\nthree");
     let opening = text(&last_blocks(run.main_requests()[6])[0]).to_owned();
-    for part in ["This is what the log holds of it", "- bash {\"command\":\"echo two >> a.txt\"}: ok", "Working on it."]
-    {
+    for part in [
+        "This recap of it comes from the session's log",
+        "- bash {\"command\":\"echo two >> a.txt\"}: ok",
+        "Working on it.",
+    ] {
         assert!(opening.contains(part), "{part} is not in {opening}");
     }
     assert!(!opening.contains("echo wrong"), "{opening}");
@@ -183,7 +186,7 @@ fn the_users_messages_are_carried_over_word_for_word() {
     let asks = tools(&[("ask_user", json!({ "question": "Which colour?" }))]);
     let script = json!({ "scripts": [
         {
-            "match": "# The user said since\n\nDark green, please.",
+            "match": "# Later message from the user\n\nDark green, please.",
             "turns": [bash("echo three >> a.txt"), json!({ "text": "Dark green it is." })],
         },
         { "plan": plan("Add"), "turns": [

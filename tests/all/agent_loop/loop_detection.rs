@@ -49,8 +49,8 @@ fn the_user_is_asked_when_replies_are_cut_off_again_and_again() {
     assert_eq!(
         reasons,
         [
-            "3 replies in a row came to no end and called no tool",
-            "4 replies in a row came to no end and called no tool"
+            "3 replies in a row were incomplete and called no tool",
+            "4 replies in a row were incomplete and called no tool"
         ]
     );
     assert_eq!(waits.of_kind("wait.started")[0]["reason"]["for"], "stuck");

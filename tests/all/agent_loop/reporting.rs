@@ -113,6 +113,6 @@ fn the_answer_to_a_plans_question_reaches_the_next_plan_and_the_work() {
     assert_eq!(done.of_kind("pr.opened")[0]["title"], "Make reading faster");
     let opening = done.of_kind("user.message").into_iter().find(|message| message["author"] == "brief").unwrap();
     let text = opening["text"].as_str().unwrap();
-    assert!(text.contains("# The user adds\n\nReading; half the time."), "{text}");
+    assert!(text.contains("# Further message from the user\n\nReading; half the time."), "{text}");
     assert!(text.contains("# Plan\n\nMake reading faster"), "{text}");
 }

@@ -48,7 +48,7 @@ async fn a_paused_reply_is_continued() {
     let home = Home::new();
     let run = run_script(&home, &script(&[pause, bash("echo two >> a.txt"), ends()]), &[]).await;
     assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done));
-    assert_eq!(last_blocks(run.main_requests()[1])[0]["text"], "Go on.");
+    assert_eq!(last_blocks(run.main_requests()[1])[0]["text"], "Continue.");
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_pending_call_of_an_ended_run_is_answered_as_not_run() {
     let reacts = json!({
         "text": "It was run.",
         "when": [{
-            "if": { "resultContains": "the run it belonged to ended before" },
+            "if": { "resultContains": "not run because its run ended first" },
             "text": "It was not run.",
             "tools": [{ "name": "bash", "input": { "command": "echo two >> a.txt" } }],
         }],

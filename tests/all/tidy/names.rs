@@ -37,18 +37,21 @@ fn none() -> BTreeSet<String> {
 
 #[test]
 fn limits_are_called_max_and_min() {
-    let pattern = r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?const ((?:MOST|LONGEST|LARGEST|BIGGEST|FEWEST|SHORTEST|SMALLEST)(?:_\w+)?):";
+    let pattern =
+        r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?const ((?:MOST|LONGEST|LARGEST|BIGGEST|FEWEST|SHORTEST|SMALLEST)(?:_\w+)?):";
     assert_eq!(found(pattern, rust_files()), none());
 }
 
 #[test]
 fn no_type_has_a_name_that_fits_everything() {
     let pattern = r"(?m)^\s*(?:pub(?:\([a-z]+\))? )?(?:struct|enum|trait|type) (\w*(?:Manager|Helper|Helpers|Util|Utils|Data|Info))\b";
-    assert_eq!(found(pattern, sources()), none());
+    // A package manager is called so by everybody.
+    let named: BTreeSet<String> =
+        found(pattern, sources()).into_iter().filter(|name| !name.ends_with(" PackageManager")).collect();
+    assert_eq!(named, none());
     let vague = ["util", "utils", "helper", "helpers", "misc", "common"];
-    let files = sources().into_iter().filter(|file| {
-        file.split('/').any(|part| vague.contains(&part.trim_end_matches(".rs")))
-    });
+    let files =
+        sources().into_iter().filter(|file| file.split('/').any(|part| vague.contains(&part.trim_end_matches(".rs"))));
     assert_eq!(files.collect::<BTreeSet<_>>(), none());
 }
 

@@ -1,4 +1,4 @@
-//! Waits for a person: hands the workflow's token to whoever will answer.
+//! Waits for the user: stores the workflow's task token for the command that will bring the answer.
 
 use std::sync::Arc;
 
@@ -11,14 +11,13 @@ use domain::{Step, StepError, StepOutput, Verdict};
 use crate::context::Context;
 use crate::invocation::StepHandler;
 
-/// A wait longer than this gives the sandbox back; the checkpoint holds what was in it.
+/// A wait of this length or more terminates the sandbox. The checkpoint holds the state of its workspace.
 const LONG_WAIT_SECONDS: u64 = 300;
 
 /// The step `await-user`.
 pub struct AwaitUser {
-    /// The engine, to answer it when the user was faster.
+    /// Completes this step's own task when the answer came before the token was stored.
     pub workflows: Arc<dyn Workflows>,
-    /// To give the sandbox back.
     pub sandboxes: Arc<dyn Sandboxes>,
 }
 
@@ -28,32 +27,31 @@ impl StepHandler for AwaitUser {
         Step::AwaitUser
     }
 
-    /// What it answers is not used by the engine, which waits for the token.
+    /// The workflow ignores the verdict that is returned here: it waits for the completion of the token.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let Some(token) = context.input.task_token.clone() else {
             return Err(crate::context::internal("await-user was invoked without a task token"));
         };
         let (session, run) = (context.input.session_id.clone(), context.input.run);
         context.common.sessions.put_token(&session, run, &token).await?;
-        // The token is kept first and the log read after it: an answer that came before was not able to use the token,
-        // an answer that comes later is.
+        // The token is stored before the log is read. An answer that came earlier could not use the token and is found in
+        // the log; one that comes later finds the token.
         context.log.refresh().await?;
-        let ended = context.log.state().run_number(run).and_then(|run| run.wait_outcome);
-        if let Some(outcome) = ended {
+        let answered = context.log.state().run_number(run).and_then(|run| run.wait_outcome);
+        if let Some(outcome) = answered {
             let answer = StepOutput::new(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
             context.common.sessions.clear_token(&session, run).await?;
             return Ok(answer);
         }
-        if is_long(context) {
-            terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "given back for a long wait").await?;
+        if is_long_wait(context) {
+            terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "terminated for a long wait").await?;
         }
         Ok(StepOutput::new(Verdict::Await))
     }
 }
 
-/// Whether the sandbox would be idle for long.
-fn is_long(context: &Context) -> bool {
+fn is_long_wait(context: &Context) -> bool {
     let (now, wait) = (context.common.clock.now(), &context.log.state().wait);
     wait.as_ref().is_some_and(|wait| elapsed(now, wait.deadline).as_secs() >= LONG_WAIT_SECONDS)
 }

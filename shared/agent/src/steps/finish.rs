@@ -1,4 +1,4 @@
-//! Ends a run: gives the sandbox back, writes the last event, closes the root span.
+//! Ends a run: terminates the sandbox, appends the run's last event, emits the root span.
 
 use std::sync::Arc;
 
@@ -18,9 +18,8 @@ use crate::invocation::StepHandler;
 
 /// The step `finish`.
 pub struct Finish {
-    /// To give the sandbox back.
     pub sandboxes: Arc<dyn Sandboxes>,
-    /// To give the run's place to the next in line, and to start the next run when something was said meanwhile.
+    /// Releases the run's slot in the admission queue, and starts the next run when a message has arrived.
     pub services: Services,
 }
 
@@ -33,6 +32,7 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
+        // Before the last event: after it, this step could no longer append what became of the sandbox.
         terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "the run is over").await?;
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
@@ -42,10 +42,11 @@ impl StepHandler for Finish {
         Ok(StepOutput::new(verdict))
     }
 
-    /// Closes the root span, gives the run's place away, and starts the next run when something was said while this one
-    /// came to its end.
+    /// Emits the root span, releases the run's slot in the admission queue, and starts the next run when the user sent a
+    /// message that this run has not read.
     ///
-    /// A crash between the last event and this leads here again. The span then has the same id, and readers keep the first.
+    /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
+    /// the first.
     async fn after_end(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
         if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
@@ -63,7 +64,7 @@ impl StepHandler for Finish {
     }
 }
 
-/// How the run ended: by the last verdict when that ends one, otherwise by the error that led here.
+/// How the run ended: by the last verdict if it ends a run, otherwise by the error that the workflow caught.
 fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
     let WorkflowState { last, error } = context.input.state.clone().unwrap_or_default();
     if let Some(last) = last
@@ -81,7 +82,7 @@ fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
             let cause = context.common.redactor.redact(caught.message().as_ref()).into_owned();
             Terminal::new(ErrorCode::Internal, format!("{}: {}", caught.error, shorten(&cause, 1000)))
         }
-        None => Terminal::new(ErrorCode::Internal, "the workflow came to its end without a verdict that ends a run"),
+        None => Terminal::new(ErrorCode::Internal, "the workflow ended without a verdict that ends a run"),
     };
     (Verdict::Failed, Some(failure))
 }

@@ -1,4 +1,4 @@
-//! One reply of the model in the main conversation.
+//! Asks the model for one reply in the main conversation.
 
 use async_trait::async_trait;
 use domain::ports::store_text;
@@ -11,26 +11,25 @@ use domain::{
 };
 use serde_json::Value;
 
-use crate::brief;
+use crate::briefing;
 use crate::context::Context;
 use crate::invocation::StepHandler;
 use crate::loop_detection::{self, LoopFinding};
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
-use crate::tools::read_call;
+use crate::tools::parse_call;
 use crate::{budget_warning, compaction, verdicts};
 
-/// So many replies in a row may come to no end and call no tool before that counts as going in circles.
+/// Replies in a row that are incomplete and call no tool, after which the model is nudged. After one more the user is asked.
 const MAX_UNFINISHED_REPLIES: u32 = 3;
 
-/// A call in a line is cut to this many characters.
+/// Maximum length of the line in which clients show a call.
 const MAX_TITLE_CHARACTERS: usize = 300;
 
-/// Texts in a tool's input are cut to this many characters for viewers.
+/// Maximum length of each text in a tool's input as clients see it. The model's own input stays whole in the stored reply.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
 
 /// The step `generate-turn`.
 pub struct GenerateTurn {
-    /// Talks to the model.
     pub caller: ModelCaller,
 }
 
@@ -44,11 +43,11 @@ impl StepHandler for GenerateTurn {
         if !context.log.state().has_approved_plan() {
             return Ok(StepOutput::new(Verdict::Plan));
         }
-        if let Some(verdict) = verdicts::due_without_model(context.log.state()) {
+        if let Some(verdict) = verdicts::next_without_model(context.log.state()) {
             return Ok(StepOutput::new(verdict));
         }
-        if let Some(LoopFinding::Ask(reason)) = loop_detection::detect(context.log.state()) {
-            return Ok(helpless(context, reason));
+        if let Some(LoopFinding::AskUser(reason)) = loop_detection::detect(context.log.state()) {
+            return Ok(ask_for_help(context, reason));
         }
         self.open_conversation(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
@@ -79,69 +78,75 @@ impl StepHandler for GenerateTurn {
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
                 context.log.append(events).await?;
-                context.closing.extend(usage(context.log.state()).map(EventBody::from));
+                context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
                 Ok(StepOutput::new(Verdict::Turn))
             }
-            CallOutcome::Replied { call, reply, events } => self.take_in(context, call, &reply, events).await,
+            CallOutcome::Replied { call, reply, events } => self.process_reply(context, call, &reply, events).await,
         }
     }
 }
 
 impl GenerateTurn {
-    /// The conversation opens with the task, what was found and what was planned.
     async fn open_conversation(&self, context: &mut Context) -> Result<(), StepError> {
         if context.log.state().main.opened {
             return Ok(());
         }
-        let text = brief::main(context.log.state())?;
+        let text = briefing::for_main(context.log.state())?;
         let message = UserMessage { conversation: Conversation::Main, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await?)
     }
 
-    /// Writes down what the model said and decides what follows.
-    async fn take_in(
+    /// Records the reply, its content for viewers and later steps, and the next message to the model, in one batch. Then decides
+    /// what follows.
+    async fn process_reply(
         &self,
         context: &mut Context,
         call: CallKey,
         reply: &ModelReply,
         mut events: Vec<EventBody>,
     ) -> Result<StepOutput, StepError> {
-        let full = reply.stop == StopReason::ModelContextWindowExceeded;
-        let refused = unusable(reply).filter(|_| !full);
-        events.extend(self.said(context, call.turn, reply).await?);
-        let calls = if full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
-        let goes_on = calls == 0 && !full && !reply.stop.ends_work() && refused.is_none();
-        let cut = context.log.state().main.unfinished_replies + u32::from(goes_on);
-        if goes_on && cut == MAX_UNFINISHED_REPLIES {
-            events.extend(loop_detection::told(no_end(cut)));
-        } else if goes_on {
-            // In the same batch: without it the next turn would have nothing to say.
-            events.push(nudge(&reply.stop).into());
+        let is_full = reply.stop == StopReason::ModelContextWindowExceeded;
+        let refused = unusable(reply).filter(|_| !is_full);
+        events.extend(self.content_events(context, call.turn, reply).await?);
+        let calls = if is_full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
+        let is_unfinished = calls == 0 && !is_full && !reply.stop.ends_work() && refused.is_none();
+        let unfinished = context.log.state().main.unfinished_replies + u32::from(is_unfinished);
+        if is_unfinished && unfinished == MAX_UNFINISHED_REPLIES {
+            events.extend(loop_detection::nudge(unfinished_reason(unfinished)));
+        } else if is_unfinished {
+            // In the same batch: without this message the next turn would have nothing to send.
+            events.push(continue_message(&reply.stop).into());
         }
-        let begun = if full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
-        events.extend(begun.as_ref().ok().into_iter().flatten().cloned());
+        let restart = if is_full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
+        events.extend(restart.as_ref().ok().into_iter().flatten().cloned());
         context.log.append(events).await?;
-        if let Some(error) = refused.or(begun.err()) {
+        if let Some(error) = refused.or(restart.err()) {
             return Err(error);
         }
-        context.closing.extend(usage(context.log.state()).map(EventBody::from));
+        context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
         if calls > 0 {
             return Ok(StepOutput::new(Verdict::Tools));
         }
-        if goes_on && cut > MAX_UNFINISHED_REPLIES {
-            return Ok(helpless(context, no_end(cut)));
+        if is_unfinished && unfinished > MAX_UNFINISHED_REPLIES {
+            return Ok(ask_for_help(context, unfinished_reason(unfinished)));
         }
-        if goes_on || full {
+        if is_unfinished || is_full {
             return Ok(StepOutput::new(Verdict::Turn));
         }
+        // The user may have sent a message while the model wrote its last reply.
         context.log.refresh().await?;
         let seen = context.log.state().main.last_turn.as_ref().map(|turn| turn.up_to);
-        let unseen = context.log.state().last_user_message > seen;
-        Ok(StepOutput::new(if unseen { Verdict::Turn } else { Verdict::Publish }))
+        let has_unseen = context.log.state().last_user_message > seen;
+        Ok(StepOutput::new(if has_unseen { Verdict::Turn } else { Verdict::Publish }))
     }
 
-    /// What viewers and the next steps read of a reply.
-    async fn said(&self, context: &Context, turn: TurnNumber, reply: &ModelReply) -> Result<Vec<EventBody>, StepError> {
+    /// The reply's texts, thinking and tool calls as events, redacted: the stored reply itself is private.
+    async fn content_events(
+        &self,
+        context: &Context,
+        turn: TurnNumber,
+        reply: &ModelReply,
+    ) -> Result<Vec<EventBody>, StepError> {
         let redactor = &context.common.redactor;
         let (session, blobs) = (context.log.session_id(), self.caller.blobs.as_ref());
         let mut events: Vec<EventBody> = Vec::new();
@@ -155,16 +160,16 @@ impl GenerateTurn {
                     let text = store_text(blobs, session, redactor.redact(thinking).into_owned()).await?;
                     events.push(AiThinking { turn, text }.into());
                 }
-                // The window is full: the new conversation knows nothing of calls of the old one.
+                // The window is full, so these calls are never run: the new conversation does not contain them.
                 ContentBlock::ToolUse { .. } if reply.stop == StopReason::ModelContextWindowExceeded => {}
                 ContentBlock::ToolUse { id, name, input } => {
                     let title = title(name, input);
                     let title =
                         title.map(|title| text::shorten(&redactor.redact(&title), MAX_TITLE_CHARACTERS).into_owned());
-                    let input = redactor.redact_json(&shorten(input));
+                    let input = redactor.redact_json(&shorten_texts(input));
                     events.push(ToolCall { turn, call: id.clone(), tool: name.clone(), title, input }.into());
                     if reply.stop == StopReason::Refusal {
-                        // Otherwise it would run when somebody speaks to the session again.
+                        // Without a result the call would run when the user sends the session another message.
                         events.push(not_run(turn, id, name).into());
                     }
                 }
@@ -179,27 +184,27 @@ fn is_call(block: &ContentBlock) -> bool {
     matches!(block, ContentBlock::ToolUse { .. })
 }
 
-/// Asks a person, since the model does not get out of it by itself.
-fn helpless(context: &mut Context, reason: String) -> StepOutput {
+/// Asks the user, because the model did not make progress after a nudge.
+fn ask_for_help(context: &mut Context, reason: String) -> StepOutput {
     context.closing.push(AgentStuck { reason: reason.clone() }.into());
     verdicts::ask_user(context, WaitReason::Stuck { reason })
 }
 
-fn no_end(cut: u32) -> String {
-    format!("{cut} replies in a row came to no end and called no tool")
+fn unfinished_reason(replies: u32) -> String {
+    format!("{replies} replies in a row were incomplete and called no tool")
 }
 
-/// The answer to a call in a reply that the model did not stand by.
+/// The result of a call in a refused reply.
 fn not_run(turn: TurnNumber, call: &CallId, tool: &str) -> ToolResult {
-    let output = "This call was not run: the reply it stood in ended in a refusal.";
+    let output = "This call was not run because its reply ended in a refusal.";
     ToolResult::without_run(turn, call.clone(), tool.to_owned(), ToolOutcome::Failed, output)
 }
 
-/// What the model is told when its reply came to no end.
-fn nudge(stop: &StopReason) -> UserMessage {
+/// The message that asks the model to continue an incomplete reply.
+fn continue_message(stop: &StopReason) -> UserMessage {
     let text = match stop {
         StopReason::MaxTokens => {
-            "Your reply was cut because it was too long. Go on in smaller pieces: write long files in several steps, and \
+            "Your reply was cut off at the length limit. Continue in smaller pieces: write long files in several steps, and \
              use the tools."
         }
         StopReason::EndTurn
@@ -208,31 +213,30 @@ fn nudge(stop: &StopReason) -> UserMessage {
         | StopReason::PauseTurn
         | StopReason::Refusal
         | StopReason::ModelContextWindowExceeded
-        | StopReason::Other(_) => "Go on.",
+        | StopReason::Other(_) => "Continue.",
     };
     UserMessage { conversation: Conversation::Main, author: Author::Nudge, text: text.to_owned(), answers: None }
 }
 
-/// What the run has used so far.
-fn usage(state: &SessionState) -> Option<UsageUpdated> {
+fn usage_update(state: &SessionState) -> Option<UsageUpdated> {
     let run = state.run()?;
     Some(UsageUpdated { usage: run.usage, cost: run.budget.spent(), context_tokens: run.context_tokens })
 }
 
-/// A call in a line, for viewers.
+/// The line in which clients show a call. None when there is no such tool or its input is invalid.
 fn title(name: &str, input: &Value) -> Option<String> {
-    let call = read_call(name, input).ok()?;
+    let call = parse_call(name, input).ok()?;
     Some(call.display().title)
 }
 
-/// A tool's input with long texts cut, for viewers.
-fn shorten(value: &Value) -> Value {
+/// A tool's input with long texts shortened.
+fn shorten_texts(value: &Value) -> Value {
     match value {
         Value::String(text) if text.chars().count() > MAX_SHOWN_CHARACTERS => {
             Value::String(format!("{} ({} bytes)", text::shorten(text, MAX_SHOWN_CHARACTERS), text.len()))
         }
-        Value::Array(items) => items.iter().map(shorten).collect(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shorten(value))).collect(),
+        Value::Array(items) => items.iter().map(shorten_texts).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shorten_texts(value))).collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
     }
 }

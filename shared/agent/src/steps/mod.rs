@@ -1,4 +1,5 @@
-//! The steps of the workflow, one file each. A step imports no other: what several need stands beside [`crate::context`].
+//! The steps of the workflow, one file or directory each. A step imports no other. What several of them need is in the crate's
+//! other modules, such as [`crate::context`] and [`crate::verdicts`].
 
 mod await_user;
 mod execute_tool;

@@ -1,4 +1,7 @@
-//! Looks at the repository and asks the model for a plan.
+//! Surveys the repository and asks the model for a plan.
+//!
+//! The plan is a conversation of its own: it has another system prompt and a schema for the answer, and system prompt, tools
+//! and messages of a conversation are fixed. The main conversation gets the plan as text in its opening message.
 
 use std::sync::Arc;
 
@@ -10,7 +13,7 @@ use domain::{
     UserMessage, Verdict, WaitReason,
 };
 
-use crate::brief;
+use crate::briefing;
 use crate::context::Context;
 use crate::invocation::StepHandler;
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
@@ -18,14 +21,12 @@ use crate::survey;
 use crate::verdicts;
 use crate::workspace::{Workspace, WorkspaceError};
 
-/// So often the model is told that its answer is no plan.
+/// Maximum times that the model is asked to correct an answer that is not a plan.
 const MAX_CORRECTIONS: u32 = 2;
 
 /// The step `plan`.
 pub struct Plan {
-    /// Talks to the model.
     pub caller: ModelCaller,
-    /// Where the repository is.
     pub sandboxes: Arc<dyn Sandboxes>,
 }
 
@@ -39,12 +40,12 @@ impl StepHandler for Plan {
         if let Some(plan) = &context.log.state().plan
             && !context.log.state().planning.has_unseen_messages()
         {
-            // A second attempt: the plan is there, only what follows from it is not.
+            // An earlier attempt recorded the plan but not what follows from it.
             let (id, content) = (plan.id.clone(), plan.content.clone());
             if plan.approved.is_some() {
                 return Ok(StepOutput::new(Verdict::Turn));
             }
-            return follow(context, id, content);
+            return after_plan(context, id, content);
         }
         if context.log.state().survey.is_none() || !context.log.state().planning.opened {
             let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
@@ -52,7 +53,7 @@ impl StepHandler for Plan {
             };
             match self.survey(context, &workspace).await {
                 Ok(()) => {}
-                Err(WorkspaceError::SandboxLost(reason)) => return workspace.lost(context, reason).await,
+                Err(WorkspaceError::SandboxLost(reason)) => return workspace.record_loss(context, reason).await,
                 Err(WorkspaceError::Step(error)) => return Err(error),
             }
         }
@@ -69,39 +70,40 @@ impl StepHandler for Plan {
             CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(terminal) => Err(terminal.into()),
             CallOutcome::Stopped => verdicts::stopped(context).await,
-            CallOutcome::Replied { reply, events, .. } => self.take_in(context, &reply, events).await,
+            CallOutcome::Replied { reply, events, .. } => self.process_reply(context, &reply, events).await,
         }
     }
 }
 
 impl Plan {
-    /// Looks at the repository and opens the plan's conversation with what was found.
+    /// Surveys the repository and opens the plan's conversation with the result.
     async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), WorkspaceError> {
         let facts = workspace.survey(context).await?;
-        let looked = workspace.look_at_git(context).await?;
+        let checkout = workspace.inspect_checkout(context).await?;
         let mut bodies: Vec<EventBody> = Vec::new();
         if context.log.state().survey.is_none() {
             let surveyed = RepositorySurveyed {
                 survey: survey::classify(&facts),
-                instruction_directories: looked.instruction_directories,
-                commit_subjects: looked.commit_subjects,
+                instruction_directories: checkout.instruction_directories,
+                commit_subjects: checkout.commit_subjects,
             };
-            let root = surveyed.instruction_directories.iter().any(|directory| directory == ".");
+            let has_root_instructions = surveyed.instruction_directories.iter().any(|directory| directory == ".");
             bodies.push(surveyed.into());
-            if root {
+            if has_root_instructions {
                 let read = workspace.instructions(context, vec![".".to_owned()]).await?;
                 bodies.extend(read.into_iter().map(EventBody::from));
             }
             context.log.append(bodies).await.map_err(StepError::from)?;
         }
         let tree = Workspace::tree(&facts);
-        let text = brief::plan(context.log.state(), &tree)?;
+        let text = briefing::for_plan(context.log.state(), &tree)?;
         let text = context.common.redactor.redact(&text).into_owned();
         let message = UserMessage { conversation: Conversation::Plan, author: Author::Brief, text, answers: None };
         Ok(context.log.append(vec![message.into()]).await.map_err(StepError::from)?)
     }
 
-    async fn take_in(
+    /// Records the plan in the reply, or asks the model to correct its answer.
+    async fn process_reply(
         &self,
         context: &mut Context,
         reply: &ModelReply,
@@ -121,24 +123,27 @@ impl Plan {
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
         events.push(confidence_score(&plan).into());
         context.log.append(events).await?;
-        follow(context, id, plan)
+        after_plan(context, id, plan)
     }
 
-    /// Tells the model that its answer is no plan.
+    /// Asks the model to correct its answer.
+    ///
+    /// # Errors
+    /// `ModelRefusal` after [`MAX_CORRECTIONS`].
     async fn correct(
         &self,
         context: &mut Context,
         mut events: Vec<EventBody>,
         reason: &str,
     ) -> Result<StepOutput, StepError> {
-        let many = context.log.state().planning.nudges >= MAX_CORRECTIONS;
+        let gives_up = context.log.state().planning.nudges >= MAX_CORRECTIONS;
         let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
         let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
-        if !many {
+        if !gives_up {
             events.push(nudge.into());
         }
         context.log.append(events).await?;
-        if many {
+        if gives_up {
             let message = format!("the model's answers could not be read as a plan: {reason}");
             return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
         }
@@ -146,8 +151,8 @@ impl Plan {
     }
 }
 
-/// What follows a plan: a question, an approval, or the work.
-fn follow(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Result<StepOutput, StepError> {
+/// What follows a plan: a question to the user, an approval, or the work.
+fn after_plan(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> Result<StepOutput, StepError> {
     if let Some(question) = plan.question {
         return Ok(verdicts::ask_user(context, WaitReason::PlanQuestion { question }));
     }

@@ -1,9 +1,9 @@
-//! Conventions that a repository's files show.
+//! Recognizes conventions by the files of a repository.
 
 use super::evidence::Evidence;
 use super::repository::{Directory, Repository};
 
-/// Files at the root, and what each means for who changes something.
+/// Files, by their path from the root, and the convention that they show.
 const FILES: &[(&[&str], &str)] = &[
     (
         &["CONTRIBUTING.md", "CONTRIBUTING.rst", "CONTRIBUTING", ".github/CONTRIBUTING.md", "docs/CONTRIBUTING.md"],
@@ -79,7 +79,7 @@ const FILES: &[(&[&str], &str)] = &[
     (&[".yamllint", ".yamllint.yml", ".yamllint.yaml"], "yamllint settings"),
 ];
 
-/// Tables of pyproject.toml that settle how the code looks.
+/// Tables of `pyproject.toml` that configure formatters, linters and commit messages.
 const PYTHON_TOOLS: &[(&str, &str)] = &[
     ("black", "Black settings (pyproject.toml)"),
     ("ruff", "Ruff settings (pyproject.toml)"),
@@ -88,7 +88,7 @@ const PYTHON_TOOLS: &[(&str, &str)] = &[
     ("commitizen", "Commit messages by commitizen (pyproject.toml)"),
 ];
 
-pub(super) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
+pub(super) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
     for (names, meaning) in FILES {
         if let Some(name) = names.iter().find(|name| repository.has_in(Directory::ROOT, name)) {
             evidence.convention(format!("{meaning} ({name})"));
@@ -104,13 +104,13 @@ pub(super) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     }
     if repository
         .manifests()
-        .any(|manifest| manifest.name.starts_with("CONTRIBUTING") && asks_for_conventional(manifest.text))
+        .any(|manifest| manifest.name.starts_with("CONTRIBUTING") && mentions_conventional_commits(manifest.text))
     {
         evidence.convention("Conventional Commits");
     }
 }
 
-fn asks_for_conventional(text: &str) -> bool {
+fn mentions_conventional_commits(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("conventional commits") || text.contains("conventionalcommits.org")
 }

@@ -1,41 +1,37 @@
-//! What the ecosystems found, gathered without repetition and within limits.
+//! The evidence that the ecosystems' detectors collect, without duplicates and within limits.
 
 use domain::ProjectType;
 
 use super::repository::Directory;
 
-/// Entries kept of one list. What the model is told stays short, whatever a repository holds.
+/// Maximum entries of each list, since the survey is part of every conversation's opening.
 const MAX_ENTRIES: usize = 16;
 
-/// A package that says what a project is.
-pub(super) struct Known {
+/// A package or file that indicates a kind of project.
+pub(super) struct KnownPackage {
     /// The package's name in its index, in lower case.
     pub(super) package: &'static str,
-    /// Its name among people.
+    /// The name that people use.
     pub(super) name: &'static str,
-    /// The kind of project it speaks for.
+    /// The kind of project that it indicates.
     pub(super) kind: ProjectType,
-    /// How strongly; 0 is worth a mention and says nothing about the kind.
+    /// How strongly it indicates that kind. With 0 it is only listed as a framework.
     pub(super) weight: u32,
 }
 
-impl Known {
-    /// An entry of an ecosystem's table.
+impl KnownPackage {
     pub(super) const fn new(package: &'static str, name: &'static str, kind: ProjectType, weight: u32) -> Self {
         Self { package, name, kind, weight }
     }
 }
 
-/// What a project needs a package for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    /// To run.
+pub(super) enum DependencyKind {
     Runtime,
-    /// To be worked on. Says half as much about what the project is.
+    /// Counts half: it says less about what the project is.
     Development,
 }
 
-/// Everything found so far.
 #[derive(Default)]
 pub(super) struct Evidence {
     pub(super) frameworks: Vec<&'static str>,
@@ -47,7 +43,7 @@ pub(super) struct Evidence {
     weights: Weights,
 }
 
-/// How much speaks for each kind of project.
+/// The sum of weights for each kind of project.
 #[derive(Default, Clone, Copy)]
 pub(super) struct Weights {
     pub(super) web: u32,
@@ -61,40 +57,41 @@ impl Evidence {
         self.weights
     }
 
-    /// Notes a framework, once.
-    pub(super) fn framework(&mut self, directory: Directory<'_>, need: Need, known: &Known) {
+    /// Adds a framework and its weight, once. Half the weight counts for a development dependency, and half for a framework
+    /// that is used below the root only.
+    pub(super) fn framework(&mut self, directory: Directory<'_>, dependency: DependencyKind, known: &KnownPackage) {
         if self.frameworks.contains(&known.name) {
             return;
         }
         let mut weight = known.weight * 2;
-        if need == Need::Development {
+        if dependency == DependencyKind::Development {
             weight /= 2;
         }
         if !directory.is_root() {
             weight /= 2;
         }
-        self.speak_for(known.kind, weight);
+        self.add_weight(known.kind, weight);
         if self.frameworks.len() < MAX_ENTRIES {
             self.frameworks.push(known.name);
         }
     }
 
-    /// Notes whichever of the packages the table knows.
+    /// Adds those of the packages that the table lists.
     pub(super) fn packages<'a>(
         &mut self,
         directory: Directory<'_>,
-        need: Need,
-        table: &[Known],
+        dependency: DependencyKind,
+        table: &[KnownPackage],
         packages: impl IntoIterator<Item = &'a str>,
     ) {
         for package in packages {
             if let Some(known) = table.iter().find(|known| known.package == package) {
-                self.framework(directory, need, known);
+                self.framework(directory, dependency, known);
             }
         }
     }
 
-    fn speak_for(&mut self, kind: ProjectType, weight: u32) {
+    fn add_weight(&mut self, kind: ProjectType, weight: u32) {
         match kind {
             ProjectType::Web => self.weights.web += weight,
             ProjectType::Frontend => self.weights.frontend += weight,

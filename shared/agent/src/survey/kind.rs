@@ -1,19 +1,19 @@
-//! What kind of project it is, weighed from what was found.
+//! Decides the kind of project from the weights of the evidence.
 
 use domain::ProjectType;
 
 use super::evidence::Evidence;
-use super::language::{Use, bytes_in};
+use super::language::{Purpose, bytes_in};
 use super::repository::Repository;
 
-/// Below this, what was found is what any project may have: a Dockerfile, a pipeline, an array library.
-const ENOUGH: u32 = 8;
+/// Minimum weight of a kind. Less is found in projects of any kind: a Dockerfile, a pipeline, an array library.
+const MIN_WEIGHT: u32 = 8;
 
-/// The kind for which most speaks. Of equals, the one that has more to do with users.
-pub(super) fn kind(repository: &Repository<'_>, evidence: &Evidence) -> ProjectType {
+/// The kind with the greatest weight. Of equal weights the first in the list counts, from web to devops.
+pub(super) fn project_type(repository: &Repository<'_>, evidence: &Evidence) -> ProjectType {
     let mut weights = evidence.weights();
-    if holds_more_programs(repository) {
-        // Infrastructure beside an application serves it.
+    if is_mostly_programs(repository) {
+        // Infrastructure in the repository of an application serves the application.
         weights.devops /= 2;
     }
     let candidates = [
@@ -22,18 +22,18 @@ pub(super) fn kind(repository: &Repository<'_>, evidence: &Evidence) -> ProjectT
         (weights.data_science, ProjectType::DataScience),
         (weights.devops, ProjectType::Devops),
     ];
-    let mut most = (ENOUGH - 1, ProjectType::General);
+    let mut best = (MIN_WEIGHT - 1, ProjectType::General);
     for candidate in candidates {
-        if candidate.0 > most.0 {
-            most = candidate;
+        if candidate.0 > best.0 {
+            best = candidate;
         }
     }
-    most.1
+    best.1
 }
 
-/// Whether programs outweigh definitions of infrastructure and settings.
-fn holds_more_programs(repository: &Repository<'_>) -> bool {
+/// Whether there are more bytes of programs than of infrastructure definitions and settings.
+fn is_mostly_programs(repository: &Repository<'_>) -> bool {
     let is_definition = |name: &str| matches!(name, "HCL" | "YAML" | "Shell" | "Nix");
-    let programs = bytes_in(repository, |purpose, name| purpose == Use::Programming && !is_definition(name));
+    let programs = bytes_in(repository, |purpose, name| purpose == Purpose::Programming && !is_definition(name));
     programs > bytes_in(repository, |_, name| is_definition(name))
 }

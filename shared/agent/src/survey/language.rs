@@ -1,16 +1,16 @@
-//! Languages, by their file name extensions.
+//! Recognizes languages by file name extensions.
 
 use std::collections::BTreeMap;
 
 use super::repository::Repository;
 
-/// Languages that are named; the rest is noise.
+/// Maximum languages that the survey names.
 const MAX_LANGUAGES: usize = 8;
 
-/// What a language is used for. The order is the order in which they are named.
+/// What a language is used for. The survey names them in the order of the variants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Use {
-    /// Programs and definitions of infrastructure.
+pub(super) enum Purpose {
+    /// Programs and infrastructure definitions.
     Programming,
     /// Notebooks, pages, styles, settings, data, prose.
     Markup,
@@ -18,7 +18,7 @@ pub(super) enum Use {
 
 /// The languages of a repository: programming languages first, then markup and configuration, each by bytes.
 pub(super) fn languages(repository: &Repository<'_>) -> Vec<String> {
-    let mut bytes: BTreeMap<(Use, &'static str), u64> = BTreeMap::new();
+    let mut bytes: BTreeMap<(Purpose, &'static str), u64> = BTreeMap::new();
     for (extension, size) in repository.extensions() {
         if let Some(language) = language(extension) {
             let total = bytes.entry(language).or_default();
@@ -30,16 +30,16 @@ pub(super) fn languages(repository: &Repository<'_>) -> Vec<String> {
     languages.into_iter().take(MAX_LANGUAGES).map(|((_, name), _)| name.to_owned()).collect()
 }
 
-/// Bytes of the given languages.
-pub(super) fn bytes_in(repository: &Repository<'_>, wanted: impl Fn(Use, &str) -> bool) -> u64 {
+/// The bytes in files of the languages that match.
+pub(super) fn bytes_in(repository: &Repository<'_>, matches: impl Fn(Purpose, &str) -> bool) -> u64 {
     let sizes = repository.extensions().filter_map(|(extension, size)| {
         let (purpose, name) = language(extension)?;
-        wanted(purpose, name).then_some(size)
+        matches(purpose, name).then_some(size)
     });
     sizes.fold(0, u64::saturating_add)
 }
 
-fn language(extension: &str) -> Option<(Use, &'static str)> {
+fn language(extension: &str) -> Option<(Purpose, &'static str)> {
     let programming = match extension {
         "py" | "pyi" | "pyw" => "Python",
         "ts" | "tsx" | "mts" | "cts" => "TypeScript",
@@ -85,7 +85,7 @@ fn language(extension: &str) -> Option<(Use, &'static str)> {
         _ => "",
     };
     if !programming.is_empty() {
-        return Some((Use::Programming, programming));
+        return Some((Purpose::Programming, programming));
     }
     let markup = match extension {
         "ipynb" => "Jupyter Notebook",
@@ -102,5 +102,5 @@ fn language(extension: &str) -> Option<(Use, &'static str)> {
         "xml" => "XML",
         _ => return None,
     };
-    Some((Use::Markup, markup))
+    Some((Purpose::Markup, markup))
 }

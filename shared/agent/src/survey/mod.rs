@@ -1,7 +1,7 @@
-//! What kind of project a repository holds and how it is worked on, told from the toolbox's facts alone.
+//! Derives from the toolbox's facts which kind of project a repository holds and how it is built and tested.
 //!
-//! Nothing here does I/O, and nothing of a repository is trusted: manifests that cannot be parsed count as being there and
-//! no more, commands are put together from this module's own words, and only a path of plain characters enters one.
+//! Nothing here does I/O, and nothing in a repository is trusted: a manifest that cannot be parsed only counts as present,
+//! commands are built from constants of this module, and the only part of a repository in them is a path of plain characters.
 
 mod check;
 mod convention;
@@ -19,28 +19,28 @@ use ecosystem::{dotnet, go, infrastructure, jvm, make, node, php, pipeline, pyth
 use evidence::Evidence;
 use repository::Repository;
 
-/// Tells what the facts mean.
+/// Classifies a repository. Never fails: what is not recognized is left out.
 pub fn classify(facts: &Surveyed) -> Survey {
     let repository = Repository::new(facts);
     let mut evidence = Evidence::default();
-    // Those that wrap the others come last, so that the direct command of an ecosystem is named first.
-    for look in [
-        python::look,
-        node::look,
-        rust::look,
-        go::look,
-        jvm::look,
-        ruby::look,
-        php::look,
-        dotnet::look,
-        infrastructure::look,
-        make::look,
-        pipeline::look,
-        convention::look,
+    // Build tools that wrap others, such as make, come last: an ecosystem's own command is named first.
+    for detect in [
+        python::detect,
+        node::detect,
+        rust::detect,
+        go::detect,
+        jvm::detect,
+        ruby::detect,
+        php::detect,
+        dotnet::detect,
+        infrastructure::detect,
+        make::detect,
+        pipeline::detect,
+        convention::detect,
     ] {
-        look(&repository, &mut evidence);
+        detect(&repository, &mut evidence);
     }
-    let project_type = if facts.empty { ProjectType::General } else { kind::kind(&repository, &evidence) };
+    let project_type = if facts.empty { ProjectType::General } else { kind::project_type(&repository, &evidence) };
     Survey {
         project_type,
         languages: language::languages(&repository),

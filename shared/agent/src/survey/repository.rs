@@ -1,26 +1,26 @@
-//! The toolbox's facts, arranged for asking. They come out of a sandbox: everything is capped here, once, and nothing is
-//! taken for a path or a command before it has been looked at.
+//! The toolbox's facts, indexed for queries. They come from a sandbox and are untrusted: all limits are applied here, and a
+//! path is checked before it becomes part of a command.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use toolbox::Surveyed;
 
-/// Manifests looked at. The toolbox sends fewer.
+/// Maximum manifests that are read. The toolbox sends fewer.
 const MAX_MANIFESTS: usize = 64;
-/// Bytes read of one manifest. The toolbox sends fewer.
+/// Maximum bytes that are read of one manifest. The toolbox sends fewer.
 const MAX_MANIFEST_BYTES: usize = 64 * 1024;
-/// Paths and extensions looked at. The toolbox sends fewer.
+/// Maximum paths and extensions that are read. The toolbox sends fewer.
 const MAX_NAMES: usize = 4096;
-/// Places below the root for which commands are given when the root itself is no project.
-const MAX_PLACES: usize = 3;
-/// The longest path that is put into a command, in bytes.
+/// Maximum directories below the root that commands are listed for, when the root itself is no project.
+const MAX_COMMAND_DIRECTORIES: usize = 3;
+/// Maximum length of a path in a command. It is ASCII, so bytes are characters.
 const MAX_PATH_CHARACTERS: usize = 80;
 
-/// Directories whose projects are not this repository's own.
-const FOREIGN: &[&str] = &["node_modules", "vendor", "third_party", "fixtures", "testdata", "examples"];
+/// Directories that hold copies of other projects, or samples.
+const VENDORED: &[&str] = &["node_modules", "vendor", "third_party", "fixtures", "testdata", "examples"];
 
-/// A directory by its path from the root; the root's is empty.
+/// A directory as its path from the root. The root's path is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Directory<'a>(&'a str);
 
@@ -39,12 +39,12 @@ impl<'a> Directory<'a> {
         if self.is_root() { 0 } else { self.0.split('/').count() }
     }
 
-    fn is_foreign(self) -> bool {
-        self.0.split('/').any(|part| FOREIGN.contains(&part))
+    fn is_vendored(self) -> bool {
+        self.0.split('/').any(|part| VENDORED.contains(&part))
     }
 
-    /// The path as a word of a shell command. Nothing for a path that would need quoting: the commands are shown to the
-    /// model, and a name is no place for a repository to write sentences into.
+    /// The path as a word of a shell command. None for a path that would need quoting: the model reads these commands, and
+    /// a repository must not be able to write sentences into them by the name of a directory.
     pub(super) fn argument(self) -> Option<&'a str> {
         if self.is_root() {
             return Some(".");
@@ -57,34 +57,33 @@ impl<'a> Directory<'a> {
         is_safe.then_some(self.0)
     }
 
-    /// A command as it is run from the root.
+    /// `command`, for running it from the root.
     pub(super) fn command(self, command: &str) -> Option<String> {
         if self.is_root() { Some(command.to_owned()) } else { Some(format!("cd {} && {command}", self.argument()?)) }
     }
 }
 
-/// A file whose content is known.
+/// A file whose content the toolbox sent.
 pub(super) struct Manifest<'a> {
     pub(super) directory: Directory<'a>,
     pub(super) name: &'a str,
-    /// Its beginning, when it is long.
+    /// The content, or its beginning when it exceeds the limit.
     pub(super) text: &'a str,
 }
 
 impl Manifest<'_> {
-    /// The file as JSON; nothing when it is none or was cut.
+    /// The content as JSON. None when it is invalid or was cut.
     pub(super) fn json(&self) -> Option<Value> {
         serde_json::from_str(self.text.trim_start_matches('\u{feff}')).ok()
     }
 
-    /// The file as TOML. Of one that was cut, everything before the last heading.
+    /// The content as TOML. When it was cut, everything before the last table header.
     pub(super) fn toml(&self) -> Option<toml::Table> {
         let whole = self.text.parse().ok();
         whole.or_else(|| self.text.get(..self.text.rfind("\n[")?)?.parse().ok())
     }
 }
 
-/// A repository, as far as the toolbox told.
 pub(super) struct Repository<'a> {
     manifests: Vec<Manifest<'a>>,
     paths: BTreeSet<&'a str>,
@@ -95,10 +94,10 @@ pub(super) struct Repository<'a> {
 impl<'a> Repository<'a> {
     pub(super) fn new(facts: &'a Surveyed) -> Self {
         let mut manifests: Vec<Manifest<'a>> = facts.manifests.iter().take(MAX_MANIFESTS).map(manifest).collect();
-        manifests.retain(|manifest| !manifest.directory.is_foreign());
+        manifests.retain(|manifest| !manifest.directory.is_vendored());
         manifests.sort_by_key(|manifest| (manifest.directory.depth(), manifest.directory, manifest.name));
         let listed = facts.tree.iter().map(|path| path.trim_end_matches('/'));
-        let known = facts.manifests.iter().map(|manifest| manifest.path.as_str());
+        let manifest_paths = facts.manifests.iter().map(|manifest| manifest.path.as_str());
         let mut extensions = BTreeMap::<String, u64>::new();
         for extension in facts.extensions.iter().take(MAX_NAMES) {
             let name = extension.extension.trim_start_matches('.').to_ascii_lowercase();
@@ -107,13 +106,13 @@ impl<'a> Repository<'a> {
         }
         Self {
             manifests,
-            paths: listed.take(MAX_NAMES).chain(known.take(MAX_MANIFESTS)).collect(),
+            paths: listed.take(MAX_NAMES).chain(manifest_paths.take(MAX_MANIFESTS)).collect(),
             extensions,
             notebooks: facts.notebooks,
         }
     }
 
-    /// Every file whose content is known, the root's first.
+    /// All manifests, those at the root first.
     pub(super) fn manifests(&self) -> impl Iterator<Item = &Manifest<'a>> {
         self.manifests.iter()
     }
@@ -126,7 +125,7 @@ impl<'a> Repository<'a> {
         self.manifests.iter().filter(move |manifest| manifest.directory == directory)
     }
 
-    /// Whether something of that name, file or directory, is known to lie there.
+    /// Whether the directory is known to contain a file or directory of that name.
     pub(super) fn has_in(&self, directory: Directory<'_>, name: &str) -> bool {
         if directory.is_root() {
             self.paths.contains(name)
@@ -135,7 +134,7 @@ impl<'a> Repository<'a> {
         }
     }
 
-    /// What is known to lie directly in a directory.
+    /// The known names directly in a directory.
     pub(super) fn names_in(&self, directory: Directory<'_>) -> impl Iterator<Item = &'a str> {
         self.paths.iter().filter_map(move |path| {
             let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -143,7 +142,7 @@ impl<'a> Repository<'a> {
         })
     }
 
-    /// Whether Python packages lie below `src/`.
+    /// Whether Python packages are in `src/`.
     pub(super) fn is_src_layout(&self) -> bool {
         self.bytes("py") > 0 && self.names_in(Directory("src")).any(|name| !name.contains('.'))
     }
@@ -161,24 +160,28 @@ impl<'a> Repository<'a> {
         self.notebooks
     }
 
-    /// Directories with a manifest of one of these names.
-    pub(super) fn places(&self, names: &[&str]) -> Places<'a> {
-        Places(self.directories_with(|name| names.contains(&name)))
+    /// The directories with a manifest of one of these names.
+    pub(super) fn project_directories(&self, names: &[&str]) -> ProjectDirectories<'a> {
+        ProjectDirectories(self.directories_with(|name| names.contains(&name)))
     }
 
-    /// Directories with a manifest whose name is of a kind, the root first.
-    pub(super) fn directories_with(&self, is_one: impl Fn(&str) -> bool) -> Vec<Directory<'a>> {
-        let mut directories: Vec<_> =
-            self.manifests.iter().filter(|manifest| is_one(manifest.name)).map(|manifest| manifest.directory).collect();
+    /// The directories with a manifest whose name matches, the root first.
+    pub(super) fn directories_with(&self, matches: impl Fn(&str) -> bool) -> Vec<Directory<'a>> {
+        let mut directories: Vec<_> = self
+            .manifests
+            .iter()
+            .filter(|manifest| matches(manifest.name))
+            .map(|manifest| manifest.directory)
+            .collect();
         directories.dedup();
         directories
     }
 }
 
-/// Directories that hold a project of one ecosystem, the root first.
-pub(super) struct Places<'a>(Vec<Directory<'a>>);
+/// The directories that hold a project of one ecosystem, the root first.
+pub(super) struct ProjectDirectories<'a>(Vec<Directory<'a>>);
 
-impl<'a> Places<'a> {
+impl<'a> ProjectDirectories<'a> {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -187,11 +190,11 @@ impl<'a> Places<'a> {
         self.0.iter().copied()
     }
 
-    /// Where commands are run: at the root when that is such a project, whose parts the others are as a rule; else in the
-    /// first few.
-    pub(super) fn worked_in(&self) -> Vec<Directory<'a>> {
-        let most = if self.0.first().is_some_and(|directory| directory.is_root()) { 1 } else { MAX_PLACES };
-        self.0.iter().copied().take(most).collect()
+    /// The directories that commands are listed for: only the root when it is such a project, because the others are usually
+    /// its parts; otherwise the first few.
+    pub(super) fn for_commands(&self) -> Vec<Directory<'a>> {
+        let max = if self.0.first().is_some_and(|directory| directory.is_root()) { 1 } else { MAX_COMMAND_DIRECTORIES };
+        self.0.iter().copied().take(max).collect()
     }
 }
 

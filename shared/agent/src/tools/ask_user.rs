@@ -1,4 +1,4 @@
-//! `ask_user`: one question to the user, after the turn's other calls.
+//! `ask_user`: asks the user one question, after the turn's other calls.
 
 use async_trait::async_trait;
 use domain::ToolKind;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::tool::{Answer, Display, Progress, Scope, Tool};
 use crate::workspace::WorkspaceError;
 
-/// A longer question is a report: it belongs into the closing words.
+/// A longer text is a report and belongs in the last reply.
 const MAX_QUESTION_CHARACTERS: usize = 4000;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,12 +26,12 @@ impl Tool for AskUser {
     fn schema() -> Value {
         json!({
             "name": Self::name(),
-            "description": "Asks the user one question and waits for the answer, which may take long. Use it only when a wrong guess would be expensive.",
+            "description": "Asks the user one question and waits for the answer, which may take a long time. Use it only when a wrong guess would be expensive.",
             "input_schema": {
                 "type": "object",
                 "additionalProperties": false,
                 "required": ["question"],
-                "properties": { "question": { "type": "string", "description": "The question, with what you would do by default." } }
+                "properties": { "question": { "type": "string", "description": "The question, and what you will do if there is no answer." } }
             }
         })
     }
@@ -51,7 +51,9 @@ impl Tool for AskUser {
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
         let question = self.question.trim();
         if question.is_empty() || question.chars().count() > MAX_QUESTION_CHARACTERS {
-            return Ok(Answer::failed(format!("A question has 1 to {MAX_QUESTION_CHARACTERS} characters.")).into());
+            return Ok(
+                Answer::failed(format!("A question must have 1 to {MAX_QUESTION_CHARACTERS} characters.")).into()
+            );
         }
         Ok(Progress::Asks(scope.redacted(question)))
     }

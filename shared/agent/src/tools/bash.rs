@@ -1,4 +1,4 @@
-//! `bash`: a fresh process per call; working directory and exports are carried over.
+//! `bash`: runs a command. Each call is a new process; `bash.sh` carries the working directory and exported variables over.
 
 use async_trait::async_trait;
 use domain::ports::{Exec, Exit, ExitStatus, Program, Stderr};
@@ -14,7 +14,7 @@ use crate::workspace::{ExecOutcome, WorkspaceError};
 
 const SCRIPT: &str = include_str!("bash.sh");
 
-/// So that nothing waits for a terminal, a pager, an editor or an answer.
+/// Keeps commands from waiting for a terminal, a pager, an editor or an answer.
 const ENVIRONMENT: [(&str, &str); 15] = [
     ("CI", "true"),
     ("DEBIAN_FRONTEND", "noninteractive"),
@@ -33,20 +33,20 @@ const ENVIRONMENT: [(&str, &str); 15] = [
     ("VISUAL", "true"),
 ];
 
-/// When a pipeline fails.
+/// Which commands of a pipeline decide its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pipes {
-    /// When its last command does, as shells have it.
-    Last,
-    /// When any of its commands does: for checks, so that `pytest | tail` tells how the tests went.
-    Any,
+enum PipelineStatus {
+    /// The last one, which is the shell's default.
+    OfLast,
+    /// Any that fails. For checks, so that `pytest | tail` reports the result of the tests.
+    OfAny,
 }
 
-impl Pipes {
-    fn option(self) -> &'static str {
+impl PipelineStatus {
+    fn pipefail_option(self) -> &'static str {
         match self {
-            Self::Last => "+o",
-            Self::Any => "-o",
+            Self::OfLast => "+o",
+            Self::OfAny => "-o",
         }
     }
 }
@@ -66,7 +66,7 @@ impl Tool for Bash {
         "bash"
     }
 
-    /// The model knows the schema by the tool's type.
+    /// A built-in tool of the Messages API: its type stands for the schema.
     fn schema() -> Value {
         json!({ "type": "bash_20250124", "name": Self::name() })
     }
@@ -79,7 +79,7 @@ impl Tool for Bash {
         let title = match &self.command {
             Some(command) => {
                 let first = first_line(command);
-                // An ellipsis says that more lines follow.
+                // The ellipsis shows that more lines follow.
                 let more = if first.len() < command.trim().len() { " …" } else { "" };
                 format!("Bash {first}{more}")
             }
@@ -112,7 +112,8 @@ impl Tool for Bash {
 }
 
 impl Bash {
-    /// The command as the sandbox runs it; none when the call names none.
+    /// The command as the sandbox runs it. The model's text is standard input, so that it is never part of a command line.
+    /// None when the call has neither a command nor `restart`.
     fn exec(&self, scope: &Scope<'_>) -> Option<Exec> {
         let layout = &scope.workspace.layout;
         let mut argv: Vec<String> = Vec::new();
@@ -125,7 +126,7 @@ impl Bash {
             (Some(command), _) => {
                 argv.extend(["bash", "--noprofile", "--norc", "-c", SCRIPT, "bash"].map(str::to_owned));
                 argv.push(layout.state.clone());
-                argv.push(self.pipes(scope).option().to_owned());
+                argv.push(self.pipeline_status(scope).pipefail_option().to_owned());
                 stdin.extend_from_slice(command.as_bytes());
             }
             (None, _) => return None,
@@ -143,11 +144,15 @@ impl Bash {
         })
     }
 
-    fn pipes(&self, scope: &Scope<'_>) -> Pipes {
-        if self.command.as_deref().is_some_and(|command| is_check(scope, command)) { Pipes::Any } else { Pipes::Last }
+    fn pipeline_status(&self, scope: &Scope<'_>) -> PipelineStatus {
+        if self.command.as_deref().is_some_and(|command| is_check(scope, command)) {
+            PipelineStatus::OfAny
+        } else {
+            PipelineStatus::OfLast
+        }
     }
 
-    /// What is said about how the command ended, after its output.
+    /// Outcome, exit code, and the notes on them that follow the output.
     fn ending(&self, exit: &Exit, scope: &Scope<'_>) -> (ToolOutcome, Option<i32>, String) {
         let mut notes = Vec::new();
         let (outcome, code) = match exit.status {
@@ -162,13 +167,13 @@ impl Bash {
             }
             ExitStatus::TimedOut => {
                 notes.push(format!(
-                    "[killed after {} s, with everything it had started; exports and working directory are as before]",
+                    "[killed after {} s, with all processes it had started; exports and working directory are as before]",
                     scope.limits.command.as_secs()
                 ));
                 (ToolOutcome::Failed, None)
             }
             ExitStatus::Killed => {
-                notes.push("[killed because the run was stopped]".to_owned());
+                notes.push("[killed because the run was cancelled]".to_owned());
                 (ToolOutcome::Failed, None)
             }
         };
@@ -178,16 +183,17 @@ impl Bash {
             many => notes.push(format!("[{many} background processes ended with this call]")),
         }
         if self.restart == Some(true) && outcome == ToolOutcome::Ok {
-            notes.push("The shell was restarted: working directory and exports are as at the beginning.".to_owned());
+            notes.push("The shell was restarted: working directory and exports are reset.".to_owned());
         }
         (outcome, code, notes.join("\n"))
     }
 
-    /// What the command says of the project's checks, when it was one of them and its exit code is that of the check.
+    /// The result of a check of the project. None when the command ran no check, or when its success does not prove that the
+    /// check passed.
     fn check(&self, scope: &Scope<'_>, outcome: ToolOutcome) -> Option<Check> {
         let command = self.command.as_deref().filter(|command| is_check(scope, command))?;
         let passed = outcome == ToolOutcome::Ok;
-        // Where something else follows the check, or makes up for its failure, success says nothing of the check.
+        // Success proves nothing when another command follows the check or `||` replaces its failure.
         let last = command.trim_end().rsplit([';', '\n']).next().unwrap_or_default();
         let conclusive = !command.contains("||") && is_check(scope, last);
         if passed && !conclusive {

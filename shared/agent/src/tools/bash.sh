@@ -1,6 +1,6 @@
-# Runs one command of the model. The command comes on standard input, so that it never stands on a command line.
-# $1 is the directory that outlives the call; working directory and exported variables are kept there. $2 is -o or +o, for
-# pipefail. The names used here are reserved, because the command shares them: what it calls its variables is its own affair.
+# Runs one command of the model. The command is read from standard input, so that it is never part of a command line.
+# $1 is the directory in which working directory and exported variables are kept between calls. $2 is -o or +o, for pipefail.
+# The command runs in this shell and shares its names, so those used here have a prefix that no command is likely to use.
 __backspace_command=$(cat)
 exec </dev/null
 if [ -f "$1/shell" ]; then . "$1/shell" >/dev/null 2>&1; fi

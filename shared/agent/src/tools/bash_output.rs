@@ -1,4 +1,4 @@
-//! What a command wrote, as the model reads it: whole when it is short, otherwise cut in the middle.
+//! The output of a command as the model reads it: whole when it is short, otherwise cut in the middle.
 
 use domain::Redactor;
 use domain::ports::{ByteRange, Stream};
@@ -6,35 +6,38 @@ use domain::ports::{ByteRange, Stream};
 use super::tool::Scope;
 use crate::workspace::WorkspaceError;
 
-/// The output of a finished command that wrote `bytes` bytes.
+/// Reads the output of a finished command that wrote `bytes` bytes.
 pub(super) async fn read(scope: &Scope<'_>, bytes: u64) -> Result<String, WorkspaceError> {
     let max = scope.limits.output_characters;
-    let part = async |range| scope.workspace.output(&scope.exec, Stream::Stdout, range).await;
+    let read_range = async |range| scope.workspace.output(&scope.exec, Stream::Stdout, range).await;
     let length = usize::try_from(bytes).unwrap_or(usize::MAX);
     if length <= max {
-        return Ok(scope.redacted(&String::from_utf8_lossy(&part(ByteRange::From(0, length)).await?)));
+        return Ok(scope.redacted(&String::from_utf8_lossy(&read_range(ByteRange::From(0, length)).await?)));
     }
-    let head = part(ByteRange::From(0, max / 2)).await?;
-    let tail = part(ByteRange::Last(max / 2)).await?;
+    let head = read_range(ByteRange::From(0, max / 2)).await?;
+    let tail = read_range(ByteRange::Last(max / 2)).await?;
     let file = format!("{}/{}/stdout", scope.workspace.layout.outputs, scope.exec);
-    Ok(middle(&scope.context.common.redactor, &head, &tail, bytes, scope.limits.kept_bytes, &file))
+    Ok(cut_middle(&scope.context.common.redactor, &head, &tail, bytes, scope.limits.kept_bytes, &file))
 }
 
-/// Beginning and end of an output of `bytes` bytes, with a line in between that says what is missing and where it is.
+/// The beginning and the end of an output of `bytes` bytes, with a line between them that says how much is missing and which
+/// file holds it.
 ///
-/// Both pieces are cut back to whole lines or words first: a secret that stands across a cut would not be known as one.
-fn middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, kept: &str) -> String {
+/// Both parts are cut back to whole words first, since the redactor does not recognize half of a secret.
+fn cut_middle(redactor: &Redactor, head: &[u8], tail: &[u8], bytes: u64, kept_bytes: u64, file: &str) -> String {
     let head = String::from_utf8_lossy(head);
     let tail = String::from_utf8_lossy(tail);
-    let from = tail.find(char::is_whitespace).map_or(tail.len(), |at| at + 1);
-    let (head, tail) = (redactor.redact_growing(&head), redactor.redact(&tail[from..]).into_owned());
+    let start = tail.find(char::is_whitespace).map_or(tail.len(), |at| at + 1);
+    let (head, tail) = (redactor.redact_growing(&head), redactor.redact(&tail[start..]).into_owned());
     let missing = bytes.saturating_sub((head.len() + tail.len()) as u64);
     let whole = if bytes <= kept_bytes {
-        format!("the whole output is kept in {kept}")
+        format!("the whole output is kept in {file}")
     } else {
-        format!("the first {kept_bytes} of its {bytes} bytes are kept in {kept}")
+        format!("the first {kept_bytes} of its {bytes} bytes are kept in {file}")
     };
-    format!("{head}\n[... {missing} bytes cut here; {whole}: view a range of it, or search it with grep ...]\n{tail}")
+    format!(
+        "{head}\n[... {missing} bytes cut here; {whole}: view a range of that file, or search it with grep ...]\n{tail}"
+    )
 }
 
 #[cfg(test)]
@@ -46,7 +49,8 @@ mod tests {
         let secret = "sk-ant-api03-abcdefghijklmnop";
         let head = format!("first line\nkey {}", &secret[..20]);
         let tail = format!("{} and more\nlast line", &secret[20..]);
-        let text = middle(&Redactor::default(), head.as_bytes(), tail.as_bytes(), 50_000, 1000, "/outputs/x/stdout");
+        let text =
+            cut_middle(&Redactor::default(), head.as_bytes(), tail.as_bytes(), 50_000, 1000, "/outputs/x/stdout");
         assert!(text.starts_with("first line\n"), "{text}");
         assert!(text.ends_with("and more\nlast line"), "{text}");
         assert!(text.contains("the first 1000 of its 50000 bytes are kept in /outputs/x/stdout"), "{text}");

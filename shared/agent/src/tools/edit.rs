@@ -12,7 +12,7 @@ use super::tool::{Display, Progress, Scope, Tool};
 use super::toolbox_call;
 use crate::workspace::WorkspaceError;
 
-/// Texts of an edit are cut to this many characters for viewers; the whole change is in the checkpoint.
+/// Maximum length of each text of an edit that clients see. The checkpoint holds the whole change.
 const MAX_SHOWN_CHARACTERS: usize = 4000;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -47,7 +47,7 @@ impl Tool for Edit {
         "str_replace_based_edit_tool"
     }
 
-    /// The model knows the schema by the tool's type.
+    /// A built-in tool of the Messages API: its type stands for the schema.
     fn schema() -> Value {
         json!({ "type": "text_editor_20250728", "name": Self::name() })
     }
@@ -68,7 +68,7 @@ impl Tool for Edit {
         }
     }
 
-    /// The operation is not among the fields: clients know `command` as a shell command.
+    /// The fields do not include the operation (`command`), since clients read `command` as a shell command.
     fn display(&self) -> Display {
         let (kind, verb, path, fields) = match self {
             Self::View { path, view_range } => {

@@ -1,4 +1,4 @@
-//! `glob`: files by a pattern.
+//! `glob`: finds files by a pattern.
 
 use async_trait::async_trait;
 use domain::ToolKind;
@@ -26,14 +26,14 @@ impl Tool for Glob {
     fn schema() -> Value {
         json!({
             "name": Self::name(),
-            "description": "Finds files by a glob pattern such as `src/**/*.py`, newest first. Files that git ignores are left out. At most 100 are listed.",
+            "description": "Finds files by a glob pattern such as `src/**/*.py`, newest first. Omits files that git ignores. Lists at most 100.",
             "input_schema": {
                 "type": "object",
                 "additionalProperties": false,
                 "required": ["pattern"],
                 "properties": {
                     "pattern": { "type": "string", "description": "The glob pattern, relative to `path`." },
-                    "path": { "type": "string", "description": "The directory to search in; the workspace when left out." }
+                    "path": { "type": "string", "description": "The directory to search in. Default: the workspace." }
                 }
             }
         })

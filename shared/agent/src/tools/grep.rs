@@ -1,4 +1,4 @@
-//! `grep`: lines by a regular expression.
+//! `grep`: finds lines by a regular expression.
 
 use async_trait::async_trait;
 use domain::ToolKind;
@@ -35,14 +35,14 @@ impl Tool for Grep {
     fn schema() -> Value {
         json!({
             "name": Self::name(),
-            "description": "Searches file contents with a regular expression (Rust's syntax). Files that git ignores and binary files are left out.",
+            "description": "Searches file contents with a regular expression (Rust's syntax). Omits binary files and files that git ignores.",
             "input_schema": {
                 "type": "object",
                 "additionalProperties": false,
                 "required": ["pattern"],
                 "properties": {
                     "pattern": { "type": "string", "description": "The regular expression." },
-                    "path": { "type": "string", "description": "File or directory to search; the workspace when left out." },
+                    "path": { "type": "string", "description": "File or directory to search. Default: the workspace." },
                     "glob": { "type": "string", "description": "Only files that match this glob, such as `*.ts`." },
                     "ignore_case": { "type": "boolean" },
                     "context": { "type": "integer", "minimum": 0, "maximum": 20, "description": "Lines of context around a match." },
@@ -63,7 +63,7 @@ impl Tool for Grep {
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
         let Self { pattern, path, glob, ignore_case, context, mode } = self.clone();
-        // How many matches are listed is the toolbox's own limit: it knows what fits an answer.
+        // Without a limit from here the toolbox applies its own, which fits the size of an answer.
         let call = toolbox::Grep { pattern, path, glob, ignore_case, context, mode, limit: None };
         toolbox_call::run(scope, toolbox::Call::Grep(call)).await
     }

@@ -1,17 +1,17 @@
-//! Limits on time and output of tools.
+//! Limits on tool calls.
 
 use std::time::Duration;
 
-/// Limits on time and output of tools.
+/// Limits on the time and the output of tool calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolLimits {
-    /// The longest that a command of the model may run.
+    /// Time limit of a shell command.
     pub command: Duration,
-    /// The longest that an operation of the toolbox may run.
+    /// Time limit of an operation of the toolbox.
     pub toolbox: Duration,
-    /// The longest output that the model reads, in characters. A longer one is cut in the middle.
+    /// Maximum output that the model reads. A longer one is cut in the middle.
     pub output_characters: usize,
-    /// How much of a longer output is kept in the sandbox for the model to look at, in bytes.
+    /// Maximum output that is kept in the sandbox, where the model can read what was cut.
     pub kept_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! The tools of the model: one file each, and one line each in [`TOOLS`].
+//! The tools of the model. Each has a file of its own and a line in [`TOOLS`].
 
 mod ask_user;
 mod bash;
@@ -27,7 +27,7 @@ use record_decision::RecordDecision;
 use tool::Entry;
 use update_todos::UpdateTodos;
 
-/// Every tool, in the order in which the model is told of them.
+/// All tools, in the order in which a request lists them.
 const TOOLS: [Entry; 7] = [
     Entry::of::<Bash>(),
     Entry::of::<Edit>(),
@@ -38,26 +38,26 @@ const TOOLS: [Entry; 7] = [
     Entry::of::<AskUser>(),
 ];
 
-/// What a request tells the model of its tools.
+/// The `tools` of a request to the model.
 pub(crate) fn schemas() -> Value {
     TOOLS.iter().map(|tool| (tool.schema)()).collect()
 }
 
-/// Understands a call of the model.
-pub(crate) fn read_call(name: &str, input: &Value) -> Result<Box<dyn Tool>, ToolFailure> {
+/// Parses a call of the model. The error is a sentence that the model reads.
+pub(crate) fn parse_call(name: &str, input: &Value) -> Result<Box<dyn Tool>, ToolFailure> {
     let Some(tool) = TOOLS.iter().find(|tool| (tool.name)() == name) else {
         let names: Vec<&str> = TOOLS.iter().map(|tool| (tool.name)()).collect();
-        return Err(ToolFailure(format!("there is no tool {name:?}; there are {}", names.join(", "))));
+        return Err(ToolFailure(format!("there is no tool {name:?}; the tools are {}", names.join(", "))));
     };
-    (tool.read)(input).map_err(|error| ToolFailure(format!("the input of {name} is not understood: {error}")))
+    (tool.parse)(input).map_err(|error| ToolFailure(format!("the input of {name} is invalid: {error}")))
 }
 
-/// Checks that a call can be understood, for those who write calls by hand: scripts of the stand-in model.
+/// Checks that a call can be parsed, for calls that are written by hand: scripts of the stand-in model.
 ///
 /// # Errors
-/// What the model would read: there is no such tool, or which part of its input is wrong.
+/// The sentence that the model would read: there is no such tool, or its input is invalid.
 pub fn check_call(name: &str, input: &Value) -> Result<(), ToolFailure> {
-    read_call(name, input).map(drop)
+    parse_call(name, input).map(drop)
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tool_is_announced_by_the_name_it_is_called_by() {
+    fn every_schema_has_the_name_of_its_tool() {
         let schemas = schemas();
         for (entry, schema) in TOOLS.iter().zip(schemas.as_array().unwrap()) {
             assert_eq!(schema["name"], (entry.name)());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_is_not_understood_tells_the_model_why() {
+    fn an_invalid_call_tells_the_model_why() {
         let unknown = check_call("rm", &Value::Null).unwrap_err();
         assert!(unknown.0.contains("bash, str_replace_based_edit_tool, glob"), "{unknown}");
         let wrong = check_call("glob", &serde_json::json!({ "patern": "*" })).unwrap_err();

@@ -1,4 +1,4 @@
-//! `record_decision`: a choice between real alternatives, for the people who review the change.
+//! `record_decision`: records a choice between real alternatives, for the reviewers of the change.
 
 use async_trait::async_trait;
 use domain::{Decision, DecisionRecorded, ToolKind};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::tool::{Answer, Display, Progress, Scope, Tool};
 use crate::workspace::WorkspaceError;
 
-/// Decisions stand in the pull request, a line each.
+/// Maximum length of each text of a decision: the pull request shows a decision in one line.
 const MAX_TEXT_CHARACTERS: usize = 1000;
 
 const MAX_ALTERNATIVES: usize = 10;
@@ -26,7 +26,7 @@ impl Tool for RecordDecision {
     fn schema() -> Value {
         json!({
             "name": Self::name(),
-            "description": "Tells the reviewers of a choice between real alternatives that you made while working, where a good engineer might have chosen otherwise. Not for matters of course.",
+            "description": "Records for the reviewers a choice that you made between real alternatives, where a good engineer might have chosen differently. Do not record obvious choices.",
             "input_schema": {
                 "type": "object",
                 "additionalProperties": false,
@@ -47,7 +47,7 @@ impl Tool for RecordDecision {
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
         let Decision { decision, reason, alternatives } = &self.0;
         if decision.trim().is_empty() || reason.trim().is_empty() {
-            return Ok(Answer::failed("A decision needs its reason.").into());
+            return Ok(Answer::failed("A decision needs a text and a reason.").into());
         }
         let mut texts = [decision, reason].into_iter().chain(alternatives);
         if alternatives.len() > MAX_ALTERNATIVES || texts.any(|text| text.chars().count() > MAX_TEXT_CHARACTERS) {

@@ -1,4 +1,4 @@
-//! What every tool says of itself, and what comes of a call.
+//! The trait of all tools, and the answer to a call.
 
 use std::time::Duration;
 
@@ -12,90 +12,90 @@ use crate::workspace::{Workspace, WorkspaceError};
 
 use super::ToolLimits;
 
-/// A tool of the model. The type that implements it is the tool's input, so a value of it is one call that was understood.
+/// A tool of the model. The implementing type is the tool's input, so a value of it is one parsed call.
 ///
-/// Nothing outside the file that implements it knows a tool by its name: what the program has to know of a call it asks here.
+/// Only the file of a tool knows its name. Everything that the program has to know about a call is a method here.
 #[async_trait]
 pub(crate) trait Tool: Send + Sync {
-    /// How the model, and so the log, calls it.
+    /// The name in the model's calls and in the log.
     fn name() -> &'static str
     where
         Self: Sized;
 
-    /// What the model is told of it: an entry of a request's `tools`. Every change makes a new version of the prompts.
+    /// The tool's entry in the `tools` of a request. Every change makes a new version of the prompts.
     fn schema() -> Value
     where
         Self: Sized;
 
-    /// Whether the call can change the workspace. Such calls run alone and in order, and a checkpoint follows each.
+    /// Whether the call can change the workspace. Such a call runs alone, and a checkpoint follows it.
     fn writes(&self) -> bool {
         false
     }
 
-    /// The file that the call names. Instructions of its directories are handed to the model.
+    /// The file that the call names. The model is sent the instructions that apply to it.
     fn path(&self) -> Option<&str> {
         None
     }
 
-    /// Whether the call waits for the user. Such calls run after all others of their turn, one a turn.
+    /// Whether the call waits for the user. Such a call runs after all others of its turn, and at most one in a turn.
     fn asks_user(&self) -> bool {
         false
     }
 
-    /// How clients show the call.
     fn display(&self) -> Display;
 
-    /// Carries the call out, or joins it where an earlier attempt has started it.
+    /// Carries out the call, or joins it when an earlier attempt has started it.
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError>;
 }
 
 /// How clients show a call.
 pub(crate) struct Display {
-    /// What the tool does, in the words that clients know.
+    /// Decides the public event's `type`, which existing clients know.
     pub kind: ToolKind,
-    /// The call in a line: `Read src/main.rs`.
+    /// One line, such as `Read src/main.rs`.
     pub title: String,
-    /// The fields that clients know: `command`, `filepath`, `old_str`, `new_str`, `pattern`, `question`.
+    /// Fields of the public event that existing clients know: `command`, `filepath`, `old_str`, `new_str`, `pattern`,
+    /// `question`.
     pub fields: Value,
 }
 
-/// What a call is carried out with.
+/// What a call needs to run.
 pub(crate) struct Scope<'a> {
     pub context: &'a Context,
     pub workspace: &'a Workspace,
     pub limits: &'a ToolLimits,
-    /// The name of the call's command in the sandbox. Every attempt has the same, so that none starts it twice.
+    /// The exec id of the call's command. It is the same in every attempt, so that the command is started once.
     pub exec: ExecId,
-    /// How long to wait for its end. A command that takes longer goes on, and the next attempt joins it.
+    /// How long to wait for the command. One that takes longer continues to run, and the next attempt joins it.
     pub wait: Duration,
 }
 
 impl Scope<'_> {
-    /// A text without secrets. What a tool answers goes through here before it is cut or stored.
+    /// Redacts a text. A tool's answer is redacted before it is cut or stored, since a cut could leave half of a secret that
+    /// no pattern recognizes.
     pub(crate) fn redacted(&self, text: &str) -> String {
         self.context.common.redactor.redact(text).into_owned()
     }
 }
 
-/// How far a call has come.
+/// The state of a call after an attempt to run it.
 pub(crate) enum Progress {
     Answered(Answer),
-    /// Its command still runs; the next attempt joins it.
+    /// The command still runs; the next attempt joins it.
     Running,
-    /// It answers when the user has answered this question.
+    /// The call is answered when the user has answered this question.
     Asks(String),
 }
 
-/// The answer to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Answer {
-    /// What the model reads: redacted and cut.
+    /// The text that the model reads, redacted and cut.
     pub output: String,
     pub outcome: ToolOutcome,
     pub exit_code: Option<i32>,
-    /// Whether the project's checks passed, when the call was one of them.
+    /// The result of a check of the project, when the call ran one.
     pub check: Option<Check>,
-    /// Events that the call leads to besides its result. They stand before it in the log.
+    /// Further events that the call leads to. They precede its result in the log.
     pub events: Vec<EventBody>,
 }
 
@@ -109,8 +109,8 @@ impl Answer {
     }
 
     pub(crate) fn cut_off() -> Self {
-        let output = "This call was cut off: the sandbox it ran in went away, and how far it came is not known. The \
-                      workspace is as it was after the last completed call. Look at its state before you run it again.";
+        let output = "This call was cut off because its sandbox was lost. How much of it was carried out is unknown. The workspace \
+                      is as it was after the last completed call. Check its state before you run the call again.";
         Self { outcome: ToolOutcome::CutOff, ..Self::ok(output) }
     }
 }
@@ -121,15 +121,15 @@ impl From<Answer> for Progress {
     }
 }
 
-/// A tool in the table: its name, its schema, and how its input is read.
+/// A line of the table of tools.
 pub(crate) struct Entry {
     pub name: fn() -> &'static str,
     pub schema: fn() -> Value,
-    pub read: fn(&Value) -> Result<Box<dyn Tool>, serde_json::Error>,
+    pub parse: fn(&Value) -> Result<Box<dyn Tool>, serde_json::Error>,
 }
 
 impl Entry {
     pub(crate) const fn of<T: Tool + DeserializeOwned + 'static>() -> Self {
-        Self { name: T::name, schema: T::schema, read: |input| Ok(Box::new(T::deserialize(input)?)) }
+        Self { name: T::name, schema: T::schema, parse: |input| Ok(Box::new(T::deserialize(input)?)) }
     }
 }

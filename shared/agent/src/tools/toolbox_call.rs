@@ -1,4 +1,4 @@
-//! A tool call that the toolbox inside the sandbox carries out.
+//! Tool calls that the toolbox inside the sandbox carries out.
 
 use domain::ports::ExitStatus;
 
@@ -7,7 +7,7 @@ use crate::workspace::{ExecOutcome, WorkspaceError};
 
 use super::tool::{Answer, Progress, Scope};
 
-/// Has the toolbox carry out `call`, and answers with its text.
+/// Runs `call` in the toolbox and answers with its text.
 pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progress, WorkspaceError> {
     let exec = scope.workspace.toolbox_exec(scope.exec.clone(), call, scope.limits.toolbox)?;
     let exit = match scope.workspace.run(&exec, scope.wait).await? {
@@ -18,9 +18,9 @@ pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progre
     match exit.status {
         ExitStatus::TimedOut => {
             let seconds = scope.limits.toolbox.as_secs();
-            return Ok(Answer::failed(format!("The call took more than {seconds} s and was ended.")).into());
+            return Ok(Answer::failed(format!("The call was stopped because it took more than {seconds} s.")).into());
         }
-        ExitStatus::Killed => return Ok(Answer::failed("The call was ended because the run was stopped.").into()),
+        ExitStatus::Killed => return Ok(Answer::failed("The call was stopped because the run was cancelled.").into()),
         ExitStatus::Exited(_) | ExitStatus::Signalled(_) => {}
     }
     let answer = match scope.workspace.toolbox_answer(&exec.id, &exit).await? {
@@ -30,7 +30,7 @@ pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progre
     Ok(answer.into())
 }
 
-/// What the model reads of an answer.
+/// The text of an answer, for the model.
 fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
     match answer {
         toolbox::Answer::View(viewed) => Ok(&viewed.text),
@@ -46,7 +46,7 @@ fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
         | toolbox::Answer::Restore(_)
         | toolbox::Answer::Diff(_)
         | toolbox::Answer::Rebase(_) => {
-            Err(WorkspaceError::Step(internal("the toolbox answered a tool with something else")))
+            Err(WorkspaceError::Step(internal("the toolbox answered a tool call with the answer of another operation")))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `update_todos`: the to-do list that the user sees.
+//! `update_todos`: replaces the to-do list that the user sees.
 
 use async_trait::async_trait;
 use domain::{Todo, TodoStatus, TodoUpdated, ToolKind};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::tool::{Answer, Display, Progress, Scope, Tool};
 use crate::workspace::WorkspaceError;
 
-/// The list is sent to every viewer with each change.
+/// Maximum items: the whole list is sent to every viewer with each change.
 const MAX_ITEMS: usize = 100;
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,7 +26,7 @@ impl Tool for UpdateTodos {
     fn schema() -> Value {
         json!({
             "name": Self::name(),
-            "description": "Replaces the to-do list, which the user sees. One item at a time is in progress.",
+            "description": "Replaces the to-do list, which the user sees. Keep one item in progress at a time.",
             "input_schema": {
                 "type": "object",
                 "additionalProperties": false,
@@ -56,12 +56,12 @@ impl Tool for UpdateTodos {
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
         let count = self.todos.len();
         if count > MAX_ITEMS {
-            return Ok(Answer::failed(format!("a to-do list has at most {MAX_ITEMS} items")).into());
+            return Ok(Answer::failed(format!("A to-do list has at most {MAX_ITEMS} items.")).into());
         }
         let redacted = |todo: &Todo| Todo { content: scope.redacted(&todo.content), ..todo.clone() };
         let items: Vec<Todo> = self.todos.iter().map(redacted).collect();
         let completed = items.iter().filter(|todo| todo.status == TodoStatus::Completed).count();
-        let output = format!("The list is updated: {completed} of {count} done.");
+        let output = format!("Updated the list: {completed} of {count} done.");
         Ok(Answer { events: vec![TodoUpdated { items }.into()], ..Answer::ok(output) }.into())
     }
 }

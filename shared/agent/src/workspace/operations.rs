@@ -1,44 +1,49 @@
-//! What is asked of the toolbox and of git in the workspace.
+//! The operations of the toolbox and of git that the steps use.
 
 use std::collections::BTreeMap;
 
 use domain::ports::{ByteRange, Exec, ExitStatus, Program, Stderr, Stream};
 use domain::text::shorten;
-use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
+use domain::{
+    Changeset, ChangesetLimits, CheckpointChange, CheckpointContent, CheckpointFile, CommitId, Digest256, FileChange,
+    FileMode, InstructionsRead, WorkspacePath,
+};
 use toolbox::{Answer, Call, Change, Mode};
 
 use super::{ExecOutcome, TIMEOUT, Workspace, WorkspaceError};
 use crate::context::{Context, internal};
-use domain::{CheckpointChange, CheckpointContent, CheckpointFile};
 
-/// Entries of the tree that the plan's conversation is shown.
+/// Maximum entries of the file list that the plan's conversation is shown.
 const MAX_TREE_ENTRIES: usize = 200;
 
-/// Paths of instruction files that are taken in.
-const MAX_INSTRUCTIONS: usize = 200;
+/// Maximum directories whose instruction files are used.
+const MAX_INSTRUCTION_DIRECTORIES: usize = 200;
 
-/// What git says about a fresh checkout.
-pub(crate) struct GitLook {
+/// Facts about a fresh checkout that only git knows.
+pub(crate) struct CheckoutFacts {
     pub instruction_directories: Vec<String>,
     pub commit_subjects: Vec<String>,
 }
 
-/// Two lists, separated by a line: instruction files, subjects of commits. Nothing in it comes from outside.
-const LOOK: &str = "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
+/// Prints the instruction files, a separator line and the latest commit subjects. The script is constant, so no input can
+/// change it.
+const INSPECT_SCRIPT: &str =
+    "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
 
-/// The toolbox answered another call than the one that was made.
 fn unexpected(name: &str) -> WorkspaceError {
-    WorkspaceError::Step(internal(format!("the toolbox answered {name} with something else")))
+    WorkspaceError::Step(internal(format!("the toolbox answered {name} with the answer of another operation")))
 }
 
 impl Workspace {
-    /// Takes down what was cloned; everything later is measured against it. None when the repository is empty.
+    /// Records the fresh checkout in the sandbox, so that later changes can be measured against it. Returns the commit, or
+    /// none when the repository is empty.
     pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, WorkspaceError> {
-        let Answer::Baseline(taken) = self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await?
+        let Answer::Baseline(baseline) =
+            self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await?
         else {
             return Err(unexpected("baseline"));
         };
-        Ok(taken.commit.map(|commit| commit.parse()).transpose().map_err(internal)?)
+        Ok(baseline.commit.map(|commit| commit.parse()).transpose().map_err(internal)?)
     }
 
     pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, WorkspaceError> {
@@ -48,7 +53,7 @@ impl Workspace {
         Ok(facts)
     }
 
-    /// The files as the plan's conversation is shown them.
+    /// The list of files for the plan's conversation. An ellipsis marks that it is cut.
     pub(crate) fn tree(facts: &toolbox::Surveyed) -> String {
         let mut lines: Vec<&str> = facts.tree.iter().take(MAX_TREE_ENTRIES).map(String::as_str).collect();
         if facts.tree_cut || facts.tree.len() > MAX_TREE_ENTRIES {
@@ -57,7 +62,7 @@ impl Workspace {
         lines.join("\n")
     }
 
-    /// Instructions of directories, as the base commit has them.
+    /// Reads the instruction files of directories from the base commit, where the model's own edits do not reach.
     pub(crate) async fn instructions(
         &self,
         context: &Context,
@@ -71,14 +76,14 @@ impl Workspace {
         let files = read.files.into_iter().map(|file| {
             let mut text = redactor.redact(&file.text).into_owned();
             if file.cut {
-                text.push_str("\n[the file goes on; view it for the rest]");
+                text.push_str("\n[The file continues. View it for the rest.]");
             }
             InstructionsRead { path: file.path, directory: file.directory, text }
         });
         Ok(files.collect())
     }
 
-    /// The difference to the base commit; none when its digest is `unless`.
+    /// The difference between workspace and base commit. None when its digest is `unless`.
     pub(crate) async fn collect(
         &self,
         context: &Context,
@@ -104,11 +109,12 @@ impl Workspace {
         if collected.skipped_more > 0 {
             skipped.push(format!("and {} more", collected.skipped_more));
         }
-        // What may not be published is left out here and named, rather than ending the run over a stray link.
+        // A file that may not be published, such as a link out of the workspace, is left out and named. It does not end the
+        // run.
         let mut changes = Vec::with_capacity(collected.changes.len());
         for change in collected.changes {
             match Changeset::objection(change.path(), &file_change(&change), limits) {
-                None => changes.push(kept(change)),
+                None => changes.push(kept_change(change)),
                 Some(objection) => skipped.push(objection),
             }
         }
@@ -123,7 +129,7 @@ impl Workspace {
         }))
     }
 
-    /// Lays a checkpoint over a fresh checkout of its own base.
+    /// Applies a checkpoint to a fresh checkout of its own base.
     pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), WorkspaceError> {
         let call = Call::Restore(toolbox::Restore { changes: changes(content)? });
         let Answer::Restore(_) = self.toolbox(context, "restore", call).await? else {
@@ -132,14 +138,16 @@ impl Workspace {
         Ok(())
     }
 
-    /// Lays a checkpoint over a checkout of another base, three-way. Answers the paths with conflicts.
+    /// Merges a checkpoint three-way into a checkout of another base. `old_contents` are the changed files as the checkpoint's
+    /// base has them. Returns the paths that now contain conflict markers.
     pub(crate) async fn rebase(
         &self,
         context: &Context,
         content: &CheckpointContent,
-        before: &BTreeMap<WorkspacePath, Vec<u8>>,
+        old_contents: &BTreeMap<WorkspacePath, Vec<u8>>,
     ) -> Result<Vec<String>, WorkspaceError> {
-        let old: BTreeMap<&str, &Vec<u8>> = before.iter().map(|(path, content)| (path.as_str(), content)).collect();
+        let old: BTreeMap<&str, &Vec<u8>> =
+            old_contents.iter().map(|(path, content)| (path.as_str(), content)).collect();
         let changes = changes(content)?.into_iter().map(|change| {
             let base = old.get(change.path()).map(|content| (*content).clone());
             toolbox::RebaseChange { change, base }
@@ -152,11 +160,11 @@ impl Workspace {
         Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())
     }
 
-    /// Looks at a fresh checkout with git, before anything of the repository has run.
-    pub(crate) async fn look_at_git(&self, context: &Context) -> Result<GitLook, WorkspaceError> {
+    /// Inspects a fresh checkout with git, before any code of the repository has run.
+    pub(crate) async fn inspect_checkout(&self, context: &Context) -> Result<CheckoutFacts, WorkspaceError> {
         let exec = Exec {
-            id: format!("look-{}", context.common.ids.span()).parse().map_err(internal)?,
-            program: Program::Command(["sh", "-c", LOOK].map(str::to_owned).to_vec()),
+            id: format!("inspect-{}", context.common.ids.span()).parse().map_err(internal)?,
+            program: Program::Command(["sh", "-c", INSPECT_SCRIPT].map(str::to_owned).to_vec()),
             stdin: Vec::new(),
             environment: vec![("GIT_PAGER".to_owned(), "cat".to_owned())],
             secrets: Vec::new(),
@@ -168,29 +176,29 @@ impl Workspace {
         let exit = match self.run(&exec, TIMEOUT).await? {
             ExecOutcome::Finished(exit) => exit,
             ExecOutcome::CutOff => {
-                return Err(WorkspaceError::SandboxLost("looking at the checkout was cut off".to_owned()));
+                return Err(WorkspaceError::SandboxLost("the inspection of the checkout was cut off".to_owned()));
             }
             ExecOutcome::Running => {
-                return Err(WorkspaceError::Step(internal("looking at the checkout took too long")));
+                return Err(WorkspaceError::Step(internal("the inspection of the checkout exceeded its time limit")));
             }
         };
         if exit.status != ExitStatus::Exited(0) {
             return Err(WorkspaceError::Step(internal(format!("git cannot read the checkout: {:?}", exit.status))));
         }
-        let said = self.output(&exec.id, Stream::Stdout, ByteRange::From(0, 1024 * 1024)).await?;
-        let said = String::from_utf8_lossy(&said);
-        let (files, subjects) = said.split_once("---\n").unwrap_or((&said, ""));
+        let output = self.output(&exec.id, Stream::Stdout, ByteRange::From(0, 1024 * 1024)).await?;
+        let output = String::from_utf8_lossy(&output);
+        let (files, subjects) = output.split_once("---\n").unwrap_or((&output, ""));
         let mut directories: Vec<String> = files.lines().filter_map(instruction_directory).collect();
         directories.sort();
         directories.dedup();
-        directories.truncate(MAX_INSTRUCTIONS);
+        directories.truncate(MAX_INSTRUCTION_DIRECTORIES);
         let redactor = &context.common.redactor;
         let commit_subjects = subjects.lines().map(|line| shorten(&redactor.redact(line), 200).into_owned()).collect();
-        Ok(GitLook { instruction_directories: directories, commit_subjects })
+        Ok(CheckoutFacts { instruction_directories: directories, commit_subjects })
     }
 }
 
-/// The directory that an instruction file speaks for.
+/// The directory that an instruction file applies to.
 fn instruction_directory(path: &str) -> Option<String> {
     let (directory, name) = path.rsplit_once('/').unwrap_or((".", path));
     ["AGENTS.md", "CLAUDE.md"].contains(&name).then(|| directory.to_owned())
@@ -211,7 +219,7 @@ fn file_change(change: &Change) -> FileChange {
     }
 }
 
-fn kept(change: Change) -> CheckpointChange {
+fn kept_change(change: Change) -> CheckpointChange {
     use base64::Engine as _;
     match change {
         Change::Delete { path } => CheckpointChange { path, file: None },

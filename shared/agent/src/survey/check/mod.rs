@@ -1,19 +1,18 @@
-//! Whether a command that the model ran checks the project.
+//! Recognizes commands of the model that check the project: tests, linters, type checkers.
 
 mod runner;
 mod shell;
-mod unwrap;
+mod wrappers;
 
 use domain::Survey;
 
-use unwrap::simple_commands;
+use wrappers::simple_commands;
 
-/// Whether somewhere in a shell command, in whatever chain, one of the project's own test or lint commands is run, or a
-/// well-known test runner, linter or type checker. Words are compared, not substrings: `echo pytest` and
-/// `pip install pytest` check nothing, and neither does what stands in a here-document.
+/// Whether a shell command runs one of the project's own test or lint commands, or a well-known test runner, linter or type
+/// checker, at any position of a chain. Whole words are compared: `echo pytest`, `pip install pytest` and the text of a
+/// here-document are no checks.
 ///
-/// This says what was run and not what came of it: in `pytest | tail` or `pytest || true`, the exit status of the whole is
-/// not the runner's.
+/// This does not tell the result of the check: in `pytest | tail` or `pytest || true` the exit code is not that of the runner.
 pub fn is_check(command: &str, survey: &Survey) -> bool {
     let own: Vec<Vec<String>> = survey
         .test_commands
@@ -23,6 +22,6 @@ pub fn is_check(command: &str, survey: &Survey) -> bool {
         .filter(|words| words.first().is_some_and(|word| word != "cd"))
         .collect();
     simple_commands(command).iter().any(|words| {
-        !runner::asks_only(words) && (own.iter().any(|own| words.starts_with(own)) || runner::is_runner(words))
+        !runner::is_query(words) && (own.iter().any(|own| words.starts_with(own)) || runner::is_runner(words))
     })
 }

@@ -1,8 +1,8 @@
-//! Well-known test runners, linters and type checkers.
+//! Recognizes well-known test runners, linters and type checkers.
 
-use super::unwrap::base_name;
+use super::wrappers::base_name;
 
-/// Programs that check whatever they are told.
+/// Programs that check with any arguments.
 const ALWAYS: &[&str] = &[
     "pytest",
     "py.test",
@@ -55,7 +55,7 @@ const ALWAYS: &[&str] = &[
     "swiftlint",
 ];
 
-/// Programs with the words of which one has to be among their arguments, first or after options.
+/// Programs that check with one of these subcommands as the first argument that is not an option.
 const WITH_WORD: &[(&str, &[&str])] = &[
     ("cargo", &["test", "t", "nextest", "clippy", "check", "c", "miri"]),
     ("go", &["test", "vet"]),
@@ -84,7 +84,7 @@ const WITH_WORD: &[(&str, &[&str])] = &[
     ("helm", &["lint", "unittest"]),
 ];
 
-/// Formatters, which check only when they are told not to write: a word that has to be there, and the option.
+/// Programs that check only with one of these options: program, required subcommand (or none), options.
 const WITH_OPTION: &[(&str, &str, &[&str])] = &[
     ("cargo", "fmt", &["--check"]),
     ("ruff", "format", &["--check", "--diff"]),
@@ -98,28 +98,28 @@ const WITH_OPTION: &[(&str, &str, &[&str])] = &[
     ("ansible-playbook", "", &["--syntax-check"]),
 ];
 
-/// Programs whose arguments are targets.
+/// Build tools, whose arguments are targets.
 const BUILDERS: &[&str] =
     &["make", "gmake", "just", "task", "mvn", "mvnw", "gradle", "gradlew", "ninja", "mage", "invoke"];
 
 /// Programs that run a package's scripts.
 const SCRIPT_RUNNERS: &[&str] = &["npm", "pnpm", "yarn", "bun", "composer", "turbo"];
 
-/// Words that make a target or a script a check.
+/// Words in the name of a target or script that checks.
 const CHECKING: &[&str] = &["test", "tests", "check", "lint", "typecheck", "spec", "unit", "e2e", "validate", "verify"];
 
-/// Options of builders and script runners that are followed by a value.
+/// Options of build tools and script runners that take a value as the next word.
 const WITH_VALUE: &[&str] =
     &["-C", "-f", "-j", "--prefix", "--workspace", "-w", "--filter", "-F", "--dir", "--cwd", "--directory", "--file"];
 
-/// Whether only a version, a help text or a list of tests is wanted.
-pub(super) fn asks_only(words: &[String]) -> bool {
-    let questions =
+/// Whether the command only asks for a version, a help text, a list of tests or a dry run.
+pub(super) fn is_query(words: &[String]) -> bool {
+    let queries =
         ["--version", "--help", "-h", "-V", "--collect-only", "--co", "--no-run", "--init", "--listTests", "--dry-run"];
-    words.iter().skip(1).take_while(|word| *word != "--").any(|word| questions.contains(&word.as_str()))
+    words.iter().skip(1).take_while(|word| *word != "--").any(|word| queries.contains(&word.as_str()))
 }
 
-/// Whether the words, unwrapped, run a check.
+/// Whether a command without wrappers runs a check.
 pub(super) fn is_runner(words: &[String]) -> bool {
     let Some((program, arguments)) = words.split_first() else { return false };
     let name = base_name(program);
@@ -127,7 +127,7 @@ pub(super) fn is_runner(words: &[String]) -> bool {
         return true;
     }
     let first = positional(arguments).next();
-    if WITH_WORD.iter().any(|(known, wanted)| name == *known && first.is_some_and(|word| wanted.contains(&word))) {
+    if WITH_WORD.iter().any(|(known, expected)| name == *known && first.is_some_and(|word| expected.contains(&word))) {
         return true;
     }
     let has = |options: &[&str]| arguments.iter().any(|word| options.contains(&word.as_str()));
@@ -143,7 +143,7 @@ pub(super) fn is_runner(words: &[String]) -> bool {
     if SCRIPT_RUNNERS.contains(&name) {
         return runs_checking_script(arguments);
     }
-    // A script that an interpreter is given, such as `python manage.py test` or `bash tests/run.sh`.
+    // A script as the argument of an interpreter, such as `python manage.py test` or `bash tests/run.sh`.
     is_interpreter(name)
         && arguments.iter().position(|word| !word.starts_with('-')).is_some_and(|script| {
             is_test_file(&arguments[script]) || (arguments[script].contains('.') && is_runner(&arguments[script..]))
@@ -161,7 +161,7 @@ fn runs_checking_script(arguments: &[String]) -> bool {
     }
 }
 
-/// The arguments that are no options, nor values of options that take one.
+/// The arguments that are neither options nor values of options.
 fn positional(arguments: &[String]) -> impl Iterator<Item = &str> {
     let mut is_value = false;
     arguments.iter().map(String::as_str).filter(move |word| {
@@ -174,7 +174,7 @@ fn positional(arguments: &[String]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether the name of a target or script begins or ends with a checking word: `test:unit`, `fmt-check`, `:app:test`.
+/// Whether the name of a target or script starts or ends with a word of [`CHECKING`]: `test:unit`, `fmt-check`, `:app:test`.
 fn is_checking(target: &str) -> bool {
     let mut parts = target.split([':', '-', '_', '.']).filter(|part| !part.is_empty());
     let first = parts.next();
@@ -182,12 +182,12 @@ fn is_checking(target: &str) -> bool {
     [first, last].into_iter().flatten().any(|part| CHECKING.contains(&part)) || target == "type-check"
 }
 
-/// Whether a program called by its path is a project's own script for its tests, such as `./run_tests.sh` or `tests/run`.
+/// Whether a program that is called by its path is the project's own test script, such as `./run_tests.sh` or `tests/run`.
 fn is_test_script(program: &str) -> bool {
     let Some((directory, name)) = program.rsplit_once('/') else { return false };
     let stem = name.strip_suffix(".sh").or(name.strip_suffix(".py")).unwrap_or(name);
     let is_own = matches!(stem, "test" | "tests" | "run_tests" | "run-tests" | "runtests" | "check" | "lint");
-    // `/usr/bin/test` is another matter.
+    // `/usr/bin/test` is the shell's condition, not a script of the project.
     (is_own && !directory.starts_with('/')) || (stem == "run" && base_name(directory) == "tests")
 }
 
@@ -195,7 +195,7 @@ fn is_interpreter(name: &str) -> bool {
     name.starts_with("python") || matches!(name, "node" | "bash" | "sh" | "ruby" | "php" | "deno" | "tsx" | "ts-node")
 }
 
-/// Whether a script that an interpreter is given is a test.
+/// Whether a script that an interpreter runs is a test.
 fn is_test_file(path: &str) -> bool {
     let name = base_name(path);
     let stem = name.split('.').next().unwrap_or(name);

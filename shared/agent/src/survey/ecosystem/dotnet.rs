@@ -2,18 +2,18 @@
 
 use domain::ProjectType::Web;
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::{Directory, Repository};
 
-const ASP_NET: Known = Known::new("Microsoft.NET.Sdk.Web", "ASP.NET Core", Web, 10);
+const ASP_NET: KnownPackage = KnownPackage::new("Microsoft.NET.Sdk.Web", "ASP.NET Core", Web, 10);
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
     let mut is_dotnet = false;
     for manifest in repository.manifests().filter(|manifest| manifest.name.ends_with(".csproj")) {
         is_dotnet = true;
         if manifest.text.contains(ASP_NET.package) {
-            // Project files lie one level down as a rule, and are the project's main ones all the same.
-            evidence.framework(Directory::ROOT, Need::Runtime, &ASP_NET);
+            // Project files are usually one level below the root, and count fully all the same.
+            evidence.framework(Directory::ROOT, DependencyKind::Runtime, &ASP_NET);
         }
     }
     if is_dotnet {

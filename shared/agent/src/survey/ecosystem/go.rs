@@ -2,30 +2,30 @@
 
 use domain::ProjectType::{Devops, General, Web};
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::Repository;
 
-const KNOWN: &[Known] = &[
-    Known::new("github.com/gin-gonic/gin", "Gin", Web, 10),
-    Known::new("github.com/labstack/echo", "Echo", Web, 10),
-    Known::new("github.com/gofiber/fiber", "Fiber", Web, 10),
-    Known::new("github.com/go-chi/chi", "chi", Web, 10),
-    Known::new("github.com/gorilla/mux", "Gorilla", Web, 8),
-    Known::new("google.golang.org/grpc", "gRPC", Web, 4),
-    Known::new("sigs.k8s.io/controller-runtime", "controller-runtime", Devops, 8),
-    Known::new("k8s.io/client-go", "Kubernetes client", Devops, 5),
-    Known::new("github.com/hashicorp/terraform-plugin-framework", "Terraform plug-in", Devops, 6),
-    Known::new("github.com/spf13/cobra", "Cobra", General, 0),
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("github.com/gin-gonic/gin", "Gin", Web, 10),
+    KnownPackage::new("github.com/labstack/echo", "Echo", Web, 10),
+    KnownPackage::new("github.com/gofiber/fiber", "Fiber", Web, 10),
+    KnownPackage::new("github.com/go-chi/chi", "chi", Web, 10),
+    KnownPackage::new("github.com/gorilla/mux", "Gorilla", Web, 8),
+    KnownPackage::new("google.golang.org/grpc", "gRPC", Web, 4),
+    KnownPackage::new("sigs.k8s.io/controller-runtime", "controller-runtime", Devops, 8),
+    KnownPackage::new("k8s.io/client-go", "Kubernetes client", Devops, 5),
+    KnownPackage::new("github.com/hashicorp/terraform-plugin-framework", "Terraform plug-in", Devops, 6),
+    KnownPackage::new("github.com/spf13/cobra", "Cobra", General, 0),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["go.mod"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["go.mod"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let manifest = repository.in_directory(directory).find(|manifest| manifest.name == "go.mod");
         let modules = manifest.into_iter().flat_map(|manifest| direct_requirements(manifest.text));
-        evidence.packages(directory, Need::Runtime, KNOWN, modules);
-        if worked_in.contains(&directory) {
+        evidence.packages(directory, DependencyKind::Runtime, KNOWN, modules);
+        if command_directories.contains(&directory) {
             evidence.build(directory, "go build ./...");
             evidence.test(directory, "go test ./...");
             evidence.lint(directory, "go vet ./...");
@@ -39,7 +39,7 @@ pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     }
 }
 
-/// The modules a go.mod requires for its own sake, without the suffix of their major version.
+/// The modules that a `go.mod` requires directly, without the suffix of their major version.
 fn direct_requirements(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.lines().filter(|line| !line.ends_with("// indirect"));
     lines.filter_map(|line| {

@@ -2,37 +2,37 @@
 
 use domain::ProjectType::Devops;
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::{Directory, Repository};
 
-const TERRAFORM: Known = Known::new("terraform", "Terraform", Devops, 8);
-const HELM: Known = Known::new("helm", "Helm", Devops, 6);
-const KUBERNETES: Known = Known::new("kubernetes", "Kubernetes", Devops, 4);
-const ANSIBLE: Known = Known::new("ansible", "Ansible", Devops, 8);
-const DOCKER: Known = Known::new("docker", "Docker", Devops, 1);
-const COMPOSE: Known = Known::new("compose", "Docker Compose", Devops, 1);
+const TERRAFORM: KnownPackage = KnownPackage::new("terraform", "Terraform", Devops, 8);
+const HELM: KnownPackage = KnownPackage::new("helm", "Helm", Devops, 6);
+const KUBERNETES: KnownPackage = KnownPackage::new("kubernetes", "Kubernetes", Devops, 4);
+const ANSIBLE: KnownPackage = KnownPackage::new("ansible", "Ansible", Devops, 8);
+const DOCKER: KnownPackage = KnownPackage::new("docker", "Docker", Devops, 1);
+const COMPOSE: KnownPackage = KnownPackage::new("compose", "Docker Compose", Devops, 1);
 
-/// Directories of one kind for which commands are given.
+/// Maximum directories of one tool that commands are listed for.
 const MAX_DIRECTORIES: usize = 4;
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
     terraform(repository, evidence);
     helm(repository, evidence);
     kustomize(repository, evidence);
     ansible(repository, evidence);
-    for (is_one, known) in [(is_dockerfile as fn(&str) -> bool, &DOCKER), (is_compose, &COMPOSE)] {
-        if repository.manifests().any(|manifest| is_one(manifest.name)) {
-            evidence.framework(Directory::ROOT, Need::Runtime, known);
+    for (matches, known) in [(is_dockerfile as fn(&str) -> bool, &DOCKER), (is_compose, &COMPOSE)] {
+        if repository.manifests().any(|manifest| matches(manifest.name)) {
+            evidence.framework(Directory::ROOT, DependencyKind::Runtime, known);
         }
     }
 }
 
 fn terraform(repository: &Repository<'_>, evidence: &mut Evidence) {
     let directories = repository.directories_with(|name| name.ends_with(".tf"));
-    // A module is checked with the configuration that uses it.
-    let of_their_own =
+    // A module is validated with the configuration that uses it.
+    let configurations =
         directories.iter().filter(|directory| !directory.path().split('/').any(|part| part == "modules"));
-    for directory in of_their_own.take(MAX_DIRECTORIES) {
+    for directory in configurations.take(MAX_DIRECTORIES) {
         let Some(path) = directory.argument() else { continue };
         let terraform = if directory.is_root() { "terraform".to_owned() } else { format!("terraform -chdir={path}") };
         evidence.install(Directory::ROOT, &format!("{terraform} init -backend=false"));
@@ -40,7 +40,7 @@ fn terraform(repository: &Repository<'_>, evidence: &mut Evidence) {
         evidence.lint(Directory::ROOT, &format!("{terraform} fmt -check -recursive"));
     }
     if !directories.is_empty() {
-        evidence.framework(Directory::ROOT, Need::Runtime, &TERRAFORM);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &TERRAFORM);
     }
     if [".tflint.hcl"].iter().any(|name| repository.has_in(Directory::ROOT, name)) {
         evidence.lint(Directory::ROOT, "tflint --recursive");
@@ -54,8 +54,8 @@ fn helm(repository: &Repository<'_>, evidence: &mut Evidence) {
         evidence.lint(Directory::ROOT, &format!("helm lint {path}"));
     }
     if !charts.is_empty() {
-        evidence.framework(Directory::ROOT, Need::Runtime, &HELM);
-        evidence.framework(Directory::ROOT, Need::Runtime, &KUBERNETES);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &HELM);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &KUBERNETES);
     }
 }
 
@@ -67,7 +67,7 @@ fn kustomize(repository: &Repository<'_>, evidence: &mut Evidence) {
         evidence.build(Directory::ROOT, &format!("kubectl kustomize {path}"));
     }
     if !directories.is_empty() {
-        evidence.framework(Directory::ROOT, Need::Runtime, &KUBERNETES);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &KUBERNETES);
     }
 }
 
@@ -75,7 +75,7 @@ fn ansible(repository: &Repository<'_>, evidence: &mut Evidence) {
     let is_playbook = |name: &str| name.starts_with("playbook") && (name.ends_with(".yml") || name.ends_with(".yaml"));
     let has_playbook = repository.manifests().any(|manifest| is_playbook(manifest.name));
     if has_playbook || repository.has_in(Directory::ROOT, "ansible.cfg") {
-        evidence.framework(Directory::ROOT, Need::Runtime, &ANSIBLE);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &ANSIBLE);
         evidence.lint(Directory::ROOT, "ansible-lint");
     }
 }

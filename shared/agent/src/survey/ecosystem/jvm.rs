@@ -2,34 +2,34 @@
 
 use domain::ProjectType::{General, Web};
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::Repository;
 
-/// Looked for as words of the build file: its language is not one that can be read without running it.
-const KNOWN: &[Known] = &[
-    Known::new("org.springframework.boot", "Spring", Web, 10),
-    Known::new("org.springframework", "Spring", Web, 10),
-    Known::new("io.quarkus", "Quarkus", Web, 10),
-    Known::new("io.micronaut", "Micronaut", Web, 10),
-    Known::new("io.ktor", "Ktor", Web, 10),
-    Known::new("io.vertx", "Vert.x", Web, 8),
-    Known::new("com.android.application", "Android", General, 0),
+/// Searched as words of the build file. A Gradle build file is a program, whose dependencies only running it would list.
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("org.springframework.boot", "Spring", Web, 10),
+    KnownPackage::new("org.springframework", "Spring", Web, 10),
+    KnownPackage::new("io.quarkus", "Quarkus", Web, 10),
+    KnownPackage::new("io.micronaut", "Micronaut", Web, 10),
+    KnownPackage::new("io.ktor", "Ktor", Web, 10),
+    KnownPackage::new("io.vertx", "Vert.x", Web, 8),
+    KnownPackage::new("com.android.application", "Android", General, 0),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["pom.xml", "build.gradle", "build.gradle.kts"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["pom.xml", "build.gradle", "build.gradle.kts"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let mut is_maven = false;
         for manifest in repository.in_directory(directory) {
             if !matches!(manifest.name, "pom.xml" | "build.gradle" | "build.gradle.kts") {
                 continue;
             }
             is_maven |= manifest.name == "pom.xml";
-            let words = manifest.text.split(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '.' || sign == '-'));
-            evidence.packages(directory, Need::Runtime, KNOWN, words);
+            let words = manifest.text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'));
+            evidence.packages(directory, DependencyKind::Runtime, KNOWN, words);
         }
-        if !worked_in.contains(&directory) {
+        if !command_directories.contains(&directory) {
             continue;
         }
         let has = |name: &str| repository.has_in(directory, name);

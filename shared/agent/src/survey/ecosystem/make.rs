@@ -1,9 +1,9 @@
-//! Make and just: targets under usual names.
+//! Make and just: targets with common names.
 
 use crate::survey::evidence::Evidence;
 use crate::survey::repository::{Directory, Repository};
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
     for (names, program) in
         [(["Makefile", "makefile", "GNUmakefile"], "make"), (["justfile", "Justfile", ".justfile"], "just")]
     {
@@ -26,12 +26,13 @@ pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     }
 }
 
-/// The first word of each line that begins a rule: in the first column, with a colon that assigns nothing.
+/// The first target of each rule: a line that starts with a letter in the first column and has a colon, unless it assigns a
+/// variable.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let (head, rest) = line.split_once(':')?;
-        let begins_well = head.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+        let is_valid_start = head.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
         let target = head.split_whitespace().next()?;
-        (begins_well && !rest.starts_with('=') && !head.contains('=')).then_some(target)
+        (is_valid_start && !rest.starts_with('=') && !head.contains('=')).then_some(target)
     })
 }

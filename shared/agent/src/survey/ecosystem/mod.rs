@@ -1,4 +1,4 @@
-//! One file per ecosystem. Each reads its manifests and adds to the evidence what it is sure of.
+//! One file per ecosystem. Each reads the manifests of its ecosystem and adds to the evidence what they prove.
 
 pub(super) mod dotnet;
 pub(super) mod go;

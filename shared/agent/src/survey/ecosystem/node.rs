@@ -3,56 +3,56 @@
 use domain::ProjectType::{Frontend, General, Web};
 use serde_json::{Map, Value};
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::{Directory, Repository};
 
-const KNOWN: &[Known] = &[
-    Known::new("express", "Express", Web, 10),
-    Known::new("@nestjs/core", "NestJS", Web, 12),
-    Known::new("fastify", "Fastify", Web, 10),
-    Known::new("koa", "Koa", Web, 10),
-    Known::new("@hapi/hapi", "hapi", Web, 10),
-    Known::new("hono", "Hono", Web, 10),
-    Known::new("next", "Next.js", Frontend, 8),
-    Known::new("nuxt", "Nuxt", Frontend, 8),
-    Known::new("@angular/core", "Angular", Frontend, 8),
-    Known::new("@sveltejs/kit", "SvelteKit", Frontend, 8),
-    Known::new("astro", "Astro", Frontend, 8),
-    Known::new("gatsby", "Gatsby", Frontend, 8),
-    Known::new("@remix-run/react", "Remix", Frontend, 8),
-    Known::new("react", "React", Frontend, 6),
-    Known::new("vue", "Vue", Frontend, 6),
-    Known::new("svelte", "Svelte", Frontend, 12),
-    Known::new("solid-js", "Solid", Frontend, 6),
-    Known::new("preact", "Preact", Frontend, 6),
-    Known::new("vite", "Vite", Frontend, 4),
-    Known::new("webpack", "webpack", Frontend, 2),
-    Known::new("tailwindcss", "Tailwind CSS", Frontend, 2),
-    Known::new("electron", "Electron", General, 0),
-    Known::new("react-native", "React Native", General, 0),
-    Known::new("prisma", "Prisma", General, 0),
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("express", "Express", Web, 10),
+    KnownPackage::new("@nestjs/core", "NestJS", Web, 12),
+    KnownPackage::new("fastify", "Fastify", Web, 10),
+    KnownPackage::new("koa", "Koa", Web, 10),
+    KnownPackage::new("@hapi/hapi", "hapi", Web, 10),
+    KnownPackage::new("hono", "Hono", Web, 10),
+    KnownPackage::new("next", "Next.js", Frontend, 8),
+    KnownPackage::new("nuxt", "Nuxt", Frontend, 8),
+    KnownPackage::new("@angular/core", "Angular", Frontend, 8),
+    KnownPackage::new("@sveltejs/kit", "SvelteKit", Frontend, 8),
+    KnownPackage::new("astro", "Astro", Frontend, 8),
+    KnownPackage::new("gatsby", "Gatsby", Frontend, 8),
+    KnownPackage::new("@remix-run/react", "Remix", Frontend, 8),
+    KnownPackage::new("react", "React", Frontend, 6),
+    KnownPackage::new("vue", "Vue", Frontend, 6),
+    KnownPackage::new("svelte", "Svelte", Frontend, 12),
+    KnownPackage::new("solid-js", "Solid", Frontend, 6),
+    KnownPackage::new("preact", "Preact", Frontend, 6),
+    KnownPackage::new("vite", "Vite", Frontend, 4),
+    KnownPackage::new("webpack", "webpack", Frontend, 2),
+    KnownPackage::new("tailwindcss", "Tailwind CSS", Frontend, 2),
+    KnownPackage::new("electron", "Electron", General, 0),
+    KnownPackage::new("react-native", "React Native", General, 0),
+    KnownPackage::new("prisma", "Prisma", General, 0),
 ];
 
-const LOCKS: &[(&str, Manager)] = &[
-    ("pnpm-lock.yaml", Manager::Pnpm),
-    ("yarn.lock", Manager::Yarn),
-    ("bun.lock", Manager::Bun),
-    ("bun.lockb", Manager::Bun),
-    ("package-lock.json", Manager::Npm),
-    ("npm-shrinkwrap.json", Manager::Npm),
+const LOCKS: &[(&str, PackageManager)] = &[
+    ("pnpm-lock.yaml", PackageManager::Pnpm),
+    ("yarn.lock", PackageManager::Yarn),
+    ("bun.lock", PackageManager::Bun),
+    ("bun.lockb", PackageManager::Bun),
+    ("package-lock.json", PackageManager::Npm),
+    ("npm-shrinkwrap.json", PackageManager::Npm),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["package.json"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["package.json"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let manifest = repository.in_directory(directory).find(|manifest| manifest.name == "package.json");
-        // One that cannot be read still says that this is a package.
+        // A package.json that cannot be parsed still marks a package.
         let package = manifest.and_then(|manifest| manifest.json()).unwrap_or(Value::Null);
-        evidence.packages(directory, Need::Runtime, KNOWN, keys_of(&package, "dependencies"));
-        evidence.packages(directory, Need::Development, KNOWN, keys_of(&package, "devDependencies"));
-        if worked_in.contains(&directory) {
-            let manager = Manager::of(repository, directory, &package);
+        evidence.packages(directory, DependencyKind::Runtime, KNOWN, keys_of(&package, "dependencies"));
+        evidence.packages(directory, DependencyKind::Development, KNOWN, keys_of(&package, "devDependencies"));
+        if command_directories.contains(&directory) {
+            let manager = PackageManager::of(repository, directory, &package);
             evidence.install(directory, manager.install(is_locked(repository, directory)));
             commands(directory, manager, &package, evidence);
         }
@@ -65,23 +65,23 @@ pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     }
 }
 
-/// The scripts under whose names such a check is usual. Other names stay out: they are the repository's own words.
-fn commands(directory: Directory<'_>, manager: Manager, package: &Value, evidence: &mut Evidence) {
+/// Adds the scripts with common names. Other names are left out: they are text of the repository.
+fn commands(directory: Directory<'_>, manager: PackageManager, package: &Value, evidence: &mut Evidence) {
     let empty = Map::new();
     let scripts = package.get("scripts").and_then(Value::as_object).unwrap_or(&empty);
-    let real = |name: &&&str| {
-        // What `npm init` writes is no test.
+    let is_defined = |name: &&&str| {
+        // The script that `npm init` writes for `test` only prints that there is none.
         scripts.get(**name).and_then(Value::as_str).is_some_and(|script| !script.contains("no test specified"))
     };
-    for name in ["build"].iter().filter(real) {
+    for name in ["build"].iter().filter(is_defined) {
         evidence.build(directory, &manager.run(name));
     }
-    for name in ["test", "test:unit", "test:integration", "test:e2e"].iter().filter(real) {
+    for name in ["test", "test:unit", "test:integration", "test:e2e"].iter().filter(is_defined) {
         evidence.test(directory, &manager.run(name));
     }
     let checks =
         ["lint", "typecheck", "type-check", "check-types", "check:types", "check", "format:check", "lint:check"];
-    for name in checks.iter().filter(real) {
+    for name in checks.iter().filter(is_defined) {
         evidence.lint(directory, &manager.run(name));
     }
 }
@@ -94,17 +94,17 @@ fn keys_of<'a>(package: &'a Value, field: &str) -> impl Iterator<Item = &'a str>
     package.get(field).and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)
 }
 
-/// Who installs packages and runs scripts.
+/// The program that installs packages and runs scripts.
 #[derive(Debug, Clone, Copy)]
-enum Manager {
+enum PackageManager {
     Npm,
     Pnpm,
     Yarn,
     Bun,
 }
 
-impl Manager {
-    /// By lock file, here or at the root; else by what the package names; else npm.
+impl PackageManager {
+    /// Decided by the lock file, here or at the root, then by the field `packageManager`. The default is npm.
     fn of(repository: &Repository<'_>, directory: Directory<'_>, package: &Value) -> Self {
         let locked = [directory, Directory::ROOT].into_iter().find_map(|directory| {
             LOCKS.iter().find(|(lock, _)| repository.has_in(directory, lock)).map(|(_, manager)| *manager)

@@ -3,17 +3,17 @@
 use domain::ProjectType::Web;
 use serde_json::{Map, Value};
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::Repository;
 
-const KNOWN: &[Known] = &[
-    Known::new("laravel/framework", "Laravel", Web, 10),
-    Known::new("symfony/framework-bundle", "Symfony", Web, 10),
-    Known::new("slim/slim", "Slim", Web, 10),
-    Known::new("drupal/core-recommended", "Drupal", Web, 10),
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("laravel/framework", "Laravel", Web, 10),
+    KnownPackage::new("symfony/framework-bundle", "Symfony", Web, 10),
+    KnownPackage::new("slim/slim", "Slim", Web, 10),
+    KnownPackage::new("drupal/core-recommended", "Drupal", Web, 10),
 ];
 
-/// Development package, how it is run, and whether that tests or lints.
+/// Development package, the command that runs it, and whether that is a test (or else a linter).
 const TOOLS: &[(&str, &str, bool)] = &[
     ("phpunit/phpunit", "vendor/bin/phpunit", true),
     ("pestphp/pest", "vendor/bin/pest", true),
@@ -22,14 +22,14 @@ const TOOLS: &[(&str, &str, bool)] = &[
     ("laravel/pint", "vendor/bin/pint --test", false),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["composer.json"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["composer.json"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let manifest = repository.in_directory(directory).find(|manifest| manifest.name == "composer.json");
         let composer = manifest.and_then(|manifest| manifest.json()).unwrap_or(Value::Null);
-        evidence.packages(directory, Need::Runtime, KNOWN, keys_of(&composer, "require"));
-        if !worked_in.contains(&directory) {
+        evidence.packages(directory, DependencyKind::Runtime, KNOWN, keys_of(&composer, "require"));
+        if !command_directories.contains(&directory) {
             continue;
         }
         evidence.install(directory, "composer install");

@@ -1,21 +1,21 @@
-//! Pipelines: which system runs the checks.
+//! CI pipelines.
 
 use domain::ProjectType::Devops;
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::{Directory, Repository};
 
-/// Nearly every project has a pipeline, so that it says little about the kind.
-const GITHUB_ACTIONS: Known = Known::new("github-actions", "GitHub Actions", Devops, 1);
-const GITLAB: Known = Known::new("gitlab", "GitLab CI", Devops, 1);
+/// The weight is low because nearly every project has a pipeline.
+const GITHUB_ACTIONS: KnownPackage = KnownPackage::new("github-actions", "GitHub Actions", Devops, 1);
+const GITLAB: KnownPackage = KnownPackage::new("gitlab", "GitLab CI", Devops, 1);
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let workflows = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let is_workflow = |name: &str| name.ends_with(".yml") || name.ends_with(".yaml");
     let directory = ".github/workflows";
-    if repository.manifests().any(|manifest| manifest.directory.path() == directory && workflows(manifest.name)) {
-        evidence.framework(Directory::ROOT, Need::Runtime, &GITHUB_ACTIONS);
+    if repository.manifests().any(|manifest| manifest.directory.path() == directory && is_workflow(manifest.name)) {
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &GITHUB_ACTIONS);
     }
     if repository.has_in(Directory::ROOT, ".gitlab-ci.yml") {
-        evidence.framework(Directory::ROOT, Need::Runtime, &GITLAB);
+        evidence.framework(Directory::ROOT, DependencyKind::Runtime, &GITLAB);
     }
 }

@@ -1,8 +1,8 @@
-//! Names of Python packages, from requirement lines.
+//! Names of Python packages in requirement lines.
 
 use std::collections::BTreeSet;
 
-/// Names of packages, normalised, by what they are needed for.
+/// Normalized names of the packages that a project requires.
 #[derive(Default)]
 pub(crate) struct Requirements {
     pub(crate) runtime: BTreeSet<String>,
@@ -19,8 +19,8 @@ impl Requirements {
     }
 }
 
-/// The name of the package that a requirement (`Scikit_Learn[extra]>=1.5 ; python_version > "3"`) asks for, as the index
-/// normalises it. Options, addresses and comments have none.
+/// The normalized name of the package in a requirement such as `Scikit_Learn[extra]>=1.5 ; python_version > "3"`. None for
+/// options, URLs and comments.
 pub(crate) fn package_of(requirement: &str) -> Option<String> {
     let requirement = requirement.trim();
     let length = requirement
@@ -28,10 +28,10 @@ pub(crate) fn package_of(requirement: &str) -> Option<String> {
         .position(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')))
         .unwrap_or(requirement.len());
     let (name, rest) = requirement.split_at(length);
-    let begins_well = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    // `git+https://…` and `https://…` are addresses; `name @ https://…` is a name.
-    let is_address = rest.starts_with('+') || rest.starts_with(':') || rest.starts_with('/');
-    (begins_well && !is_address).then(|| name.to_ascii_lowercase().replace(['_', '.'], "-"))
+    let is_valid_start = name.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    // `git+https://…` and `https://…` are URLs; `name @ https://…` has a name.
+    let is_url = rest.starts_with('+') || rest.starts_with(':') || rest.starts_with('/');
+    (is_valid_start && !is_url).then(|| name.to_ascii_lowercase().replace(['_', '.'], "-"))
 }
 
 /// The names in a requirements file, or in the `dependencies` list of a conda environment.

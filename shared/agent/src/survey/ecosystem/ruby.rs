@@ -2,24 +2,24 @@
 
 use domain::ProjectType::Web;
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::Repository;
 
-const KNOWN: &[Known] = &[
-    Known::new("rails", "Rails", Web, 10),
-    Known::new("sinatra", "Sinatra", Web, 10),
-    Known::new("hanami", "Hanami", Web, 10),
-    Known::new("grape", "Grape", Web, 8),
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("rails", "Rails", Web, 10),
+    KnownPackage::new("sinatra", "Sinatra", Web, 10),
+    KnownPackage::new("hanami", "Hanami", Web, 10),
+    KnownPackage::new("grape", "Grape", Web, 8),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["Gemfile"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["Gemfile"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let manifest = repository.in_directory(directory).find(|manifest| manifest.name == "Gemfile");
         let gems: Vec<&str> = manifest.into_iter().flat_map(|manifest| gems(manifest.text)).collect();
-        evidence.packages(directory, Need::Runtime, KNOWN, gems.iter().copied());
-        if !worked_in.contains(&directory) {
+        evidence.packages(directory, DependencyKind::Runtime, KNOWN, gems.iter().copied());
+        if !command_directories.contains(&directory) {
             continue;
         }
         evidence.install(directory, "bundle install");
@@ -36,11 +36,11 @@ pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
     }
 }
 
-/// The names after `gem`.
+/// The names in the `gem` lines of a Gemfile.
 fn gems(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter_map(|line| {
         let rest = line.trim_start().strip_prefix("gem")?.trim_start_matches([' ', '(']);
-        let quote = rest.chars().next().filter(|sign| matches!(sign, '"' | '\''))?;
+        let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         rest[1..].split_once(quote).map(|(name, _)| name)
     })
 }

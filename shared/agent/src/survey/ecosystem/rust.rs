@@ -3,39 +3,39 @@
 use domain::ProjectType::{DataScience, Devops, Frontend, General, Web};
 use toml::{Table, Value};
 
-use crate::survey::evidence::{Evidence, Known, Need};
+use crate::survey::evidence::{DependencyKind, Evidence, KnownPackage};
 use crate::survey::repository::Repository;
 
-const KNOWN: &[Known] = &[
-    Known::new("axum", "Axum", Web, 10),
-    Known::new("actix-web", "Actix", Web, 10),
-    Known::new("rocket", "Rocket", Web, 10),
-    Known::new("warp", "warp", Web, 10),
-    Known::new("poem", "Poem", Web, 10),
-    Known::new("tonic", "Tonic", Web, 6),
-    Known::new("leptos", "Leptos", Frontend, 6),
-    Known::new("yew", "Yew", Frontend, 6),
-    Known::new("dioxus", "Dioxus", Frontend, 6),
-    Known::new("polars", "Polars", DataScience, 4),
-    Known::new("burn", "Burn", DataScience, 4),
-    Known::new("candle-core", "Candle", DataScience, 4),
-    Known::new("kube", "kube", Devops, 5),
-    Known::new("tokio", "Tokio", General, 0),
-    Known::new("tauri", "Tauri", General, 0),
-    Known::new("bevy", "Bevy", General, 0),
+const KNOWN: &[KnownPackage] = &[
+    KnownPackage::new("axum", "Axum", Web, 10),
+    KnownPackage::new("actix-web", "Actix", Web, 10),
+    KnownPackage::new("rocket", "Rocket", Web, 10),
+    KnownPackage::new("warp", "warp", Web, 10),
+    KnownPackage::new("poem", "Poem", Web, 10),
+    KnownPackage::new("tonic", "Tonic", Web, 6),
+    KnownPackage::new("leptos", "Leptos", Frontend, 6),
+    KnownPackage::new("yew", "Yew", Frontend, 6),
+    KnownPackage::new("dioxus", "Dioxus", Frontend, 6),
+    KnownPackage::new("polars", "Polars", DataScience, 4),
+    KnownPackage::new("burn", "Burn", DataScience, 4),
+    KnownPackage::new("candle-core", "Candle", DataScience, 4),
+    KnownPackage::new("kube", "kube", Devops, 5),
+    KnownPackage::new("tokio", "Tokio", General, 0),
+    KnownPackage::new("tauri", "Tauri", General, 0),
+    KnownPackage::new("bevy", "Bevy", General, 0),
 ];
 
-pub(crate) fn look(repository: &Repository<'_>, evidence: &mut Evidence) {
-    let places = repository.places(&["Cargo.toml"]);
-    let worked_in = places.worked_in();
-    for directory in places.all() {
+pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
+    let projects = repository.project_directories(&["Cargo.toml"]);
+    let command_directories = projects.for_commands();
+    for directory in projects.all() {
         let manifest = repository.in_directory(directory).find(|manifest| manifest.name == "Cargo.toml");
         let cargo = manifest.and_then(|manifest| manifest.toml()).unwrap_or_default();
         let shared = cargo.get("workspace").and_then(|workspace| workspace.get("dependencies"));
         for dependencies in [cargo.get("dependencies"), shared] {
-            evidence.packages(directory, Need::Runtime, KNOWN, keys_of(dependencies));
+            evidence.packages(directory, DependencyKind::Runtime, KNOWN, keys_of(dependencies));
         }
-        if worked_in.contains(&directory) {
+        if command_directories.contains(&directory) {
             evidence.build(directory, "cargo build");
             evidence.test(directory, "cargo test");
             evidence.lint(directory, "cargo clippy --all-targets");

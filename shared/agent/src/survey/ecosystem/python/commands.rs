@@ -1,4 +1,4 @@
-//! How a Python project is installed, tested and checked.
+//! The commands that install, test and lint a Python project.
 
 use super::project::Project;
 use crate::survey::evidence::Evidence;
@@ -28,16 +28,16 @@ impl Project<'_> {
         }
         for (tool, files, command) in LINTERS {
             if self.uses(tool) || self.has_section(tool) || files.iter().any(|file| here(file)) {
-                let command = if *tool == "mypy" && self.says_what_mypy_checks() { "mypy" } else { command };
+                let command = if *tool == "mypy" && self.configures_mypy_paths() { "mypy" } else { command };
                 evidence.lint(directory, &run(command));
             }
         }
         if directory.is_root() && repository.is_src_layout() {
-            evidence.convention("src layout: packages lie below src/");
+            evidence.convention("src layout: packages are in src/");
         }
     }
 
-    /// Adds how the project is installed; the prefix of commands that run in what was installed.
+    /// Adds the command that installs the project. Returns the prefix of commands that run in the installed environment.
     fn installer(&self, repository: &Repository<'_>, evidence: &mut Evidence) -> &'static str {
         let directory = self.directory;
         let tool = self.pyproject.get("tool");
@@ -87,7 +87,7 @@ impl Project<'_> {
     }
 }
 
-/// Tool, files that configure it, and how it is run as a check.
+/// Tool, files that configure it, and the command that checks without changing files.
 const LINTERS: &[(&str, &[&str], &str)] = &[
     ("ruff", &["ruff.toml", ".ruff.toml"], "ruff check ."),
     ("black", &[], "black --check ."),

@@ -1,16 +1,15 @@
-//! One Python project, read from its manifests.
+//! A Python project, read from the manifests of its directory.
 
 use toml::{Table, Value};
 
 use crate::survey::ecosystem::requirements::{Requirements, package_of, packages_of};
 use crate::survey::repository::{Directory, Manifest, Repository};
 
-/// One directory with a manifest, read.
 pub(super) struct Project<'a> {
     pub(super) directory: Directory<'a>,
     pub(super) pyproject: Table,
     pub(super) requirements: Requirements,
-    /// setup.cfg and tox.ini, whose sections configure tools.
+    /// The contents of `setup.cfg` and `tox.ini`, whose sections configure tools.
     settings: Vec<&'a str>,
     pub(super) files: Vec<&'a str>,
 }
@@ -83,8 +82,8 @@ impl<'a> Project<'a> {
         self.requirements.contains(tool) || tools.and_then(|tools| tools.get(tool)).is_some()
     }
 
-    /// Whether mypy knows from its settings what to check; given a path, it would ignore them.
-    pub(super) fn says_what_mypy_checks(&self) -> bool {
+    /// Whether the settings list the paths that mypy checks. Mypy ignores that list when it is given a path.
+    pub(super) fn configures_mypy_paths(&self) -> bool {
         let mypy = self.pyproject.get("tool").and_then(|tools| tools.get("mypy"));
         mypy.is_some_and(|mypy| ["files", "packages", "modules"].iter().any(|key| mypy.get(key).is_some()))
     }
@@ -107,7 +106,7 @@ fn at<'a>(root: &'a Value, path: &[&str]) -> Option<&'a Value> {
     path.iter().try_fold(root, |value, key| value.get(key))
 }
 
-/// Package names in a list of requirements. Entries that are no strings (`{include-group = …}`) name none.
+/// Package names in a list of requirements. Entries that are not strings, such as `{include-group = …}`, have none.
 fn names_in(list: Option<&Value>) -> impl Iterator<Item = String> {
     list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).filter_map(package_of)
 }

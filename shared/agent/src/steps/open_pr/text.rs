@@ -1,4 +1,7 @@
-//! The words of a commit and a pull request.
+//! The texts of commit, branch and pull request.
+//!
+//! Title and motivation come from the plan, the summary from the model's last reply, and the verification from exit codes in
+//! the log: what the model says about its own checks is not evidence.
 
 use std::fmt::Write as _;
 
@@ -6,25 +9,23 @@ use domain::state::{RunState, SessionState};
 use domain::text::{first_line, one_line, shorten};
 use domain::{ContentBlock, transcript};
 
-/// The longest title, in characters.
 const MAX_TITLE_CHARACTERS: usize = 72;
 
-/// The longest closing words that are taken, in characters: forges limit the body of a pull request (GitHub: 65,536).
+/// The limit leaves room for the other sections: forges limit the body of a pull request (GitHub: 65,536 characters).
 const MAX_CLOSING_CHARACTERS: usize = 20_000;
 
-/// Ends the body of our pull requests. It marks nothing that anybody relies on: ours is the one in the session's record.
+/// The last line of the body. Nothing identifies a pull request by it; the log records which one belongs to the session.
 const FOOTER: &str = "Made by Tiny Backspace";
 
-/// The title of commit and pull request.
-pub(crate) fn title(state: &SessionState) -> String {
+/// The title of both the commit and the pull request.
+pub(super) fn title(state: &SessionState) -> String {
     let title = state.plan.as_ref().map(|plan| plan.content.title.as_str()).unwrap_or_default();
     let line = one_line(first_line(title));
     let line = if line.is_empty() { "Apply the requested change".to_owned() } else { line };
     shorten(&line, MAX_TITLE_CHARACTERS).into_owned()
 }
 
-/// The message of the commit.
-pub(crate) fn commit_message(state: &SessionState, title: &str, session: &str) -> String {
+pub(super) fn commit_message(state: &SessionState, title: &str, session: &str) -> String {
     let summary = state.plan.as_ref().map(|plan| wrap(&plan.content.summary, 72)).unwrap_or_default();
     let mut message = title.to_owned();
     if !summary.is_empty() {
@@ -34,11 +35,10 @@ pub(crate) fn commit_message(state: &SessionState, title: &str, session: &str) -
     message
 }
 
-/// The body of the pull request.
-pub(crate) fn body(
+pub(super) fn body(
     state: &SessionState,
     run: &RunState,
-    closing_words: Option<&str>,
+    closing_message: Option<&str>,
     draft: Option<&str>,
     session: &str,
 ) -> String {
@@ -47,8 +47,8 @@ pub(crate) fn body(
         let _ = write!(body, "> **Draft:** {reason}\n\n");
     }
     let summary = state.plan.as_ref().map(|plan| plan.content.summary.trim()).unwrap_or_default();
-    let _ = write!(body, "## Summary\n\n{}\n", closing_words.unwrap_or(summary).trim());
-    if closing_words.is_some() && !summary.is_empty() {
+    let _ = write!(body, "## Summary\n\n{}\n", closing_message.unwrap_or(summary).trim());
+    if closing_message.is_some() && !summary.is_empty() {
         let _ = write!(body, "\n## Why\n\n{summary}\n");
     }
     let _ = write!(body, "\n## Verification\n\n{}\n", verification(run));
@@ -86,7 +86,7 @@ pub(crate) fn body(
     body
 }
 
-/// What is known of checks, in the words of their exit codes.
+/// The last check of the run, with the result that its exit code gives.
 fn verification(run: &RunState) -> String {
     let Some((check, at)) = &run.check else {
         return "- No check of the project was run.".to_owned();
@@ -100,8 +100,8 @@ fn verification(run: &RunState) -> String {
     text
 }
 
-/// Why the pull request should be a draft, if it should.
-pub(crate) fn draft_reason(run: &RunState) -> Option<String> {
+/// Why the work does not count as verified, if it does not.
+pub(super) fn unverified_reason(run: &RunState) -> Option<String> {
     match &run.check {
         None => Some("no check of the project was run".to_owned()),
         Some((check, _)) if !check.passed => Some(format!("the last check failed: {}", one_line(&check.command))),
@@ -109,8 +109,8 @@ pub(crate) fn draft_reason(run: &RunState) -> Option<String> {
     }
 }
 
-/// The text of the last reply, when it ended the work.
-pub(crate) fn closing_words(reply: &str) -> Option<String> {
+/// The text of a reply that ends the work. None when it calls tools or has no text.
+pub(super) fn closing_message(reply: &str) -> Option<String> {
     let blocks = transcript::reply_blocks(reply).ok()?;
     if blocks.iter().any(|block| matches!(block, ContentBlock::ToolUse { .. })) {
         return None;
@@ -125,16 +125,17 @@ pub(crate) fn closing_words(reply: &str) -> Option<String> {
             | ContentBlock::Other => None,
         })
         .collect();
-    let said = texts.join("\n\n");
-    if said.chars().count() <= MAX_CLOSING_CHARACTERS {
-        return (!said.is_empty()).then_some(said);
+    let text = texts.join("\n\n");
+    if text.chars().count() <= MAX_CLOSING_CHARACTERS {
+        return (!text.is_empty()).then_some(text);
     }
-    let kept: String = said.chars().take(MAX_CLOSING_CHARACTERS).collect();
-    Some(format!("{}\n\n(Cut here; the whole text is in the session's events.)", kept.trim_end()))
+    let beginning: String = text.chars().take(MAX_CLOSING_CHARACTERS).collect();
+    Some(format!("{}\n\n(Cut here; the whole text is in the session's events.)", beginning.trim_end()))
 }
 
-/// The branch of a session: stable, readable, unique.
-pub(crate) fn branch(title: &str, session: &str, after: Option<&str>) -> String {
+/// The name of a session's branch: a slug of the title and the end of the session's id, which makes it unique. `run` is
+/// appended when the session has published another branch before.
+pub(super) fn branch(title: &str, session: &str, run: Option<&str>) -> String {
     let mut slug = String::new();
     for c in title.chars() {
         match c {
@@ -149,9 +150,9 @@ pub(crate) fn branch(title: &str, session: &str, after: Option<&str>) -> String 
     let slug = slug.trim_end_matches('-');
     let slug = if slug.is_empty() { "change" } else { slug };
     let unique = session[session.len().saturating_sub(8)..].to_lowercase();
-    match after {
+    match run {
         None => format!("backspace/{slug}-{unique}"),
-        // The earlier branch is gone (merged and deleted): this run gets one of its own.
+        // The earlier branch was merged and deleted, or others keep moving it.
         Some(run) => format!("backspace/{slug}-{unique}-{run}"),
     }
 }

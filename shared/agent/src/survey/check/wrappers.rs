@@ -1,17 +1,17 @@
-//! What a simple command really runs, without what is wrapped around it.
+//! Finds the command that a simple command runs inside wrappers such as `env`, `timeout`, `uv run` or `sh -c`.
 
 use super::shell::split;
 
-/// How deep `bash -c "bash -c …"` is followed.
-const DEEPEST: usize = 3;
+/// Maximum nesting of `bash -c "bash -c …"` that is followed.
+const MAX_DEPTH: usize = 3;
 
-/// Words of the shell that stand before a command.
+/// Words that may precede a command.
 const KEYWORDS: &[&str] = &[
     "if", "then", "elif", "else", "while", "until", "do", "!", "{", "time", "exec", "command", "nohup", "setsid",
     "sudo",
 ];
 
-/// Programs that run the command in their arguments, with the words that say so.
+/// Programs that run the command in their arguments, with the subcommand that does.
 const WRAPPERS: &[&[&str]] = &[
     &["env"],
     &["nice"],
@@ -38,15 +38,15 @@ const WRAPPERS: &[&[&str]] = &[
     &["yarn", "dlx"],
 ];
 
-/// Options, of wrappers and of Python, that are followed by a word of their own.
+/// Options of wrappers and of Python that take a value as the next word.
 const WITH_VALUE: &[&str] =
     &["--with", "--extra", "--group", "--python", "--package", "--directory", "-p", "-n", "-k", "-s", "-u", "-W", "-X"];
 
-/// The simple commands of a shell program, without wrappers, assignments and paths before the program's name when it is
-/// called by its path. Those in the argument of `sh -c` are among them.
+/// The simple commands of a shell program without wrappers and assignments. Commands in the argument of `sh -c` are
+/// included.
 pub(super) fn simple_commands(program: &str) -> Vec<Vec<String>> {
     let mut found = Vec::new();
-    collect(program, DEEPEST, &mut found);
+    collect(program, MAX_DEPTH, &mut found);
     found
 }
 
@@ -81,7 +81,7 @@ fn unwrapped(mut words: &[String]) -> &[String] {
     while let Some((first, rest)) = words.split_first() {
         if KEYWORDS.contains(&first.as_str()) || is_assignment(first) {
             words = rest;
-        } else if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| begins_with(words, wrapper)) {
+        } else if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| starts_with(words, wrapper)) {
             words = without_options(&words[wrapper.len()..]);
         } else if let Some(module) = python_module(first, rest) {
             words = module;
@@ -92,11 +92,11 @@ fn unwrapped(mut words: &[String]) -> &[String] {
     words
 }
 
-fn begins_with(words: &[String], wrapper: &[&str]) -> bool {
-    words.len() >= wrapper.len() && words.iter().zip(wrapper).all(|(word, wanted)| base_name(word) == *wanted)
+fn starts_with(words: &[String], wrapper: &[&str]) -> bool {
+    words.len() >= wrapper.len() && words.iter().zip(wrapper).all(|(word, expected)| base_name(word) == *expected)
 }
 
-/// What follows `-m` of Python. A script, or other code, is left as it is.
+/// The words after `-m` of Python. None when Python runs a script or code of `-c`.
 fn python_module<'a>(program: &str, arguments: &'a [String]) -> Option<&'a [String]> {
     if !base_name(program).starts_with("python") {
         return None;
@@ -119,7 +119,7 @@ fn without_options(mut words: &[String]) -> &[String] {
     while let Some((word, rest)) = words.split_first() {
         if WITH_VALUE.contains(&word.as_str()) {
             words = rest.get(1..).unwrap_or_default();
-        } else if word.starts_with('-') || is_assignment(word) || word.starts_with(|sign: char| sign.is_ascii_digit()) {
+        } else if word.starts_with('-') || is_assignment(word) || word.starts_with(|c: char| c.is_ascii_digit()) {
             words = rest;
         } else {
             break;
@@ -130,8 +130,8 @@ fn without_options(mut words: &[String]) -> &[String] {
 
 fn is_assignment(word: &str) -> bool {
     let Some((name, _)) = word.split_once('=') else { return false };
-    let begins_well = name.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '_');
-    begins_well && name.chars().all(|sign| sign.is_ascii_alphanumeric() || sign == '_')
+    let is_valid_start = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    is_valid_start && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// The last part of a path.

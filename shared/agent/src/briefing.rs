@@ -1,4 +1,4 @@
-//! The texts that open the two conversations.
+//! The messages that open a conversation with the model.
 
 use std::fmt::Write as _;
 
@@ -7,12 +7,12 @@ use domain::{FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Su
 
 use crate::context::internal;
 
+/// Maximum commit subjects that the plan's conversation is shown.
 const MAX_SUBJECTS: usize = 15;
 
-/// So many changed files are named.
+/// Maximum changed files that are named.
 const MAX_FILES: usize = 200;
 
-/// The guidance for a kind of project.
 fn guidance(project: ProjectType) -> &'static str {
     match project {
         ProjectType::Web => include_str!("prompts/projects/web.md"),
@@ -23,8 +23,8 @@ fn guidance(project: ProjectType) -> &'static str {
     }
 }
 
-/// What opens the plan's conversation: the task, the survey, the instructions, a look at the files.
-pub(crate) fn plan(state: &SessionState, tree: &str) -> Result<String, StepError> {
+/// Opens the plan's conversation: the task, the survey, the repository's instructions, a list of files.
+pub(crate) fn for_plan(state: &SessionState, tree: &str) -> Result<String, StepError> {
     let mut text = String::new();
     task(&mut text, state)?;
     if let Some(surveyed) = &state.survey {
@@ -38,31 +38,31 @@ pub(crate) fn plan(state: &SessionState, tree: &str) -> Result<String, StepError
     Ok(name_invisible(&text).into_owned())
 }
 
-/// What opens the main conversation: the task, the survey, the instructions, the plan.
-pub(crate) fn main(state: &SessionState) -> Result<String, StepError> {
+/// Opens the main conversation: the task, the survey, the repository's instructions, the plan.
+pub(crate) fn for_main(state: &SessionState) -> Result<String, StepError> {
     let mut text = String::new();
     task(&mut text, state)?;
-    known(&mut text, state);
+    project(&mut text, state);
     Ok(name_invisible(&text).into_owned())
 }
 
-/// What opens a conversation that goes on where another one ended: the same, what people said up to `covered`, and where
-/// the work stands.
-pub(crate) fn compacted(state: &SessionState, covered: Seq, note: &str) -> Result<String, StepError> {
+/// Opens the conversation that follows a compaction. In addition to [`for_main`] it holds the user's messages up to `covered`,
+/// `note` on the state of the work, the to-do list and the changed files: the model sees nothing of the old conversation.
+pub(crate) fn after_compaction(state: &SessionState, covered: Seq, note: &str) -> Result<String, StepError> {
     let mut text = String::new();
     task(&mut text, state)?;
-    said_since(&mut text, state, covered);
-    known(&mut text, state);
+    user_messages(&mut text, state, covered);
+    project(&mut text, state);
     section(&mut text, "Where the work stands", note.trim());
     if !state.todo.is_empty() {
         let mut lines = String::new();
         for item in &state.todo {
-            let mark = match item.status {
+            let status = match item.status {
                 TodoStatus::Pending => "open",
                 TodoStatus::InProgress => "in progress",
                 TodoStatus::Completed => "done",
             };
-            let _ = writeln!(lines, "- {} ({mark})", item.content);
+            let _ = writeln!(lines, "- {} ({status})", item.content);
         }
         section(&mut text, "Your to-do list", lines.trim_end());
     }
@@ -70,24 +70,29 @@ pub(crate) fn compacted(state: &SessionState, covered: Seq, note: &str) -> Resul
     Ok(name_invisible(&text).into_owned())
 }
 
-/// What people said up to `covered`, as they said it: the latest, up to a limit of characters.
-fn said_since(text: &mut String, state: &SessionState, covered: Seq) {
+/// The user's messages up to `covered`, verbatim. When they exceed the limit the oldest are left out. Later messages are not
+/// repeated here: the new conversation receives them as its own.
+fn user_messages(text: &mut String, state: &SessionState, covered: Seq) {
     let mut left = MAX_USER_TEXT_CHARACTERS;
-    let mut said = Vec::new();
-    // What answers a question came as the result of its call, which the new conversation does not have.
-    let known = |said: &&UserText| said.seq <= covered || said.answers;
-    for message in state.user_texts.iter().rev().filter(known) {
+    let mut messages = Vec::new();
+    // An answer to a question was sent as the result of its tool call, which the new conversation does not contain.
+    let is_covered = |message: &&UserText| message.seq <= covered || message.answers;
+    for message in state.user_texts.iter().rev().filter(is_covered) {
         if left == 0 {
             break;
         }
         let trimmed = message.text.trim();
-        let kept: String = trimmed.chars().take(left).collect();
-        let whole = kept.len() == trimmed.len();
-        left -= kept.chars().count();
-        said.push(if whole { kept } else { format!("{kept}\n(cut here for its length)") });
+        let beginning: String = trimmed.chars().take(left).collect();
+        let is_whole = beginning.len() == trimmed.len();
+        left -= beginning.chars().count();
+        messages.push(if is_whole {
+            beginning
+        } else {
+            format!("{beginning}\n(The rest of this message was cut off.)")
+        });
     }
-    for message in said.into_iter().rev() {
-        section(text, "The user said since", &message);
+    for message in messages.into_iter().rev() {
+        section(text, "Later message from the user", &message);
     }
 }
 
@@ -107,11 +112,11 @@ fn changed_files(state: &SessionState) -> String {
     untrusted(lines.trim_end())
 }
 
-/// What is known of the repository and planned for it.
-fn known(text: &mut String, state: &SessionState) {
+/// The survey, the guidance for the kind of project, the repository's instructions and the plan.
+fn project(text: &mut String, state: &SessionState) {
     if let Some(surveyed) = &state.survey {
         survey(text, &surveyed.survey);
-        section(text, "What matters in such a project", guidance(surveyed.survey.project_type).trim());
+        section(text, "Guidance for this kind of project", guidance(surveyed.survey.project_type).trim());
     }
     instructions(text, state);
     if let Some(plan) = &state.plan {
@@ -123,18 +128,19 @@ fn known(text: &mut String, state: &SessionState) {
         if !plan.risks.is_empty() {
             let _ = write!(lines, "\n\nRisks: {}", plan.risks.join("; "));
         }
-        lines
-            .push_str("\n\nThe plan was made before the code was read in full. Depart from it where the code says so.");
+        lines.push_str("\n\nThe plan was made before the code was read. Deviate from it where the code requires it.");
         section(text, "Plan", &lines);
     }
 }
 
 fn task(text: &mut String, state: &SessionState) -> Result<(), StepError> {
-    let session = state.session.as_ref().ok_or_else(|| internal("the log does not begin with the session"))?;
+    let session =
+        state.session.as_ref().ok_or_else(|| internal("the log does not start with the session's creation"))?;
     section(text, "Task", session.request.prompt.trim());
+    // Later messages are part of the conversation itself.
     if state.main.last_turn.is_none() {
         for message in &state.user_texts {
-            section(text, "The user adds", message.text.trim());
+            section(text, "Further message from the user", message.text.trim());
         }
     }
     Ok(())
@@ -176,9 +182,9 @@ fn instructions(text: &mut String, state: &SessionState) {
     }
 }
 
-/// Text that others wrote, marked as material.
+/// Marks text that neither the user nor this program wrote. The system prompt says that such text is not an instruction.
 pub(crate) fn untrusted(text: &str) -> String {
-    // It must not end its own mark.
+    // Otherwise the text could end its own mark, and what follows would read as ours.
     let text = text.replace("</untrusted", "< /untrusted").replace("<untrusted", "< untrusted");
     format!("<untrusted>\n{text}\n</untrusted>")
 }

@@ -1,0 +1,57 @@
+//! Brings the checkpoint into a fresh checkout.
+
+use std::collections::BTreeMap;
+
+use domain::ports::Repository;
+use domain::state::Base;
+use domain::{Author, Checkpoint, Conversation, EventBody, StepError, UserMessage};
+
+use super::Prepare;
+use crate::context::Context;
+use crate::workspace::{Workspace, checkpoint};
+
+impl Prepare {
+    /// Restores the latest checkpoint, if there is one. When the checkout has another base than the checkpoint, the change is
+    /// merged into it three-way, and the model is asked to resolve the conflicts. Returns the events to append.
+    pub(super) async fn restore(
+        &self,
+        context: &Context,
+        workspace: &Workspace,
+        repository: &Repository,
+    ) -> Result<Vec<EventBody>, StepError> {
+        let Some(latest) = context.log.state().checkpoint.clone() else { return Ok(Vec::new()) };
+        let stored = Checkpoint::fetch(self.blobs.as_ref(), context.log.session_id(), &latest.blob.sha256).await?;
+        let new_base = context.log.state().base.as_ref().and_then(|base| base.commit.clone());
+        if stored.content.base == new_base {
+            workspace.restore(context, &stored.content).await?;
+            return Ok(Vec::new());
+        }
+        let changes = stored.changeset()?;
+        let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
+        let old_contents = match &stored.content.base {
+            Some(base) => self.forge.contents(&repository.name, base, &paths).await.map_err(StepError::from)?,
+            None => BTreeMap::new(),
+        };
+        let conflicts = workspace.rebase(context, &stored.content, &old_contents).await?;
+        // From here on the change is a difference to the new base.
+        let mut bodies = checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await?;
+        if !conflicts.is_empty() {
+            let text = conflict_message(&context.log.state().base, &conflicts);
+            let message =
+                UserMessage { conversation: Conversation::Main, author: Author::Conflict, text, answers: None };
+            bodies.push(message.into());
+        }
+        Ok(bodies)
+    }
+}
+
+/// The message to the model about files that hold conflict markers.
+fn conflict_message(base: &Option<Base>, conflicts: &[String]) -> String {
+    let branch = base.as_ref().map(|base| base.branch.as_str()).unwrap_or_default();
+    format!(
+        "Branch {branch} moved while you worked, and its new commits change the same code as you. The workspace is now at \
+         the new head of the branch, with your change merged into it. These files contain conflict markers (<<<<<<<, \
+         |||||||, =======, >>>>>>>). Resolve them so that both intentions are kept, then run the checks again:\n{}",
+        conflicts.iter().map(|path| format!("- {path}")).collect::<Vec<_>>().join("\n")
+    )
+}
