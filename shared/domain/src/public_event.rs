@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::text::{first_line, shorten};
 use crate::{
-    Author, Event, EventBody, ModelReplied, Payload, RetryCause, RunFinished, SessionId, Status, TodoStatus, ToolKind,
-    ToolResult,
+    Author, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause, RunFinished, SessionId, Status, TodoStatus,
+    ToolKind, ToolResult,
 };
 
 /// Version of the public form, the field `v`.
@@ -151,7 +151,7 @@ fn view(event: &Event) -> View {
         }),
         EventBody::FileChanged(changed) => View::status(format!("{} changed", changed.path)),
         EventBody::WorkspaceCheckpoint(checkpoint) => {
-            View::status(format!("Checkpoint: {} files differ", checkpoint.files))
+            View::status(format!("Checkpoint: {} changed", counted(checkpoint.files, "file")))
         }
         EventBody::AgentStuck(stuck) => View::status(stuck.reason.clone()),
         EventBody::ContextChanged(changed) => View::status({
@@ -166,13 +166,19 @@ fn view(event: &Event) -> View {
             }
         },
         EventBody::SessionCancelRequested(_) => View::status("Cancel requested"),
-        EventBody::ChangesetCollected(collected) => View::status(format!(
-            "{} files changed, +{} -{}",
-            collected.files, collected.additions, collected.deletions
-        )),
-        EventBody::GitOperation(operated) => View::status(
-            format!("git {:?} {}", operated.operation, operated.branch.as_deref().unwrap_or_default()).to_lowercase(),
-        ),
+        EventBody::ChangesetCollected(collected) => {
+            let files = counted(collected.files, "file");
+            View::status(format!("{files} changed, +{} -{}", collected.additions, collected.deletions))
+        }
+        EventBody::GitOperation(operated) => {
+            let branch = operated.branch.as_deref().unwrap_or_default();
+            View::status(match operated.operation {
+                GitAction::Clone => format!("git: cloned {branch}"),
+                GitAction::BaseMoved => format!("git: {branch} moved and conflicts with the change"),
+                GitAction::Commit => format!("git: committed to {branch}"),
+                GitAction::UpdateBranch => format!("git: updated {branch}"),
+            })
+        }
         EventBody::PublishStarted(started) => View::status(format!("Publishing branch {}", started.branch)),
         EventBody::BranchPublished(published) => View::status(format!("Branch {} published", published.branch)),
         EventBody::PrOpened(opened) => {
@@ -199,6 +205,11 @@ fn view(event: &Event) -> View {
             }))
         }
     }
+}
+
+/// `1 file`, `2 files`.
+fn counted(number: u32, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 fn text(payload: &Payload) -> String {

@@ -100,7 +100,7 @@ async fn a_long_conversation_continues_in_a_new_one_with_the_models_note() {
         .map(|name| usage[name].as_u64().unwrap())
         .sum();
     assert_eq!(changed["tokensBefore"].as_u64(), Some(tokens), "as counted by the service");
-    assert!(changed["message"].as_str().unwrap().contains(&format!("{tokens} tokens before")), "{changed}");
+    assert!(changed["message"].as_str().unwrap().contains(&format!("compacted from {tokens} to")), "{changed}");
 }
 
 #[tokio::test]
