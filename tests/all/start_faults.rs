@@ -261,6 +261,8 @@ async fn a_run_queued_for_a_day_expires_and_releases_its_reservation() {
     let events = domain::read_all(&world.store, &sessions[1], Seq(0)).await.unwrap();
     let state = domain::state::SessionState::of(&events);
     assert_eq!(state.status(), Some(domain::Status::Expired));
+    let finished = state.run().and_then(|run| run.finished.clone()).unwrap();
+    assert!(finished.summary.contains("never started"), "{finished:?}");
 }
 
 /// A clock two days ahead, when every queued run has expired.

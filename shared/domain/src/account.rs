@@ -101,3 +101,18 @@ impl AccessToken {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_written_by_an_earlier_version_keeps_its_limits_and_its_runs() {
+        let old = r#"{"principal":"alice","role":"member","allowance":{"maxConcurrentSessions":2},"ledger":{"day":null,
+            "spent":0,"active":[{"session":"01HZZZZZZZZZZZZZZZZZZZZZZZ","run":1,"reserved":5,"at":"2026-11-25T10:00:00Z"}],
+            "queued":[]}}"#;
+        let account: Account = serde_json::from_str(old).unwrap();
+        assert_eq!(account.quota.max_concurrent_sessions, Some(2));
+        assert_eq!(account.queue.active().len(), 1);
+    }
+}

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use crate::span::attributes as key;
 use crate::state::{RunState, SessionState};
 use crate::{
-    Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, SessionError, Span, SpanKind,
+    Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, Seq, SessionError, Span, SpanKind,
     SpanOutcome, Status, Terminal, span::names,
 };
 
@@ -79,6 +79,9 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
             None => "The run ended without changing any file.".to_owned(),
         },
         Status::Rejected => "The plan was rejected.".to_owned(),
+        Status::Expired if run.is_some_and(|run| run.last_step_started == Seq(0)) => {
+            "The run was queued for too long and never started.".to_owned()
+        }
         Status::Expired => "Nobody answered in time, and there was no work to publish.".to_owned(),
         Status::Cancelled if run.is_some_and(|run| run.published) => {
             "Cancelled; the work so far is on the branch.".to_owned()

@@ -66,7 +66,11 @@ async fn oversized_requests_are_refused_with_the_limit() {
         answer(request.send().await.unwrap()).await
     };
     let long = code(json!({ "repoUrl": "/x", "prompt": "x".repeat(1024 * 1024) }).to_string()).await;
-    assert!(long.1["error"]["message"].as_str().unwrap().contains("1048576 bytes; at most 262144"), "{}", long.1);
+    assert!(
+        long.1["error"]["message"].as_str().unwrap().contains("1048576 bytes; the maximum is 262144"),
+        "{}",
+        long.1
+    );
     expect(long, 400, "InvalidRequest");
     expect(code("x".repeat(5 * 1024 * 1024)).await, 413, "PayloadTooLarge");
     for body in ["", "{", "[]", "{\"repoUrl\": 1}", "{\"repoUrl\": \"/x\", \"prompt\": \"y\", \"surprise\": 1}"] {
