@@ -5,8 +5,8 @@ mod events;
 mod files;
 mod imports;
 mod names;
+mod one_file_per_tool;
 mod seams;
-mod tools;
 mod wildcards;
 mod workflow;
 
