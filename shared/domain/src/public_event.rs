@@ -91,7 +91,11 @@ fn view(event: &Event) -> View {
         EventBody::SessionStatus(changed) => View::status(format!("Status: {}", changed.status)),
         EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step)),
         EventBody::StepFinished(finished) => View::status(format!("Step {} finished", finished.step)),
-        EventBody::StepFailed(failed) => View::of("error", format!("Step {} failed: {}", failed.step, failed.message)),
+        EventBody::StepFailed(failed) => {
+            // Without a code the workflow tries again; when it gives up, the run's error says so.
+            let what = if failed.code.is_some() { "failed" } else { "failed and is retried" };
+            View::of("error", format!("Step {} {what}: {}", failed.step, failed.message))
+        }
         EventBody::SandboxCreated(created) => View::status(match &created.reduced {
             None => format!("Sandbox {} created ({})", created.sandbox, created.provider),
             Some(reduced) => format!("Sandbox {} created ({}): {reduced}", created.sandbox, created.provider),
