@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::commands::{CommandError, Services, Start, start};
 use domain::ports::{
-    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows,
+    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, SnapshotRecord,
+    Workflows,
 };
 use domain::{
     Account, Digest256, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
@@ -123,6 +124,14 @@ impl Sessions for Faulty {
         binding: &KeyBinding,
     ) -> Result<KeyBinding, Unavailable> {
         self.call(self.store.bind_key(owner, key, binding), injected()).await
+    }
+
+    async fn snapshot(&self, id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable> {
+        self.store.snapshot(id).await
+    }
+
+    async fn put_snapshot(&self, id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable> {
+        self.store.put_snapshot(id, snapshot).await
     }
 
     async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {

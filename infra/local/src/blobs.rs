@@ -58,4 +58,12 @@ impl Blobs for DirectoryBlobs {
         }
         Ok(content)
     }
+
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
+        match fs::remove_file(self.file(session, digest)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Unavailable::new(Dependency::Blobs, error)),
+        }
+    }
 }

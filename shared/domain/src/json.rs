@@ -1,6 +1,7 @@
 //! JSON that must stay the same, byte for byte.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -8,20 +9,20 @@ use serde_json::value::RawValue;
 /// A JSON value as text, which is written again exactly as it was read.
 ///
 /// Current models sign their thinking over everything before it, so what is sent back has to be what was received. A
-/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields.
+/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields. Clones share the text.
 #[derive(Clone)]
-pub struct RawJson(Box<RawValue>);
+pub struct RawJson(Arc<RawValue>);
 
 impl RawJson {
     /// # Errors
     /// When the text is not exactly one JSON value.
     pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text.into()).map(Self)
+        RawValue::from_string(text.into()).map(|value| Self(value.into()))
     }
 
     /// Serializes a value.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(value).map(Self)
+        serde_json::value::to_raw_value(value).map(|value| Self(value.into()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -56,7 +57,7 @@ impl Serialize for RawJson {
 
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self)
+        Box::<RawValue>::deserialize(deserializer).map(|value| Self(value.into()))
     }
 }
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use domain::ports::{AppendError, EventLog};
 use domain::{
-    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, Status, Step,
-    StepError, Totals, UserMessage,
+    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, SessionLogs,
+    Status, Step, StepError, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
-use crate::support::{event, opening_events, session_id};
+use crate::support::{MemoryBlobs, event, opening_events, session_id};
 
 /// The contract of event logs, for any implementation.
 async fn event_log_contract(event_log: Arc<dyn EventLog>) {
@@ -54,7 +54,8 @@ async fn the_local_store_fulfils_the_contract_of_event_logs() {
 }
 
 async fn log(store: &Store, session: &SessionId) -> SessionLog {
-    SessionLog::open(Arc::new(store.clone()), Arc::new(WallClock), session).await.unwrap()
+    let (store, blobs) = (Arc::new(store.clone()), Arc::<MemoryBlobs>::default());
+    SessionLogs::new(Arc::clone(&store) as _, store, blobs, Arc::new(WallClock)).open(session).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -4,5 +4,7 @@ mod admission_queue;
 mod append;
 mod budget;
 mod changeset;
+mod conversation;
+mod snapshot;
 mod status;
 mod transcript;

@@ -17,6 +17,9 @@ pub trait Blobs: Send + Sync {
     async fn put(&self, session: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable>;
 
     async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable>;
+
+    /// Deletes a blob that nothing refers to, now or later. May be repeated.
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable>;
 }
 
 /// The payload for a text, which is stored as a blob when it has [`INLINE_LIMIT`] bytes or more.
