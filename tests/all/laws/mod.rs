@@ -1,10 +1,11 @@
 //! Laws of the domain, most of them as property tests.
 
-mod admission_queue;
+mod admission;
 mod append;
 mod budget;
 mod changeset;
 mod conversation;
+mod quota;
 mod snapshot;
 mod status;
 mod transcript;
