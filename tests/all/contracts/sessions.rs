@@ -1,7 +1,7 @@
 //! The contract of session stores.
 
-use domain::ports::{SessionSummary, Sessions};
-use domain::{MicroDollars, RunNumber, Session, SessionId, Status, TaskToken};
+use domain::ports::{SessionSummary, Sessions, SnapshotRecord};
+use domain::{Digest256, MicroDollars, RunNumber, Seq, Session, SessionId, Status, TaskToken};
 use local::Store;
 
 use crate::support::{session, session_id};
@@ -45,6 +45,21 @@ async fn contract(sessions: &dyn Sessions) {
     sessions.update(&summary(&first, 3, Status::Planning)).await.unwrap();
     let stored = sessions.summary(&ids[0]).await.unwrap().unwrap();
     assert_eq!(stored.status, Status::Working, "an older summary changes nothing");
+
+    let snapshot = |tail, version: &str| SnapshotRecord {
+        tail: Seq(tail),
+        version: version.to_owned(),
+        blob: Digest256::of(&[1]),
+        parts: vec![Digest256::of(&[2])],
+    };
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), None);
+    assert!(sessions.put_snapshot(&ids[0], &snapshot(5, "a")).await.unwrap());
+    assert!(!sessions.put_snapshot(&ids[0], &snapshot(4, "b")).await.unwrap(), "one of fewer events changes nothing");
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), Some(snapshot(5, "a")));
+    assert!(sessions.put_snapshot(&ids[0], &snapshot(5, "b")).await.unwrap(), "another version of as many events");
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), Some(snapshot(5, "b")));
+    assert_eq!(sessions.snapshot(&ids[1]).await.unwrap(), None, "sessions do not mix");
+    assert!(!sessions.put_snapshot(&session_id(9), &snapshot(5, "a")).await.unwrap(), "there is no such session");
 
     let token = TaskToken("a handle".to_owned());
     sessions.put_token(&ids[0], RunNumber(2), &token).await.unwrap();
