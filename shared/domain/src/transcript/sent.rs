@@ -28,12 +28,35 @@ pub(crate) struct Part {
     messages: Option<Vec<RawJson>>,
 }
 
-/// The content of a part's blob.
+/// The first line of a part's blob. The messages follow it without anything in between.
 #[derive(Serialize, Deserialize)]
-struct PartContent {
+struct PartHead {
     /// Makes the content unlike that of every other blob, so that the part can be deleted without harm to them.
     id: String,
-    messages: Vec<RawJson>,
+    /// Length of each message, in bytes.
+    lengths: Vec<usize>,
+}
+
+/// The content of a part's blob.
+fn write_part(id: &str, messages: &[RawJson]) -> Result<Vec<u8>, serde_json::Error> {
+    let lengths = messages.iter().map(|message| message.as_str().len()).collect();
+    let mut content = serde_json::to_vec(&PartHead { id: id.to_owned(), lengths })?;
+    content.push(b'\n');
+    messages.iter().for_each(|message| content.extend_from_slice(message.as_str().as_bytes()));
+    Ok(content)
+}
+
+/// The messages in a part's blob; none when it is not what [`write_part`] wrote.
+fn read_part(content: &str) -> Option<Vec<RawJson>> {
+    let (head, mut rest) = content.split_once('\n')?;
+    let PartHead { lengths, .. } = serde_json::from_str(head).ok()?;
+    let mut messages = Vec::with_capacity(lengths.len());
+    for length in lengths {
+        let (message, after) = rest.split_at_checked(length)?;
+        messages.push(RawJson::written_before(message));
+        rest = after;
+    }
+    rest.is_empty().then_some(messages)
 }
 
 /// Size in bytes from which on a part is not replaced by a longer one.
@@ -60,8 +83,11 @@ impl SentMessages {
     pub(super) fn load(&mut self, texts: &Texts, turn: TurnNumber) -> Result<(), TranscriptError> {
         for part in self.parts.iter_mut().filter(|part| part.messages.is_none()) {
             let text = texts.blob(&part.blob).ok_or_else(|| written::not_fetched(turn))?;
-            let content: PartContent = serde_json::from_str(text).map_err(|error| written::unreadable(turn, &error))?;
-            part.messages = Some(content.messages);
+            let messages = read_part(text).ok_or_else(|| TranscriptError::Unreadable {
+                turn,
+                reason: "a part of the conversation is not as it was stored".to_owned(),
+            })?;
+            part.messages = Some(messages);
         }
         Ok(())
     }
@@ -101,7 +127,7 @@ impl SentMessages {
         if let Some(last) = self.parts.pop_if(short) {
             self.recent.splice(0..0, last.messages.unwrap_or_default());
         }
-        Some(serde_json::to_vec(&PartContent { id: id.to_owned(), messages: self.recent.clone() }))
+        Some(write_part(id, &self.recent))
     }
 
     /// Records that the content of [`SentMessages::next_part`] is stored.
