@@ -8,7 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::commands::{CommandError, Services, Start, start};
 use domain::ports::{
-    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows,
+    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, Page, ReadError, SessionSummary, Sessions,
+    Workflows,
 };
 use domain::{
     Account, Digest256, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
@@ -49,12 +50,16 @@ impl EventLog for Faulty {
         self.call(self.store.append(session, after, batch), AppendError::Unavailable(injected())).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        self.call(self.store.read(session, after, limit), injected()).await
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
+        self.call(self.store.read(session, after, limit), injected().into()).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 

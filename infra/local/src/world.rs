@@ -64,7 +64,8 @@ impl World {
             Containment::Isolated => Mode::Isolated,
             Containment::Reduced => Mode::Reduced,
         };
-        let store = Store::open(home)?;
+        let blobs = Arc::new(DirectoryBlobs::new(home.join("blobs")));
+        let store = Store::open(home, Arc::clone(&blobs) as _)?;
         let tree = (keep_tree == KeepTree::Yes).then(Arc::<Tree>::default);
         let service = Service { version: env!("CARGO_PKG_VERSION").to_owned(), environment: "local".to_owned() };
         let mut tracing = Tracing::builder(service);
@@ -80,7 +81,7 @@ impl World {
         }
         Ok(Self {
             engine: Arc::new(Engine::new(store.clone())),
-            blobs: Arc::new(DirectoryBlobs::new(home.join("blobs"))),
+            blobs,
             forge: Arc::new(LocalForge::new(home.join("forge"))),
             sandboxes: Arc::new(LocalSandboxes::new(
                 home.join("sandboxes"),

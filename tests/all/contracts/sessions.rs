@@ -2,9 +2,8 @@
 
 use domain::ports::{SessionSummary, Sessions};
 use domain::{MicroDollars, RunNumber, Session, SessionId, Status, TaskToken};
-use local::Store;
 
-use crate::support::{session, session_id};
+use crate::support::{session, session_id, store};
 
 fn summary(session: &Session, second: u8, status: Status) -> SessionSummary {
     SessionSummary {
@@ -59,7 +58,7 @@ async fn contract(sessions: &dyn Sessions) {
 #[tokio::test]
 async fn the_local_store_fulfils_the_contract_and_encrypts_task_tokens() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = store(directory.path());
     contract(&store).await;
     let token = TaskToken("a very recognisable handle".to_owned());
     store.put_token(&session_id(2), RunNumber(1), &token).await.unwrap();
