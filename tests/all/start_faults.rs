@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use domain::commands::{CommandError, Services, Start, start};
 use domain::ports::{
     Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, Page, ReadError, SessionSummary, Sessions,
-    Workflows,
+    Workflows, all_unfinished,
 };
 use domain::{
-    Account, Digest256, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
-    StepOutput, TaskToken, TokenId, TokenRecord, Unavailable, UncheckedRequest,
+    Account, Digest256, Event, ExecutionName, IdempotencyKey, OutsideKey, Principal, RunNumber, Seq, Session,
+    SessionId, StepOutput, TaskToken, TokenId, TokenRecord, Unavailable, UncheckedRequest,
 };
 use jiff::Timestamp;
 use local::{Store, WallClock, World};
@@ -138,8 +138,41 @@ impl Sessions for Faulty {
         self.store.token(id, run).await
     }
 
-    async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable> {
-        self.store.clear_token(id, run).await
+    async fn clear_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
+        self.store.clear_token(id, run, token).await
+    }
+
+    async fn unfinished(
+        &self,
+        written_before: Timestamp,
+        after: Option<&SessionId>,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, Unavailable> {
+        self.store.unfinished(written_before, after, limit).await
+    }
+
+    async fn bind_outside(&self, key: &OutsideKey, session: &SessionId) -> Result<SessionId, Unavailable> {
+        self.store.bind_outside(key, session).await
+    }
+
+    async fn session_of(&self, key: &OutsideKey) -> Result<Option<SessionId>, Unavailable> {
+        self.store.session_of(key).await
+    }
+
+    async fn begin_deletion(&self, id: &SessionId, owner: &Principal) -> Result<bool, Unavailable> {
+        self.store.begin_deletion(id, owner).await
+    }
+
+    async fn deletions(&self, limit: usize) -> Result<Vec<SessionId>, Unavailable> {
+        self.store.deletions(limit).await
+    }
+
+    async fn end_deletion(&self, id: &SessionId) -> Result<(), Unavailable> {
+        self.store.end_deletion(id).await
+    }
+
+    async fn is_deleted(&self, id: &SessionId) -> Result<bool, Unavailable> {
+        self.call(self.store.is_deleted(id), injected()).await
     }
 }
 
@@ -159,6 +192,10 @@ impl Workflows for Faulty {
 
     async fn state(&self, _execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
         Ok(ExecutionState::Unknown)
+    }
+
+    async fn forget(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
+        Ok(())
     }
 }
 
@@ -235,7 +272,7 @@ async fn assert_slots_belong_to_sessions(world: &World, owner: &Principal, conte
     let Some(account) = world.store.account(owner).await.unwrap() else { return };
     for slot in account.queue.active() {
         assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{context}: {slot:?}");
-        let found = world.store.unfinished(WallClock.now()).unwrap();
+        let found = all_unfinished(&world.store, WallClock.now()).await.unwrap();
         assert_eq!(found, std::slice::from_ref(&slot.session), "{context}");
     }
 }

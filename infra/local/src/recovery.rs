@@ -1,24 +1,19 @@
 //! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
 
 use domain::commands::Reconciled;
-use domain::ports::{Clock as _, Sandboxes as _, Sessions as _};
+use domain::ports::{Clock as _, LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use domain::{SandboxId, SessionId};
+use jiff::Timestamp;
 
 use crate::clock::WallClock;
 use crate::world::World;
 
-/// Maximum sessions checked at a start, newest first.
-const MAX_SESSIONS: usize = 1000;
-
 /// Reconciles unfinished sessions and removes sandboxes that no run needs. Sessions that another process drives are skipped,
 /// and one that cannot be recovered is logged and does not keep the program from starting.
 pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
-    for summary in world.store.list(None, None, MAX_SESSIONS).await? {
-        if summary.status.is_terminal() {
-            continue;
-        }
-        if let Err(error) = recover_session(world, &summary.id).await {
-            tracing::warn!(session_id = %summary.id, error = format!("{error:#}"), "the session could not be recovered");
+    for session in all_unfinished(&world.store, Timestamp::MAX).await? {
+        if let Err(error) = recover_session(world, &session).await {
+            tracing::warn!(session_id = %session, error = format!("{error:#}"), "the session could not be recovered");
         }
     }
     for sandbox in world.sandboxes.list()? {
@@ -34,6 +29,7 @@ async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<(
     match world.reconcile(session).await? {
         Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
         Reconciled::Ended => {
+            world.live.forget(session).await?;
             let log = world.log(session).await?;
             if let Some(summary) = domain::summary_of(log.state(), WallClock.now()) {
                 world.store.update(&summary).await?;

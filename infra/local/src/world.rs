@@ -22,7 +22,7 @@ use crate::clock::{RandomIds, WallClock};
 use crate::engine::{Engine, Steps};
 use crate::forge::LocalForge;
 use crate::home;
-use crate::live::LiveChannel;
+use crate::live::LiveDirectory;
 use crate::lock::SessionLocks;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::{Containment, Settings};
@@ -37,7 +37,7 @@ pub struct World {
     pub forge: Arc<LocalForge>,
     pub sandboxes: Arc<LocalSandboxes>,
     /// Replies of the model while they are streamed.
-    pub live: Arc<LiveChannel>,
+    pub live: Arc<LiveDirectory>,
     pub traces: Arc<Tracing>,
     /// The spans of this process, with [`KeepTree::Yes`].
     pub tree: Option<Arc<Tree>>,
@@ -89,7 +89,7 @@ impl World {
                 mode,
                 settings.sandbox_path.clone(),
             )),
-            live: Arc::default(),
+            live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),
             tree,
             locks: SessionLocks::new(&home.join("locks"))?,

@@ -41,7 +41,7 @@ pub use sandboxes::{
     Started, Stderr, Stream,
 };
 pub use secrets::{SecretName, Secrets};
-pub use sessions::{KeyBinding, SessionSummary, Sessions};
+pub use sessions::{KeyBinding, SessionSummary, Sessions, all_unfinished};
 pub use traces::Traces;
 pub use workflows::{ExecutionState, Workflows};
 
