@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use domain::commands::{Start, start};
-use domain::ports::{AppendError, Blobs, EventLog};
+use domain::ports::{AppendError, BlobError, Blobs, EventLog, Page, ReadError};
 use domain::{
     BlobRef, Conversation, Digest256, Event, EventBody, Seq, SessionId, SessionLogs, Unavailable, UncheckedLimits,
     UncheckedRequest,
@@ -71,17 +71,21 @@ impl EventLog for MeteredLog {
         self.0.append(session, after, batch).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        let events = self.0.read(session, after, limit).await?;
-        if let Some(last) = events.last() {
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
+        let page = self.0.read(session, after, limit).await?;
+        if let Some(last) = page.events.last() {
             self.1.used.lock().unwrap().reads += 1;
             self.1.reads.lock().unwrap().push((after, last.seq));
         }
-        Ok(events)
+        Ok(page)
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.0.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.0, session).await
     }
 }
 
@@ -93,7 +97,7 @@ impl Blobs for MeteredBlobs {
         self.0.put(session, content).await
     }
 
-    async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
+    async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
         let content = self.0.get(session, digest).await?;
         self.1.used.lock().unwrap().blob_bytes += content.len();
         Ok(content)
@@ -101,6 +105,10 @@ impl Blobs for MeteredBlobs {
 
     async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
         self.0.delete(session, digest).await
+    }
+
+    async fn delete_session(&self, session: &SessionId) -> Result<(), Unavailable> {
+        self.0.delete_session(session).await
     }
 }
 

@@ -33,6 +33,7 @@ pub use ids::{
 pub use invisible::name_invisible;
 pub use json::RawJson;
 pub use money::{InvalidAmount, MicroDollars};
+pub use outside_key::{InvalidOutsideKey, OutsideKey};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
 pub use ports::{
@@ -67,6 +68,7 @@ mod ids;
 mod invisible;
 mod json;
 mod money;
+mod outside_key;
 mod payload;
 mod plan;
 mod public_event;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{AppendError, EventLog};
+use domain::ports::{AppendError, EventLog, Page, ReadError};
 use domain::{Event, Seq, SessionId, SessionLogs, Status, Unavailable, UncheckedRequest};
 use local::{DriveOutcome, Store, WallClock};
 use serde_json::Value;
@@ -23,14 +23,18 @@ impl EventLog for NotedLog {
         self.store.append(session, after, batch).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        let events = self.store.read(session, after, limit).await?;
-        self.reads.lock().unwrap().push((after, events.len()));
-        Ok(events)
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
+        let page = self.store.read(session, after, limit).await?;
+        self.reads.lock().unwrap().push((after, page.events.len()));
+        Ok(page)
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use domain::commands::{Services, Start, start};
-use domain::ports::{AppendError, EventLog, LiveReply, LiveText as _};
+use domain::ports::{AppendError, EventLog, LiveReply, LiveText as _, Page, ReadError};
 use domain::{
     Attempt, Author, BudgetReserved, BudgetSettled, CallKey, Conversation, Event, MicroDollars, Seq, SessionId,
     TurnNumber, TurnStarted, Unavailable, UncheckedRequest, UserMessage,
@@ -29,14 +29,18 @@ impl EventLog for NotedLog {
         self.store.append(session, after, batch).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
-        let events = self.store.read(session, after, limit).await?;
-        self.read.lock().unwrap().extend(events.iter().map(|event| event.seq));
-        Ok(events)
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
+        let page = self.store.read(session, after, limit).await?;
+        self.read.lock().unwrap().extend(page.events.iter().map(|event| event.seq));
+        Ok(page)
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 

@@ -5,11 +5,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{AppendError, Blobs, EventLog, SessionSummary, Sessions, SnapshotRecord};
-use domain::{
-    BlobRef, Dependency, Digest256, Event, IdempotencyKey, KeyBinding, Principal, RunNumber, Seq, Session, SessionId,
-    TaskToken, Unavailable,
+use domain::ports::{
+    AppendError, BlobError, Blobs, EventLog, Page, ReadError, SessionSummary, Sessions, SnapshotRecord,
 };
+use domain::{
+    BlobRef, Dependency, Digest256, Event, IdempotencyKey, KeyBinding, OutsideKey, Principal, RunNumber, Seq, Session,
+    SessionId, TaskToken, Unavailable,
+};
+use jiff::Timestamp;
 
 /// Blobs whose contents can be damaged.
 #[derive(Default)]
@@ -23,13 +26,17 @@ impl Blobs for MemoryBlobs {
         Ok(BlobRef { sha256, bytes: content.len() as u64 })
     }
 
-    async fn get(&self, _session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
-        let found = self.0.lock().unwrap().get(digest).cloned();
-        found.ok_or_else(|| Unavailable::new(Dependency::Blobs, "it is gone"))
+    async fn get(&self, _session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
+        self.0.lock().unwrap().get(digest).cloned().ok_or_else(|| BlobError::Gone(digest.clone()))
     }
 
     async fn delete(&self, _session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
         self.0.lock().unwrap().remove(digest);
+        Ok(())
+    }
+
+    async fn delete_session(&self, _session: &SessionId) -> Result<(), Unavailable> {
+        self.0.lock().unwrap().clear();
         Ok(())
     }
 }
@@ -59,14 +66,20 @@ impl EventLog for MemoryLog {
         Ok(())
     }
 
-    async fn read(&self, _session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+    async fn read(&self, _session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
         let events = self.events.lock().unwrap();
         let found: Vec<Event> = events.iter().filter(|event| event.seq > after).take(limit).cloned().collect();
         self.read.lock().unwrap().extend(found.iter().map(|event| event.seq));
-        Ok(found)
+        let next = found.last().map(|last| last.seq).filter(|last| last.0 < events.len() as u64);
+        Ok(Page { events: found, next })
     }
 
-    async fn wait(&self, _session: &SessionId, _after: Seq, _timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, _session: &SessionId, _after: Seq, _timeout: Duration) -> Result<bool, Unavailable> {
+        Ok(true)
+    }
+
+    async fn delete(&self, _session: &SessionId) -> Result<(), Unavailable> {
+        self.events.lock().unwrap().clear();
         Ok(())
     }
 }
@@ -75,68 +88,46 @@ impl EventLog for MemoryLog {
 #[derive(Default)]
 pub(crate) struct MemoryRecords(pub(crate) Mutex<Option<SnapshotRecord>>);
 
-fn no_such_record() -> Unavailable {
-    Unavailable::new(Dependency::Store, "only where the snapshot is, is stored")
+/// The methods of records that are not kept.
+macro_rules! not_kept {
+    ($($name:ident($($type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Sessions for MemoryRecords {
+            async fn snapshot(&self, _id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable> {
+                Ok(self.0.lock().unwrap().clone())
+            }
+
+            async fn put_snapshot(&self, _id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable> {
+                let mut stored = self.0.lock().unwrap();
+                let is_later = stored.as_ref().is_none_or(|stored| stored.tail <= snapshot.tail);
+                if is_later {
+                    *stored = Some(snapshot.clone());
+                }
+                Ok(is_later)
+            }
+
+            $(async fn $name(&self, $(_: $type),*) -> Result<$answer, Unavailable> {
+                Err(Unavailable::new(Dependency::Store, "only where the snapshot is, is stored"))
+            })*
+        }
+    };
 }
 
-#[async_trait]
-impl Sessions for MemoryRecords {
-    async fn snapshot(&self, _id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable> {
-        Ok(self.0.lock().unwrap().clone())
-    }
-
-    async fn put_snapshot(&self, _id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable> {
-        let mut stored = self.0.lock().unwrap();
-        let is_later = stored.as_ref().is_none_or(|stored| stored.tail <= snapshot.tail);
-        if is_later {
-            *stored = Some(snapshot.clone());
-        }
-        Ok(is_later)
-    }
-
-    async fn create(&self, _session: &Session, _summary: &SessionSummary) -> Result<bool, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn get(&self, _id: &SessionId) -> Result<Option<Session>, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn summary(&self, _id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn update(&self, _summary: &SessionSummary) -> Result<(), Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn list(
-        &self,
-        _owner: Option<&Principal>,
-        _before: Option<&SessionId>,
-        _limit: usize,
-    ) -> Result<Vec<SessionSummary>, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn bind_key(
-        &self,
-        _owner: &Principal,
-        _key: &IdempotencyKey,
-        _binding: &KeyBinding,
-    ) -> Result<KeyBinding, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn put_token(&self, _id: &SessionId, _run: RunNumber, _token: &TaskToken) -> Result<(), Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn token(&self, _id: &SessionId, _run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
-        Err(no_such_record())
-    }
-
-    async fn clear_token(&self, _id: &SessionId, _run: RunNumber) -> Result<(), Unavailable> {
-        Err(no_such_record())
-    }
+not_kept! {
+    create(&Session, &SessionSummary) -> bool;
+    get(&SessionId) -> Option<Session>;
+    summary(&SessionId) -> Option<SessionSummary>;
+    update(&SessionSummary) -> ();
+    list(Option<&Principal>, Option<&SessionId>, usize) -> Vec<SessionSummary>;
+    unfinished(Timestamp, Option<&SessionId>, usize) -> Vec<SessionId>;
+    bind_key(&Principal, &IdempotencyKey, &KeyBinding) -> KeyBinding;
+    put_token(&SessionId, RunNumber, &TaskToken) -> ();
+    token(&SessionId, RunNumber) -> Option<TaskToken>;
+    clear_token(&SessionId, RunNumber, &TaskToken) -> ();
+    bind_outside(&OutsideKey, &SessionId) -> SessionId;
+    session_of(&OutsideKey) -> Option<SessionId>;
+    begin_deletion(&SessionId, &Principal) -> bool;
+    deletions(usize) -> Vec<SessionId>;
+    end_deletion(&SessionId) -> ();
+    is_deleted(&SessionId) -> bool;
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use asl::Interpreter;
 use domain::SessionId;
-use domain::ports::{Clock as _, elapsed};
+use domain::ports::{Clock as _, all_unfinished, elapsed};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -55,7 +55,7 @@ impl Dispatcher {
             self.world.engine.take_due().into_iter().for_each(|session| self.spawn_driver(session, &mut drivers));
             let written_before = WallClock.now() - SignedDuration::try_from(min_idle).unwrap_or_default();
             min_idle = MIN_IDLE;
-            match self.world.store.unfinished(written_before) {
+            match all_unfinished(&self.world.store, written_before).await {
                 Ok(sessions) => sessions.into_iter().for_each(|session| self.spawn_driver(session, &mut drivers)),
                 Err(error) => {
                     tracing::warn!(

@@ -15,13 +15,13 @@ use std::time::Duration;
 use domain::ports::{Blobs, LiveText, elapsed, store_text};
 use domain::state::ConversationState;
 use domain::{
-    BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, EventBody, LimitReached,
-    MessagesError, Model, ModelReplied, ModelReply, ModelRequest, PlanApproval, RawJson, SpanOutcome, StepError,
-    StopReason, Terminal, TurnStarted,
+    BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, EventBody, LimitReached, Model,
+    ModelReplied, ModelReply, ModelRequest, PlanApproval, RawJson, SpanOutcome, StepError, StopReason, Terminal,
+    TurnStarted,
 };
 use jiff::Timestamp;
 
-use crate::context::{Context, Interruptible, internal};
+use crate::context::{Context, Interruptible};
 
 pub(crate) use refusal::unusable;
 
@@ -83,7 +83,7 @@ impl ModelCaller {
         let usual = session.setup.max_tokens.min(self.model.limits(&model).output_tokens);
         let max_tokens = reply_limit(conversation, usual, self.model.limits(&model).output_tokens);
         let mut started = TurnStarted { call, up_to: state.tail, model, max_tokens };
-        let messages = messages(context, &started).await?;
+        let messages = context.log.messages_of_next(&started).await?;
         let state = context.log.state();
         let deadline = context.time_left().saturating_sub(RESERVE);
         let mut request = ModelRequest {
@@ -151,14 +151,6 @@ impl ModelCaller {
             ModelReplied { call, reply: stored, stop: reply.stop.clone(), usage: reply.usage, cost: reply.cost }.into(),
             BudgetSettled { call, cost: reply.cost }.into(),
         ])
-    }
-}
-
-async fn messages(context: &mut Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-    match context.log.messages_of_next(started).await {
-        Ok(messages) => Ok(messages),
-        Err(MessagesError::Unavailable(unavailable)) => Err(unavailable.into()),
-        Err(MessagesError::Transcript(error)) => Err(internal(error)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::ports::{EventLog, read_all};
+use crate::ports::{EventLog, ReadError, read_all};
 use crate::state::SessionState;
 use crate::transcript::Transcripts;
-use crate::{Event, Seq, SessionId, Unavailable};
+use crate::{Event, Seq, SessionId};
 
 /// What follows from the events of a log that were read, and all that is kept of them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ impl Folded {
     }
 
     /// Reads what was appended since the last read.
-    pub(super) async fn read_tail(&mut self, event_log: &dyn EventLog, session: &SessionId) -> Result<(), Unavailable> {
+    pub(super) async fn read_tail(&mut self, event_log: &dyn EventLog, session: &SessionId) -> Result<(), ReadError> {
         for event in read_all(event_log, session, self.state.tail).await? {
             self.apply(&event);
         }

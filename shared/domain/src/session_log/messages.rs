@@ -1,10 +1,10 @@
 //! The messages of the next call to the model.
 
-use crate::ports::read_all;
+use crate::ports::{BlobError, read_all};
 use crate::transcript::{TranscriptError, Transcripts};
-use crate::{RawJson, Seq, TurnStarted, Unavailable};
+use crate::{ErrorCode, RawJson, Seq, StepError, TurnStarted};
 
-use super::SessionLog;
+use super::{SessionLog, SessionLogError};
 
 /// Why the messages of a call cannot be made.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -12,7 +12,19 @@ pub enum MessagesError {
     #[error(transparent)]
     Transcript(#[from] TranscriptError),
     #[error(transparent)]
-    Unavailable(#[from] Unavailable),
+    Text(#[from] BlobError),
+    #[error(transparent)]
+    Log(#[from] SessionLogError),
+}
+
+impl From<MessagesError> for StepError {
+    fn from(error: MessagesError) -> Self {
+        match error {
+            MessagesError::Transcript(error) => Self::terminal(ErrorCode::Internal, error.to_string()),
+            MessagesError::Text(error) => error.into(),
+            MessagesError::Log(error) => error.into(),
+        }
+    }
 }
 
 impl SessionLog {
@@ -23,7 +35,8 @@ impl SessionLog {
             Err(error) if !self.folded.transcripts.of(started.call.conversation).is_loaded() => {
                 tracing::debug!(session_id = %self.session, %error, "the log is read from its beginning");
                 let mut transcripts = Transcripts::default();
-                let events = read_all(self.logs.event_log.as_ref(), &self.session, Seq(0)).await?;
+                let events = read_all(self.logs.event_log.as_ref(), &self.session, Seq(0)).await;
+                let events = events.map_err(SessionLogError::from)?;
                 // What others appended meanwhile is left for the append to notice, which then checks the fence.
                 let known = events.iter().take_while(|event| event.seq <= self.folded.state.tail);
                 known.for_each(|event| transcripts.apply(event));

@@ -168,8 +168,11 @@ impl SessionLog {
     }
 
     /// Reads what was appended since the last read.
-    pub async fn refresh(&mut self) -> Result<(), Unavailable> {
-        self.folded.read_tail(self.logs.event_log.as_ref(), &self.session).await
+    ///
+    /// # Errors
+    /// [`SessionLogError::Corrupt`] or [`SessionLogError::Unavailable`].
+    pub async fn refresh(&mut self) -> Result<(), SessionLogError> {
+        Ok(self.folded.read_tail(self.logs.event_log.as_ref(), &self.session).await?)
     }
 
     /// Appends events that do not depend on the state, after whatever others appended meanwhile.
@@ -199,7 +202,7 @@ impl SessionLog {
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }
-            self.refresh().await.map_err(SessionLogError::from)?;
+            self.refresh().await?;
         }
     }
 
@@ -235,7 +238,7 @@ impl SessionLog {
             let waited = self.logs.event_log.wait(&self.session, state.tail, STOP_POLL).await;
             let read = read_all(self.logs.event_log.as_ref(), &self.session, state.tail).await;
             match (waited, read) {
-                (Ok(()), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
+                (Ok(_), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
                 (Err(_), _) | (_, Err(_)) => self.logs.clock.sleep(STOP_POLL).await,
             }
         }

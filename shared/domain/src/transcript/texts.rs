@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use crate::ports::{Blobs, load_text};
-use crate::{BlobRef, Digest256, Payload, SessionId, Unavailable};
+use crate::ports::{BlobError, Blobs, load_text};
+use crate::{BlobRef, Digest256, Payload, SessionId};
 
 /// Maximum texts that are fetched at the same time.
 const MAX_FETCHES: usize = 16;
@@ -64,7 +64,7 @@ impl TextCache {
         blobs: &dyn Blobs,
         session: &SessionId,
         needed: impl Iterator<Item = &BlobRef>,
-    ) -> Result<Texts, Unavailable> {
+    ) -> Result<Texts, BlobError> {
         let mut texts = HashMap::new();
         let mut missing: HashMap<Digest256, BlobRef> = HashMap::new();
         for blob in needed {
@@ -75,7 +75,7 @@ impl TextCache {
         }
         let fetches = missing.into_values().map(|blob| async move {
             let digest = blob.sha256.clone();
-            Ok::<_, Unavailable>((digest, load_text(blobs, session, &Payload::Stored(blob)).await?))
+            Ok::<_, BlobError>((digest, load_text(blobs, session, &Payload::Stored(blob)).await?))
         });
         let fetched: Vec<(Digest256, String)> =
             futures_util::stream::iter(fetches).buffer_unordered(MAX_FETCHES).try_collect().await?;
