@@ -48,7 +48,7 @@ fn messages(request: &Value) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn steps_that_share_no_memory_read_a_snapshot_and_send_the_same_conversation() {
+async fn steps_that_share_no_memory_send_one_conversation() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
     let turns: Vec<Value> = (0..20).map(|turn| bash(&format!("seq {turn} 9000; echo {turn} >> a.txt"))).collect();

@@ -235,11 +235,15 @@ impl SessionLog {
     pub async fn stop_requested(&self) {
         let mut state = self.folded.state.clone();
         while !self.requests_stop(&state) {
-            let waited = self.logs.event_log.wait(&self.session, state.tail, STOP_POLL).await;
-            let read = read_all(self.logs.event_log.as_ref(), &self.session, state.tail).await;
-            match (waited, read) {
-                (Ok(_), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
-                (Err(_), _) | (_, Err(_)) => self.logs.clock.sleep(STOP_POLL).await,
+            let event_log = self.logs.event_log.as_ref();
+            let read = match event_log.wait(&self.session, state.tail, STOP_POLL).await {
+                Ok(false) => continue,
+                Ok(true) => read_all(event_log, &self.session, state.tail).await,
+                Err(unavailable) => Err(unavailable.into()),
+            };
+            match read {
+                Ok(events) => events.iter().for_each(|event| state.apply(event)),
+                Err(_) => self.logs.clock.sleep(STOP_POLL).await,
             }
         }
     }
