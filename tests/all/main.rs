@@ -7,6 +7,8 @@ mod claude;
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
+mod deletion;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http;

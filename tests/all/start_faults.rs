@@ -2,202 +2,16 @@
 //! with the same idempotency key then starts the session exactly once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::commands::{CommandError, Services, Start, start};
-use domain::ports::{
-    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, Page, ReadError, SessionSummary, Sessions,
-    Workflows, all_unfinished,
-};
-use domain::{
-    Account, Digest256, Event, ExecutionName, IdempotencyKey, OutsideKey, Principal, RunNumber, Seq, Session,
-    SessionId, StepOutput, TaskToken, TokenId, TokenRecord, Unavailable, UncheckedRequest,
-};
+use domain::ports::{Accounts as _, Clock, Sessions as _, all_unfinished};
+use domain::{Account, ExecutionName, Principal, RunNumber, Seq, UncheckedRequest};
 use jiff::Timestamp;
-use local::{Store, WallClock, World};
+use local::{WallClock, World};
 
-use crate::support::{Home, settings, start_request, world};
-
-/// Ports of which one call fails.
-struct Faulty {
-    store: Store,
-    calls: AtomicUsize,
-    fails_at: usize,
-    after: bool,
-}
-
-impl Faulty {
-    /// Carries out a call. The `fails_at`-th one fails, with `after` when it was carried out.
-    async fn call<T, E>(&self, call: impl Future<Output = Result<T, E>>, failure: E) -> Result<T, E> {
-        let fails = self.calls.fetch_add(1, Ordering::SeqCst) + 1 == self.fails_at;
-        if fails && !self.after {
-            return Err(failure);
-        }
-        let done = call.await;
-        if fails { Err(failure) } else { done }
-    }
-}
-
-fn injected() -> Unavailable {
-    Unavailable::new(domain::Dependency::Store, "injected")
-}
-
-#[async_trait]
-impl EventLog for Faulty {
-    async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
-        self.call(self.store.append(session, after, batch), AppendError::Unavailable(injected())).await
-    }
-
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
-        self.call(self.store.read(session, after, limit), injected().into()).await
-    }
-
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
-        self.store.wait(session, after, timeout).await
-    }
-
-    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
-        EventLog::delete(&self.store, session).await
-    }
-}
-
-#[async_trait]
-impl Accounts for Faulty {
-    async fn account(&self, principal: &Principal) -> Result<Option<Account>, Unavailable> {
-        self.call(self.store.account(principal), injected()).await
-    }
-
-    async fn put_account(&self, account: &Account) -> Result<bool, Unavailable> {
-        self.call(self.store.put_account(account), injected()).await
-    }
-
-    async fn accounts(&self) -> Result<Vec<Account>, Unavailable> {
-        self.store.accounts().await
-    }
-
-    async fn add_token(&self, token: &TokenRecord) -> Result<(), Unavailable> {
-        self.store.add_token(token).await
-    }
-
-    async fn token_by_digest(&self, digest: &Digest256) -> Result<Option<TokenRecord>, Unavailable> {
-        self.store.token_by_digest(digest).await
-    }
-
-    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
-        self.store.tokens().await
-    }
-
-    async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<bool, Unavailable> {
-        self.store.revoke_token(id, at).await
-    }
-}
-
-#[async_trait]
-impl Sessions for Faulty {
-    async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
-        self.call(self.store.create(session, summary), injected()).await
-    }
-
-    async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable> {
-        self.call(self.store.get(id), injected()).await
-    }
-
-    async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        self.store.summary(id).await
-    }
-
-    async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
-        self.store.update(summary).await
-    }
-
-    async fn list(
-        &self,
-        owner: Option<&Principal>,
-        before: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<SessionSummary>, Unavailable> {
-        self.store.list(owner, before, limit).await
-    }
-
-    async fn bind_key(
-        &self,
-        owner: &Principal,
-        key: &IdempotencyKey,
-        binding: &KeyBinding,
-    ) -> Result<KeyBinding, Unavailable> {
-        self.call(self.store.bind_key(owner, key, binding), injected()).await
-    }
-
-    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
-        self.store.put_token(id, run, token).await
-    }
-
-    async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
-        self.store.token(id, run).await
-    }
-
-    async fn clear_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
-        self.store.clear_token(id, run, token).await
-    }
-
-    async fn unfinished(
-        &self,
-        written_before: Timestamp,
-        after: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<SessionId>, Unavailable> {
-        self.store.unfinished(written_before, after, limit).await
-    }
-
-    async fn bind_outside(&self, key: &OutsideKey, session: &SessionId) -> Result<SessionId, Unavailable> {
-        self.store.bind_outside(key, session).await
-    }
-
-    async fn session_of(&self, key: &OutsideKey) -> Result<Option<SessionId>, Unavailable> {
-        self.store.session_of(key).await
-    }
-
-    async fn begin_deletion(&self, id: &SessionId, owner: &Principal) -> Result<bool, Unavailable> {
-        self.store.begin_deletion(id, owner).await
-    }
-
-    async fn deletions(&self, limit: usize) -> Result<Vec<SessionId>, Unavailable> {
-        self.store.deletions(limit).await
-    }
-
-    async fn end_deletion(&self, id: &SessionId) -> Result<(), Unavailable> {
-        self.store.end_deletion(id).await
-    }
-
-    async fn is_deleted(&self, id: &SessionId) -> Result<bool, Unavailable> {
-        self.call(self.store.is_deleted(id), injected()).await
-    }
-}
-
-#[async_trait]
-impl Workflows for Faulty {
-    async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
-        self.call(async { Ok(()) }, injected()).await
-    }
-
-    async fn complete(&self, _token: &TaskToken, _answer: &StepOutput) -> Result<bool, Unavailable> {
-        Ok(false)
-    }
-
-    async fn stop(&self, _execution: &ExecutionName, _cause: &str) -> Result<(), Unavailable> {
-        Ok(())
-    }
-
-    async fn state(&self, _execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
-        Ok(ExecutionState::Unknown)
-    }
-
-    async fn forget(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
-        Ok(())
-    }
-}
+use crate::support::{FaultyPorts, Home, settings, start_request, world};
 
 fn draft() -> UncheckedRequest {
     UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() }
@@ -207,15 +21,8 @@ fn draft() -> UncheckedRequest {
 async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> bool {
     let home = Home::new();
     let world = world(settings(&home.beside("data"), &[]));
-    let faulty = Arc::new(Faulty { store: world.store.clone(), calls: AtomicUsize::new(0), fails_at, after });
-    let services = Services {
-        event_log: Arc::clone(&faulty) as _,
-        sessions: Arc::clone(&faulty) as _,
-        accounts: Arc::clone(&faulty) as _,
-        workflows: Arc::clone(&faulty) as _,
-        clock: Arc::new(AnHourAgo),
-        ..world.services()
-    };
+    let faulty = FaultyPorts::new(&world, fails_at, after);
+    let services = Services { clock: Arc::new(AnHourAgo), ..faulty.services(&world) };
     let owner: Principal = "local".parse().unwrap();
     let send = async |key: Option<&str>| {
         let key = key.map(|key| key.parse().unwrap());
@@ -223,7 +30,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     };
     let key = with_key.then_some("key-1");
     let first = send(key).await;
-    let failed = faulty.calls.load(Ordering::SeqCst) >= fails_at;
+    let failed = faulty.has_failed();
     let context = format!("call {fails_at} failed, after: {after}");
     assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{context}");
     if !failed {

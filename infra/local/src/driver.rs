@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::Reconciled;
-use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Workflows as _};
+use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Sessions as _, Workflows as _};
 use domain::{ExecutionName, Seq, SessionId, SessionLog, Status};
 
 use crate::clock::WallClock;
@@ -33,11 +33,24 @@ pub enum WaitPolicy {
 }
 
 /// Takes a session's lock, drives its runs until the latest one ends or waits for a user, and releases the lock. Returns
-/// none when another process holds the lock.
+/// none when another process holds the lock, or the session was deleted.
 ///
 /// A command that another process records while this driver is stopping finds the lock taken and leaves the rest to this
 /// driver. So the log is read once more after the lock is released, and the session is driven again if something is due.
 pub async fn drive_session(
+    world: &World,
+    interpreter: &Arc<Interpreter>,
+    session: &SessionId,
+    wait_policy: WaitPolicy,
+) -> anyhow::Result<Option<DriveOutcome>> {
+    match drive_while_due(world, interpreter, session, wait_policy).await {
+        // Somebody has deleted the session since its run ended.
+        Err(_) if world.store.is_deleted(session).await? => Ok(None),
+        driven => driven,
+    }
+}
+
+async fn drive_while_due(
     world: &World,
     interpreter: &Arc<Interpreter>,
     session: &SessionId,

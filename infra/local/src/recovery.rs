@@ -1,6 +1,7 @@
-//! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
+//! Recovers what processes that died left behind: sessions whose workflow ended without them, deletions that were cut off,
+//! sandboxes of runs that are over.
 
-use domain::commands::Reconciled;
+use domain::commands::{Reconciled, finish_deletions};
 use domain::ports::{Clock as _, LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use domain::{SandboxId, SessionId};
 use jiff::Timestamp;
@@ -15,6 +16,9 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
         if let Err(error) = recover_session(world, &session).await {
             tracing::warn!(session_id = %session, error = format!("{error:#}"), "the session could not be recovered");
         }
+    }
+    if let Err(error) = finish_deletions(&world.services()).await {
+        tracing::warn!(error = domain::error_chain(&error), "deletions that were cut off could not be completed");
     }
     for sandbox in world.sandboxes.list()? {
         if let Err(error) = recover_sandbox(world, &sandbox).await {

@@ -22,9 +22,9 @@ pub use event::{
     InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
     PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
-    SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
-    TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
+    SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
+    StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted,
+    UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,

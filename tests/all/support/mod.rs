@@ -1,5 +1,6 @@
 //! What the scenarios share.
 
+mod faulty_ports;
 mod program;
 mod repository;
 mod running;
@@ -7,6 +8,7 @@ mod script;
 mod server;
 mod session_run;
 
+pub(crate) use faulty_ports::FaultyPorts;
 pub(crate) use program::{Home, ProgramOutput, program};
 pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
 pub(crate) use running::RunningProgram;

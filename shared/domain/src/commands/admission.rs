@@ -168,7 +168,7 @@ impl Services {
                     }
                     over.extend(cost.map(|cost| (execution, cost)));
                 }
-                Ok(_) | Err(CommandError::NotFound(_)) => {
+                Ok(_) | Err(CommandError::NotFound(_) | CommandError::Deleted(_)) => {
                     if old(&reservation) {
                         over.push((execution, MicroDollars(0)));
                     }
@@ -205,7 +205,7 @@ impl Services {
                     self.workflows.start(&execution).await?;
                 }
                 // Reserved, but not in its log yet: the command that writes the log starts it.
-                Ok(_) | Err(CommandError::NotFound(_)) => {}
+                Ok(_) | Err(CommandError::NotFound(_) | CommandError::Deleted(_)) => {}
                 Err(error) => return Err(Unavailable::new(Dependency::EventLog, error)),
             }
         }

@@ -13,6 +13,9 @@ pub enum CommandError {
     /// There is no such session.
     #[error("there is no session {0}")]
     NotFound(SessionId),
+    /// The session is being deleted.
+    #[error("session {0} was deleted")]
+    Deleted(SessionId),
     /// There is no such token.
     #[error("there is no token {0}")]
     NoToken(TokenId),
@@ -25,6 +28,9 @@ pub enum CommandError {
     /// The idempotency key is bound to another request.
     #[error("this Idempotency-Key belongs to another request; a new request needs a new key")]
     KeyReused,
+    /// The idempotency key is bound to a session that was deleted.
+    #[error("this Idempotency-Key belongs to session {0}, which was deleted; a new request needs a new key")]
+    KeyOfDeleted(SessionId),
     /// The principal's quota does not allow it.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
@@ -45,6 +51,9 @@ pub enum Conflict {
     /// A run of the session is not over.
     #[error("a run of this session is active already")]
     RunActive,
+    /// Only a session whose runs are over can be deleted.
+    #[error("session {0} is not over; cancel its run, or wait for its end, before you delete it")]
+    NotOver(SessionId),
     /// An event of the command must not follow the log's state.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -92,6 +101,7 @@ impl From<SessionLogError> for CommandError {
     fn from(error: SessionLogError) -> Self {
         match error {
             SessionLogError::NotFound(session) => Self::NotFound(session),
+            SessionLogError::Deleted(session) => Self::Deleted(session),
             SessionLogError::Stale => Conflict::RunOver.into(),
             SessionLogError::Illegal(illegal) => Conflict::Illegal(illegal).into(),
             SessionLogError::Corrupt(corrupt) => Self::Corrupt(corrupt),

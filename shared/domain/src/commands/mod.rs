@@ -7,6 +7,7 @@
 mod admission;
 mod answer;
 mod cancel;
+mod delete;
 mod error;
 mod reconcile;
 mod start;
@@ -16,12 +17,13 @@ use std::sync::Arc;
 
 pub use answer::{approve, extend, message, reject, start_follow_up};
 pub use cancel::cancel;
+pub use delete::{delete, finish_deletions};
 pub use error::{CommandError, Conflict, InvalidInput};
 pub use reconcile::{Reconciled, reconcile, release};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};
 
-use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
+use crate::ports::{Accounts, Blobs, Clock, EventLog, Ids, LiveText, Sessions, Workflows};
 use crate::state::SessionState;
 use crate::{ExecutionName, Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
 
@@ -32,6 +34,8 @@ pub struct Services {
     pub sessions: Arc<dyn Sessions>,
     pub accounts: Arc<dyn Accounts>,
     pub workflows: Arc<dyn Workflows>,
+    pub blobs: Arc<dyn Blobs>,
+    pub live: Arc<dyn LiveText>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     /// Applied to everything that people write, before it is stored.

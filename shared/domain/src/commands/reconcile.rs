@@ -8,7 +8,7 @@ use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
 use crate::{ErrorCode, ExecutionName, RunNumber, Seq, SessionId, Status, Terminal, summary_of};
 
-use super::{CommandError, Services, execution};
+use super::{CommandError, Services, delete, execution};
 
 /// What `reconcile` did for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,17 @@ pub async fn reconcile(
     traces: &dyn Traces,
     session: &SessionId,
 ) -> Result<Reconciled, CommandError> {
-    let mut log = services.log(session).await?;
+    let mut log = match services.log(session).await {
+        Ok(log) => log,
+        Err(CommandError::Deleted(_)) => {
+            if let Some(record) = services.sessions.get(session).await? {
+                // The deletion was cut off between log and record.
+                delete(services, &record.owner, session).await?;
+            }
+            return Ok(Reconciled::InOrder);
+        }
+        Err(error) => return Err(error),
+    };
     let (Some(run), Some(execution)) = (log.state().run().cloned(), execution(log.state())) else {
         return Ok(Reconciled::InOrder);
     };

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use lifecycle::{
-    RunFinished, RunStarted, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted, Totals,
+    RunFinished, RunStarted, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
+    StepStarted, Totals,
 };
 pub use model::{
     AiMessage, AiThinking, BudgetExhausted, BudgetExtended, BudgetLimit, BudgetNearing, BudgetReserved, BudgetSettled,
@@ -161,4 +162,5 @@ bodies! {
     ScoreRecorded = SCORE_RECORDED = "score.recorded",
     SessionError = SESSION_ERROR = "session.error",
     RunFinished = RUN_FINISHED = "run.finished",
+    SessionDeleted = SESSION_DELETED = "session.deleted",
 }

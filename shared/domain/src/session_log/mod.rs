@@ -50,7 +50,8 @@ impl SessionLog {
     /// Reads the log of a session, to append to its latest run as a command, which has no fence.
     ///
     /// # Errors
-    /// [`SessionLogError::NotFound`] for a log without a session or without a run.
+    /// [`SessionLogError::NotFound`] for a log without a session or without a run, [`SessionLogError::Deleted`] for that of a
+    /// session that is being deleted.
     pub async fn open(
         event_log: Arc<dyn EventLog>,
         clock: Arc<dyn Clock>,
@@ -69,6 +70,9 @@ impl SessionLog {
         for event in read_all(event_log.as_ref(), session, state.tail).await? {
             state.apply(&event);
             events.push(event);
+        }
+        if state.deleted {
+            return Err(SessionLogError::Deleted(session.clone()));
         }
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else {
             return Err(SessionLogError::NotFound(session.clone()));

@@ -38,6 +38,8 @@ impl SessionState {
                 self.in_run(event, |run| run.finish(finished));
             }
 
+            EventBody::SessionDeleted(_) => self.deleted = true,
+
             EventBody::SandboxCreated(created) => self.sandbox_created(created),
             EventBody::SandboxAttached(attached) => {
                 if let Some(sandbox) = self.sandbox_named(&attached.sandbox) {

@@ -78,6 +78,8 @@ pub struct SessionState {
     pub tail: Seq,
     /// None for an empty log.
     pub session: Option<Arc<Session>>,
+    /// Whether the session is being deleted. Nothing may be appended any more.
+    pub deleted: bool,
     /// Oldest first.
     pub runs: Vec<RunState>,
     pub survey: Option<RepositorySurveyed>,
@@ -169,10 +171,13 @@ impl SessionState {
     /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
     ///
     /// # Errors
-    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over, or
-    /// change the status in a way that [`Status::may_become`] does not allow.
+    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over or to a
+    /// session that is deleted, or change the status in a way that [`Status::may_become`] does not allow.
     pub fn check(&self, run: RunNumber, body: &EventBody) -> Result<(), IllegalEvent> {
         let illegal = |reason: String| Err(IllegalEvent { kind: body.kind(), reason });
+        if self.deleted {
+            return illegal("the session is deleted".to_owned());
+        }
         if let EventBody::SessionCreated(_) = body {
             return if self.session.is_some() { illegal("the session exists".to_owned()) } else { Ok(()) };
         }
@@ -182,6 +187,12 @@ impl SessionState {
             }
             let next = self.run().map_or(RunNumber(1), |last| last.number.next());
             return if run == next { Ok(()) } else { illegal(format!("{run} is not the number of the next run")) };
+        }
+        if let EventBody::SessionDeleted(_) = body {
+            return match self.run().filter(|last| !last.status.is_terminal()) {
+                Some(active) => illegal(format!("run {} is not over", active.number)),
+                None => Ok(()),
+            };
         }
         let Some(current) = self.run_number(run) else {
             return illegal(format!("there is no run {run}"));

@@ -75,7 +75,8 @@ impl<'a> Entry<'a> {
             | EventBody::UsageUpdated(_)
             | EventBody::ScoreRecorded(_)
             | EventBody::SessionError(_)
-            | EventBody::RunFinished(_) => None,
+            | EventBody::RunFinished(_)
+            | EventBody::SessionDeleted(_) => None,
         }
     }
 
