@@ -5,7 +5,7 @@ use std::path::Path;
 use domain::commands::{CommandError, Services, delete, finish_deletions};
 use domain::ports::{Blobs as _, EventLog as _, LiveText as _, Sessions as _, read_all};
 use domain::run_outcome::final_events;
-use domain::{Principal, Seq, SessionId, SessionLog, Status, UncheckedRequest};
+use domain::{ExecutionName, Principal, Seq, SessionId, SessionLog, Status, UncheckedRequest};
 use local::World;
 use reqwest::Method;
 use serde_json::json;
@@ -183,7 +183,8 @@ async fn no_run_starts_in_a_session_whose_deletion_has_begun() {
     let (session, owner) = (ended_session(&world).await, "local".parse().unwrap());
     let services = world.services();
     let log = SessionLog::open(services.event_log.clone(), services.clock.clone(), &session).await.unwrap();
-    domain::commands::release(&services, log.state(), log.run()).await.unwrap();
+    let execution = ExecutionName { session: session.clone(), run: log.run() };
+    services.advance(&execution).await.unwrap();
     // Cut off right after `session.deleted`, before the record.
     let mut cut_off = 0;
     for fails_at in 1.. {
@@ -199,7 +200,7 @@ async fn no_run_starts_in_a_session_whose_deletion_has_begun() {
     assert!(world.store.get(&session).await.unwrap().is_some(), "the record is still there");
     let message = domain::commands::message(&services, &session, "Go on.").await;
     assert!(matches!(message, Err(CommandError::Deleted(_))), "{message:?}");
-    let reconciled = domain::commands::reconcile(&services, world.sandboxes.as_ref(), world.traces.as_ref(), &session);
+    let reconciled = domain::commands::reconcile(&services, world.sandboxes.as_ref(), &session);
     reconciled.await.unwrap();
     assert!(world.store.get(&session).await.unwrap().is_none(), "the deletion is completed");
     assert!(world.live.next(&session, None, std::time::Duration::ZERO).await.unwrap().is_none());

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::commands::{CommandError, Services, Start, start};
-use domain::ports::{Accounts as _, Clock, Sessions as _, all_unfinished};
+use domain::admission::Place;
+use domain::commands::{CommandError, Progress, Services, Start, start};
+use domain::ports::{Accounts as _, Clock, Reservations as _, Sessions as _, all_unfinished};
 use domain::{Account, ExecutionName, Principal, RunNumber, Seq, UncheckedRequest};
 use jiff::Timestamp;
-use local::{WallClock, World};
+use local::{Store, WallClock, World};
 
 use crate::support::{FaultyPorts, Home, settings, start_request, world};
 
@@ -45,8 +46,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{context}");
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     assert_eq!(events.len(), 2, "{context}");
-    let account = world.store.account(&owner).await.unwrap().unwrap();
-    let active: Vec<ExecutionName> = account.queue.active().iter().map(domain::Reservation::execution).collect();
+    let active: Vec<ExecutionName> = active(&world.store, &owner).await;
     assert_eq!(active, [ExecutionName { session: session.id, run: RunNumber(1) }], "{context}");
     true
 }
@@ -73,14 +73,20 @@ async fn a_failed_start_holds_no_slot_for_a_session_without_a_record() {
     }
 }
 
-/// After a sweep every active slot belongs to a session that has a record, through which the program finds and drives it.
+async fn active(store: &Store, owner: &Principal) -> Vec<ExecutionName> {
+    let active = store.in_place(owner, Place::Active, 10).await.unwrap();
+    active.into_iter().map(|reservation| reservation.execution).collect()
+}
+
+/// After a timer has advanced what is outstanding, every active slot belongs to a session that has a record, through which the
+/// program finds and drives it.
 async fn assert_slots_belong_to_sessions(world: &World, owner: &Principal, context: &str) {
-    world.services().sweep(owner).await.unwrap();
-    let Some(account) = world.store.account(owner).await.unwrap() else { return };
-    for slot in account.queue.active() {
-        assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{context}: {slot:?}");
+    world.services().advance_outstanding(Duration::ZERO, |_| false).await.unwrap();
+    for execution in active(&world.store, owner).await {
+        let session = execution.session;
+        assert!(world.store.get(&session).await.unwrap().is_some(), "{context}: {session}");
         let found = all_unfinished(&world.store, WallClock.now()).await.unwrap();
-        assert_eq!(found, std::slice::from_ref(&slot.session), "{context}");
+        assert_eq!(found, [session], "{context}");
     }
 }
 
@@ -98,15 +104,13 @@ async fn a_run_queued_for_a_day_expires_and_releases_its_reservation() {
         sessions.push(start(&world.services(), request).await.unwrap().session.id);
     }
     let reconciled = async |services: &Services| {
-        domain::commands::reconcile(services, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1])
-            .await
-            .unwrap()
+        domain::commands::reconcile(services, world.sandboxes.as_ref(), &sessions[1]).await.unwrap()
     };
-    assert_eq!(reconciled(&world.services()).await, domain::commands::Reconciled::Queued);
+    assert_eq!(reconciled(&world.services()).await, Progress::Queued);
     let later = Services { clock: Arc::new(InTwoDays), ..world.services() };
-    assert_eq!(reconciled(&later).await, domain::commands::Reconciled::Ended);
-    let account = world.store.account(&owner).await.unwrap().unwrap();
-    assert!(account.queue.queued().is_empty(), "{account:?}");
+    assert_eq!(reconciled(&later).await, Progress::Ended);
+    let queued = world.store.in_place(&owner, Place::Queued, 10).await.unwrap();
+    assert!(queued.is_empty(), "{queued:?}");
     let events = domain::read_all(&world.store, &sessions[1], Seq(0)).await.unwrap();
     let state = domain::state::SessionState::of(&events);
     assert_eq!(state.status(), Some(domain::Status::Expired));

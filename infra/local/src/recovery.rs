@@ -1,12 +1,13 @@
 //! Recovers what processes that died left behind: sessions whose workflow ended without them, deletions that were cut off,
 //! sandboxes of runs that are over.
 
-use domain::commands::{Reconciled, finish_deletions};
-use domain::ports::{Clock as _, LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
+use std::time::Duration;
+
+use domain::commands::{Progress, finish_deletions};
+use domain::ports::{LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use domain::{SandboxId, SessionId};
 use jiff::Timestamp;
 
-use crate::clock::WallClock;
 use crate::world::World;
 
 /// Reconciles unfinished sessions and removes sandboxes that no run needs. Sessions that another process drives are skipped,
@@ -20,6 +21,8 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
     if let Err(error) = finish_deletions(&world.services()).await {
         tracing::warn!(error = domain::error_chain(&error), "deletions that were cut off could not be completed");
     }
+    // Reservations of runs whose start crashed before their sessions had a record, or that are over and were not released.
+    world.services().advance_outstanding(Duration::ZERO, |_| false).await?;
     for sandbox in world.sandboxes.list()? {
         if let Err(error) = recover_sandbox(world, &sandbox).await {
             tracing::warn!(%sandbox, error = format!("{error:#}"), "the sandbox could not be removed");
@@ -31,14 +34,8 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
 async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
     match world.reconcile(session).await? {
-        Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
-        Reconciled::Ended => {
-            world.live.forget(session).await?;
-            let log = world.log(session).await?;
-            if let Some(summary) = domain::summary_of(log.state(), WallClock.now()) {
-                world.store.update(&summary).await?;
-            }
-        }
+        Progress::InOrder | Progress::Queued | Progress::Started | Progress::Answered => {}
+        Progress::Ended => world.live.forget(session).await?,
     }
     Ok(())
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use domain::admission::NotAdmitted;
 use domain::commands::{CommandError, Conflict};
 use domain::ports::ReadError;
-use domain::{InvalidRequest, NotAdmitted, SessionLogError, Terminal, Unavailable, error_chain};
+use domain::{InvalidRequest, SessionLogError, Terminal, Unavailable, error_chain};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -165,6 +166,7 @@ impl From<CommandError> for ApiError {
                 | Conflict::RunActive
                 | Conflict::NotOver(_)
                 | Conflict::Illegal(_)
+                | Conflict::Contended
                 | Conflict::LogExists(_)
                 | Conflict::LogUnreadable(_)
                 | Conflict::NoPlanWaiting(_),

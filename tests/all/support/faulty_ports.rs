@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::admission::{Counters, Place, Reservation, ReservationChange};
 use domain::commands::Services;
 use domain::ports::{
     Accounts, AppendError, BlobError, Blobs, EventLog, ExecutionState, KeyBinding, LiveReply, LiveText, Page,
-    ReadError, SessionSummary, Sessions, Workflows,
+    ReadError, Reservations, SessionSummary, Sessions, Workflows,
 };
 use domain::{
     Account, BlobRef, Digest256, Event, ExecutionName, IdempotencyKey, OutsideKey, Principal, RunNumber, Seq, Session,
@@ -41,6 +42,7 @@ impl FaultyPorts {
             event_log: Arc::clone(self) as _,
             sessions: Arc::clone(self) as _,
             accounts: Arc::clone(self) as _,
+            reservations: Arc::clone(self) as _,
             workflows: Arc::clone(self) as _,
             blobs: Arc::clone(self) as _,
             live: Arc::clone(self) as _,
@@ -119,6 +121,43 @@ impl Accounts for FaultyPorts {
 }
 
 #[async_trait]
+impl Reservations for FaultyPorts {
+    async fn counters(&self, principal: &Principal) -> Result<Counters, Unavailable> {
+        self.call(self.store.counters(principal), injected()).await
+    }
+
+    async fn reservation(&self, execution: &ExecutionName) -> Result<Option<Reservation>, Unavailable> {
+        self.call(self.store.reservation(execution), injected()).await
+    }
+
+    async fn in_place(
+        &self,
+        principal: &Principal,
+        place: Place,
+        limit: usize,
+    ) -> Result<Vec<Reservation>, Unavailable> {
+        self.store.in_place(principal, place, limit).await
+    }
+
+    async fn outstanding(
+        &self,
+        before: Timestamp,
+        after: Option<&ExecutionName>,
+        limit: usize,
+    ) -> Result<Vec<Reservation>, Unavailable> {
+        self.store.outstanding(before, after, limit).await
+    }
+
+    async fn commit(&self, change: &ReservationChange) -> Result<bool, Unavailable> {
+        self.call(self.store.commit(change), injected()).await
+    }
+
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
+        self.call(Reservations::forget(&self.store, session), injected()).await
+    }
+}
+
+#[async_trait]
 impl Sessions for FaultyPorts {
     async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
         self.call(self.store.create(session, summary), injected()).await
@@ -129,11 +168,11 @@ impl Sessions for FaultyPorts {
     }
 
     async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        self.store.summary(id).await
+        self.call(self.store.summary(id), injected()).await
     }
 
     async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
-        self.store.update(summary).await
+        self.call(self.store.update(summary), injected()).await
     }
 
     async fn list(

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::commands::{Services, release, start_follow_up};
+use domain::commands::{Services, run_ended, start_follow_up};
 use domain::effects::terminate_sandbox;
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
-    ErrorCode, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
-    Verdict, WorkflowState,
+    ErrorCode, ExecutionName, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput,
+    Terminal, Verdict, WorkflowState,
 };
 
 use crate::context::{Common, Context};
@@ -19,7 +19,7 @@ use crate::invocation::StepHandler;
 /// The step `finish`.
 pub struct Finish {
     pub sandboxes: Arc<dyn Sandboxes>,
-    /// Releases the run's slot in the admission queue, and starts the next run when a message has arrived.
+    /// Releases the run's slot, and starts the next run when a message has arrived.
     pub services: Services,
 }
 
@@ -42,7 +42,7 @@ impl StepHandler for Finish {
         Ok(StepOutput::new(verdict))
     }
 
-    /// Emits the root span, releases the run's slot in the admission queue, and starts the next run when the user sent a
+    /// Emits the root span, releases the run's slot, and starts the next run when the user sent a
     /// message that this run has not read.
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
@@ -51,7 +51,8 @@ impl StepHandler for Finish {
         if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
         }
-        release(&self.services, log.state(), run).await?;
+        let execution = ExecutionName { session: log.session_id().clone(), run };
+        run_ended(&self.services, &execution).await?;
         log.refresh().await?;
         let state = log.state();
         let ended_well = state.run_number(run).is_some_and(|run| run.status.is_success());

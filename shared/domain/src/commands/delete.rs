@@ -1,9 +1,9 @@
 //! Deletes sessions.
 
 use crate::state::SessionState;
-use crate::{Principal, SessionDeleted, SessionId, Status, Unavailable};
+use crate::{ExecutionName, Principal, SessionDeleted, SessionId, Status, Unavailable};
 
-use super::{CommandError, Conflict, Services, release};
+use super::{CommandError, Conflict, Services};
 
 /// Deletions that [`finish_deletions`] completes per call.
 const MAX_DELETIONS: usize = 100;
@@ -41,7 +41,7 @@ pub async fn finish_deletions(services: &Services) -> Result<(), Unavailable> {
     Ok(())
 }
 
-/// Releases what is reserved for the latest run, and makes the log refuse every further event.
+/// Settles what is reserved for the latest run, and makes the log refuse every further event.
 async fn close_log(services: &Services, session: &SessionId) -> Result<(), CommandError> {
     let mut log = match services.log(session).await {
         Ok(log) => log,
@@ -50,7 +50,7 @@ async fn close_log(services: &Services, session: &SessionId) -> Result<(), Comma
         Err(error) => return Err(error),
     };
     check_over(log.state(), session)?;
-    release(services, log.state(), log.run()).await?;
+    services.advance(&ExecutionName { session: session.clone(), run: log.run() }).await?;
     log.decide(|state| {
         check_over(state, session)?;
         // Somebody else may have closed it meanwhile.
@@ -69,6 +69,7 @@ fn check_over(state: &SessionState, session: &SessionId) -> Result<(), Conflict>
 async fn remove_contents(services: &Services, session: &SessionId) -> Result<(), Unavailable> {
     services.live.forget(session).await?;
     services.workflows.forget(session).await?;
+    services.reservations.forget(session).await?;
     services.event_log.delete(session).await?;
     services.blobs.delete_session(session).await?;
     services.sessions.end_deletion(session).await

@@ -1,10 +1,11 @@
 //! The errors of commands.
 
+use crate::admission::NotAdmitted;
 use crate::ports::{CorruptLog, ReadError};
 use crate::state::IllegalEvent;
-use crate::{MAX_PROMPT_BYTES, NotAdmitted, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
+use crate::{MAX_PROMPT_BYTES, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
 
-use super::answer::MAX_EXTENSION;
+use super::extend::MAX_EXTENSION;
 use super::tokens::{MAX_CONCURRENT_SESSIONS, MAX_DAYS, MAX_LABEL_BYTES, MAX_REPOSITORIES};
 
 /// Why a command failed.
@@ -54,6 +55,9 @@ pub enum Conflict {
     /// Only a session whose runs are over can be deleted.
     #[error("session {0} is not over; cancel its run, or wait for its end, before you delete it")]
     NotOver(SessionId),
+    /// Other commands changed the session during every attempt.
+    #[error("the session was changed by others during every attempt; try again")]
+    Contended,
     /// An event of the command must not follow the log's state.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
