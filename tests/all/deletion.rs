@@ -198,7 +198,7 @@ async fn no_run_starts_in_a_session_whose_deletion_has_begun() {
     }
     assert!(cut_off > 1, "the first calls come before the event");
     assert!(world.store.get(&session).await.unwrap().is_some(), "the record is still there");
-    let message = domain::commands::message(&services, &session, "Go on.").await;
+    let message = domain::commands::message(&services, &session, "Go on.", None).await;
     assert!(matches!(message, Err(CommandError::Deleted(_))), "{message:?}");
     let reconciled = domain::commands::reconcile(&services, world.sandboxes.as_ref(), &session);
     reconciled.await.unwrap();

@@ -5,6 +5,8 @@ mod agent_loop;
 #[cfg(test)]
 mod claude;
 #[cfg(test)]
+mod command_keys;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod deletion;

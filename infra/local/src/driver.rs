@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::Progress;
 use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Sessions as _, Workflows as _};
-use domain::{ExecutionName, SessionId, SessionLog, Status};
+use domain::{ExecutionName, SessionId, SessionLog, SessionLogError, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -45,9 +45,14 @@ pub async fn drive_session(
 ) -> anyhow::Result<Option<DriveOutcome>> {
     match drive_while_due(world, interpreter, session, wait_policy).await {
         // Somebody has deleted the session since its run ended.
-        Err(_) if world.store.is_deleted(session).await? => Ok(None),
+        Err(error) if is_of_deleted(&error) || world.store.is_deleted(session).await? => Ok(None),
         driven => driven,
     }
+}
+
+/// Whether an error says that the log of a session is closed for its deletion, which comes before its record says so.
+fn is_of_deleted(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SessionLogError::Deleted(_)))
 }
 
 async fn drive_while_due(

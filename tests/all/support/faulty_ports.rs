@@ -26,14 +26,25 @@ pub(crate) struct FaultyPorts {
     calls: AtomicUsize,
     fails_at: usize,
     after: bool,
+    execution: ExecutionState,
+    completed: AtomicUsize,
 }
 
 impl FaultyPorts {
     /// The `fails_at`-th call fails, with `after` when it was carried out.
     pub(crate) fn new(world: &World, fails_at: usize, after: bool) -> Arc<Self> {
+        Arc::new(Self::with(world, fails_at, after, ExecutionState::Unknown))
+    }
+
+    /// Like [`FaultyPorts::new`], with executions that run.
+    pub(crate) fn of_running_workflows(world: &World, fails_at: usize, after: bool) -> Arc<Self> {
+        Arc::new(Self::with(world, fails_at, after, ExecutionState::Running))
+    }
+
+    fn with(world: &World, fails_at: usize, after: bool, execution: ExecutionState) -> Self {
         let (store, calls) = (world.store.clone(), AtomicUsize::new(0));
         let (blobs, live) = (Arc::clone(&world.blobs) as _, Arc::clone(&world.live) as _);
-        Arc::new(Self { store, blobs, live, calls, fails_at, after })
+        Self { store, blobs, live, calls, fails_at, after, execution, completed: AtomicUsize::new(0) }
     }
 
     /// The services of a world over these ports.
@@ -48,6 +59,11 @@ impl FaultyPorts {
             live: Arc::clone(self) as _,
             ..world.services()
         }
+    }
+
+    /// How often a waiting task was completed.
+    pub(crate) fn completed(&self) -> usize {
+        self.completed.load(Ordering::SeqCst)
     }
 
     /// Whether there were enough calls for one to fail.
@@ -198,11 +214,11 @@ impl Sessions for FaultyPorts {
     }
 
     async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
-        self.store.token(id, run).await
+        self.call(self.store.token(id, run), injected()).await
     }
 
     async fn clear_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
-        self.store.clear_token(id, run, token).await
+        self.call(self.store.clear_token(id, run, token), injected()).await
     }
 
     async fn unfinished(
@@ -246,7 +262,11 @@ impl Workflows for FaultyPorts {
     }
 
     async fn complete(&self, _token: &TaskToken, _answer: &StepOutput) -> Result<bool, Unavailable> {
-        Ok(false)
+        let completed = async {
+            self.completed.fetch_add(1, Ordering::SeqCst);
+            Ok(true)
+        };
+        self.call(completed, injected()).await
     }
 
     async fn stop(&self, _execution: &ExecutionName, _cause: &str) -> Result<(), Unavailable> {
@@ -254,7 +274,7 @@ impl Workflows for FaultyPorts {
     }
 
     async fn state(&self, _execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
-        Ok(ExecutionState::Unknown)
+        Ok(self.execution)
     }
 
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {

@@ -76,6 +76,7 @@ pub(crate) fn event(seq: Seq, body: impl Into<EventBody>) -> Event {
         at: created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: trace.trace_id,
         span_id: trace.root_span_id,
         body: body.into(),

@@ -106,6 +106,7 @@ impl From<SessionLogError> for CommandError {
         match error {
             SessionLogError::NotFound(session) => Self::NotFound(session),
             SessionLogError::Deleted(session) => Self::Deleted(session),
+            SessionLogError::KeyReused => Self::KeyReused,
             SessionLogError::Stale => Conflict::RunOver.into(),
             SessionLogError::Illegal(illegal) => Conflict::Illegal(illegal).into(),
             SessionLogError::Corrupt(corrupt) => Self::Corrupt(corrupt),

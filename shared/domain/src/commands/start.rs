@@ -135,6 +135,7 @@ fn opening(session: &Session, queued: Option<String>) -> Vec<Event> {
         at: session.created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: session.trace.trace_id.clone(),
         span_id: root.clone(),
         body,

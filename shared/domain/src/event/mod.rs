@@ -41,7 +41,7 @@ pub use waiting::{
     WaitOutcome, WaitReason, WaitStarted,
 };
 
-use crate::{Attempt, RunNumber, Seq, SpanId, Step, TraceId};
+use crate::{Attempt, CommandKey, RunNumber, Seq, SpanId, Step, TraceId};
 
 /// An entry of a session's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Event {
     /// The step that wrote it; none for events written by commands (users, `reconcile`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
+    /// On the first event of a command that came with an idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandKey>,
     pub trace_id: TraceId,
     /// The span of the step that wrote it, or the root span of its run.
     pub span_id: SpanId,

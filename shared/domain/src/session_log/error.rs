@@ -16,6 +16,9 @@ pub enum SessionLogError {
     /// The session is being deleted.
     #[error("session {0} was deleted")]
     Deleted(SessionId),
+    /// The idempotency key of the command came with another command.
+    #[error("this Idempotency-Key belongs to another request")]
+    KeyReused,
     /// The event must not follow what the log says now.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
@@ -43,6 +46,8 @@ impl From<SessionLogError> for StepError {
                 Self::terminal(ErrorCode::SessionNotFound, error.to_string())
             }
             SessionLogError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
+            // Steps have no keys.
+            SessionLogError::KeyReused => Self::terminal(ErrorCode::Internal, error.to_string()),
             SessionLogError::Corrupt(corrupt) => Self::terminal(ErrorCode::LogCorrupt, corrupt.to_string()),
             SessionLogError::Unavailable(unavailable) => Self::Retryable(unavailable),
         }

@@ -18,9 +18,9 @@ pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
 use crate::{
-    Approver, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
-    InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status,
-    Todo, WaitStarted, WorkspaceCheckpoint,
+    Approver, BlobRef, BranchPublished, CommandKeys, CommitId, Conversation, Decision, Event, EventBody,
+    FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
+    Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -80,6 +80,8 @@ pub struct SessionState {
     pub session: Option<Arc<Session>>,
     /// Whether the session is being deleted. Nothing may be appended any more.
     pub deleted: bool,
+    /// The keys of the latest commands.
+    pub commands: CommandKeys,
     /// Oldest first.
     pub runs: Vec<RunState>,
     pub survey: Option<RepositorySurveyed>,
@@ -253,6 +255,7 @@ mod tests {
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
             run: RunNumber(1),
             writer: None,
+            command: None,
             trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             span_id: "0123456789abcdef".parse().unwrap(),
             body: body.into(),

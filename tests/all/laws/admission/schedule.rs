@@ -216,12 +216,12 @@ impl Schedule {
         let kind = self.below(9);
         self.tasks.push(Box::pin(async move {
             let done = match kind {
-                0 => cancel(&services, &session, Keep::Nothing).await,
+                0 => cancel(&services, &session, Keep::Nothing, None).await,
                 1..=4 => {
                     let more = BudgetExtended { cost: MicroDollars(500_000), ..BudgetExtended::default() };
-                    extend(&services, &session, more).await
+                    extend(&services, &session, more, None).await
                 }
-                _ => message(&services, &session, "And this.").await.map(drop),
+                _ => message(&services, &session, "And this.", None).await.map(drop),
             };
             match done {
                 // A session whose start has crashed before its log is not found.
