@@ -5,7 +5,11 @@ mod agent_loop;
 #[cfg(test)]
 mod claude;
 #[cfg(test)]
+mod command_keys;
+#[cfg(test)]
 mod contracts;
+#[cfg(test)]
+mod deletion;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]

@@ -2,73 +2,17 @@
 //! with the same idempotency key then starts the session exactly once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::admission::Place;
 use domain::commands::{CommandError, Progress, Services, Start, start};
-use domain::ports::{
-    Accounts as _, Clock, ExecutionState, Reservations as _, Sessions as _, Workflows, all_unfinished,
-};
-use domain::{Account, ExecutionName, Principal, RunNumber, Seq, StepOutput, TaskToken, Unavailable, UncheckedRequest};
+use domain::ports::{Accounts as _, Clock, Reservations as _, Sessions as _, all_unfinished};
+use domain::{Account, ExecutionName, Principal, RunNumber, Seq, UncheckedRequest};
 use jiff::Timestamp;
 use local::{Store, WallClock, World};
 
-use crate::support::{Home, Hooks, Intercepted, settings, start_request, world};
-
-/// One call fails.
-struct Fault {
-    calls: AtomicUsize,
-    fails_at: usize,
-    /// Whether the call that fails was carried out.
-    after: bool,
-}
-
-impl Fault {
-    fn check(&self, call: usize, after: bool) -> Result<(), Unavailable> {
-        let fails = call == self.fails_at && after == self.after;
-        if fails { Err(Unavailable::new(domain::Dependency::Store, "injected")) } else { Ok(()) }
-    }
-}
-
-impl Hooks for Fault {
-    async fn enter(&self) -> Result<usize, Unavailable> {
-        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
-        self.check(call, false).map(|()| call)
-    }
-
-    async fn leave(&self, entered: usize) -> Result<(), Unavailable> {
-        self.check(entered, true)
-    }
-}
-
-/// A workflow engine that takes every execution, and fails as the store does.
-struct Engine(Arc<Intercepted<Fault>>);
-
-#[async_trait]
-impl Workflows for Engine {
-    async fn start(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
-        let entered = self.0.hooks.enter().await?;
-        self.0.hooks.leave(entered).await
-    }
-
-    async fn complete(&self, _token: &TaskToken, _answer: &StepOutput) -> Result<bool, Unavailable> {
-        Ok(false)
-    }
-
-    async fn stop(&self, _execution: &ExecutionName, _cause: &str) -> Result<(), Unavailable> {
-        Ok(())
-    }
-
-    async fn state(&self, _execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
-        Ok(ExecutionState::Unknown)
-    }
-
-    async fn forget(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
-        Ok(())
-    }
-}
+use crate::support::{FaultyPorts, Home, settings, start_request, world};
 
 fn draft() -> UncheckedRequest {
     UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() }
@@ -78,13 +22,8 @@ fn draft() -> UncheckedRequest {
 async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> bool {
     let home = Home::new();
     let world = world(settings(&home.beside("data"), &[]));
-    let fault = Fault { calls: AtomicUsize::new(0), fails_at, after };
-    let ports = Arc::new(Intercepted { store: world.store.clone(), hooks: fault });
-    let services = Services {
-        workflows: Arc::new(Engine(Arc::clone(&ports))),
-        clock: Arc::new(AnHourAgo),
-        ..ports.within(world.services())
-    };
+    let faulty = FaultyPorts::new(&world, fails_at, after);
+    let services = Services { clock: Arc::new(AnHourAgo), ..faulty.services(&world) };
     let owner: Principal = "local".parse().unwrap();
     let send = async |key: Option<&str>| {
         let key = key.map(|key| key.parse().unwrap());
@@ -92,7 +31,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     };
     let key = with_key.then_some("key-1");
     let first = send(key).await;
-    let failed = ports.hooks.calls.load(Ordering::SeqCst) >= fails_at;
+    let failed = faulty.has_failed();
     let context = format!("call {fails_at} failed, after: {after}");
     assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{context}");
     if !failed {

@@ -8,11 +8,12 @@ use agent::{Common, StepHandler, invoke};
 use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
-use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable};
+use domain::{Dependency, ExecutionName, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock::random;
+use crate::lock::SessionLocks;
 use crate::store::Store;
 
 const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
@@ -31,14 +32,15 @@ pub struct InvalidDefinition(String);
 /// calling task, so that only the holder of the session's lock runs it.
 pub struct Engine {
     store: Store,
+    locks: SessionLocks,
     running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
     /// Sessions that this process has started and that have no driver yet.
     due: watch::Sender<Vec<SessionId>>,
 }
 
 impl Engine {
-    pub fn new(store: Store) -> Self {
-        Self { store, running: Mutex::default(), due: watch::Sender::default() }
+    pub fn new(store: Store, locks: SessionLocks) -> Self {
+        Self { store, locks, running: Mutex::default(), due: watch::Sender::default() }
     }
 
     /// Builds an interpreter of the definition that calls `steps`.
@@ -139,8 +141,13 @@ impl Workflows for Engine {
         self.store.execution_state(&execution.to_string())
     }
 
-    async fn forget(&self, execution: &ExecutionName) -> Result<(), Unavailable> {
-        self.store.forget_execution(&execution.to_string())
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
+        let unavailable = |cause: String| Unavailable::new(Dependency::Workflows, cause);
+        let lock = self.locks.acquire_to_drive(session).await.map_err(|error| unavailable(error.to_string()))?;
+        // Its driver has not returned since the run ended, which takes it a moment.
+        let Some(lock) = lock else { return Err(unavailable(format!("a process still drives session {session}"))) };
+        self.store.forget_executions(session)?;
+        self.locks.remove(session, lock).map_err(|error| unavailable(error.to_string()))
     }
 }
 

@@ -1,8 +1,9 @@
-//! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
+//! Recovers what processes that died left behind: sessions whose workflow ended without them, deletions that were cut off,
+//! sandboxes of runs that are over.
 
 use std::time::Duration;
 
-use domain::commands::Progress;
+use domain::commands::{Progress, finish_deletions};
 use domain::ports::{LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use domain::{SandboxId, SessionId};
 use jiff::Timestamp;
@@ -16,6 +17,9 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
         if let Err(error) = recover_session(world, &session).await {
             tracing::warn!(session_id = %session, error = format!("{error:#}"), "the session could not be recovered");
         }
+    }
+    if let Err(error) = finish_deletions(&world.services()).await {
+        tracing::warn!(error = domain::error_chain(&error), "deletions that were cut off could not be completed");
     }
     // Reservations of runs whose start crashed before their sessions had a record, or that are over and were not released.
     world.services().advance_outstanding(Duration::ZERO, |_| false).await?;

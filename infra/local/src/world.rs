@@ -66,6 +66,7 @@ impl World {
         };
         let blobs = Arc::new(DirectoryBlobs::new(home.join("blobs")));
         let store = Store::open(home, Arc::clone(&blobs) as _)?;
+        let locks = SessionLocks::new(&home.join("locks"))?;
         let tree = (keep_tree == KeepTree::Yes).then(Arc::<Tree>::default);
         let service = Service { version: env!("CARGO_PKG_VERSION").to_owned(), environment: "local".to_owned() };
         let mut tracing = Tracing::builder(service);
@@ -80,7 +81,7 @@ impl World {
             tracing = tracing.sink(Arc::clone(tree) as Arc<dyn Traces>);
         }
         Ok(Self {
-            engine: Arc::new(Engine::new(store.clone())),
+            engine: Arc::new(Engine::new(store.clone(), locks.clone())),
             blobs,
             forge: Arc::new(LocalForge::new(home.join("forge"))),
             sandboxes: Arc::new(LocalSandboxes::new(
@@ -92,7 +93,7 @@ impl World {
             live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),
             tree,
-            locks: SessionLocks::new(&home.join("locks"))?,
+            locks,
             redactor: Redactor::new(settings.secrets.all()),
             store,
             settings,
@@ -108,6 +109,7 @@ impl World {
             accounts: Arc::new(self.store.clone()),
             reservations: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
+            live: Arc::clone(&self.live) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,

@@ -14,6 +14,7 @@ pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
 pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile};
+pub use command_key::{CommandKey, CommandKeys, KnownKey};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
@@ -22,9 +23,9 @@ pub use event::{
     InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
     PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
-    SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
-    TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
+    SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
+    StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted,
+    UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
@@ -62,6 +63,7 @@ mod account;
 mod budget;
 mod changeset;
 mod checkpoint;
+mod command_key;
 mod error;
 mod event;
 mod ids;

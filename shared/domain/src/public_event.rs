@@ -196,6 +196,7 @@ fn view(event: &Event) -> View {
         EventBody::SessionError(failed) => {
             View::of("error", format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy))
         }
+        EventBody::SessionDeleted(_) => View::status("Session deleted"),
         EventBody::RunFinished(finished) => {
             let RunFinished { status, summary, pr_url, branch, totals } = finished;
             let label = if *status == Status::Failed { "error" } else { "completion" };

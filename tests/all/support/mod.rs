@@ -1,5 +1,6 @@
 //! What the scenarios share.
 
+mod faulty_ports;
 mod intercepted;
 mod memory;
 mod program;
@@ -9,6 +10,7 @@ mod script;
 mod server;
 mod session_run;
 
+pub(crate) use faulty_ports::FaultyPorts;
 pub(crate) use intercepted::{Hooks, Intercepted};
 pub(crate) use memory::{MemoryBlobs, MemoryLog, MemoryRecords};
 pub(crate) use program::{Home, ProgramOutput, program};
@@ -79,6 +81,7 @@ pub(crate) fn event(seq: Seq, body: impl Into<EventBody>) -> Event {
         at: created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: trace.trace_id,
         span_id: trace.root_span_id,
         body: body.into(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use asl::Interpreter;
 use domain::SessionId;
+use domain::commands::finish_deletions;
 use domain::ports::{Clock as _, all_unfinished, elapsed};
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -63,6 +64,12 @@ impl Dispatcher {
                         "unfinished sessions could not be searched for"
                     );
                 }
+            }
+            if let Err(error) = finish_deletions(&self.world.services()).await {
+                tracing::warn!(
+                    error = domain::error_chain(&error),
+                    "deletions that were cut off could not be completed"
+                );
             }
             while drivers.try_join_next().is_some() {}
             if elapsed(swept, WallClock.now()) >= SWEEP_INTERVAL {

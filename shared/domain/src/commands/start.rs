@@ -46,7 +46,7 @@ pub enum Origin {
 ///
 /// # Errors
 /// [`CommandError::NotAdmitted`] when the quota does not allow the session; [`CommandError::KeyReused`] when the idempotency key
-/// came with another request.
+/// came with another request, [`CommandError::KeyOfDeleted`] when its session was deleted.
 pub async fn start(services: &Services, start: Start) -> Result<Started, CommandError> {
     // Checked before the key is bound, so that a request that is always refused leaves nothing behind.
     if !services.account(&start.owner).await?.quota.allows_repository(&start.request.repo_url) {
@@ -107,6 +107,9 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
     if bound.request != wanted.request {
         return Err(CommandError::KeyReused);
     }
+    if bound.session != wanted.session && services.sessions.is_deleted(&bound.session).await? {
+        return Err(CommandError::KeyOfDeleted(bound.session));
+    }
     let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?.events;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
     // An earlier request with the key may have crashed between log and record, or record and workflow.
@@ -132,6 +135,7 @@ fn opening(session: &Session, queued: Option<String>) -> Vec<Event> {
         at: session.created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: session.trace.trace_id.clone(),
         span_id: root.clone(),
         body,

@@ -97,6 +97,10 @@ pub struct RunFinished {
     pub totals: Totals,
 }
 
+/// The session is being deleted: the last event of its log, after which no run starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDeleted {}
+
 /// What a run used and changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{ExecutionName, StepOutput, TaskToken, Unavailable};
+use crate::{ExecutionName, SessionId, StepOutput, TaskToken, Unavailable};
 
 /// Whether an execution runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub trait Workflows: Send + Sync {
 
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable>;
 
-    /// Forgets an execution that has ended, as far as the engine allows it: its name may remain taken. May be repeated. An
-    /// execution that runs is left alone.
-    async fn forget(&self, execution: &ExecutionName) -> Result<(), Unavailable>;
+    /// Forgets the executions of a session whose runs are over, as far as the engine allows it: their names may remain taken. An
+    /// execution that is about to end is waited for, or [`Unavailable`] is returned. May be repeated.
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable>;
 }

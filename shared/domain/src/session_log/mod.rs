@@ -20,8 +20,8 @@ use crate::ports::{AppendError, read_all};
 use crate::state::{IllegalEvent, SessionState};
 use crate::transcript::Recap;
 use crate::{
-    Attempt, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step, StepStarted,
-    TraceId, Unavailable, Writer,
+    Attempt, CommandKey, Event, EventBody, KnownKey, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId,
+    Status, Step, StepStarted, TraceId, Unavailable, Writer,
 };
 use folded::Folded;
 use logs::Cached;
@@ -38,6 +38,8 @@ pub struct SessionLog {
     span: SpanId,
     /// The step that writes, with its `step.started`; none for commands.
     writer: Option<(Writer, Seq)>,
+    /// The key of the command that writes, if it has one.
+    command: Option<CommandKey>,
     folded: Folded,
 }
 
@@ -49,6 +51,9 @@ impl SessionLog {
     async fn resume(logs: SessionLogs, session: &SessionId, mut folded: Folded) -> Result<Self, SessionLogError> {
         folded.read_tail(logs.event_log.as_ref(), session).await?;
         let state = &folded.state;
+        if state.deleted {
+            return Err(SessionLogError::Deleted(session.clone()));
+        }
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else {
             return Err(SessionLogError::NotFound(session.clone()));
         };
@@ -58,9 +63,28 @@ impl SessionLog {
             trace: fixed.trace.trace_id.clone(),
             span: run.root_span.clone(),
             writer: None,
+            command: None,
             logs,
             folded,
         })
+    }
+
+    /// Makes this the log of a command with a key: [`SessionLog::decide`] records the command once.
+    #[must_use]
+    pub fn with_command(self, command: Option<CommandKey>) -> Self {
+        Self { command, ..self }
+    }
+
+    /// Whether the command that writes is recorded already, by an earlier request with its key.
+    ///
+    /// # Errors
+    /// [`SessionLogError::KeyReused`] when its key came with another command.
+    pub fn is_recorded(&self) -> Result<bool, SessionLogError> {
+        match self.command.as_ref().and_then(|command| self.folded.state.commands.find(command)) {
+            None => Ok(false),
+            Some(KnownKey::SameRequest) => Ok(true),
+            Some(KnownKey::OtherRequest) => Err(SessionLogError::KeyReused),
+        }
     }
 
     /// Makes this the log of a step: appends `step.started`, which fences off every earlier invocation, and the status that
@@ -187,7 +211,7 @@ impl SessionLog {
     /// appended first, so the events always follow from the state they are appended to.
     ///
     /// # Errors
-    /// The error of `decide`; [`SessionLogError::Stale`] when this step was replaced or its run is over;
+    /// The error of `decide`; [`SessionLogError::KeyReused`] as in [`SessionLog::is_recorded`]; [`SessionLogError::Stale`] when this step was replaced or its run is over;
     /// [`SessionLogError::Illegal`] when an event must not follow the state. After [`SessionLogError::Unavailable`] it is not
     /// known whether the batch was written; [`SessionLog::refresh`] tells.
     pub async fn decide<E: From<SessionLogError>>(
@@ -198,6 +222,10 @@ impl SessionLog {
             // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain
             // the `step.started` of a newer attempt, and a retry on top of it would succeed.
             self.check_fence()?;
+            // Another request with the same key may have been faster.
+            if self.is_recorded()? {
+                return Ok(());
+            }
             let bodies = decide(&self.folded.state)?;
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
@@ -274,6 +302,7 @@ impl SessionLog {
                 at,
                 run: self.run,
                 writer: self.writer.map(|(writer, _)| writer),
+                command: self.command.clone().filter(|_| batch.is_empty()),
                 trace_id: self.trace.clone(),
                 span_id: self.span.clone(),
                 body,

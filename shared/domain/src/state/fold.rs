@@ -23,6 +23,9 @@ impl SessionState {
         if let Some(writer) = event.writer {
             self.in_run(event, |run| run.wrote(writer, event.at));
         }
+        if let Some(command) = &event.command {
+            self.commands.remember(command);
+        }
         match &event.body {
             EventBody::SessionCreated(created) => self.session = Some(Arc::new(created.session.clone())),
             EventBody::RunStarted(started) => self.start_run(event, started),
@@ -37,6 +40,8 @@ impl SessionState {
                 self.wait = None;
                 self.in_run(event, |run| run.finish(finished));
             }
+
+            EventBody::SessionDeleted(_) => self.deleted = true,
 
             EventBody::SandboxCreated(created) => self.sandbox_created(created),
             EventBody::SandboxAttached(attached) => {

@@ -20,9 +20,9 @@ pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
 use crate::{
-    Approver, Attempt, BlobRef, BranchPublished, CallKey, CommitId, Conversation, Decision, Event, EventBody,
-    FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
-    Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
+    Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
+    EventBody, FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber,
+    SandboxId, Seq, Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -80,6 +80,10 @@ pub struct SessionState {
     pub tail: Seq,
     /// None for an empty log.
     pub session: Option<Arc<Session>>,
+    /// Whether the session is being deleted. Nothing may be appended any more.
+    pub deleted: bool,
+    /// The keys of the latest commands.
+    pub commands: CommandKeys,
     /// Oldest first.
     pub runs: Vec<RunState>,
     pub survey: Option<RepositorySurveyed>,
@@ -172,10 +176,13 @@ impl SessionState {
     /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
     ///
     /// # Errors
-    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over, or
-    /// change the status in a way that [`Status::may_become`] does not allow.
+    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over or to a
+    /// session that is deleted, or change the status in a way that [`Status::may_become`] does not allow.
     pub fn check(&self, run: RunNumber, body: &EventBody) -> Result<(), IllegalEvent> {
         let illegal = |reason: String| Err(IllegalEvent { kind: body.kind(), reason });
+        if self.deleted {
+            return illegal("the session is deleted".to_owned());
+        }
         if let EventBody::SessionCreated(_) = body {
             return if self.session.is_some() { illegal("the session exists".to_owned()) } else { Ok(()) };
         }
@@ -185,6 +192,12 @@ impl SessionState {
             }
             let next = self.run().map_or(RunNumber(1), |last| last.number.next());
             return if run == next { Ok(()) } else { illegal(format!("{run} is not the number of the next run")) };
+        }
+        if let EventBody::SessionDeleted(_) = body {
+            return match self.run().filter(|last| !last.status.is_terminal()) {
+                Some(active) => illegal(format!("run {} is not over", active.number)),
+                None => Ok(()),
+            };
         }
         let Some(current) = self.run_number(run) else {
             return illegal(format!("there is no run {run}"));
@@ -262,6 +275,7 @@ mod tests {
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
             run: RunNumber(1),
             writer: None,
+            command: None,
             trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             span_id: "0123456789abcdef".parse().unwrap(),
             body: body.into(),

@@ -72,7 +72,8 @@ impl Transcripts {
             | EventBody::UsageUpdated(_)
             | EventBody::ScoreRecorded(_)
             | EventBody::SessionError(_)
-            | EventBody::RunFinished(_) => {}
+            | EventBody::RunFinished(_)
+            | EventBody::SessionDeleted(_) => {}
         }
     }
 }

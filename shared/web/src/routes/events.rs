@@ -95,7 +95,7 @@ pub(super) async fn events(
     }
     if after > Seq(0) && api.services.event_log.read(&session, after, 1).await?.events.is_empty() {
         match event(&api, &session, after).await? {
-            Some(EventBody::RunFinished(_)) => return Ok(StatusCode::NO_CONTENT.into_response()),
+            Some(body) if is_over(&body) => return Ok(StatusCode::NO_CONTENT.into_response()),
             Some(_) => {}
             None => return Err(ApiError::invalid(format!("the session has no event {after}"))),
         }
@@ -157,5 +157,5 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
 }
 
 fn is_over(body: &EventBody) -> bool {
-    matches!(body, EventBody::RunFinished(_))
+    matches!(body, EventBody::RunFinished(_) | EventBody::SessionDeleted(_))
 }

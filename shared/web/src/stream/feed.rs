@@ -57,7 +57,7 @@ pub(super) enum Next {
     Lagged,
     /// Nothing yet.
     Pending,
-    /// Nothing: the final frame of the latest run was read.
+    /// Nothing: the final frame of the latest run was read, or the session is deleted.
     Complete,
     /// The log cannot be read.
     Unavailable,
@@ -81,6 +81,8 @@ struct Backlog {
     caught_up: bool,
     /// Whether the latest run is over.
     over: bool,
+    /// Whether the log was found missing: the session is deleted.
+    gone: bool,
     /// The last model call that ended. Its live text is outdated.
     settled: Option<CallKey>,
     failures: u32,
@@ -146,15 +148,16 @@ impl Feeds {
         Entry { seq: event.seq, frame, rendered }
     }
 
-    async fn follow_log(self: Arc<Self>, session: SessionId, feed: Weak<Feed>, start: Seq) {
+    async fn follow_log(self: Arc<Self>, session: SessionId, feed_of: Weak<Feed>, start: Seq) {
         let mut tail = start;
         loop {
             let read = self.event_log.read(&session, tail, PAGE_ITEMS).await;
-            let Some(feed) = feed.upgrade() else { return };
+            let Some(feed) = feed_of.upgrade() else { return };
             let pause = match read {
                 Ok(page) => {
                     let entries: Vec<Entry> = page.events.iter().map(|event| self.entry(&session, event)).collect();
                     tail = feed.backlog().extend(&page.events, entries, page.next.is_some());
+                    feed.backlog().gone = tail == Seq(0) && page.next.is_none();
                     None
                 }
                 Err(error) => {
@@ -167,9 +170,24 @@ impl Feeds {
             drop(feed);
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                // An error while waiting is ignored: the read that follows reports it.
-                None => drop(self.event_log.wait(&session, tail, WAIT_SLICE).await),
+                None => {
+                    // An error while waiting is ignored: the read that follows reports it.
+                    if let Ok(false) = self.event_log.wait(&session, tail, WAIT_SLICE).await {
+                        self.look_for_end(&session, tail, &feed_of).await;
+                    }
+                }
             }
+        }
+    }
+
+    /// Finds out whether a log that does not grow has been deleted: the event that was read last is not there any more.
+    async fn look_for_end(&self, session: &SessionId, tail: Seq, feed: &Weak<Feed>) {
+        let last = self.event_log.read(session, Seq(tail.0.saturating_sub(1)), 1).await;
+        if let (Ok(page), Some(feed)) = (last, feed.upgrade())
+            && page.events.is_empty()
+        {
+            feed.backlog().gone = true;
+            feed.changed.send_replace(());
         }
     }
 
@@ -213,7 +231,7 @@ impl Feed {
         }
         match backlog.caught_up {
             // A subscriber that has read further than the feed waits for it.
-            true if backlog.over && seen == backlog.tail => Next::Complete,
+            true if backlog.gone || (backlog.over && seen == backlog.tail) => Next::Complete,
             _ if backlog.failures >= MAX_FAILURES => Next::Unavailable,
             _ => Next::Pending,
         }
@@ -241,7 +259,7 @@ impl Backlog {
     fn extend(&mut self, events: &[Event], entries: Vec<Entry>, more: bool) -> Seq {
         for event in events {
             self.tail = event.seq;
-            self.over = matches!(event.body, EventBody::RunFinished(_));
+            self.over = matches!(event.body, EventBody::RunFinished(_) | EventBody::SessionDeleted(_));
             // However a call ends, its price is settled with it.
             if let EventBody::BudgetSettled(settled) = &event.body {
                 self.settled = Some(settled.call);

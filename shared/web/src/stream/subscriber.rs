@@ -117,6 +117,8 @@ impl Subscriber {
                 match self.feed.after(self.seen) {
                     Next::Entries(entries) => self.pending.extend(entries),
                     Next::Lagged => match self.feeds.read_log(&self.session, self.seen).await {
+                        // The session was deleted: its events are gone.
+                        Ok(entries) if entries.is_empty() => return None,
                         Ok(entries) => self.pending.extend(entries),
                         Err(_) => return Some(self.end_early()),
                     },

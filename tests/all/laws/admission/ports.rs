@@ -1,6 +1,7 @@
 //! Ports whose every call is a point at which the schedule may run another task, or crash this one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,9 +19,9 @@ use domain::{
     TaskToken, TokenId, TraceId, Unavailable,
 };
 use jiff::{SignedDuration, Timestamp};
-use local::Store;
+use local::{LiveDirectory, Store};
 
-use crate::support::{Hooks, Intercepted};
+use crate::support::{Hooks, Intercepted, store};
 
 /// Returns control to the scheduler once.
 struct Pause(bool);
@@ -60,6 +61,7 @@ async fn call<T>(call: impl Future<Output = T>) -> T {
 pub(super) struct Ports {
     pub(super) store: Store,
     stored: Arc<Intercepted<Crashes>>,
+    live: Arc<LiveDirectory>,
     /// Seconds since the start of the day.
     seconds: AtomicI64,
     ids: AtomicU64,
@@ -75,11 +77,14 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
+        let store = store(directory);
+        let live = Arc::new(LiveDirectory::new(directory.to_owned()));
         let stored = Arc::new(Intercepted { store: store.clone(), hooks: Crashes });
         Self {
             store,
             stored,
+            live,
             seconds: AtomicI64::new(0),
             ids: AtomicU64::new(0),
             executions: Mutex::default(),
@@ -99,6 +104,7 @@ impl Ports {
             accounts: Arc::clone(&self.stored) as _,
             reservations: Arc::clone(self) as _,
             workflows: Arc::clone(self) as _,
+            live: Arc::clone(&self.live) as _,
             clock: Arc::clone(self) as _,
             ids: Arc::clone(self) as _,
             traces: Arc::clone(self) as _,
@@ -225,7 +231,7 @@ impl Workflows for Ports {
         Ok(())
     }
 
-    async fn forget(&self, _execution: &ExecutionName) -> Result<(), Unavailable> {
+    async fn forget(&self, _session: &SessionId) -> Result<(), Unavailable> {
         Ok(())
     }
 

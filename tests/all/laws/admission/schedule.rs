@@ -64,7 +64,7 @@ fn draft(number: u64) -> UncheckedRequest {
 impl Schedule {
     pub(super) async fn new(seed: u64, jumps: Jumps) -> Self {
         let directory = tempfile::Builder::new().tempdir_in(memory()).unwrap();
-        let ports = Arc::new(Ports::new(crate::support::store(directory.path())));
+        let ports = Arc::new(Ports::new(directory.path()));
         let [first, second] = Self::owners();
         // With long jumps a run that counted as abandoned is enqueued again, whatever its day has cost.
         let daily = (jumps == Jumps::Short).then_some(MicroDollars(6_000_000));
@@ -201,12 +201,12 @@ impl Schedule {
         let kind = self.below(9);
         self.tasks.push(Box::pin(async move {
             let done = match kind {
-                0 => cancel(&services, &session, Keep::Nothing).await,
+                0 => cancel(&services, &session, Keep::Nothing, None).await,
                 1..=4 => {
                     let more = BudgetExtended { cost: MicroDollars(500_000), ..BudgetExtended::default() };
-                    extend(&services, &session, more).await
+                    extend(&services, &session, more, None).await
                 }
-                _ => message(&services, &session, "And this.").await.map(drop),
+                _ => message(&services, &session, "And this.", None).await.map(drop),
             };
             match done {
                 // A session whose start has crashed before its log is not found.
