@@ -211,7 +211,11 @@ async fn measure(program: &Path, directory: &Path, turns: usize, memory: Memory)
     let outcome = drive_session(&world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
     let seconds = begun.elapsed().as_secs_f64();
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
-    println!("{name}: {outcome:?}, {} events, {seconds:.1} s", events.len());
+    let waits_for = events.iter().rev().find_map(|event| match &event.body {
+        EventBody::WaitStarted(wait) => Some(&wait.reason),
+        _ => None,
+    });
+    println!("{name}: {outcome:?} {waits_for:?}, {} events, {seconds:.1} s", events.len());
     show(&meter, &events);
 }
 

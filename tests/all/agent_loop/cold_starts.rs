@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{AppendError, EventLog, Page, ReadError};
+use domain::state::SessionState;
 use domain::{Event, Seq, SessionId, SessionLogs, Status, Unavailable, UncheckedRequest};
 use local::{DriveOutcome, Store, WallClock};
 use serde_json::Value;
@@ -72,4 +73,12 @@ async fn steps_that_share_no_memory_send_one_conversation() {
     assert!(from_start < Some(150), "a log of {from_start:?} events was read from its beginning");
     let longest = reads.iter().map(|(_, events)| *events).max();
     assert!(longest < Some(150), "a read returned {longest:?} events");
+
+    // Whatever state a session is in can be stored.
+    let mut state = SessionState::default();
+    for event in &run.events {
+        state.apply(event);
+        let stored = serde_json::to_string(&state).unwrap();
+        assert_eq!(serde_json::from_str::<SessionState>(&stored).unwrap(), state, "after {}", event.body.kind());
+    }
 }

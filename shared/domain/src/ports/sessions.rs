@@ -85,7 +85,7 @@ pub trait Sessions: Send + Sync {
     /// order.
     async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable>;
 
-    /// Where the latest snapshot of a session's log is.
+    /// Where the latest snapshot of a session's log is. None also for a record in a form that another version of the program wrote.
     async fn snapshot(&self, id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable>;
 
     /// Replaces where the snapshot is, unless the stored one covers more events. False when nothing was written, also because

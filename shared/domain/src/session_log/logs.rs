@@ -60,7 +60,7 @@ impl SessionLogs {
     pub async fn open(&self, session: &SessionId) -> Result<SessionLog, SessionLogError> {
         let folded = match self.take(session) {
             Some(folded) => folded,
-            None => self.snapshots.read(session).await.unwrap_or_default(),
+            None => self.snapshots.read(session).await?.unwrap_or_default(),
         };
         SessionLog::resume(self.clone(), session, folded).await
     }

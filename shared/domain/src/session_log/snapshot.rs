@@ -37,20 +37,17 @@ impl Folded {
 
 impl Snapshots {
     /// The latest snapshot; none when it cannot be used.
-    pub(super) async fn read(&self, session: &SessionId) -> Option<Folded> {
+    ///
+    /// # Errors
+    /// When the store of records cannot be reached. The log, which would be read instead, is no nearer.
+    pub(super) async fn read(&self, session: &SessionId) -> Result<Option<Folded>, Unavailable> {
+        let record = self.sessions.snapshot(session).await?;
+        let Some(record) = record.filter(|record| record.version == SNAPSHOT_VERSION) else { return Ok(None) };
+        Ok(self.content(session, &record).await)
+    }
+
+    async fn content(&self, session: &SessionId, record: &SnapshotRecord) -> Option<Folded> {
         let ignored = |reason: &str| tracing::debug!(session_id = %session, reason, "the snapshot is ignored");
-        let record = match self.sessions.snapshot(session).await {
-            Ok(Some(record)) if record.version == SNAPSHOT_VERSION => record,
-            Ok(Some(_)) => {
-                ignored("it is of another version");
-                return None;
-            }
-            Ok(None) => return None,
-            Err(error) => {
-                ignored(&error_chain(&error));
-                return None;
-            }
-        };
         let content = match self.blobs.get(session, &record.blob).await {
             Ok(content) => content,
             Err(error) => {
