@@ -11,6 +11,8 @@ mod faults;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod invocations;
+#[cfg(test)]
 mod laws;
 #[cfg(test)]
 mod program;

@@ -8,7 +8,9 @@ use agent::{Common, StepHandler, invoke};
 use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
-use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable};
+use domain::{
+    ExecutionName, FUNCTION_TIMEOUT, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable,
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -41,13 +43,8 @@ impl Engine {
         Self { store, running: Mutex::default(), due: watch::Sender::default() }
     }
 
-    /// Builds an interpreter of the definition that calls `steps`.
-    pub fn interpreter(
-        &self,
-        common: Common,
-        steps: Steps,
-        time: Arc<dyn Time>,
-    ) -> Result<Interpreter, InvalidDefinition> {
+    /// Builds an interpreter of the definition whose tasks are carried out by `tasks`.
+    pub fn interpreter(&self, tasks: Arc<dyn Tasks>, time: Arc<dyn Time>) -> Result<Interpreter, InvalidDefinition> {
         let machine = StateMachine::parse(DEFINITION, |name| {
             Step::ALL.into_iter().find(|step| function_name(*step) == name).map(|step| step.name().to_owned())
         })
@@ -55,7 +52,6 @@ impl Engine {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             InvalidDefinition(errors.join("; "))
         })?;
-        let tasks = Arc::new(StepTasks { common, steps });
         let store = Arc::new(self.store.clone());
         Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
     }
@@ -140,24 +136,28 @@ impl Workflows for Engine {
     }
 }
 
-/// One handler per step.
-pub struct Steps(pub Vec<Box<dyn StepHandler>>);
-
-struct StepTasks {
-    common: Common,
-    steps: Steps,
+/// The tasks of the definition: the steps, called in this process.
+#[derive(Clone)]
+pub struct StepTasks {
+    pub common: Common,
+    /// One handler per step.
+    pub handlers: Arc<Vec<Box<dyn StepHandler>>>,
 }
 
 #[async_trait]
 impl Tasks for StepTasks {
     async fn invoke(&self, call: TaskCall) -> Result<Value, Failure> {
-        let handler = self.steps.0.iter().find(|handler| handler.step().name() == call.resource);
+        let handler = self.handlers.iter().find(|handler| handler.step().name() == call.resource);
         let handler = handler.ok_or_else(|| terminal(format!("there is no step {}", call.resource)))?;
         let input: StepInput = serde_json::from_value(call.input)
             .map_err(|error| terminal(format!("the input of {} cannot be read: {error}", call.resource)))?;
         // A step has the time that its function would have; the task's time-out is longer, so that the step answers first.
-        let deadline = call.timeout.saturating_sub(TASK_MARGIN);
-        match invoke(&self.common, handler.as_ref(), input, deadline).await {
+        // The time-out of a task with a token is that of the user's answer, not of the step.
+        let time_limit = match call.token {
+            None => call.timeout.saturating_sub(TASK_MARGIN),
+            Some(_) => FUNCTION_TIMEOUT,
+        };
+        match invoke(&self.common, handler.as_ref(), input, time_limit).await {
             Ok(output) => serde_json::to_value(output).map_err(|error| terminal(error.to_string())),
             // In the form that a function's failure has in Step Functions.
             Err(error) => {

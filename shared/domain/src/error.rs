@@ -119,6 +119,8 @@ pub enum Dependency {
     Secrets,
     Forge,
     Sandboxes,
+    /// An earlier invocation of the same step.
+    EarlierInvocation,
     /// The database of the one-machine world, which implements several ports.
     Store,
 }
@@ -136,6 +138,7 @@ impl Dependency {
             Self::Secrets => "the secret store",
             Self::Forge => "the forge",
             Self::Sandboxes => "the sandbox provider",
+            Self::EarlierInvocation => "an earlier invocation of the step",
             Self::Store => "the store",
         }
     }

@@ -31,6 +31,7 @@ pub use ids::{
     SandboxId, Seq, SessionId, SpanId, TokenId, TraceId, TurnNumber,
 };
 pub use invisible::name_invisible;
+pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
 pub use money::{InvalidAmount, MicroDollars};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
@@ -48,7 +49,7 @@ pub use request::{
     is_branch_name,
 };
 pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
-pub use session_log::{SessionLog, SessionLogCache, SessionLogError};
+pub use session_log::{SessionLog, SessionLogCache, SessionLogError, StepStart};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
@@ -66,6 +67,7 @@ mod error;
 mod event;
 mod ids;
 mod invisible;
+mod invocation;
 mod json;
 mod money;
 mod payload;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunNumber, SessionId};
+use crate::{EnteredTime, InvocationId, RunNumber, SessionId};
 
 /// One task state of the workflow. `infra/statemachine/session.asl.json` says which follows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +115,10 @@ impl Verdict {
 pub struct StepInput {
     pub session_id: SessionId,
     pub run: RunNumber,
+    /// When the workflow entered the task's state; none from a caller that does not say. Then nothing tells a duplicate from a
+    /// new invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<EnteredTime>,
     /// How often the workflow has retried the task since it entered its state; 0 for the first try.
     #[serde(default)]
     pub retry: u32,
@@ -124,6 +128,13 @@ pub struct StepInput {
     /// For `finish` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<WorkflowState>,
+}
+
+impl StepInput {
+    /// The identity of the invocation; none when the input does not say when the state was entered.
+    pub fn invocation(&self) -> Option<InvocationId> {
+        Some(InvocationId { entered: self.entered.clone()?, retry: self.retry })
+    }
 }
 
 /// The state of the workflow when it entered `finish`.

@@ -38,7 +38,7 @@ impl StepHandler for Finish {
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
         context.log.append(bodies).await?;
         let (common, run) = (context.common.clone(), context.input.run);
-        self.after_end(&common, &mut context.log, run).await?;
+        self.repeat(&common, &mut context.log, run).await?;
         Ok(StepOutput::new(verdict))
     }
 
@@ -47,7 +47,7 @@ impl StepHandler for Finish {
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
     /// the first.
-    async fn after_end(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
+    async fn repeat(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
         if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
         }

@@ -11,12 +11,13 @@ use std::time::Duration;
 
 pub use cache::SessionLogCache;
 pub use error::SessionLogError;
+use jiff::Timestamp;
 
 use crate::ports::{AppendError, Clock, EventLog, read_all};
 use crate::state::SessionState;
 use crate::{
-    Attempt, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step, StepStarted,
-    TraceId, Unavailable, Writer,
+    Attempt, Event, EventBody, InvocationId, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status,
+    Step, StepStarted, TraceId, Unavailable, Writer,
 };
 
 /// The log of one session: its events, the state folded from them, and the right to append.
@@ -34,6 +35,18 @@ pub struct SessionLog {
     writer: Option<(Writer, Seq)>,
     events: Vec<Event>,
     state: SessionState,
+}
+
+/// The step that a log becomes the log of.
+#[derive(Debug, Clone)]
+pub struct StepStart {
+    pub step: Step,
+    /// The span of this invocation.
+    pub span: SpanId,
+    /// None when the caller did not say.
+    pub invocation: Option<InvocationId>,
+    /// When this invocation is cut off, if it has not ended by then.
+    pub deadline: Timestamp,
 }
 
 /// The events that were read of a log, and the state folded from them.
@@ -87,35 +100,37 @@ impl SessionLog {
     }
 
     /// Makes this the log of a step: appends `step.started`, which fences off every earlier invocation, and the status that
-    /// goes with the step. `span` is the span of this invocation.
+    /// goes with the step.
+    ///
+    /// False when the log has grown since it was read: nothing was written. The caller then refreshes and decides again whether
+    /// the step is to be started, since what was added may be the start of a duplicate.
     ///
     /// # Errors
     /// [`SessionLogError::Stale`] when the run is over, [`SessionLogError::NotFound`] when there is no such run.
-    pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, SessionLogError> {
-        self.run = run;
-        self.span = span;
-        loop {
-            let Some(current) = self.state.run_number(run) else {
-                return Err(SessionLogError::NotFound(self.session));
-            };
-            if current.status.is_terminal() {
-                return Err(SessionLogError::Stale);
-            }
-            let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
-            let mut bodies = vec![StepStarted { step, attempt }.into()];
-            if let Some(status) = Status::during(step)
-                && current.status.may_become(status)
-            {
-                bodies.push(SessionStatus { status }.into());
-            }
-            let writer = Writer { step, attempt };
-            // The batch is appended right after the tail or not at all, so the number of its first event is known.
-            self.writer = Some((writer, self.state.tail.next()));
-            if self.try_append(bodies).await? {
-                return Ok(self);
-            }
-            self.refresh().await?;
+    pub async fn start_step(&mut self, run: RunNumber, start: &StepStart) -> Result<bool, SessionLogError> {
+        let Some(current) = self.state.run_number(run) else {
+            return Err(SessionLogError::NotFound(self.session.clone()));
+        };
+        if current.status.is_terminal() {
+            return Err(SessionLogError::Stale);
         }
+        let StepStart { step, span, invocation, deadline } = start.clone();
+        let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
+        let mut bodies = vec![StepStarted { step, attempt, invocation, deadline: Some(deadline) }.into()];
+        if let Some(status) = Status::during(step)
+            && current.status.may_become(status)
+        {
+            bodies.push(SessionStatus { status }.into());
+        }
+        // The batch is appended right after the tail or not at all, so the number of its first event is known.
+        let writer = Some((Writer { step, attempt }, self.state.tail.next()));
+        let before = (self.run, std::mem::replace(&mut self.span, span), self.writer);
+        (self.run, self.writer) = (run, writer);
+        let started = self.try_append(bodies).await;
+        if !matches!(started, Ok(true)) {
+            (self.run, self.span, self.writer) = before;
+        }
+        started
     }
 
     /// Starts the next run, with further events in the same batch. Returns the run's number.

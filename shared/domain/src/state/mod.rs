@@ -5,6 +5,7 @@
 //! are shared ([`Arc`]) or of bounded length.
 
 mod conversation;
+mod entries;
 mod fold;
 mod recent_calls;
 mod run;
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
+pub use entries::{Delivery, EntryEnd, StepEntries};
 pub use fold::MAX_USER_TEXT_CHARACTERS;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
