@@ -21,6 +21,8 @@ mod recovery;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
+mod sandbox_removal;
+#[cfg(test)]
 mod scripts;
 #[cfg(test)]
 mod start_faults;

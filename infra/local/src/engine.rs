@@ -2,6 +2,7 @@
 //! steps called in the process.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent::{Common, StepHandler, invoke};
@@ -11,6 +12,8 @@ use domain::ports::{ExecutionState, Workflows};
 use domain::{
     ExecutionName, FUNCTION_TIMEOUT, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable,
 };
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -33,7 +36,7 @@ pub struct InvalidDefinition(String);
 /// calling task, so that only the holder of the session's lock runs it.
 pub struct Engine {
     store: Store,
-    running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+    running: Mutex<HashMap<String, AbortHandle>>,
     /// Sessions that this process has started and that have no driver yet.
     due: watch::Sender<Vec<SessionId>>,
 }
@@ -72,34 +75,26 @@ impl Engine {
     }
 
     /// Runs an execution from its stored position to its end. Dropping the future stops it; its position stays stored.
+    ///
+    /// It runs in the calling task, not in one of its own: such a task would still run for a moment after it was aborted, while
+    /// the next holder of the session's lock runs the same execution.
     pub async fn run_execution(
         &self,
         interpreter: Arc<Interpreter>,
         execution: &ExecutionName,
     ) -> Result<End, RunError> {
         let name = execution.to_string();
-        let input = input(execution);
-        let task = tokio::spawn({
-            let name = name.clone();
-            async move { interpreter.run(&name, input).await }
-        });
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), task.abort_handle());
-        let _abort = AbortOnDrop(task.abort_handle());
-        let ended = task.await;
+        let running = AssertUnwindSafe(interpreter.run(&name, input(execution))).catch_unwind();
+        let (running, abort) = abortable(Box::pin(running));
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), abort);
+        let aborted = |cause| Ok(End::Aborted(Failure::new("States.Aborted", cause)));
+        let ended = match running.await {
+            Ok(Ok(end)) => end,
+            Ok(Err(_)) => aborted("the execution panicked"),
+            Err(Aborted) => aborted("the execution was stopped"),
+        };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-        match ended {
-            Ok(end) => end,
-            Err(aborted) => Ok(End::Aborted(Failure::new("States.Aborted", aborted.to_string()))),
-        }
-    }
-}
-
-/// Aborts the task when its driver is dropped, so that no execution runs without a driver.
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+        ended
     }
 }
 

@@ -14,7 +14,7 @@ const MAX_SESSIONS: usize = 1000;
 /// and one that cannot be recovered is logged and does not keep the program from starting.
 pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
     for summary in world.store.list(None, None, MAX_SESSIONS).await? {
-        if summary.status.is_terminal() {
+        if summary.status.is_terminal() && !summary.sandbox_left {
             continue;
         }
         if let Err(error) = recover_session(world, &summary.id).await {

@@ -18,6 +18,7 @@ fn summary(session: &Session, second: u8, status: Status) -> SessionSummary {
         status,
         cost: MicroDollars(1),
         pr_url: None,
+        sandbox_left: false,
     }
 }
 

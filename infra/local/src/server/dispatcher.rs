@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Interpreter;
-use domain::SessionId;
 use domain::ports::Clock as _;
+use domain::{SessionId, Status};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +22,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Only sessions without a write for this long are taken over: another process may be about to drive one that it has just
 /// written to.
 const MIN_IDLE: Duration = Duration::from_secs(5);
+
+/// Maximum time for which a server that stops waits for the drivers of runs that are over.
+const MAX_ENDING: Duration = Duration::from_secs(5);
 
 /// Pause before a session whose driver failed is driven again.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -66,7 +69,26 @@ impl Dispatcher {
                 () = stopped(&mut stop) => break,
             }
         }
+        if tokio::time::timeout(MAX_ENDING, self.drivers_of_ended_runs(&mut drivers)).await.is_err() {
+            tracing::warn!("the sandboxes of runs that have just ended are removed at the next start");
+        }
         drivers.shutdown().await;
+    }
+
+    /// Returns when no driver is left whose run is over: it still removes the sandbox.
+    async fn drivers_of_ended_runs(&self, drivers: &mut JoinSet<()>) {
+        while self.has_ended_run().await && drivers.join_next().await.is_some() {}
+    }
+
+    async fn has_ended_run(&self) -> bool {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for session in active {
+            let log = self.world.log(&session).await;
+            if log.is_ok_and(|log| log.state().status().is_some_and(Status::is_terminal)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Drives a session in a task, unless it has one.

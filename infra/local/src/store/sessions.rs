@@ -18,12 +18,13 @@ const LIST: &str = "
 
 const UNFINISHED: &str = "
     SELECT id FROM sessions
-    WHERE updated_at <= ?1 AND json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed')
+    WHERE updated_at <= ?1 AND (json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed') OR json_extract(summary, '$.sandboxLeft'))
     ORDER BY id
 ";
 
 impl Store {
-    /// Sessions whose latest run is not over and whose record was last written at or before `written_before`, oldest first.
+    /// Sessions whose latest run is not over, or that have left a sandbox, and whose record was last written at or before
+    /// `written_before`, oldest first.
     pub fn unfinished(&self, written_before: Timestamp) -> Result<Vec<SessionId>, Unavailable> {
         let connection = self.connection();
         let mut statement = connection.prepare_cached(UNFINISHED).map_err(unavailable)?;
@@ -132,15 +133,29 @@ impl Sessions for Store {
 mod tests {
     use domain::Status;
 
-    use super::UNFINISHED;
+    use super::{Store, UNFINISHED};
 
     /// The list stands as text in both places: SQLite uses a partial index only for a query with the same condition.
     #[test]
     fn query_and_index_of_unfinished_sessions_list_every_terminal_status() {
         let terminal = Status::ALL.into_iter().filter(|status| status.is_terminal());
         let list = terminal.map(|status| format!("'{status}'")).collect::<Vec<_>>().join(", ");
-        let condition = format!("json_extract(summary, '$.status') NOT IN ({list})");
+        let condition =
+            format!("(json_extract(summary, '$.status') NOT IN ({list}) OR json_extract(summary, '$.sandboxLeft'))");
         assert!(UNFINISHED.contains(&condition), "{condition}");
         assert!(include_str!("schema.sql").contains(&condition), "{condition}");
+    }
+
+    #[test]
+    fn an_earlier_database_gets_the_index_of_unfinished_sessions() {
+        let directory = tempfile::tempdir().unwrap();
+        let earlier = "CREATE TABLE sessions (id TEXT PRIMARY KEY, owner TEXT NOT NULL, session TEXT NOT NULL, summary TEXT NOT NULL, \
+                       updated_at INTEGER NOT NULL, token_run INTEGER, token BLOB) WITHOUT ROWID; \
+                       CREATE INDEX unfinished ON sessions (id) WHERE json_extract(summary, '$.status') NOT IN ('done');";
+        rusqlite::Connection::open(directory.path().join("backspace.db")).unwrap().execute_batch(earlier).unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {UNFINISHED}");
+        let plan: String = store.connection().query_row(&plan, [0], |row| row.get("detail")).unwrap();
+        assert!(plan.contains("USING INDEX due"), "{plan}");
     }
 }

@@ -1,10 +1,10 @@
-//! Ends a run: terminates the sandbox, appends the run's last event, emits the root span.
+//! Ends a run: appends its last event, emits the root span, releases its slot, terminates its sandbox.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::{Services, release, start_follow_up};
-use domain::effects::terminate_sandbox;
+use domain::effects::terminate_leftovers;
 use domain::ports::Sandboxes;
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
@@ -32,8 +32,6 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
-        // Before the last event: after it, this step could no longer append what became of the sandbox.
-        terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "the run is over").await?;
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
         context.log.append(bodies).await?;
@@ -42,8 +40,8 @@ impl StepHandler for Finish {
         Ok(StepOutput::new(verdict))
     }
 
-    /// Emits the root span, releases the run's slot in the admission queue, and starts the next run when the user sent a
-    /// message that this run has not read.
+    /// Emits the root span, releases the run's slot in the admission queue, starts the next run when the user sent a message that
+    /// this run has not read, and terminates the sandbox: last, because its provider may be down or slow.
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
     /// the first.
@@ -60,6 +58,7 @@ impl StepHandler for Finish {
         if ended_well && state.last_user_message > seen && latest == Some(run) {
             start_follow_up(&self.services, log.session_id()).await?;
         }
+        terminate_leftovers(log, self.sandboxes.as_ref()).await;
         Ok(())
     }
 }

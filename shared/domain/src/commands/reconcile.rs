@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::effects::terminate_sandbox;
+use crate::effects::terminate_leftovers;
 use crate::ports::{ExecutionState, Sandboxes, Traces, elapsed};
 use crate::run_outcome::{final_events, root_span};
 use crate::state::SessionState;
@@ -38,8 +38,9 @@ pub async fn reconcile(
         return Ok(Reconciled::InOrder);
     };
     if run.status.is_terminal() {
-        // A crash may have come between the last event and these two.
+        // A crash may have come between the last event and these, or the provider of sandboxes was down.
         release(services, log.state(), run.number).await?;
+        terminate_leftovers(&mut log, sandboxes).await;
         if let Some(summary) = summary_of(log.state(), services.clock.now()) {
             services.sessions.update(&summary).await?;
         }
@@ -73,8 +74,6 @@ pub async fn reconcile(
             Ok(Reconciled::Answered)
         }
         ExecutionState::Ended => {
-            // Before the run's last event, after which nothing can be appended to the run any more.
-            terminate_sandbox(&mut log, sandboxes, "the workflow ended without the run").await?;
             let failure = run.failure.map_or_else(
                 || Terminal::new(ErrorCode::Internal, "the workflow ended before the run did"),
                 |(code, message)| Terminal { code, message },
@@ -85,6 +84,7 @@ pub async fn reconcile(
                 traces.emit(span);
             }
             release(services, log.state(), run.number).await?;
+            terminate_leftovers(&mut log, sandboxes).await;
             Ok(Reconciled::Ended)
         }
     }

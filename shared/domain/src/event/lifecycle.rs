@@ -89,7 +89,7 @@ pub struct SessionError {
     pub remedy: String,
 }
 
-/// The run is over: its last event.
+/// The run is over: its last event, but for those about the removal of its sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunFinished {

@@ -27,6 +27,9 @@ pub struct SessionSummary {
     /// Of all runs.
     pub cost: MicroDollars,
     pub pr_url: Option<String>,
+    /// Whether a sandbox that no run uses any more is still to be terminated. `reconcile` does it.
+    #[serde(default)]
+    pub sandbox_left: bool,
 }
 
 /// What an idempotency key is bound to.

@@ -225,11 +225,32 @@ impl SessionLog {
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
     ) -> Result<(), E> {
+        // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain the
+        // `step.started` of a newer attempt, and a retry on top of it would succeed.
+        self.append_decided(|log| {
+            log.check_fence()?;
+            decide(&log.state)
+        })
+        .await
+    }
+
+    /// Like [`SessionLog::decide`], for what follows the end of a run, which makes every step of the run stale.
+    ///
+    /// # Errors
+    /// As [`SessionLog::decide`], but never [`SessionLogError::Stale`].
+    pub async fn decide_after_end(
+        &mut self,
+        mut decide: impl FnMut(&SessionState) -> Vec<EventBody>,
+    ) -> Result<(), SessionLogError> {
+        self.append_decided(|log| Ok(decide(&log.state))).await
+    }
+
+    async fn append_decided<E: From<SessionLogError>>(
+        &mut self,
+        mut decide: impl FnMut(&Self) -> Result<Vec<EventBody>, E>,
+    ) -> Result<(), E> {
         loop {
-            // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain
-            // the `step.started` of a newer attempt, and a retry on top of it would succeed.
-            self.check_fence()?;
-            let bodies = decide(&self.state)?;
+            let bodies = decide(self)?;
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }

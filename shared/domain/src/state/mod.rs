@@ -7,6 +7,7 @@
 mod conversation;
 mod entries;
 mod fold;
+mod leftovers;
 mod recent_calls;
 mod run;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
 pub use entries::{Delivery, EntryEnd, StepEntries};
 pub use fold::MAX_USER_TEXT_CHARACTERS;
+pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
@@ -91,6 +93,8 @@ pub struct SessionState {
     pub plan: Option<PlanState>,
     /// The current sandbox; none once it is lost or terminated.
     pub sandbox: Option<SandboxState>,
+    /// Sandboxes that no step uses any more and that are not terminated yet, oldest first.
+    pub leftovers: VecDeque<Leftover>,
     /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
     /// The commit that was cloned last.
@@ -169,6 +173,7 @@ impl SessionState {
     }
 
     /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
+    /// After its end only its sandboxes are terminated.
     ///
     /// # Errors
     /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over, or
@@ -188,7 +193,8 @@ impl SessionState {
         let Some(current) = self.run_number(run) else {
             return illegal(format!("there is no run {run}"));
         };
-        if current.status.is_terminal() {
+        let terminates = matches!(body, EventBody::SandboxTerminating(_) | EventBody::SandboxTerminated(_));
+        if current.status.is_terminal() && !terminates {
             return illegal(format!("run {run} is {}", current.status));
         }
         if let EventBody::SessionStatus(changed) = body {
