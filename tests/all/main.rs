@@ -15,6 +15,8 @@ mod invocations;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod preparation;
+#[cfg(test)]
 mod program;
 #[cfg(test)]
 mod recovery;

@@ -13,6 +13,7 @@ mod briefing;
 mod budget_warning;
 mod compaction;
 mod context;
+mod forge_stop;
 mod instructions;
 mod invocation;
 mod loop_detection;

@@ -132,8 +132,9 @@ impl Sessions for Store {
 #[cfg(test)]
 mod tests {
     use domain::Status;
+    use rusqlite::Connection;
 
-    use super::{Store, UNFINISHED};
+    use super::UNFINISHED;
 
     /// The list stands as text in both places: SQLite uses a partial index only for a query with the same condition.
     #[test]
@@ -148,14 +149,14 @@ mod tests {
 
     #[test]
     fn an_earlier_database_gets_the_index_of_unfinished_sessions() {
-        let directory = tempfile::tempdir().unwrap();
+        let connection = Connection::open_in_memory().unwrap();
         let earlier = "CREATE TABLE sessions (id TEXT PRIMARY KEY, owner TEXT NOT NULL, session TEXT NOT NULL, summary TEXT NOT NULL, \
                        updated_at INTEGER NOT NULL, token_run INTEGER, token BLOB) WITHOUT ROWID; \
                        CREATE INDEX unfinished ON sessions (id) WHERE json_extract(summary, '$.status') NOT IN ('done');";
-        rusqlite::Connection::open(directory.path().join("backspace.db")).unwrap().execute_batch(earlier).unwrap();
-        let store = Store::open(directory.path()).unwrap();
+        connection.execute_batch(earlier).unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
         let plan = format!("EXPLAIN QUERY PLAN {UNFINISHED}");
-        let plan: String = store.connection().query_row(&plan, [0], |row| row.get("detail")).unwrap();
+        let plan: String = connection.query_row(&plan, [0], |row| row.get("detail")).unwrap();
         assert!(plan.contains("USING INDEX due"), "{plan}");
     }
 }
