@@ -3,6 +3,7 @@
 mod budgets;
 mod compaction;
 mod loop_detection;
+mod planning;
 mod reporting;
 mod stop_reasons;
 
