@@ -175,7 +175,7 @@ impl World {
         let sandboxes = Arc::clone(&self.sandboxes);
         let workflows = Arc::clone(&self.engine);
         let live: Arc<dyn LiveText> = Arc::clone(&self.live) as _;
-        let caller = ModelCaller { model, live, blobs: Arc::clone(&blobs) };
+        let caller = ModelCaller { model, live: Arc::clone(&live), blobs: Arc::clone(&blobs) };
         let (name, email) = self.settings.author.clone();
         vec![
             Box::new(Prepare {
@@ -193,7 +193,7 @@ impl World {
             }),
             Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
-            Box::new(Finish { sandboxes, services: self.services() }),
+            Box::new(Finish { sandboxes, live, services: self.services() }),
         ]
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::commands::{Services, release, start_follow_up};
 use domain::effects::terminate_leftovers;
-use domain::ports::Sandboxes;
+use domain::ports::{LiveText, Sandboxes};
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
     ErrorCode, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
-    Verdict, WorkflowState,
+    Verdict, WorkflowState, error_chain,
 };
 
 use crate::context::{Common, Context};
@@ -19,6 +19,7 @@ use crate::invocation::StepHandler;
 /// The step `finish`.
 pub struct Finish {
     pub sandboxes: Arc<dyn Sandboxes>,
+    pub live: Arc<dyn LiveText>,
     /// Releases the run's slot in the admission queue, and starts the next run when a message has arrived.
     pub services: Services,
 }
@@ -40,7 +41,7 @@ impl StepHandler for Finish {
         Ok(StepOutput::new(verdict))
     }
 
-    /// Emits the root span, releases the run's slot in the admission queue, starts the next run when the user sent a message that
+    /// Emits the root span, removes the live text, releases the run's slot in the admission queue, starts the next run when the user sent a message that
     /// this run has not read, and terminates the sandbox: last, because its provider may be down or slow.
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
@@ -48,6 +49,9 @@ impl StepHandler for Finish {
     async fn repeat(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
         if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
+        }
+        if let Err(error) = self.live.forget(log.session_id()).await {
+            tracing::debug!(error = error_chain(&error), "live text was not removed");
         }
         release(&self.services, log.state(), run).await?;
         log.refresh().await?;
