@@ -29,6 +29,8 @@ mod scripts;
 #[cfg(test)]
 mod start_faults;
 #[cfg(test)]
+mod step_limit;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod survey;

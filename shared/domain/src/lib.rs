@@ -53,8 +53,8 @@ pub use session_log::{SessionLog, SessionLogCache, SessionLogError, StepStart};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
-    CaughtError, FUNCTION_TIMEOUT, MAX_WAIT_SECONDS, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Verdict,
-    WorkflowState,
+    CaughtError, FUNCTION_TIMEOUT, INVOCATIONS_BEFORE_PUBLISHING, MAX_INVOCATIONS, MAX_WAIT_SECONDS, Step, StepInput,
+    StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
 };
 pub use summary::summary_of;
 

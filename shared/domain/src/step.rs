@@ -177,6 +177,17 @@ pub const TASK_MARGIN: Duration = Duration::from_secs(60);
 /// cancel takes effect within this time.
 pub const MAX_WAIT_SECONDS: u32 = 60;
 
+/// Invocations of steps after which a run publishes what it has, well below [`MAX_INVOCATIONS`].
+pub const INVOCATIONS_BEFORE_PUBLISHING: u32 = 1500;
+
+/// Maximum invocations of steps in a run. Beyond it every step but `finish` fails.
+///
+/// Step Functions ends an execution at 25,000 events in its history (its documentation, read November 2026), and skips every
+/// Catch. A step is 7 of them: 5 of its task, 2 of the choice after it. A pause makes that 11: 2 of the wait, 2 of the choice after
+/// it. A retry is 3, and an invocation of its own. So 2,000 invocations are at most 22,000 events. The rest is for `finish` and for
+/// attempts that fail before their `step.started`: the retriers of a state allow 96 of them, 3 events each.
+pub const MAX_INVOCATIONS: u32 = 2000;
+
 impl StepOutput {
     /// The answer that is `verdict` and nothing more.
     pub fn new(verdict: Verdict) -> Self {

@@ -10,8 +10,8 @@ use domain::ports::elapsed;
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError, StepFailed,
-    StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
+    ErrorCode, EventBody, MAX_INVOCATIONS, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError,
+    StepFailed, StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
 };
 use jiff::Timestamp;
 
@@ -57,7 +57,10 @@ pub async fn invoke(
     }
     let mut context = Context::new(common.clone(), log, input, start.deadline);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
-    let result = handler.run(&mut context).await;
+    let result = match check_count(&context, step) {
+        Ok(()) => handler.run(&mut context).await,
+        Err(terminal) => Err(terminal),
+    };
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
     if let Some(summary) = summary_of(context.log.state(), ended) {
@@ -70,6 +73,17 @@ pub async fn invoke(
     tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
     common.log_cache.insert(context.log);
     result
+}
+
+/// # Errors
+/// `BudgetExhausted` when the run has more invocations than its workflow can record.
+fn check_count(context: &Context, step: Step) -> Result<(), StepError> {
+    let count = context.run()?.step_count();
+    if step == Step::Finish || count <= MAX_INVOCATIONS {
+        return Ok(());
+    }
+    let message = format!("the run has made {MAX_INVOCATIONS} steps; a message to the session continues in a new run");
+    Err(StepError::terminal(ErrorCode::BudgetExhausted, message))
 }
 
 /// Appends the end of the step together with the events in [`Context::closing`].

@@ -118,6 +118,11 @@ impl RunState {
         }
     }
 
+    /// Number of invocations of all steps.
+    pub fn step_count(&self) -> u32 {
+        self.invocations.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
     /// What the run has used and changed so far.
     pub fn totals(&self) -> Totals {
         let changeset = self.changeset.as_ref();

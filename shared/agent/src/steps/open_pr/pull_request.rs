@@ -2,7 +2,7 @@
 
 use domain::ports::{PullRequestText, Readiness, load_text};
 use domain::state::{Base, RunState};
-use domain::{Delivery, EventBody, PrOpened, PrUpdated, StepError, StepOutput, Verdict};
+use domain::{Delivery, EventBody, INVOCATIONS_BEFORE_PUBLISHING, PrOpened, PrUpdated, StepError, StepOutput, Verdict};
 
 use super::{OpenPr, base, text};
 use crate::context::{Context, internal};
@@ -83,6 +83,9 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
     }
     if expired {
         return Some("the run waited for an answer that did not come; the work is not finished".to_owned());
+    }
+    if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING {
+        return Some("the run reached its limit of steps; the work may not be finished".to_owned());
     }
     if delivery == Delivery::DraftPullRequest {
         return Some("a draft was requested".to_owned());
