@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::commands::{CommandError, Services, Start, start};
+use domain::admission::{Counters, Place, Reservation, ReservationChange};
+use domain::commands::{CommandError, Progress, Services, Start, start};
 use domain::ports::{
-    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, SessionSummary, Sessions, Workflows,
+    Accounts, AppendError, Clock, EventLog, ExecutionState, KeyBinding, Reservations, SessionSummary, Sessions,
+    Workflows,
 };
 use domain::{
     Account, Digest256, Event, ExecutionName, IdempotencyKey, Principal, RunNumber, Seq, Session, SessionId,
@@ -90,6 +92,43 @@ impl Accounts for Faulty {
 }
 
 #[async_trait]
+impl Reservations for Faulty {
+    async fn counters(&self, principal: &Principal) -> Result<Counters, Unavailable> {
+        self.call(self.store.counters(principal), injected()).await
+    }
+
+    async fn reservation(&self, execution: &ExecutionName) -> Result<Option<Reservation>, Unavailable> {
+        self.call(self.store.reservation(execution), injected()).await
+    }
+
+    async fn in_place(
+        &self,
+        principal: &Principal,
+        place: Place,
+        limit: usize,
+    ) -> Result<Vec<Reservation>, Unavailable> {
+        self.store.in_place(principal, place, limit).await
+    }
+
+    async fn outstanding(
+        &self,
+        before: Timestamp,
+        after: Option<&ExecutionName>,
+        limit: usize,
+    ) -> Result<Vec<Reservation>, Unavailable> {
+        self.store.outstanding(before, after, limit).await
+    }
+
+    async fn commit(&self, change: &ReservationChange) -> Result<bool, Unavailable> {
+        self.call(self.store.commit(change), injected()).await
+    }
+
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
+        Reservations::forget(&self.store, session).await
+    }
+}
+
+#[async_trait]
 impl Sessions for Faulty {
     async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
         self.call(self.store.create(session, summary), injected()).await
@@ -100,11 +139,11 @@ impl Sessions for Faulty {
     }
 
     async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        self.store.summary(id).await
+        self.call(self.store.summary(id), injected()).await
     }
 
     async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
-        self.store.update(summary).await
+        self.call(self.store.update(summary), injected()).await
     }
 
     async fn list(
@@ -170,6 +209,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
         event_log: Arc::clone(&faulty) as _,
         sessions: Arc::clone(&faulty) as _,
         accounts: Arc::clone(&faulty) as _,
+        reservations: Arc::clone(&faulty) as _,
         workflows: Arc::clone(&faulty) as _,
         clock: Arc::new(AnHourAgo),
         ..world.services()
@@ -196,8 +236,7 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     assert_eq!(listed.iter().map(|one| &one.id).collect::<Vec<_>>(), [&session.id], "{context}");
     let events = domain::read_all(&world.store, &session.id, Seq(0)).await.unwrap();
     assert_eq!(events.len(), 2, "{context}");
-    let account = world.store.account(&owner).await.unwrap().unwrap();
-    let active: Vec<ExecutionName> = account.queue.active().iter().map(domain::Reservation::execution).collect();
+    let active: Vec<ExecutionName> = active(&world.store, &owner).await;
     assert_eq!(active, [ExecutionName { session: session.id, run: RunNumber(1) }], "{context}");
     true
 }
@@ -224,14 +263,20 @@ async fn a_failed_start_holds_no_slot_for_a_session_without_a_record() {
     }
 }
 
-/// After a sweep every active slot belongs to a session that has a record, through which the program finds and drives it.
+async fn active(store: &Store, owner: &Principal) -> Vec<ExecutionName> {
+    let active = store.in_place(owner, Place::Active, 10).await.unwrap();
+    active.into_iter().map(|reservation| reservation.execution).collect()
+}
+
+/// After a timer has advanced what is outstanding, every active slot belongs to a session that has a record, through which the
+/// program finds and drives it.
 async fn assert_slots_belong_to_sessions(world: &World, owner: &Principal, context: &str) {
-    world.services().sweep(owner).await.unwrap();
-    let Some(account) = world.store.account(owner).await.unwrap() else { return };
-    for slot in account.queue.active() {
-        assert!(world.store.get(&slot.session).await.unwrap().is_some(), "{context}: {slot:?}");
+    world.services().advance_outstanding(Duration::ZERO, |_| false).await.unwrap();
+    for execution in active(&world.store, owner).await {
+        let session = execution.session;
+        assert!(world.store.get(&session).await.unwrap().is_some(), "{context}: {session}");
         let found = world.store.unfinished(WallClock.now()).unwrap();
-        assert_eq!(found, std::slice::from_ref(&slot.session), "{context}");
+        assert_eq!(found, [session], "{context}");
     }
 }
 
@@ -249,15 +294,13 @@ async fn a_run_queued_for_a_day_expires_and_releases_its_reservation() {
         sessions.push(start(&world.services(), request).await.unwrap().session.id);
     }
     let reconciled = async |services: &Services| {
-        domain::commands::reconcile(services, world.sandboxes.as_ref(), world.traces.as_ref(), &sessions[1])
-            .await
-            .unwrap()
+        domain::commands::reconcile(services, world.sandboxes.as_ref(), &sessions[1]).await.unwrap()
     };
-    assert_eq!(reconciled(&world.services()).await, domain::commands::Reconciled::Queued);
+    assert_eq!(reconciled(&world.services()).await, Progress::Queued);
     let later = Services { clock: Arc::new(InTwoDays), ..world.services() };
-    assert_eq!(reconciled(&later).await, domain::commands::Reconciled::Ended);
-    let account = world.store.account(&owner).await.unwrap().unwrap();
-    assert!(account.queue.queued().is_empty(), "{account:?}");
+    assert_eq!(reconciled(&later).await, Progress::Ended);
+    let queued = world.store.in_place(&owner, Place::Queued, 10).await.unwrap();
+    assert!(queued.is_empty(), "{queued:?}");
     let events = domain::read_all(&world.store, &sessions[1], Seq(0)).await.unwrap();
     let state = domain::state::SessionState::of(&events);
     assert_eq!(state.status(), Some(domain::Status::Expired));

@@ -92,7 +92,7 @@ async fn a_run_with_many_steps_publishes_the_work_it_has() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_that_could_not_publish_in_time_fails_before_its_workflow_is_cut_off() {
+async fn a_run_that_cannot_publish_fails_before_its_history_is_full() {
     let home = Home::new();
     let (outcome, log) = run(&home, Step::Plan, 1, MAX_INVOCATIONS).await;
     assert_eq!(outcome, DriveOutcome::Ended(Status::Failed));

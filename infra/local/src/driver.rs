@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use asl::Interpreter;
-use domain::commands::Reconciled;
+use domain::commands::Progress;
 use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Workflows as _};
-use domain::{ExecutionName, Seq, SessionId, SessionLog, Status};
+use domain::{ExecutionName, SessionId, SessionLog, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -131,25 +131,23 @@ const QUEUE_POLL: Duration = Duration::from_millis(500);
 /// A queued run is reconciled at every 60th check, so every 30 seconds.
 const CHECKS_PER_RECONCILE: u32 = 60;
 
-/// Returns when the session's run has a slot in its owner's queue, or is to be cancelled.
+/// Returns when the session's run has a slot in its owner's queue and its workflow may run, or when the run is over.
 async fn wait_for_slot(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let services = world.services();
     let mut log = world.log(session).await?;
     for check in 0_u32.. {
         log.refresh().await?;
-        let state = log.state();
-        let (Some(fixed), Some(run)) = (&state.session, state.run()) else { anyhow::bail!("the session has no run") };
-        let execution = ExecutionName { session: session.clone(), run: run.number };
-        // A run needs no slot to be cancelled, and one whose steps have started has its slot already.
-        let needs_none = run.cancel.is_some() || run.last_step_started > Seq(0);
-        if needs_none || services.acquire_slot(fixed, &execution, run.budget.limits().max_cost).await? {
-            break;
+        let execution = ExecutionName { session: session.clone(), run: log.run() };
+        // The reconciliation also frees the slots of runs that are over, and discards reservations without a run.
+        let progress = match check % CHECKS_PER_RECONCILE {
+            0 => world.reconcile(session).await?,
+            _ => services.advance(&execution).await?,
+        };
+        match progress {
+            Progress::Queued => {}
+            Progress::InOrder | Progress::Started | Progress::Answered | Progress::Ended => break,
         }
-        // Frees slots of runs that are over, and ends a run that has been queued for too long.
-        if check % CHECKS_PER_RECONCILE == 0 && world.reconcile(session).await? == Reconciled::Ended {
-            break;
-        }
-        world.store.wait(session, state.tail, QUEUE_POLL).await?;
+        world.store.wait(session, log.state().tail, QUEUE_POLL).await?;
     }
     Ok(())
 }

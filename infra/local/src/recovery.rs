@@ -1,10 +1,10 @@
 //! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
 
-use domain::commands::Reconciled;
-use domain::ports::{Clock as _, Sandboxes as _, Sessions as _};
+use std::time::Duration;
+
+use domain::ports::{Sandboxes as _, Sessions as _};
 use domain::{SandboxId, SessionId};
 
-use crate::clock::WallClock;
 use crate::world::World;
 
 /// Maximum sessions checked at a start, newest first.
@@ -21,6 +21,8 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
             tracing::warn!(session_id = %summary.id, error = format!("{error:#}"), "the session could not be recovered");
         }
     }
+    // Reservations of runs whose start crashed before their sessions had a record, or that are over and were not released.
+    world.services().advance_outstanding(Duration::ZERO, |_| false).await?;
     for sandbox in world.sandboxes.list()? {
         if let Err(error) = recover_sandbox(world, &sandbox).await {
             tracing::warn!(%sandbox, error = format!("{error:#}"), "the sandbox could not be removed");
@@ -31,15 +33,7 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
 
 async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
-    match world.reconcile(session).await? {
-        Reconciled::InOrder | Reconciled::Queued | Reconciled::Started | Reconciled::Answered => {}
-        Reconciled::Ended => {
-            let log = world.log(session).await?;
-            if let Some(summary) = domain::summary_of(log.state(), WallClock.now()) {
-                world.store.update(&summary).await?;
-            }
-        }
-    }
+    world.reconcile(session).await?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use agent::{
 };
 use anyhow::Context as _;
 use asl::Interpreter;
-use domain::commands::{CommandError, Reconciled, Services, reconcile};
+use domain::commands::{CommandError, Progress, Services, reconcile};
 use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
 use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogCache, SessionLogError, Setup};
 use sandbox::Mode;
@@ -105,16 +105,18 @@ impl World {
             event_log: Arc::new(self.store.clone()),
             sessions: Arc::new(self.store.clone()),
             accounts: Arc::new(self.store.clone()),
+            reservations: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),
+            traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
             redactor: self.redactor.clone(),
         }
     }
 
     /// Ends or restarts what a session's processes left unfinished. The caller holds the session's lock.
-    pub(crate) async fn reconcile(&self, session: &SessionId) -> Result<Reconciled, CommandError> {
-        reconcile(&self.services(), self.sandboxes.as_ref(), self.traces.as_ref(), session).await
+    pub(crate) async fn reconcile(&self, session: &SessionId) -> Result<Progress, CommandError> {
+        reconcile(&self.services(), self.sandboxes.as_ref(), session).await
     }
 
     /// A session's log, read to its end.

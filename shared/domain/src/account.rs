@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::{AdmissionQueue, Digest256, Principal, Quota, TokenId};
+use crate::{Digest256, Principal, Quota, TokenId};
 
-/// A principal's role, its quota, and its runs with what they cost. One record, so that a reservation and the counters it
-/// is checked against change in one write.
+/// A principal's role and quota. What its runs reserve and cost is apart from it
+/// ([`Reservations`](crate::ports::Reservations)): every request looks the role up, and few change a reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Account {
@@ -15,9 +15,6 @@ pub struct Account {
     pub role: Role,
     #[serde(alias = "allowance")]
     pub quota: Quota,
-    /// Its active and queued runs, and what the current day has cost.
-    #[serde(default, alias = "ledger")]
-    pub queue: AdmissionQueue,
     /// Counts the writes of this account, for the compare-and-set of
     /// [`Accounts::put_account`](crate::ports::Accounts::put_account); 0 for one that was never written.
     #[serde(skip)]
@@ -37,7 +34,7 @@ pub enum Role {
 impl Account {
     /// The account of a principal of which nothing is known: it may do nothing with others, and everything with its own.
     pub fn new(principal: Principal, role: Role, quota: Quota) -> Self {
-        Self { principal, role, quota, queue: AdmissionQueue::default(), version: 0 }
+        Self { principal, role, quota, version: 0 }
     }
 }
 
@@ -107,12 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_account_written_by_an_earlier_version_keeps_its_limits_and_its_runs() {
+    fn an_account_written_by_an_earlier_version_keeps_its_limits() {
         let old = r#"{"principal":"alice","role":"member","allowance":{"maxConcurrentSessions":2},"ledger":{"day":null,
             "spent":0,"active":[{"session":"01HZZZZZZZZZZZZZZZZZZZZZZZ","run":1,"reserved":5,"at":"2026-11-25T10:00:00Z"}],
             "queued":[]}}"#;
         let account: Account = serde_json::from_str(old).unwrap();
         assert_eq!(account.quota.max_concurrent_sessions, Some(2));
-        assert_eq!(account.queue.active().len(), 1);
     }
 }

@@ -170,11 +170,26 @@ number_id!(
     Attempt, u32
 );
 
-/// The name of one execution of the workflow: `{sessionId}-{run}`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name of one execution of the workflow, and of the run that it is of: `{sessionId}-{run}`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct ExecutionName {
     pub session: SessionId,
     pub run: RunNumber,
+}
+
+impl From<ExecutionName> for String {
+    fn from(name: ExecutionName) -> String {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for ExecutionName {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        text.parse()
+    }
 }
 
 impl fmt::Display for ExecutionName {

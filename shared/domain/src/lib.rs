@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admission;
 pub mod commands;
 pub mod effects;
 pub mod ports;
@@ -10,7 +11,6 @@ pub mod text;
 pub mod transcript;
 
 pub use account::{AccessToken, Account, Role, TokenRecord};
-pub use admission_queue::{AdmissionQueue, Admitted, MAX_QUEUE, NotAdmitted, Reservation};
 pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
 pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile};
@@ -59,7 +59,6 @@ pub use step::{
 pub use summary::summary_of;
 
 mod account;
-mod admission_queue;
 mod budget;
 mod changeset;
 mod checkpoint;

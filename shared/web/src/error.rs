@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
+use domain::admission::NotAdmitted;
 use domain::commands::{CommandError, Conflict};
-use domain::{InvalidRequest, NotAdmitted, SessionLogError, Terminal, Unavailable, error_chain};
+use domain::{InvalidRequest, SessionLogError, Terminal, Unavailable, error_chain};
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -155,6 +156,7 @@ impl From<CommandError> for ApiError {
                 Conflict::RunOver
                 | Conflict::RunActive
                 | Conflict::Illegal(_)
+                | Conflict::Contended
                 | Conflict::LogExists(_)
                 | Conflict::LogUnreadable(_)
                 | Conflict::NoPlanWaiting(_),

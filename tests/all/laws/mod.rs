@@ -1,8 +1,9 @@
 //! Laws of the domain, most of them as property tests.
 
-mod admission_queue;
+mod admission;
 mod append;
 mod budget;
 mod changeset;
+mod quota;
 mod status;
 mod transcript;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Interpreter;
-use domain::ports::Clock as _;
+use domain::ports::{Clock as _, elapsed};
 use domain::{SessionId, Status};
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -25,6 +25,10 @@ const MIN_IDLE: Duration = Duration::from_secs(5);
 
 /// Maximum time for which a server that stops waits for the drivers of runs that are over.
 const MAX_ENDING: Duration = Duration::from_secs(5);
+
+/// How often reservations are searched for runs that no driver will start or release: their start crashed before the session
+/// had a record, or their end before the release.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Pause before a session whose driver failed is driven again.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -48,6 +52,7 @@ impl Dispatcher {
         let mut drivers = JoinSet::new();
         // Sessions that an earlier server left are taken over at once.
         let mut min_idle = Duration::ZERO;
+        let mut swept = WallClock.now();
         loop {
             due.borrow_and_update();
             self.world.engine.take_due().into_iter().for_each(|session| self.spawn_driver(session, &mut drivers));
@@ -63,6 +68,10 @@ impl Dispatcher {
                 }
             }
             while drivers.try_join_next().is_some() {}
+            if elapsed(swept, WallClock.now()) >= SWEEP_INTERVAL {
+                swept = WallClock.now();
+                self.spawn_sweep(&mut drivers);
+            }
             tokio::select! {
                 _ = due.changed() => {}
                 () = tokio::time::sleep(SEARCH_INTERVAL) => {}
@@ -89,6 +98,19 @@ impl Dispatcher {
             }
         }
         false
+    }
+
+    /// Advances runs that have no driver, in a task.
+    fn spawn_sweep(&self, drivers: &mut JoinSet<()>) {
+        let (services, active) = (self.world.services(), Arc::clone(&self.active));
+        drivers.spawn(async move {
+            let is_driven =
+                |session: &SessionId| active.lock().unwrap_or_else(PoisonError::into_inner).contains(session);
+            if let Err(error) = services.advance_outstanding(SWEEP_INTERVAL, is_driven).await {
+                let error = domain::error_chain(&error);
+                tracing::warn!(error, "reservations could not be searched");
+            }
+        });
     }
 
     /// Drives a session in a task, unless it has one.

@@ -1,4 +1,4 @@
-//! The [`Accounts`] port: principals, their quotas and queues, and access tokens.
+//! The [`Accounts`] port: principals, their roles and quotas, and access tokens.
 
 use async_trait::async_trait;
 use domain::ports::Accounts;

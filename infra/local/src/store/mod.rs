@@ -1,8 +1,10 @@
-//! The SQLite store: event logs, session records, accounts and executions. Processes that use the same directory share it.
+//! The SQLite store: event logs, session records, accounts, reservations and executions. Processes that use the same directory share it.
 
 mod accounts;
 mod event_log;
 mod executions;
+mod migration;
+mod reservations;
 mod seal;
 mod sessions;
 
@@ -41,12 +43,13 @@ impl Store {
         // SQLite gives its journal the permissions of the database file.
         let created = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
         created.map_err(|error| Unavailable::new(Dependency::Store, format!("{}: {error}", file.display())))?;
-        let connection = Connection::open(file).map_err(unavailable)?;
+        let mut connection = Connection::open(file).map_err(unavailable)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
         // In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
         connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
+        migration::move_queues(&mut connection)?;
         let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), seal: Arc::new(seal), written: Arc::default() })
     }

@@ -44,11 +44,36 @@ CREATE TABLE IF NOT EXISTS tokens (
     answer TEXT
 ) WITHOUT ROWID;
 
--- Principals with their quotas, their admission queues and today's costs. `version` is for compare-and-set.
+-- Principals with their roles and quotas. `version` is for compare-and-set.
 CREATE TABLE IF NOT EXISTS accounts (
     principal TEXT PRIMARY KEY,
     version INTEGER NOT NULL,
     account TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Reservations of runs. `at` is the time of admission, in microseconds.
+CREATE TABLE IF NOT EXISTS reservations (
+    execution TEXT PRIMARY KEY,
+    session TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    place TEXT NOT NULL,
+    ticket INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    reservation TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS reservations_in_place ON reservations (principal, place, ticket);
+
+CREATE INDEX IF NOT EXISTS reservations_of_session ON reservations (session);
+
+-- Reservations that are not settled; they are few among many.
+CREATE INDEX IF NOT EXISTS reservations_outstanding ON reservations (execution) WHERE place <> 'settled';
+
+-- What the reservations of each principal add up to, and what its day has cost. `version` is for compare-and-set.
+CREATE TABLE IF NOT EXISTS counters (
+    principal TEXT PRIMARY KEY,
+    version INTEGER NOT NULL,
+    counters TEXT NOT NULL
 ) WITHOUT ROWID;
 
 -- Access tokens by digest; the tokens themselves are not stored.

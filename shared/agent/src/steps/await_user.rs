@@ -44,6 +44,9 @@ impl StepHandler for AwaitUser {
             return Err(crate::context::internal("await-user was invoked without a task token"));
         };
         let (session, run) = (context.input.session_id.clone(), context.input.run);
+        // An invocation that a newer one has replaced would store a token over one that is waited for.
+        context.log.refresh().await?;
+        context.log.check_fence()?;
         context.common.sessions.put_token(&session, run, &token).await?;
         // The token is stored before the log is read. An answer that came earlier could not use the token and is found in
         // the log; one that comes later finds the token.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::commands::{Services, release, start_follow_up};
+use domain::commands::{Services, run_ended, start_follow_up};
 use domain::effects::terminate_leftovers;
 use domain::ports::{LiveText, Sandboxes};
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
-    ErrorCode, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
-    Verdict, WorkflowState, error_chain,
+    ErrorCode, ExecutionName, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput,
+    Terminal, Verdict, WorkflowState, error_chain,
 };
 
 use crate::context::{Common, Context};
@@ -20,7 +20,7 @@ use crate::invocation::StepHandler;
 pub struct Finish {
     pub sandboxes: Arc<dyn Sandboxes>,
     pub live: Arc<dyn LiveText>,
-    /// Releases the run's slot in the admission queue, and starts the next run when a message has arrived.
+    /// Releases the run's slot, and starts the next run when a message has arrived.
     pub services: Services,
 }
 
@@ -41,7 +41,7 @@ impl StepHandler for Finish {
         Ok(StepOutput::new(verdict))
     }
 
-    /// Emits the root span, removes the live text, releases the run's slot in the admission queue, starts the next run when the user sent a message that
+    /// Emits the root span, removes the live text, releases the run's slot, starts the next run when the user sent a message that
     /// this run has not read, and terminates the sandbox: last, because its provider may be down or slow.
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
@@ -53,7 +53,8 @@ impl StepHandler for Finish {
         if let Err(error) = self.live.forget(log.session_id()).await {
             tracing::debug!(error = error_chain(&error), "live text was not removed");
         }
-        release(&self.services, log.state(), run).await?;
+        let execution = ExecutionName { session: log.session_id().clone(), run };
+        run_ended(&self.services, &execution).await?;
         log.refresh().await?;
         let state = log.state();
         let ended_well = state.run_number(run).is_some_and(|run| run.status.is_success());

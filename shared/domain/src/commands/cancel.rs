@@ -25,9 +25,9 @@ pub async fn cancel(services: &Services, session: &SessionId, keep: Keep) -> Res
         services.complete(log.state(), WaitOutcome::Cancelled).await?;
     }
     // A run that no step has started may be queued. It is started without a slot, because all it does is end.
-    let state = log.state();
-    if let Some(run) = state.run().filter(|run| run.last_step_started == Seq(0)) {
-        services.workflows.start(&ExecutionName { session: session.clone(), run: run.number }).await?;
+    let run = log.state().run().filter(|run| run.last_step_started == Seq(0)).map(|run| run.number);
+    if let Some(run) = run {
+        services.advance(&ExecutionName { session: session.clone(), run }).await?;
     }
     Ok(())
 }

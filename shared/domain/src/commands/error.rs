@@ -1,9 +1,10 @@
 //! The errors of commands.
 
+use crate::admission::NotAdmitted;
 use crate::state::IllegalEvent;
-use crate::{MAX_PROMPT_BYTES, NotAdmitted, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
+use crate::{MAX_PROMPT_BYTES, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
 
-use super::answer::MAX_EXTENSION;
+use super::extend::MAX_EXTENSION;
 use super::tokens::{MAX_CONCURRENT_SESSIONS, MAX_DAYS, MAX_LABEL_BYTES, MAX_REPOSITORIES};
 
 /// Why a command failed.
@@ -41,6 +42,9 @@ pub enum Conflict {
     /// A run of the session is not over.
     #[error("a run of this session is active already")]
     RunActive,
+    /// Other commands changed the session during every attempt.
+    #[error("the session was changed by others during every attempt; try again")]
+    Contended,
     /// An event of the command must not follow the log's state.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),

@@ -8,22 +8,27 @@ mod admission;
 mod answer;
 mod cancel;
 mod error;
+mod extend;
+mod follow_up;
 mod reconcile;
 mod start;
 mod tokens;
 
 use std::sync::Arc;
 
-pub use answer::{approve, extend, message, reject, start_follow_up};
+pub use admission::Progress;
+pub use answer::{approve, message, reject};
 pub use cancel::cancel;
 pub use error::{CommandError, Conflict, InvalidInput};
-pub use reconcile::{Reconciled, reconcile, release};
+pub use extend::extend;
+pub use follow_up::start_follow_up;
+pub use reconcile::{reconcile, run_ended};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};
 
-use crate::ports::{Accounts, Clock, EventLog, Ids, Sessions, Workflows};
+use crate::ports::{Accounts, Clock, EventLog, Ids, Reservations, Sessions, Traces, Workflows};
 use crate::state::SessionState;
-use crate::{ExecutionName, Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
+use crate::{Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
 
 /// The ports that commands use.
 #[derive(Clone)]
@@ -31,9 +36,11 @@ pub struct Services {
     pub event_log: Arc<dyn EventLog>,
     pub sessions: Arc<dyn Sessions>,
     pub accounts: Arc<dyn Accounts>,
+    pub reservations: Arc<dyn Reservations>,
     pub workflows: Arc<dyn Workflows>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
+    pub traces: Arc<dyn Traces>,
     /// Applied to everything that people write, before it is stored.
     pub redactor: Redactor,
 }
@@ -77,8 +84,4 @@ pub fn after_cancel(state: &SessionState) -> Verdict {
         Some(Keep::Branch) if state.checkpoint.is_some() => Verdict::Publish,
         Some(Keep::Branch | Keep::Nothing) | None => Verdict::Cancelled,
     }
-}
-
-fn execution(state: &SessionState) -> Option<ExecutionName> {
-    Some(ExecutionName { session: state.session.as_ref()?.id.clone(), run: state.run()?.number })
 }

@@ -1,13 +1,13 @@
 //! Starts sessions.
 
+use crate::admission::NotAdmitted;
 use crate::ports::AppendError;
 use crate::state::SessionState;
 use crate::{
-    Admitted, Digest256, Event, EventBody, ExecutionName, IdempotencyKey, KeyBinding, NotAdmitted, Principal, Request,
-    RunNumber, RunStarted, Seq, Session, SessionCreated, SessionId, Setup, TraceContext, summary_of,
+    Digest256, Event, EventBody, ExecutionName, IdempotencyKey, KeyBinding, Principal, Request, RunNumber, RunStarted,
+    Seq, Session, SessionCreated, SessionId, Setup, TraceContext,
 };
 
-use super::admission::queue_reason;
 use super::{CommandError, Conflict, InvalidInput, Services};
 
 /// The session to start.
@@ -38,11 +38,11 @@ pub enum Origin {
 
 /// Admits a session and starts its first run, or queues it.
 ///
-/// The order is: reservation in the owner's admission queue, log, record, workflow. A crash
+/// The order is: reservation, log, record, workflow; the last two are the work of [`Services::advance`]. A crash
 ///
-/// - before the log leaves a reservation without a run, which a later sweep of the queue releases;
-/// - before the record leaves a log that no caller knows of. The same key finds it again; otherwise a sweep adds the record;
-/// - before the workflow leaves a session that `reconcile` starts.
+/// - before the log leaves a reservation without a run, which is discarded once it is old;
+/// - after it leaves a run that the reservation leads to: [`Services::advance_outstanding`] completes its start, and so does the
+///   same request with the same key.
 ///
 /// # Errors
 /// [`CommandError::NotAdmitted`] when the quota does not allow the session; [`CommandError::KeyReused`] when the idempotency key
@@ -60,11 +60,9 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
         },
     };
     let execution = ExecutionName { session: id.clone(), run: RunNumber(1) };
-    let admitted = services.admit(&start.owner, &execution, &start.request, start.request.limits.max_cost).await?;
-    let queued = match admitted {
-        Admitted::Now => None,
-        Admitted::Queued => Some(queue_reason(&start.owner, &services.account(&start.owner).await?.queue)),
-    };
+    let (owner, repo_url, reserved) = (&start.owner, &start.request.repo_url, start.request.limits.max_cost);
+    let reservation = services.reserve(owner, &execution, repo_url, reserved).await?;
+    let queued = services.queue_reason(&reservation).await?;
     let now = services.clock.now();
     let mut request = start.request;
     request.prompt = services.redactor.redact(&request.prompt).into_owned();
@@ -90,8 +88,7 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
         }
         Err(AppendError::Unavailable(unavailable)) => return Err(unavailable.into()),
     }
-    record(services, &session, &batch).await?;
-    services.start_if_admitted(&session.owner, &execution).await?;
+    services.advance(&execution).await?;
     Ok(Started { session, origin: Origin::New })
 }
 
@@ -112,22 +109,14 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
     }
     let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
-    // An earlier request with the key may have crashed between log and record.
-    record(services, &session, &opening).await?;
+    // An earlier request with the key may have crashed between log and record, or record and workflow.
+    services.advance(&ExecutionName { session: session.id.clone(), run: RunNumber(1) }).await?;
     Ok(Claim::Taken(Box::new(session)))
 }
 
 /// The session, from the first events of its log.
 fn fixed(opening: &[Event]) -> Option<Session> {
     SessionState::of(opening).session.as_deref().cloned()
-}
-
-/// Adds the record of a session whose log exists.
-async fn record(services: &Services, session: &Session, opening: &[Event]) -> Result<(), CommandError> {
-    if let Some(summary) = summary_of(&SessionState::of(opening), session.created_at) {
-        services.sessions.create(session, &summary).await?;
-    }
-    Ok(())
 }
 
 /// Number of events in [`opening`].

@@ -2,7 +2,10 @@
 
 use jiff::SignedDuration;
 
-use crate::{AccessToken, Account, MicroDollars, Principal, Quota, RepositoryPattern, Role, TokenId, TokenRecord};
+use crate::{
+    AccessToken, Account, Dependency, MicroDollars, Principal, Quota, RepositoryPattern, Role, TokenId, TokenRecord,
+    Unavailable,
+};
 
 use super::{CommandError, InvalidInput, Services};
 
@@ -54,7 +57,7 @@ pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessT
         return Err(InvalidInput::Repositories.into());
     }
     // The account first: a token without an account would have no limits.
-    services.update_account(&new.principal, |account| apply(account, &new)).await?;
+    update_account(services, &new).await?;
     let now = services.clock.now();
     let expires_at = new.days.and_then(|days| now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok());
     let (id, token) = services.ids.token();
@@ -69,6 +72,23 @@ pub async fn create_token(services: &Services, new: NewToken) -> Result<(AccessT
     };
     services.accounts.add_token(&record).await?;
     Ok((token, record))
+}
+
+/// Maximum compare-and-set attempts before the write of an account is reported as failed.
+const MAX_ATTEMPTS: u32 = 50;
+
+/// Writes the role and the quota to the principal's account. An account that stays as it was is not written.
+async fn update_account(services: &Services, new: &NewToken) -> Result<(), Unavailable> {
+    for _ in 0..MAX_ATTEMPTS {
+        let before = services.account(&new.principal).await?;
+        let mut after = before.clone();
+        apply(&mut after, new);
+        if after == before || services.accounts.put_account(&after).await? {
+            return Ok(());
+        }
+    }
+    let cause = format!("the account of {} changed during each of {MAX_ATTEMPTS} attempts to write it", new.principal);
+    Err(Unavailable::new(Dependency::Accounts, cause))
 }
 
 fn apply(account: &mut Account, new: &NewToken) {

@@ -12,8 +12,7 @@ use crate::{Account, Digest256, Principal, TokenId, TokenRecord, Unavailable};
 /// - **Callers may rely on** every read seeing every write that has returned: a revoked token is reported as revoked at once.
 /// - **An implementation must** write an account whole and only over the version it was read in (compare-and-set), and store
 ///   the digest of a token, never the token.
-/// - **After a crash** during `put_account` the account is as before or as written. Both changes of the queue, the reservation
-///   and the counters, are in that one write.
+/// - **After a crash** during `put_account` the account is as before or as written.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// The account of a principal, with its version; none when it was never written.

@@ -14,6 +14,7 @@ mod forge;
 mod ids;
 mod live_text;
 mod model;
+mod reservations;
 mod sandboxes;
 mod secrets;
 mod sessions;
@@ -34,6 +35,7 @@ pub use model::{
     CacheLifetime, CacheMiss, CallOptions, Effort, Model, ModelError, ModelLimits, ModelReply, ModelRequest,
     ReplyDetails, ReplyPiece, StopDetails,
 };
+pub use reservations::Reservations;
 pub use sandboxes::{
     ByteRange, Exec, ExecState, Exit, ExitStatus, Network, Program, Sandbox, SandboxError, SandboxSpec, Sandboxes,
     Started, Stderr, Stream,

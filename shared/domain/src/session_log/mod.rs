@@ -133,34 +133,24 @@ impl SessionLog {
         started
     }
 
-    /// Starts the next run, with further events in the same batch. Returns the run's number.
+    /// Starts the run with this number, with further events in the same batch.
     ///
     /// # Errors
-    /// [`SessionLogError::Illegal`] when the latest run is not over, which is also the case when somebody else started the next
-    /// one.
+    /// [`SessionLogError::Illegal`] when it is not the next run, or the one before is not over: somebody else has started it.
     pub async fn start_run(
         &mut self,
+        run: RunNumber,
         started: RunStarted,
         mut bodies: Vec<EventBody>,
-    ) -> Result<RunNumber, SessionLogError> {
-        loop {
-            let previous = (self.run, self.span.clone());
-            self.run = self.state.run().map_or(RunNumber(1), |run| run.number.next());
-            self.span = started.root_span_id.clone();
-            bodies.insert(0, started.clone().into());
-            match self.try_append(bodies.clone()).await {
-                Ok(true) => return Ok(self.run),
-                Ok(false) => {
-                    (self.run, self.span) = previous;
-                    bodies.remove(0);
-                    self.refresh().await?;
-                }
-                Err(error) => {
-                    (self.run, self.span) = previous;
-                    return Err(error);
-                }
-            }
+    ) -> Result<(), SessionLogError> {
+        let previous = (self.run, self.span.clone());
+        (self.run, self.span) = (run, started.root_span_id.clone());
+        bodies.insert(0, started.into());
+        let appended = self.append(bodies).await;
+        if appended.is_err() {
+            (self.run, self.span) = previous;
         }
+        appended
     }
 
     fn into_snapshot(self) -> (SessionId, LogSnapshot) {

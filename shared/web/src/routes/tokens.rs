@@ -3,6 +3,7 @@
 use axum::Extension;
 use axum::Json;
 use axum::extract::State;
+use domain::admission::Counters;
 use domain::commands::{self, NewToken};
 use domain::{Account, MicroDollars, Principal, RepositoryPattern, Role, TokenId};
 use http::StatusCode;
@@ -75,15 +76,15 @@ pub(crate) struct PrincipalView {
     /// Maximum cost per day (UTC), in dollars.
     max_daily_cost_usd: Option<f64>,
     /// Running sessions.
-    active: usize,
+    active: u32,
     /// Queued sessions.
-    queued: usize,
+    queued: u32,
     /// Dollars that were spent today or are reserved for unfinished sessions.
     committed_today_usd: f64,
 }
 
 impl PrincipalView {
-    fn of(account: &Account, now: Timestamp) -> Self {
+    fn of(account: &Account, counters: &Counters, now: Timestamp) -> Self {
         let quota = &account.quota;
         Self {
             principal: account.principal.to_string(),
@@ -91,9 +92,9 @@ impl PrincipalView {
             repositories: quota.repositories.iter().map(ToString::to_string).collect(),
             max_concurrent_sessions: quota.max_concurrent_sessions,
             max_daily_cost_usd: quota.max_daily_cost.map(MicroDollars::as_dollars),
-            active: account.queue.active().len(),
-            queued: account.queue.queued().len(),
-            committed_today_usd: account.queue.committed(now).as_dollars(),
+            active: counters.active(),
+            queued: counters.queued(),
+            committed_today_usd: counters.committed(now).as_dollars(),
         }
     }
 }
@@ -113,8 +114,11 @@ pub(super) async fn list(
     require_admin(&caller)?;
     let now = api.services.clock.now();
     let tokens = api.services.accounts.tokens().await?.into_iter().map(TokenView::from).collect();
-    let principals = api.services.accounts.accounts().await?;
-    let principals = principals.iter().map(|account| PrincipalView::of(account, now)).collect();
+    let mut principals = Vec::new();
+    for account in api.services.accounts.accounts().await? {
+        let counters = api.services.reservations.counters(&account.principal).await?;
+        principals.push(PrincipalView::of(&account, &counters, now));
+    }
     Ok(Json(TokenList { tokens, principals }))
 }
 
