@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::{Common, Overlap};
-use asl::{Failure, TaskCall, Tasks};
+use asl::{Failure, Interpreter, TaskCall, Tasks};
 use async_trait::async_trait;
 use domain::commands::{approve, start};
-use domain::ports::{AppendError, Clock, EventLog};
-use domain::{Event, EventBody, Seq, SessionId, SessionLogCache, Status, Step, Unavailable, UncheckedRequest};
+use domain::ports::{AppendError, Clock, EventLog, Page, ReadError};
+use domain::{
+    ErrorCode, Event, EventBody, Seq, SessionId, SessionLogCache, Status, Step, Unavailable, UncheckedRequest,
+};
 use jiff::Timestamp;
 use local::{DriveOutcome, StepTasks, Store, WaitPolicy, WallClock, World, drive_session};
 use serde_json::Value;
@@ -144,12 +146,16 @@ impl EventLog for Gate {
         self.store.append(session, after, batch).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
         self.store.read(session, after, limit).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 
@@ -167,25 +173,33 @@ impl Clock for Ahead {
     }
 }
 
-/// Runs a session with every step, whose plan is approved, and returns its events.
-async fn session_delivered(home: &Home, world: &World, how: Delivered) -> Vec<Event> {
-    let script = script(&[bash("echo two >> a.txt"), ends()]).to_string();
+/// A model that plays these turns, and an interpreter whose invocations are delivered in this way.
+async fn delivering(world: &World, how: Delivered, turns: &[Value]) -> (Server, Arc<Interpreter>) {
+    let script = script(turns).to_string();
     let server = Server::bind("127.0.0.1:0", Script::parse(&script).unwrap(), StandIn::default()).await.unwrap();
     let mut tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
     tasks.common.overlap = Overlap::Possible;
     let deliveries = Deliveries { tasks, store: world.store.clone(), how, earlier: Mutex::default() };
     let time = Arc::new(FastForward::default());
-    let interpreter = Arc::new(world.engine.interpreter(Arc::new(deliveries), time).unwrap());
+    (server, Arc::new(world.engine.interpreter(Arc::new(deliveries), time).unwrap()))
+}
 
+/// Starts a session.
+async fn begin(world: &World, home: &Home, require_plan_approval: bool) -> SessionId {
     let checkout = repository(home, "project", &[("a.txt", "one\n")]);
     let draft = UncheckedRequest {
         repo_url: checkout.display().to_string(),
         prompt: "Add two.".to_owned(),
-        require_plan_approval: true,
+        require_plan_approval,
         ..UncheckedRequest::default()
     };
-    let services = world.services();
-    let session = start(&services, start_request(world, "local", draft)).await.unwrap().session.id;
+    start(&world.services(), start_request(world, "local", draft)).await.unwrap().session.id
+}
+
+/// Runs a session with every step, whose plan is approved, and returns its events.
+async fn session_delivered(home: &Home, world: &World, how: Delivered) -> Vec<Event> {
+    let (server, interpreter) = delivering(world, how, &[bash("echo two >> a.txt"), ends()]).await;
+    let session = begin(world, home, true).await;
     let waits = drive_session(world, &interpreter, &session, WaitPolicy::Release).await.unwrap().unwrap();
     assert_eq!(waits, DriveOutcome::AwaitingUser, "{how:?}");
     let events = domain::read_all(&world.store, &session, Seq(0)).await.unwrap();
@@ -193,7 +207,7 @@ async fn session_delivered(home: &Home, world: &World, how: Delivered) -> Vec<Ev
         EventBody::PlanCreated(created) => Some(created.plan.clone()),
         _ => None,
     });
-    approve(&services, &session, &plan.unwrap()).await.unwrap();
+    approve(&world.services(), &session, &plan.unwrap()).await.unwrap();
     let ended = drive_session(world, &interpreter, &session, WaitPolicy::Release).await.unwrap().unwrap();
     let events = domain::read_all(&world.store, &session, Seq(0)).await.unwrap();
     assert_eq!(ended, DriveOutcome::Ended(Status::Done), "{how:?}: {:?}", events.last());
@@ -249,6 +263,26 @@ async fn ends_the_same(how: Delivered) {
     let branch = PublishedBranch::of(&published);
     assert_eq!(branch.file("a.txt"), "one\ntwo", "{how:?}");
     assert_eq!(branch.commits(), "2", "{how:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_of_an_invocation_that_failed_fails_in_the_same_way() {
+    for how in [Delivered::TwiceAtOnce, Delivered::AgainAfterItsEnd] {
+        let home = Home::new();
+        let world = world(settings(&home.beside("data"), &[]));
+        let refuses = serde_json::json!({ "text": "I would rather not.", "stop": "refusal" });
+        let (server, interpreter) = delivering(&world, how, &[refuses]).await;
+        let session = begin(&world, &home, false).await;
+        let ended = drive_session(&world, &interpreter, &session, WaitPolicy::Release).await.unwrap().unwrap();
+        assert_eq!(ended, DriveOutcome::Ended(Status::Failed), "{how:?}");
+        let events = domain::read_all(&world.store, &session, Seq(0)).await.unwrap();
+        let failed: Vec<_> = events.iter().filter(|event| event.body.kind() == "step.failed").collect();
+        let [Event { body: EventBody::StepFailed(failed), .. }] = failed[..] else { panic!("{failed:?}") };
+        assert_eq!(failed.code, Some(ErrorCode::ModelRefusal), "{how:?}");
+        let errors = events.iter().filter(|event| event.body.kind() == "session.error").count();
+        assert_eq!(errors, 1, "{how:?}");
+        server.shutdown().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

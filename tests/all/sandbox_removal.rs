@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::commands::{message, start};
 use domain::ports::{
     ByteRange, Clock as _, Exec, ExecState, Sandbox, SandboxError, SandboxSpec, Sandboxes, Sessions as _, Started,
-    Stream,
+    Stream, all_unfinished,
 };
 use domain::{
     Dependency, Event, EventBody, ExecId, RunNumber, SandboxId, Seq, SessionId, Status, Step, Unavailable,
@@ -90,7 +90,7 @@ fn of_kind<'a>(events: &'a [Event], kind: &'a str) -> impl Iterator<Item = &'a E
 async fn is_left(world: &World, session: &SessionId) -> bool {
     let summary = world.store.summary(session).await.unwrap().unwrap();
     assert!(summary.status.is_terminal());
-    let due = world.store.unfinished(WallClock.now()).unwrap().contains(session);
+    let due = all_unfinished(&world.store, WallClock.now()).await.unwrap().contains(session);
     assert_eq!(due, summary.sandbox_left, "the dispatcher finds a session that has left a sandbox, and no other");
     due
 }

@@ -129,6 +129,10 @@ impl Workflows for Engine {
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
         self.store.execution_state(&execution.to_string())
     }
+
+    async fn forget(&self, execution: &ExecutionName) -> Result<(), Unavailable> {
+        self.store.forget_execution(&execution.to_string())
+    }
 }
 
 /// The tasks of the definition: the steps, called in this process.

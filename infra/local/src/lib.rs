@@ -8,6 +8,7 @@ pub use clock::{RandomIds, WallClock};
 pub use driver::{DriveOutcome, WaitPolicy, drive_session};
 pub use engine::{Engine, StepTasks};
 pub use forge::{LocalForge, PullRecord};
+pub use live::LiveDirectory;
 pub use lock::{SessionLock, SessionLocks};
 pub use sandboxes::LocalSandboxes;
 pub use server::{Server, ServerOptions, TokenPolicy};

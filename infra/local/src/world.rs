@@ -23,7 +23,7 @@ use crate::clock::{RandomIds, WallClock};
 use crate::engine::{Engine, StepTasks};
 use crate::forge::LocalForge;
 use crate::home;
-use crate::live::LiveChannel;
+use crate::live::LiveDirectory;
 use crate::lock::SessionLocks;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::{Containment, Settings};
@@ -38,7 +38,7 @@ pub struct World {
     pub forge: Arc<LocalForge>,
     pub sandboxes: Arc<LocalSandboxes>,
     /// Replies of the model while they are streamed.
-    pub live: Arc<LiveChannel>,
+    pub live: Arc<LiveDirectory>,
     pub traces: Arc<Tracing>,
     /// The spans of this process, with [`KeepTree::Yes`].
     pub tree: Option<Arc<Tree>>,
@@ -65,7 +65,8 @@ impl World {
             Containment::Isolated => Mode::Isolated,
             Containment::Reduced => Mode::Reduced,
         };
-        let store = Store::open(home)?;
+        let blobs = Arc::new(DirectoryBlobs::new(home.join("blobs")));
+        let store = Store::open(home, Arc::clone(&blobs) as _)?;
         let tree = (keep_tree == KeepTree::Yes).then(Arc::<Tree>::default);
         let service = Service { version: env!("CARGO_PKG_VERSION").to_owned(), environment: "local".to_owned() };
         let mut tracing = Tracing::builder(service);
@@ -81,7 +82,7 @@ impl World {
         }
         Ok(Self {
             engine: Arc::new(Engine::new(store.clone())),
-            blobs: Arc::new(DirectoryBlobs::new(home.join("blobs"))),
+            blobs,
             forge: Arc::new(LocalForge::new(home.join("forge"))),
             sandboxes: Arc::new(LocalSandboxes::new(
                 home.join("sandboxes"),
@@ -89,7 +90,7 @@ impl World {
                 mode,
                 settings.sandbox_path.clone(),
             )),
-            live: Arc::default(),
+            live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),
             tree,
             locks: SessionLocks::new(&home.join("locks"))?,

@@ -68,7 +68,7 @@ impl Checkpoint {
     /// Fetches a stored checkpoint.
     ///
     /// # Errors
-    /// A retryable error when `blobs` fails, [`ErrorCode::LogCorrupt`] when the content is not a checkpoint.
+    /// A retryable error when `blobs` fails, [`ErrorCode::ContentLost`] when the checkpoint is gone, [`ErrorCode::LogCorrupt`] when the content is not a checkpoint.
     pub async fn fetch(blobs: &dyn Blobs, session: &SessionId, digest: &Digest256) -> Result<Self, StepError> {
         let bytes = blobs.get(session, digest).await?;
         let blob = BlobRef { sha256: digest.clone(), bytes: bytes.len() as u64 };

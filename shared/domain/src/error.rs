@@ -78,6 +78,8 @@ error_codes! {
     PublishConflict => "Inspect the branch, then start a new session on top of it.",
     /// The log of the session cannot be read.
     LogCorrupt => "This is a defect of Tiny Backspace or of the disk: report it with the session's id.",
+    /// A content that the session needs, such as a reply or a checkpoint, is gone from the store.
+    ContentLost => "What the session still has is in its events and its branch: start a new session for the rest of the work.",
     /// There is no such session.
     SessionNotFound => "List the sessions to see which exist.",
     /// A newer attempt has taken over; this one did nothing.

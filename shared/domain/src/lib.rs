@@ -34,6 +34,7 @@ pub use invisible::name_invisible;
 pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
 pub use money::{InvalidAmount, MicroDollars};
+pub use outside_key::{InvalidOutsideKey, OutsideKey};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
 pub use ports::{
@@ -69,6 +70,7 @@ mod invisible;
 mod invocation;
 mod json;
 mod money;
+mod outside_key;
 mod payload;
 mod plan;
 mod public_event;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use domain::admission::NotAdmitted;
 use domain::commands::{CommandError, Conflict};
+use domain::ports::ReadError;
 use domain::{InvalidRequest, SessionLogError, Terminal, Unavailable, error_chain};
 use http::StatusCode;
 use serde::Serialize;
@@ -140,6 +141,12 @@ impl From<InvalidRequest> for ApiError {
     }
 }
 
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        CommandError::from(error).into()
+    }
+}
+
 impl From<SessionLogError> for ApiError {
     fn from(error: SessionLogError) -> Self {
         CommandError::from(error).into()
@@ -168,6 +175,7 @@ impl From<CommandError> for ApiError {
                 // Sessions that end release the unused part of their reservation.
                 Self::new(Code::LimitReached, message).retry_after(Duration::from_secs(60))
             }
+            CommandError::Corrupt(_) => Self::new(Code::Internal, message),
             CommandError::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -1,5 +1,6 @@
 //! What the scenarios share.
 
+mod intercepted;
 mod program;
 mod repository;
 mod running;
@@ -7,6 +8,7 @@ mod script;
 mod server;
 mod session_run;
 
+pub(crate) use intercepted::{Hooks, Intercepted};
 pub(crate) use program::{Home, ProgramOutput, program};
 pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
 pub(crate) use running::RunningProgram;
@@ -16,10 +18,19 @@ pub(crate) use session_run::{
     FastForward, SessionRun, last_blocks, run_session, run_session_in, settings, sonnet_price, start_request, world,
 };
 
+use std::path::Path;
+use std::sync::Arc;
+
 use domain::{
     Delivery, Event, EventBody, Limits, PlanApproval, RawJson, Request, RunNumber, RunStarted, Seq, Session,
     SessionCreated, SessionId, Setup, TraceContext,
 };
+use local::{DirectoryBlobs, Store};
+
+/// The store in a directory, with the blobs beside it.
+pub(crate) fn store(directory: &Path) -> Store {
+    Store::open(directory, Arc::new(DirectoryBlobs::new(directory.join("blobs")))).unwrap()
+}
 
 /// The n-th session id.
 pub(crate) fn session_id(n: u8) -> SessionId {

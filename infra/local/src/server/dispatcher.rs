@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Interpreter;
-use domain::ports::{Clock as _, elapsed};
+use domain::ports::{Clock as _, all_unfinished, elapsed};
 use domain::{SessionId, Status};
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -58,7 +58,7 @@ impl Dispatcher {
             self.world.engine.take_due().into_iter().for_each(|session| self.spawn_driver(session, &mut drivers));
             let written_before = WallClock.now() - SignedDuration::try_from(min_idle).unwrap_or_default();
             min_idle = MIN_IDLE;
-            match self.world.store.unfinished(written_before) {
+            match all_unfinished(&self.world.store, written_before).await {
                 Ok(sessions) => sessions.into_iter().for_each(|session| self.spawn_driver(session, &mut drivers)),
                 Err(error) => {
                     tracing::warn!(

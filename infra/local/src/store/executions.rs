@@ -72,6 +72,18 @@ impl Store {
         Ok(())
     }
 
+    /// Deletes an execution that has ended, and the answers to its tasks.
+    pub fn forget_execution(&self, execution: &str) -> Result<(), Unavailable> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        let runs = "SELECT 1 FROM executions WHERE name = ?1 AND NOT ended";
+        if transaction.query_row(runs, [execution], |_| Ok(())).optional().map_err(unavailable)?.is_none() {
+            transaction.execute("DELETE FROM executions WHERE name = ?1", [execution]).map_err(unavailable)?;
+            transaction.execute("DELETE FROM tokens WHERE execution = ?1", [execution]).map_err(unavailable)?;
+        }
+        transaction.commit().map_err(unavailable)
+    }
+
     fn save_position(&self, execution: &str, position: &Position) -> Result<(), Unavailable> {
         let text = serde_json::to_vec(position).map_err(unreadable)?;
         let sealed = self.seal.seal(&text).map_err(|error| Unavailable::new(Dependency::Store, error))?;

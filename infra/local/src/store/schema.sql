@@ -83,6 +83,22 @@ CREATE TABLE IF NOT EXISTS access_tokens (
     record TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Sessions that were deleted. `owner` is null once nothing else of the session is left.
+CREATE TABLE IF NOT EXISTS deleted_sessions (
+    id TEXT PRIMARY KEY,
+    owner TEXT
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS unended_deletions ON deleted_sessions (id) WHERE owner IS NOT NULL;
+
+-- Issues and pull requests, each with its session.
+CREATE TABLE IF NOT EXISTS outside_keys (
+    key TEXT PRIMARY KEY,
+    session TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS outside_keys_of ON outside_keys (session);
+
 -- Idempotency keys, each with the session that its first request started.
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     owner TEXT NOT NULL,

@@ -55,7 +55,7 @@ impl StepHandler for AwaitUser {
         if let Some(outcome) = answered {
             let answer = StepOutput::new(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
-            context.common.sessions.clear_token(&session, run).await?;
+            context.common.sessions.clear_token(&session, run, &token).await?;
             return Ok(answer);
         }
         if is_long_wait(context) {

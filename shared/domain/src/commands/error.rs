@@ -1,6 +1,7 @@
 //! The errors of commands.
 
 use crate::admission::NotAdmitted;
+use crate::ports::{CorruptLog, ReadError};
 use crate::state::IllegalEvent;
 use crate::{MAX_PROMPT_BYTES, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
 
@@ -28,6 +29,9 @@ pub enum CommandError {
     /// The principal's quota does not allow it.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
+    /// The log of the session is damaged.
+    #[error(transparent)]
+    Corrupt(#[from] CorruptLog),
     /// An outside system failed. A part of the command may have taken effect; `reconcile` completes it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -94,8 +98,15 @@ impl From<SessionLogError> for CommandError {
             SessionLogError::NotFound(session) => Self::NotFound(session),
             SessionLogError::Stale => Conflict::RunOver.into(),
             SessionLogError::Illegal(illegal) => Conflict::Illegal(illegal).into(),
+            SessionLogError::Corrupt(corrupt) => Self::Corrupt(corrupt),
             SessionLogError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        SessionLogError::from(error).into()
     }
 }
 

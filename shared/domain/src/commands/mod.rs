@@ -56,7 +56,7 @@ impl Services {
         let (Some(session), Some(run)) = (&state.session, state.run()) else { return Ok(()) };
         if let Some(token) = self.sessions.token(&session.id, run.number).await? {
             self.workflows.complete(&token, &StepOutput::new(after_wait(outcome, state))).await?;
-            self.sessions.clear_token(&session.id, run.number).await?;
+            self.sessions.clear_token(&session.id, run.number, &token).await?;
         }
         Ok(())
     }

@@ -79,7 +79,7 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
         Ok(()) => {}
         // Another request with the same key appended first.
         Err(AppendError::Conflict) if start.key.is_some() => {
-            let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?;
+            let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?.events;
             let session = fixed(&opening).ok_or(Conflict::LogUnreadable(session.id))?;
             return Ok(Started { session, origin: Origin::Replayed });
         }
@@ -107,7 +107,7 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
     if bound.request != wanted.request {
         return Err(CommandError::KeyReused);
     }
-    let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?;
+    let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?.events;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
     // An earlier request with the key may have crashed between log and record, or record and workflow.
     services.advance(&ExecutionName { session: session.id.clone(), run: RunNumber(1) }).await?;

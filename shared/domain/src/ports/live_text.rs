@@ -32,14 +32,16 @@ pub const MAX_LIVE_BYTES: usize = 2048;
 /// # Contract
 /// - **Callers may rely on** nothing being needed from here: what is lost arrives later as an event. A failure is logged and
 ///   does not end the work.
-/// - **An implementation must** return the latest reply from `next`; it may skip earlier states.
+/// - **An implementation must** return the latest reply from `next`, whichever process shows it; it may skip earlier states, and
+///   need not keep anything when the machine fails.
 /// - **After a crash** the reply of the dead process may stay visible until the next one overwrites it or it is forgotten.
 #[async_trait]
 pub trait LiveText: Send + Sync {
     /// Overwrites the session's live reply. Called at most once a second.
     async fn show(&self, session: &SessionId, reply: &LiveReply) -> Result<(), Unavailable>;
 
-    /// Returns the session's live reply as soon as it differs from `seen`, at the latest after `timeout`.
+    /// Returns the session's live reply as soon as it differs from `seen`, at the latest after `timeout`. None when nothing is
+    /// shown.
     async fn next(
         &self,
         session: &SessionId,
@@ -47,6 +49,6 @@ pub trait LiveText: Send + Sync {
         timeout: Duration,
     ) -> Result<Option<LiveReply>, Unavailable>;
 
-    /// Removes the session's live reply.
+    /// Removes the session's live reply. May be repeated.
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable>;
 }

@@ -34,4 +34,8 @@ pub trait Workflows: Send + Sync {
     async fn stop(&self, execution: &ExecutionName, cause: &str) -> Result<(), Unavailable>;
 
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable>;
+
+    /// Forgets an execution that has ended, as far as the engine allows it: its name may remain taken. May be repeated. An
+    /// execution that runs is left alone.
+    async fn forget(&self, execution: &ExecutionName) -> Result<(), Unavailable>;
 }

@@ -1,5 +1,6 @@
 //! Why an append fails.
 
+use crate::ports::{CorruptLog, ReadError};
 use crate::state::IllegalEvent;
 use crate::{ErrorCode, SessionId, StepError, Terminal, Unavailable, error_chain};
 
@@ -15,8 +16,20 @@ pub enum SessionLogError {
     /// The event must not follow what the log says now.
     #[error(transparent)]
     Illegal(#[from] IllegalEvent),
+    /// A batch of the log is damaged or gone.
+    #[error(transparent)]
+    Corrupt(#[from] CorruptLog),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+impl From<ReadError> for SessionLogError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Corrupt(corrupt) => Self::Corrupt(corrupt),
+            ReadError::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
 }
 
 impl From<SessionLogError> for StepError {
@@ -25,6 +38,7 @@ impl From<SessionLogError> for StepError {
             SessionLogError::Stale => Self::terminal(ErrorCode::Stale, "a newer attempt has taken over"),
             SessionLogError::NotFound(_) => Self::terminal(ErrorCode::SessionNotFound, error.to_string()),
             SessionLogError::Illegal(illegal) => Self::terminal(ErrorCode::Internal, illegal.to_string()),
+            SessionLogError::Corrupt(corrupt) => Self::terminal(ErrorCode::LogCorrupt, corrupt.to_string()),
             SessionLogError::Unavailable(unavailable) => Self::Retryable(unavailable),
         }
     }

@@ -17,7 +17,7 @@ use crate::ports::{AppendError, Clock, EventLog, read_all};
 use crate::state::SessionState;
 use crate::{
     Attempt, Event, EventBody, InvocationId, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status,
-    Step, StepStarted, TraceId, Unavailable, Writer,
+    Step, StepStarted, TraceId, Writer,
 };
 
 /// The log of one session: its events, the state folded from them, and the right to append.
@@ -188,7 +188,10 @@ impl SessionLog {
     }
 
     /// Reads what was appended since the last read.
-    pub async fn refresh(&mut self) -> Result<(), Unavailable> {
+    ///
+    /// # Errors
+    /// [`SessionLogError::Corrupt`] or [`SessionLogError::Unavailable`].
+    pub async fn refresh(&mut self) -> Result<(), SessionLogError> {
         for event in read_all(self.event_log.as_ref(), &self.session, self.state.tail).await? {
             self.state.apply(&event);
             self.events.push(event);
@@ -244,7 +247,7 @@ impl SessionLog {
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }
-            self.refresh().await.map_err(SessionLogError::from)?;
+            self.refresh().await?;
         }
     }
 
@@ -280,7 +283,7 @@ impl SessionLog {
             let waited = self.event_log.wait(&self.session, state.tail, STOP_POLL).await;
             let read = read_all(self.event_log.as_ref(), &self.session, state.tail).await;
             match (waited, read) {
-                (Ok(()), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
+                (Ok(_), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
                 (Err(_), _) | (_, Err(_)) => self.clock.sleep(STOP_POLL).await,
             }
         }

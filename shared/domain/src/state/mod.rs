@@ -278,6 +278,34 @@ mod tests {
     }
 
     #[test]
+    fn after_the_end_of_a_run_only_its_sandboxes_are_terminated() {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
+        let layout = String::new;
+        let layout =
+            Layout { workspace: layout(), state: layout(), outputs: layout(), source: layout(), home: layout() };
+        let (sandbox, provider, network): (SandboxId, _, _) =
+            ("s-1-1".parse().unwrap(), "local".to_owned(), String::new());
+        let (status, summary, totals) = (Status::Failed, String::new(), crate::Totals::default());
+        let created = crate::SandboxCreated { sandbox: sandbox.clone(), provider, reduced: None, network, layout };
+        add(&mut state, created);
+        add(&mut state, crate::RunFinished { status, summary, pr_url: None, branch: None, totals });
+        assert!(state.sandbox.is_none() && state.leftover(&sandbox).is_some_and(|left| !left.is_terminating));
+        let reason = String::new;
+        let terminating = crate::SandboxTerminating { sandbox: sandbox.clone(), reason: reason() };
+        let terminated = crate::SandboxTerminated { sandbox: sandbox.clone(), reason: reason() };
+        let lost = crate::SandboxLost { sandbox: sandbox.clone(), reason: reason() };
+        let allowed = |state: &SessionState, body: EventBody| state.check(RunNumber(1), &body).is_ok();
+        assert!(allowed(&state, terminating.clone().into()) && allowed(&state, terminated.clone().into()));
+        assert!(!allowed(&state, lost.into()));
+        add(&mut state, terminating);
+        assert!(state.leftover(&sandbox).is_some_and(|left| left.is_terminating));
+        add(&mut state, terminated);
+        assert_eq!(state.leftovers.len(), 0);
+    }
+
+    #[test]
     fn the_state_does_not_grow_with_the_log() {
         let mut state = SessionState::default();
         let root_span_id = "0123456789abcdef".parse().unwrap();

@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use crate::ports::{Blobs, load_text};
+use crate::ports::{BlobError, Blobs, load_text};
 use crate::{
     ContextChanged, Conversation, Digest256, Event, EventBody, ModelReplied, Payload, SessionId, ToolResult,
-    TurnStarted, Unavailable, UserMessage,
+    TurnStarted, UserMessage,
 };
 
 /// An event that is part of a conversation.
@@ -110,7 +110,7 @@ impl Texts {
         session: &SessionId,
         events: &[Event],
         conversation: Conversation,
-    ) -> Result<Self, Unavailable> {
+    ) -> Result<Self, BlobError> {
         let mut texts = HashMap::new();
         let entries = events.iter().filter_map(|event| Entry::of(&event.body));
         for payload in entries.filter(|entry| entry.conversation() == conversation).filter_map(Entry::text) {

@@ -124,14 +124,14 @@ fn after(headers: &HeaderMap, query: Option<u64>) -> Result<Seq, ApiError> {
 
 /// The event with a number.
 async fn event(api: &Api, session: &SessionId, seq: Seq) -> Result<Option<Event>, ApiError> {
-    let events = api.services.event_log.read(session, Seq(seq.0 - 1), 1).await?;
-    Ok(events.into_iter().find(|event| event.seq == seq))
+    let page = api.services.event_log.read(session, Seq(seq.0 - 1), 1).await?;
+    Ok(page.events.into_iter().find(|event| event.seq == seq))
 }
 
 /// Whether the log ends at `after`, but for events that streams do not show.
 async fn nothing_to_show(api: &Api, session: &SessionId, after: Seq) -> Result<bool, ApiError> {
     let next = api.services.event_log.read(session, after, READ_ITEMS).await?;
-    Ok(next.iter().all(Event::follows_end))
+    Ok(next.events.iter().all(Event::follows_end))
 }
 
 /// Whether a stream ends with this event, or before it, unless another run follows.
@@ -145,12 +145,13 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
         return Err(ApiError::invalid(format!("limit must be from 1 to {MAX_PAGE_ITEMS}")));
     }
     let (mut bytes, mut events, mut next_after, mut over) = (0, Vec::new(), after, false);
-    let mut more = true;
-    while more && events.len() < limit && bytes < MAX_PAGE_BYTES {
-        let found = api.services.event_log.read(session, next_after, READ_ITEMS).await?;
-        more = !found.is_empty();
-        for event in found {
+    let mut next = Some(after);
+    while let Some(from) = next.filter(|_| events.len() < limit && bytes < MAX_PAGE_BYTES) {
+        let found = api.services.event_log.read(session, from, READ_ITEMS).await?;
+        next = found.next;
+        for event in found.events {
             if events.len() == limit || bytes >= MAX_PAGE_BYTES {
+                next = Some(next_after);
                 break;
             }
             let shown = api.services.redactor.redact_json(&public_event(session, &event));
@@ -163,6 +164,5 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
     if events.is_empty() && after > Seq(0) {
         over = event(api, session, after).await?.is_some_and(|event| ends_stream(&event));
     }
-    let done = over && api.services.event_log.read(session, next_after, 1).await?.is_empty();
-    Ok(EventPage { events, next_after: next_after.0, done })
+    Ok(EventPage { events, next_after: next_after.0, done: over && next.is_none() })
 }

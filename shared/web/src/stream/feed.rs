@@ -4,8 +4,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use domain::ports::{EventLog, LiveReply, LiveText};
-use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, Unavailable, error_chain, public_event};
+use domain::ports::{EventLog, LiveReply, LiveText, ReadError};
+use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, error_chain, public_event};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -109,11 +109,11 @@ impl Feeds {
     }
 
     /// Reads frames from the log, for a subscriber that lags behind the backlog.
-    pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
+    pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, ReadError> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        let events = self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await?;
-        for event in events.into_iter().filter(|event| !event.follows_end()) {
+        let page = self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await?;
+        for event in page.events.into_iter().filter(|event| !event.follows_end()) {
             let entry = self.entry(session, &event);
             bytes += entry.rendered.len();
             entries.push(Arc::new(entry));
@@ -137,15 +137,14 @@ impl Feeds {
             let read = self.event_log.read(&session, tail, PAGE_ITEMS).await;
             let Some(feed) = feed.upgrade() else { return };
             let pause = match read {
-                Ok(events) => {
-                    let more = events.len() >= PAGE_ITEMS;
-                    let shown = events.iter().filter(|event| !event.follows_end());
+                Ok(page) => {
+                    let shown = page.events.iter().filter(|event| !event.follows_end());
                     let entries: Vec<Entry> = shown.map(|event| self.entry(&session, event)).collect();
-                    tail = feed.backlog().extend(&events, entries, more);
+                    tail = feed.backlog().extend(&page.events, entries, page.next.is_some());
                     None
                 }
-                Err(unavailable) => {
-                    tracing::warn!(session_id = %session, error = error_chain(&unavailable), "the feed of a session cannot read its log");
+                Err(error) => {
+                    tracing::warn!(session_id = %session, error = error_chain(&error), "the feed of a session cannot read its log");
                     feed.backlog().failures += 1;
                     Some(Duration::from_secs(1))
                 }
