@@ -9,10 +9,8 @@ use agent::{Common, Overlap};
 use asl::{Failure, Interpreter, TaskCall, Tasks};
 use async_trait::async_trait;
 use domain::commands::{approve, start};
-use domain::ports::{AppendError, Clock, EventLog, Page, ReadError};
-use domain::{
-    ErrorCode, Event, EventBody, Seq, SessionId, SessionLogCache, Status, Step, Unavailable, UncheckedRequest,
-};
+use domain::ports::{AppendError, Blobs, Clock, EventLog, Page, ReadError};
+use domain::{ErrorCode, Event, EventBody, Seq, SessionId, SessionLogs, Status, Step, Unavailable, UncheckedRequest};
 use jiff::Timestamp;
 use local::{DriveOutcome, StepTasks, Store, WaitPolicy, WallClock, World, drive_session};
 use serde_json::Value;
@@ -38,6 +36,7 @@ enum Delivered {
 struct Deliveries {
     tasks: StepTasks,
     store: Store,
+    blobs: Arc<dyn Blobs>,
     how: Delivered,
     /// The invocations so far, each with its session.
     earlier: Mutex<Vec<(SessionId, TaskCall)>>,
@@ -72,7 +71,8 @@ impl Tasks for Deliveries {
                 let (held, gate) = self.held_up(call.clone());
                 gate.reached(&held).await;
                 let clock = Arc::new(Ahead(Duration::from_secs(3600)));
-                let common = Common { clock, log_cache: SessionLogCache::default(), ..self.tasks.common.clone() };
+                let logs = self.logs(Arc::new(self.store.clone()));
+                let common = Common { clock, logs, ..self.tasks.common.clone() };
                 let resource = call.resource.clone();
                 let result = StepTasks { common, ..self.tasks.clone() }.invoke(call).await;
                 gate.open.add_permits(1);
@@ -92,6 +92,11 @@ fn verdict(answer: &Result<Value, Failure>) -> String {
 }
 
 impl Deliveries {
+    /// Logs of another process, which has read nothing yet.
+    fn logs(&self, event_log: Arc<dyn EventLog>) -> SessionLogs {
+        SessionLogs::new(event_log, Arc::new(self.store.clone()), Arc::clone(&self.blobs), Arc::new(WallClock))
+    }
+
     /// Starts an invocation whose append after `step.started` is held up.
     fn held_up(&self, call: TaskCall) -> (tokio::task::JoinHandle<Result<Value, Failure>>, Arc<Gate>) {
         let gate = Arc::new(Gate {
@@ -100,8 +105,7 @@ impl Deliveries {
             reached: Semaphore::new(0),
             open: Semaphore::new(0),
         });
-        let event_log = Arc::clone(&gate) as Arc<dyn EventLog>;
-        let common = Common { event_log, log_cache: SessionLogCache::default(), ..self.tasks.common.clone() };
+        let common = Common { logs: self.logs(Arc::clone(&gate) as _), ..self.tasks.common.clone() };
         let tasks = StepTasks { common, ..self.tasks.clone() };
         (tokio::spawn(async move { tasks.invoke(call).await }), gate)
     }
@@ -111,7 +115,7 @@ impl Deliveries {
         let earlier = self.earlier.lock().unwrap().clone();
         for (session, call) in earlier {
             let before = domain::read_all(&self.store, &session, Seq(0)).await.unwrap().len();
-            let common = Common { log_cache: SessionLogCache::default(), ..self.tasks.common.clone() };
+            let common = Common { logs: self.logs(Arc::new(self.store.clone())), ..self.tasks.common.clone() };
             let late = StepTasks { common, ..self.tasks.clone() }.invoke(call.clone()).await;
             assert!(late.as_ref().map_or_else(|failure| failure.error == "Stale", |_| true), "{call:?}: {late:?}");
             let after = domain::read_all(&self.store, &session, Seq(0)).await.unwrap();
@@ -177,9 +181,15 @@ impl Clock for Ahead {
 async fn delivering(world: &World, how: Delivered, turns: &[Value]) -> (Server, Arc<Interpreter>) {
     let script = script(turns).to_string();
     let server = Server::bind("127.0.0.1:0", Script::parse(&script).unwrap(), StandIn::default()).await.unwrap();
-    let mut tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     tasks.common.overlap = Overlap::Possible;
-    let deliveries = Deliveries { tasks, store: world.store.clone(), how, earlier: Mutex::default() };
+    let deliveries = Deliveries {
+        tasks,
+        store: world.store.clone(),
+        blobs: Arc::clone(&world.blobs) as _,
+        how,
+        earlier: Mutex::default(),
+    };
     let time = Arc::new(FastForward::default());
     (server, Arc::new(world.engine.interpreter(Arc::new(deliveries), time).unwrap()))
 }

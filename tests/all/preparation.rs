@@ -62,7 +62,7 @@ async fn a_preparation_that_does_not_fit_one_invocation_continues_where_it_was()
     let home = Home::new();
     let world = world(settings(&home.beside("data"), &[]));
     let server = model(&[bash("echo two >> a.txt"), ends()]).await;
-    let tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let time = Arc::new(FastForward::default());
     let interpreter = Arc::new(world.engine.interpreter(Arc::new(Hurried(tasks)), time).unwrap());
     let session = begin(&world, &repository(&home, "project", &[("a.txt", "one\n")])).await;
@@ -180,7 +180,7 @@ async fn a_forge_that_pauses_at_each_call_delays_the_run_and_changes_nothing() {
         checkout: checkout.clone(),
         paused: Mutex::default(),
     });
-    let mut tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let handlers = Arc::get_mut(&mut tasks.handlers).unwrap();
     handlers.retain(|handler| ![Step::Prepare, Step::OpenPr].contains(&handler.step()));
     let (sandboxes, blobs) = (Arc::clone(&world.sandboxes), Arc::clone(&world.blobs));

@@ -104,7 +104,7 @@ async fn a_run_ends_and_the_next_starts_while_the_provider_is_down() {
     let server = Server::bind("127.0.0.1:0", played, StandIn::default()).await.unwrap();
     let sandboxes = Arc::clone(&world.sandboxes) as Arc<dyn Sandboxes>;
     let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(true), updated: AtomicBool::new(false) });
-    let mut tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let live = Arc::clone(&world.live) as _;
     let finish = Finish { sandboxes: Arc::clone(&provider) as _, live, services: world.services() };
     let handlers = Arc::get_mut(&mut tasks.handlers).unwrap();
@@ -162,7 +162,7 @@ async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
     let server = Server::bind("127.0.0.1:0", played, StandIn::default()).await.unwrap();
     let sandboxes = Arc::clone(&world.sandboxes) as Arc<dyn Sandboxes>;
     let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(false), updated: AtomicBool::new(false) });
-    let mut tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let handlers = Arc::get_mut(&mut tasks.handlers).unwrap();
     handlers.retain(|handler| handler.step() != Step::ExecuteTool);
     let (blobs, limits) = (Arc::clone(&world.blobs) as _, ToolLimits::default());

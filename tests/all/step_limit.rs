@@ -56,7 +56,7 @@ async fn run(home: &Home, step: Step, nth: usize, many: u32) -> (DriveOutcome, V
     let world = world(settings(&home.beside("data"), &[]));
     let played = script(&[bash("echo two >> a.txt"), bash("echo three >> a.txt"), ends()]).to_string();
     let server = Server::bind("127.0.0.1:0", Script::parse(&played).unwrap(), StandIn::default()).await.unwrap();
-    let tasks = world.step_tasks(Arc::new(world.store.clone()), &server.url(), "key".into()).unwrap();
+    let tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let many = ManySteps { tasks, store: world.store.clone(), step, nth, many, invoked: AtomicUsize::new(0) };
     let time = Arc::new(FastForward::default());
     let interpreter = Arc::new(world.engine.interpreter(Arc::new(many), time).unwrap());

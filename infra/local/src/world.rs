@@ -12,8 +12,8 @@ use agent::{
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::{CommandError, Progress, Services, reconcile};
-use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogCache, SessionLogError, Setup};
+use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, Network, SecretName, Sessions, Traces};
+use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogError, SessionLogs, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -105,6 +105,7 @@ impl World {
         Services {
             event_log: Arc::new(self.store.clone()),
             sessions: Arc::new(self.store.clone()),
+            blobs: Arc::clone(&self.blobs) as _,
             accounts: Arc::new(self.store.clone()),
             reservations: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
@@ -122,7 +123,13 @@ impl World {
 
     /// A session's log, read to its end.
     pub(crate) async fn log(&self, session: &SessionId) -> Result<SessionLog, SessionLogError> {
-        SessionLog::open(Arc::new(self.store.clone()), Arc::new(WallClock), session).await
+        self.logs().uncached().open(session).await
+    }
+
+    /// Opens the logs of sessions, and caches them.
+    pub fn logs(&self) -> SessionLogs {
+        let store = Arc::new(self.store.clone());
+        SessionLogs::new(Arc::clone(&store) as _, store, Arc::clone(&self.blobs) as _, Arc::new(WallClock))
     }
 
     /// Replaces secrets in a text.
@@ -146,20 +153,19 @@ impl World {
 
     /// An interpreter of the workflow whose steps call the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
-        let tasks = self.step_tasks(Arc::new(self.store.clone()), url, key)?;
+        let tasks = self.step_tasks(self.logs(), url, key)?;
         Ok(Arc::new(self.engine.interpreter(Arc::new(tasks), Arc::new(WallClock))?))
     }
 
-    /// The steps, which write to `event_log` and call the model at `url`.
-    pub fn step_tasks(&self, event_log: Arc<dyn EventLog>, url: &str, key: SecretString) -> anyhow::Result<StepTasks> {
+    /// The steps, over these logs, which call the model at `url`.
+    pub fn step_tasks(&self, logs: SessionLogs, url: &str, key: SecretString) -> anyhow::Result<StepTasks> {
         let mut configuration = claude::Configuration::new(key)?;
         configuration.base_url = url.to_owned();
         configuration.clock = Some(Arc::new(WallClock));
         self.settings.model_access.apply(&mut configuration);
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
-            event_log,
-            log_cache: SessionLogCache::default(),
+            logs,
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

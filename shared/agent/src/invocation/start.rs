@@ -44,7 +44,7 @@ pub(super) async fn start_or_answer(
             Delivery::Running { deadline } => {
                 let deadline = deadline.filter(|deadline| common.overlap == Overlap::Possible && *deadline > now);
                 if let Some(deadline) = deadline {
-                    wait_for_end(common, log, now, deadline, start.deadline).await?;
+                    wait_for_end(log, now, deadline, start.deadline).await?;
                     continue;
                 }
             }
@@ -72,7 +72,6 @@ fn delivery<'a>(state: &'a SessionState, run: RunNumber, start: &StepStart) -> D
 
 /// Waits until the log has grown, at most until one of the deadlines: `theirs` of the invocation at work, `ours` of this one.
 async fn wait_for_end(
-    common: &Common,
     log: &mut SessionLog,
     now: Timestamp,
     theirs: Timestamp,
@@ -83,8 +82,7 @@ async fn wait_for_end(
         return Err(Unavailable::new(Dependency::EarlierInvocation, "it has not ended yet").into());
     }
     let pause = elapsed(now, theirs).min(left).min(WAIT_SLICE);
-    common.event_log.wait(log.session_id(), log.state().tail, pause).await?;
-    Ok(log.refresh().await?)
+    Ok(log.wait(pause).await?)
 }
 
 /// The answer, or the kind of error, with which an equal invocation ended.

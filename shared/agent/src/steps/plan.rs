@@ -124,7 +124,7 @@ impl Plan {
             Ok(plan) => (redact_plan(context, &plan)?, true),
             Err(reason) if context.log.state().planning.nudges < MAX_CORRECTIONS => {
                 events.push(correction(&reason).into());
-                context.log.append(events).await?;
+                context.closing.extend(events);
                 return Ok(StepOutput::new(Verdict::Plan));
             }
             Err(reason) => (redact_plan(context, &plan_in_words(context, reply, &reason)?)?, false),
@@ -133,7 +133,8 @@ impl Plan {
         events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
         events.extend(states_confidence.then(|| confidence_score(&plan).into()));
-        context.log.append(events).await?;
+        // One batch with the end of the step, which follows at once: the reply is paid for.
+        context.closing.extend(events);
         after_plan(context, id, plan)
     }
 }

@@ -26,15 +26,16 @@ pub use reconcile::{reconcile, run_ended};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};
 
-use crate::ports::{Accounts, Clock, EventLog, Ids, Reservations, Sessions, Traces, Workflows};
+use crate::ports::{Accounts, Blobs, Clock, EventLog, Ids, Reservations, Sessions, Traces, Workflows};
 use crate::state::SessionState;
-use crate::{Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
+use crate::{Keep, Redactor, SessionId, SessionLog, SessionLogs, StepOutput, Unavailable, Verdict, WaitOutcome};
 
 /// The ports that commands use.
 #[derive(Clone)]
 pub struct Services {
     pub event_log: Arc<dyn EventLog>,
     pub sessions: Arc<dyn Sessions>,
+    pub blobs: Arc<dyn Blobs>,
     pub accounts: Arc<dyn Accounts>,
     pub reservations: Arc<dyn Reservations>,
     pub workflows: Arc<dyn Workflows>,
@@ -46,8 +47,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// Opens the logs of sessions.
+    pub fn logs(&self) -> SessionLogs {
+        let (event_log, sessions) = (Arc::clone(&self.event_log), Arc::clone(&self.sessions));
+        SessionLogs::new(event_log, sessions, Arc::clone(&self.blobs), Arc::clone(&self.clock)).uncached()
+    }
+
     async fn log(&self, session: &SessionId) -> Result<SessionLog, CommandError> {
-        Ok(SessionLog::open(Arc::clone(&self.event_log), Arc::clone(&self.clock), session).await?)
+        Ok(self.logs().open(session).await?)
     }
 
     /// Completes the waiting task of the latest run, if there is one. The token is removed last: after a crash in between the

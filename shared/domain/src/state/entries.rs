@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
 use crate::{
@@ -33,7 +34,7 @@ pub enum Delivery<'a> {
 }
 
 /// How an invocation ended.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum EntryEnd {
     /// With this answer. The seconds that an `await` still lasts are not in it, since they depend on when it is repeated.
     Answered(StepOutput),
@@ -42,12 +43,12 @@ pub enum EntryEnd {
 }
 
 /// The last entry into each step's state, and the identities of those before it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StepEntries {
     entries: BTreeMap<Step, StepEntry>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StepEntry {
     last: InvocationId,
     /// Its `step.started`.

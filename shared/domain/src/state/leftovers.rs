@@ -1,5 +1,7 @@
 //! Sandboxes that no step uses any more, and that are still to be terminated.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{SandboxId, SandboxTerminating};
 
 use super::{SandboxStage, SandboxState, SessionState};
@@ -9,7 +11,7 @@ const MAX_LEFTOVERS: usize = 16;
 
 /// A sandbox that its run has left: the run is over, or the sandbox is lost. A lost one may live on, unreachable or with a
 /// toolbox of another version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leftover {
     pub id: SandboxId,
     /// Whether `sandbox.terminating` was written for it.

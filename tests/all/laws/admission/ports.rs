@@ -95,6 +95,7 @@ impl Ports {
         Services {
             event_log: Arc::clone(self) as _,
             sessions: Arc::clone(&self.stored) as _,
+            blobs: Arc::<crate::support::MemoryBlobs>::default(),
             accounts: Arc::clone(&self.stored) as _,
             reservations: Arc::clone(self) as _,
             workflows: Arc::clone(self) as _,

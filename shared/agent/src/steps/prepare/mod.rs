@@ -100,8 +100,9 @@ impl Prepare {
         // In one batch, so that a sandbox counts as ready only together with a checkpoint that is measured against its base.
         let mut bodies = self.restore(context, &workspace).await?;
         bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
-        context.log.append(bodies).await?;
-        Ok(StepOutput::new(next_verdict(context.log.state())))
+        let verdict = next_verdict(&context.log.state_after(&bodies)?);
+        context.closing.extend(bodies);
+        Ok(StepOutput::new(verdict))
     }
 
     /// Clones into the sandbox that was found, or into a new one. Breaks with the step's answer when the clone is not done.
