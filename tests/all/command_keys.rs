@@ -8,7 +8,7 @@ use domain::ports::{Sessions as _, read_all};
 use domain::run_outcome::final_events;
 use domain::{
     BudgetExtended, EventBody, IdempotencyKey, Keep, MicroDollars, PlanCreated, PlanId, RunNumber, Seq, SessionId,
-    SessionStatus, Status, Step, TaskToken, UncheckedRequest, WaitReason, WaitStarted,
+    SessionStatus, Status, Step, StepStart, TaskToken, UncheckedRequest, WaitReason, WaitStarted,
 };
 use local::World;
 use reqwest::Method;
@@ -96,8 +96,10 @@ async fn session_in(state: State, world: &World) -> SessionId {
         UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
     let services = world.services();
     let session = domain::commands::start(&services, start_request(world, "local", draft)).await.unwrap().session.id;
-    let log = services.logs().open(&session).await.unwrap();
-    let mut log = log.start_step(RunNumber(1), Step::Plan, "00000000000000aa".parse().unwrap()).await.unwrap();
+    let mut log = services.logs().open(&session).await.unwrap();
+    let (span, deadline) = ("00000000000000aa".parse().unwrap(), services.clock.now());
+    let start = StepStart { step: Step::Plan, span, invocation: None, deadline };
+    assert!(log.start_step(RunNumber(1), &start).await.unwrap());
     match state {
         State::Working => {}
         State::Waiting => {

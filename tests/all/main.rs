@@ -15,7 +15,11 @@ mod faults;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod invocations;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod preparation;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
@@ -23,9 +27,13 @@ mod recovery;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
+mod sandbox_removal;
+#[cfg(test)]
 mod scripts;
 #[cfg(test)]
 mod start_faults;
+#[cfg(test)]
+mod step_limit;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -192,7 +192,8 @@ async fn measure(program: &Path, directory: &Path, turns: usize, memory: Memory)
     let blobs = Arc::new(MeteredBlobs(Arc::clone(&world.blobs), Arc::clone(&meter)));
     let logs = SessionLogs::new(log, Arc::new(store), blobs, Arc::new(WallClock));
     let logs = if memory == Memory::Warm { logs } else { logs.uncached() };
-    let interpreter = world.interpreter_over(logs, Arc::new(WallClock), &stand_in.url, "key".into()).unwrap();
+    let tasks = world.step_tasks(logs, &stand_in.url, "key".into()).unwrap();
+    let interpreter = Arc::new(world.engine.interpreter(Arc::new(tasks), Arc::new(WallClock)).unwrap());
     let limits = UncheckedLimits {
         max_turns: Some(u32::try_from(turns).unwrap() + 100),
         max_cost_usd: Some(500.0),

@@ -123,12 +123,12 @@ async fn run_until_stopped(
         tokio::select! {
             ended = running => {
                 ended?;
-                world.live.forget(session).await?;
                 let log = world.log(session).await?;
                 let over = log.state().run_number(execution.run).is_some_and(|run| run.status.is_terminal());
                 if !over {
                     // The state machine's own time-out and an abort from outside skip every Catch, so no step has ended the run.
                     world.reconcile(session).await?;
+                    world.live.forget(session).await?;
                 }
             }
             waited = waiting => {

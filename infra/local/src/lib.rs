@@ -6,7 +6,7 @@ pub mod reexec;
 pub use blobs::DirectoryBlobs;
 pub use clock::{RandomIds, WallClock};
 pub use driver::{DriveOutcome, WaitPolicy, drive_session};
-pub use engine::Engine;
+pub use engine::{Engine, StepTasks};
 pub use forge::{LocalForge, PullRecord};
 pub use live::LiveDirectory;
 pub use lock::{SessionLock, SessionLocks};

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{
-    AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Plan, Prepare, StepHandler, ToolLimits,
+    AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Overlap, Plan, Prepare, StepHandler,
+    ToolLimits,
 };
 use anyhow::Context as _;
-use asl::{Interpreter, Time};
+use asl::Interpreter;
 use domain::commands::{CommandError, Progress, Services, reconcile};
 use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, Network, SecretName, Sessions, Traces};
 use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogError, SessionLogs, Setup};
@@ -19,7 +20,7 @@ use telemetry::{Collector, Service, Tracing, Tree};
 
 use crate::blobs::DirectoryBlobs;
 use crate::clock::{RandomIds, WallClock};
-use crate::engine::{Engine, Steps};
+use crate::engine::{Engine, StepTasks};
 use crate::forge::LocalForge;
 use crate::home;
 use crate::live::LiveDirectory;
@@ -154,17 +155,12 @@ impl World {
 
     /// An interpreter of the workflow whose steps call the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
-        self.interpreter_over(self.logs(), Arc::new(WallClock), url, key)
+        let tasks = self.step_tasks(self.logs(), url, key)?;
+        Ok(Arc::new(self.engine.interpreter(Arc::new(tasks), Arc::new(WallClock))?))
     }
 
-    /// Like [`World::interpreter`], with logs and a time other than the world's own.
-    pub fn interpreter_over(
-        &self,
-        logs: SessionLogs,
-        time: Arc<dyn Time>,
-        url: &str,
-        key: SecretString,
-    ) -> anyhow::Result<Arc<Interpreter>> {
+    /// The steps, over these logs, which call the model at `url`.
+    pub fn step_tasks(&self, logs: SessionLogs, url: &str, key: SecretString) -> anyhow::Result<StepTasks> {
         let mut configuration = claude::Configuration::new(key)?;
         configuration.base_url = url.to_owned();
         configuration.clock = Some(Arc::new(WallClock));
@@ -177,20 +173,22 @@ impl World {
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
             redactor: self.redactor.clone(),
+            // The driver of a session holds its lock.
+            overlap: Overlap::Excluded,
             answer_timeout: Duration::from_secs(self.settings.answer_seconds),
         };
-        Ok(Arc::new(self.engine.interpreter(common, self.steps(model), time)?))
+        Ok(StepTasks { common, handlers: Arc::new(self.handlers(model)) })
     }
 
-    fn steps(&self, model: Arc<dyn Model>) -> Steps {
+    fn handlers(&self, model: Arc<dyn Model>) -> Vec<Box<dyn StepHandler>> {
         let blobs: Arc<dyn Blobs> = Arc::clone(&self.blobs) as _;
         let forge: Arc<dyn Forge> = Arc::clone(&self.forge) as _;
         let sandboxes = Arc::clone(&self.sandboxes);
         let workflows = Arc::clone(&self.engine);
         let live: Arc<dyn LiveText> = Arc::clone(&self.live) as _;
-        let caller = ModelCaller { model, live, blobs: Arc::clone(&blobs) };
+        let caller = ModelCaller { model, live: Arc::clone(&live), blobs: Arc::clone(&blobs) };
         let (name, email) = self.settings.author.clone();
-        let steps: Vec<Box<dyn StepHandler>> = vec![
+        vec![
             Box::new(Prepare {
                 forge: Arc::clone(&forge),
                 sandboxes: sandboxes.clone(),
@@ -206,9 +204,8 @@ impl World {
             }),
             Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
-            Box::new(Finish { sandboxes, services: self.services() }),
-        ];
-        Steps(steps)
+            Box::new(Finish { sandboxes, live, services: self.services() }),
+        ]
     }
 
     /// The key of the model's service, if one is set.

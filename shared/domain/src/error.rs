@@ -121,6 +121,8 @@ pub enum Dependency {
     Secrets,
     Forge,
     Sandboxes,
+    /// An earlier invocation of the same step.
+    EarlierInvocation,
     /// The database of the one-machine world, which implements several ports.
     Store,
 }
@@ -138,6 +140,7 @@ impl Dependency {
             Self::Secrets => "the secret store",
             Self::Forge => "the forge",
             Self::Sandboxes => "the sandbox provider",
+            Self::EarlierInvocation => "an earlier invocation of the step",
             Self::Store => "the store",
         }
     }

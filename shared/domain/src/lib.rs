@@ -32,6 +32,7 @@ pub use ids::{
     SandboxId, Seq, SessionId, SpanId, TokenId, TraceId, TurnNumber,
 };
 pub use invisible::name_invisible;
+pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
 pub use money::{InvalidAmount, MicroDollars};
 pub use outside_key::{InvalidOutsideKey, OutsideKey};
@@ -50,12 +51,12 @@ pub use request::{
     is_branch_name,
 };
 pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
-pub use session_log::{MessagesError, SNAPSHOT_VERSION, SessionLog, SessionLogError, SessionLogs};
+pub use session_log::{MessagesError, SNAPSHOT_VERSION, SessionLog, SessionLogError, SessionLogs, StepStart};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
-    CaughtError, FUNCTION_TIMEOUT, MAX_WAIT_SECONDS, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Verdict,
-    WorkflowState,
+    CaughtError, FUNCTION_TIMEOUT, INVOCATIONS_BEFORE_PUBLISHING, MAX_INVOCATIONS, MAX_WAIT_SECONDS, Step, StepInput,
+    StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
 };
 pub use summary::summary_of;
 
@@ -68,6 +69,7 @@ mod error;
 mod event;
 mod ids;
 mod invisible;
+mod invocation;
 mod json;
 mod money;
 mod outside_key;

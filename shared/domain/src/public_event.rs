@@ -89,7 +89,8 @@ fn view(event: &Event) -> View {
             Some(reason) => format!("Run queued: {reason}"),
         }),
         EventBody::SessionStatus(changed) => View::status(format!("Status: {}", changed.status)),
-        EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step)),
+        EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step))
+            .with_fields(json!({ "step": started.step, "attempt": started.attempt })),
         EventBody::StepFinished(finished) => View::status(format!("Step {} finished", finished.step)),
         EventBody::StepFailed(failed) => {
             // Without a code the workflow tries again; when it gives up, the run's error says so.

@@ -14,7 +14,7 @@ const LONG: Duration = Duration::from_secs(30);
 
 fn reply(text: &str) -> LiveReply {
     let (conversation, turn, attempt) = (Conversation::Main, TurnNumber(1), Attempt(1));
-    LiveReply { conversation, turn, attempt, text: text.to_owned() }
+    LiveReply { conversation, turn, attempt, offset: 0, text: text.to_owned() }
 }
 
 async fn first(live: &dyn LiveText) {

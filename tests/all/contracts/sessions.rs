@@ -19,6 +19,7 @@ fn summary(session: &Session, second: u8, status: Status) -> SessionSummary {
         status,
         cost: MicroDollars(1),
         pr_url: None,
+        sandbox_left: false,
     }
 }
 
@@ -86,6 +87,10 @@ async fn first(sessions: &dyn Sessions) {
     // Unfinished sessions, in pages.
     sessions.update(&summary(&session(&ids[1]), 7, Status::Done)).await.unwrap();
     assert_eq!(all_unfinished(sessions, Timestamp::MAX).await.unwrap(), [ids[0].clone(), ids[2].clone()]);
+    let left = SessionSummary { sandbox_left: true, ..summary(&session(&ids[1]), 8, Status::Done) };
+    sessions.update(&left).await.unwrap();
+    assert_eq!(all_unfinished(sessions, Timestamp::MAX).await.unwrap(), ids, "one has left a sandbox");
+    sessions.update(&summary(&session(&ids[1]), 9, Status::Done)).await.unwrap();
     let next = sessions.unfinished(Timestamp::MAX, Some(&ids[0]), 1).await.unwrap();
     assert_eq!(next, [ids[2].clone()]);
     let early: Timestamp = "2026-11-22T10:00:04Z".parse().unwrap();

@@ -92,7 +92,7 @@ async fn a_stream_reads_the_log_from_its_viewers_place_on() {
     let end = log.state().tail.0;
     // The reply of a call that has ended, whose end the viewer has seen.
     let (conversation, turn, attempt) = (call.conversation, call.turn, call.attempt);
-    let reply = LiveReply { conversation, turn, attempt, text: "outdated".to_owned() };
+    let reply = LiveReply { conversation, turn, attempt, offset: 0, text: "outdated".to_owned() };
     world.live.show(&session, &reply).await.unwrap();
 
     let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::ports::EventLog as _;
 use domain::{
     Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, SessionLogs,
-    Status, Step, StepError, Totals, UserMessage,
+    Status, Step, StepError, StepStart, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
@@ -73,12 +73,18 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
     let store = store(directory.path());
     let session = session_id(1);
     store.append(&session, Seq(0), &opening_events(&session)).await.unwrap();
-    let span = || "00000000000000aa".parse().unwrap();
+    let deadline = "2026-11-22T11:00:00Z".parse().unwrap();
+    let span = "00000000000000aa".parse().unwrap();
+    let start = StepStart { step: Step::Prepare, span, invocation: None, deadline };
     let run = RunNumber(1);
-    let mut zombie = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    let (mut zombie, mut other) = (log(&store, &session).await, log(&store, &session).await);
+    assert!(zombie.start_step(run, &start).await.unwrap());
     zombie.append(vec![message("still alone")]).await.unwrap();
 
-    let mut newer = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    assert!(!other.start_step(run, &start).await.unwrap(), "it has not read that another one has started");
+    other.append(vec![message("a command's, without a fence")]).await.unwrap();
+    let mut newer = log(&store, &session).await;
+    assert!(newer.start_step(run, &start).await.unwrap());
     assert_eq!(newer.attempt().0, 2);
     let before = domain::read_all(&store, &session, Seq(0)).await.unwrap().len();
     let stale = zombie.append(vec![message("from beyond")]).await;

@@ -19,8 +19,8 @@ pub(crate) use running::RunningProgram;
 pub(crate) use script::{bash, ends, plan, script, tools};
 pub(crate) use server::{Frames, ServerProcess, answer, code_request, frames, ids};
 pub(crate) use session_run::{
-    SessionRun, last_blocks, run_session, run_session_in, run_session_with, settings, sonnet_price, start_request,
-    world,
+    FastForward, SessionRun, last_blocks, run_session, run_session_in, run_session_with, settings, sonnet_price,
+    start_request, world,
 };
 
 use std::path::Path;

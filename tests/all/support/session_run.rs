@@ -109,7 +109,8 @@ pub(crate) async fn run_session_with(
     let script = Script::parse(&script.to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
     let time = Arc::new(FastForward::default());
-    let interpreter = world.interpreter_over(logs, time, &server.url(), "key".into()).unwrap();
+    let tasks = world.step_tasks(logs, &server.url(), "key".into()).unwrap();
+    let interpreter = Arc::new(world.engine.interpreter(Arc::new(tasks), time).unwrap());
     let draft = UncheckedRequest { repo_url: repository.display().to_string(), ..draft };
     let session = start(&world.services(), start_request(world, "local", draft)).await.unwrap().session;
     let outcome = drive_session(world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
@@ -139,7 +140,7 @@ pub(crate) fn start_request(world: &World, owner: &str, draft: UncheckedRequest)
 
 /// Time for the workflow that skips pauses.
 #[derive(Default)]
-struct FastForward {
+pub(crate) struct FastForward {
     ahead: Mutex<Duration>,
 }
 

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Interpreter;
-use domain::SessionId;
 use domain::commands::finish_deletions;
 use domain::ports::{Clock as _, all_unfinished, elapsed};
+use domain::{SessionId, Status};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -23,6 +23,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Only sessions without a write for this long are taken over: another process may be about to drive one that it has just
 /// written to.
 const MIN_IDLE: Duration = Duration::from_secs(5);
+
+/// Maximum time for which a server that stops waits for the drivers of runs that are over.
+const MAX_ENDING: Duration = Duration::from_secs(5);
 
 /// How often reservations are searched for runs that no driver will start or release: their start crashed before the session
 /// had a record, or their end before the release.
@@ -82,7 +85,26 @@ impl Dispatcher {
                 () = stopped(&mut stop) => break,
             }
         }
+        if tokio::time::timeout(MAX_ENDING, self.drivers_of_ended_runs(&mut drivers)).await.is_err() {
+            tracing::warn!("the sandboxes of runs that have just ended are removed at the next start");
+        }
         drivers.shutdown().await;
+    }
+
+    /// Returns when no driver is left whose run is over: it still removes the sandbox.
+    async fn drivers_of_ended_runs(&self, drivers: &mut JoinSet<()>) {
+        while self.has_ended_run().await && drivers.join_next().await.is_some() {}
+    }
+
+    async fn has_ended_run(&self) -> bool {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for session in active {
+            let log = self.world.log(&session).await;
+            if log.is_ok_and(|log| log.state().status().is_some_and(Status::is_terminal)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Advances runs that have no driver, in a task.

@@ -29,9 +29,12 @@ CREATE TABLE IF NOT EXISTS snapshots (
 
 CREATE INDEX IF NOT EXISTS owned ON sessions (owner, id);
 
--- The dispatcher searches for unfinished sessions every two seconds; they are few among many.
-CREATE INDEX IF NOT EXISTS unfinished ON sessions (id)
-    WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed');
+-- The dispatcher searches every two seconds for sessions that are unfinished or have left a sandbox; they are few among many.
+CREATE INDEX IF NOT EXISTS due ON sessions (id)
+    WHERE (json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed') OR json_extract(summary, '$.sandboxLeft'));
+
+-- Its predecessor, which did not know of sandboxes that are left.
+DROP INDEX IF EXISTS unfinished;
 
 -- The position of each execution of the workflow. Positions contain tokens of waiting tasks, so they are sealed.
 CREATE TABLE IF NOT EXISTS executions (

@@ -25,7 +25,7 @@ const PUT_SNAPSHOT: &str = "
 
 const UNFINISHED: &str = "
     SELECT id FROM sessions
-    WHERE updated_at <= ?1 AND json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed')
+    WHERE updated_at <= ?1 AND (json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed') OR json_extract(summary, '$.sandboxLeft'))
         AND (?2 IS NULL OR id > ?2)
     ORDER BY id LIMIT ?3
 ";
@@ -235,6 +235,7 @@ impl Sessions for Store {
 #[cfg(test)]
 mod tests {
     use domain::Status;
+    use rusqlite::{Connection, params};
 
     use super::UNFINISHED;
 
@@ -243,8 +244,22 @@ mod tests {
     fn query_and_index_of_unfinished_sessions_list_every_terminal_status() {
         let terminal = Status::ALL.into_iter().filter(|status| status.is_terminal());
         let list = terminal.map(|status| format!("'{status}'")).collect::<Vec<_>>().join(", ");
-        let condition = format!("json_extract(summary, '$.status') NOT IN ({list})");
+        let condition =
+            format!("(json_extract(summary, '$.status') NOT IN ({list}) OR json_extract(summary, '$.sandboxLeft'))");
         assert!(UNFINISHED.contains(&condition), "{condition}");
         assert!(include_str!("schema.sql").contains(&condition), "{condition}");
+    }
+
+    #[test]
+    fn an_earlier_database_gets_the_index_of_unfinished_sessions() {
+        let connection = Connection::open_in_memory().unwrap();
+        let earlier = "CREATE TABLE sessions (id TEXT PRIMARY KEY, owner TEXT NOT NULL, session TEXT NOT NULL, summary TEXT NOT NULL, \
+                       updated_at INTEGER NOT NULL, token_run INTEGER, token BLOB) WITHOUT ROWID; \
+                       CREATE INDEX unfinished ON sessions (id) WHERE json_extract(summary, '$.status') NOT IN ('done');";
+        connection.execute_batch(earlier).unwrap();
+        connection.execute_batch(include_str!("schema.sql")).unwrap();
+        let plan = format!("EXPLAIN QUERY PLAN {UNFINISHED}");
+        let plan: String = connection.query_row(&plan, params![0, "", 1], |row| row.get("detail")).unwrap();
+        assert!(plan.contains("USING INDEX due"), "{plan}");
     }
 }

@@ -5,9 +5,9 @@ use domain::ports::store_text;
 use domain::state::SessionState;
 use domain::text;
 use domain::{
-    AgentStuck, AiMessage, AiThinking, Author, CallId, CallKey, ContentBlock, Conversation, EventBody, ModelReply,
-    Step, StepError, StepOutput, StopReason, ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage,
-    Verdict, WaitReason,
+    AgentStuck, AiMessage, AiThinking, Author, BudgetExhausted, BudgetLimit, CallId, CallKey, ContentBlock,
+    Conversation, EventBody, INVOCATIONS_BEFORE_PUBLISHING, ModelReply, Step, StepError, StepOutput, StopReason,
+    ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage, Verdict, WaitReason,
 };
 use serde_json::Value;
 
@@ -45,6 +45,10 @@ impl StepHandler for GenerateTurn {
         }
         if let Some(verdict) = verdicts::next_without_model(context.log.state()) {
             return Ok(StepOutput::new(verdict));
+        }
+        if let Some(exhausted) = out_of_steps(context.run()?.step_count()) {
+            context.closing.push(exhausted.into());
+            return Ok(StepOutput::new(Verdict::Publish));
         }
         if let Some(LoopFinding::AskUser(reason)) = loop_detection::detect(context.log.state()) {
             return Ok(ask_for_help(context, reason));
@@ -179,6 +183,13 @@ impl GenerateTurn {
         }
         Ok(events)
     }
+}
+
+/// The event of a run that publishes what it has, because the workflow cannot record many more steps.
+fn out_of_steps(count: u32) -> Option<BudgetExhausted> {
+    let limit = format!("the run has made {count} steps; what it has is published");
+    let exhausted = BudgetExhausted { limit, which: Some(BudgetLimit::Steps) };
+    (count >= INVOCATIONS_BEFORE_PUBLISHING).then_some(exhausted)
 }
 
 /// Leaves events to the batch that ends the step, with the usage that they lead to.

@@ -154,7 +154,8 @@ impl Workspace {
         });
         let old_base = content.base.as_ref().map(ToString::to_string);
         let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
-        let Answer::Rebase(rebased) = self.toolbox(context, "rebase", call).await? else {
+        // Once per sandbox: merging into files that were merged already would put markers around markers.
+        let Answer::Rebase(rebased) = self.toolbox_as(context, "rebase", "rebase", call).await? else {
             return Err(unexpected("rebase"));
         };
         Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())

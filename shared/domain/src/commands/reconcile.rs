@@ -1,6 +1,6 @@
 //! Completes what a crash left between two systems.
 
-use crate::effects::terminate_sandbox;
+use crate::effects::terminate_leftovers;
 use crate::ports::Sandboxes;
 use crate::{Dependency, ExecutionName, SessionId, Unavailable};
 
@@ -35,7 +35,7 @@ pub async fn reconcile(
     }
     let mut log = services.log(session).await?;
     if log.state().status().is_some_and(|status| status.is_terminal()) {
-        terminate_sandbox(&mut log, sandboxes, "the run is over").await?;
+        terminate_leftovers(&mut log, sandboxes).await;
         services.complete_record(log.state()).await?;
     }
     Ok(progress)

@@ -65,6 +65,17 @@ pub struct Event {
     pub body: EventBody,
 }
 
+impl Event {
+    /// Whether it is about a sandbox that is removed after the end of its run. Within a run only `prepare` and `await-user`
+    /// terminate a sandbox.
+    ///
+    /// Streams and progress leave these events out: for viewers, the last event of a run is its `run.finished`.
+    pub fn follows_end(&self) -> bool {
+        let terminates = matches!(self.body, EventBody::SandboxTerminating(_) | EventBody::SandboxTerminated(_));
+        terminates && self.writer.is_none_or(|writer| writer.step == Step::Finish)
+    }
+}
+
 /// An invocation of a step. A later `step.started` of the same run makes it stale: its appends fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Writer {

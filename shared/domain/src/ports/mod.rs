@@ -32,7 +32,7 @@ pub use forge::{
     Repository,
 };
 pub use ids::Ids;
-pub use live_text::{LiveReply, LiveText};
+pub use live_text::{LiveReply, LiveText, MAX_LIVE_BYTES};
 pub use model::{
     CacheLifetime, CacheMiss, CallOptions, Effort, Model, ModelError, ModelLimits, ModelReply, ModelRequest,
     ReplyDetails, ReplyPiece, StopDetails,

@@ -28,6 +28,9 @@ pub struct SessionSummary {
     /// Of all runs.
     pub cost: MicroDollars,
     pub pr_url: Option<String>,
+    /// Whether a sandbox that no run uses any more is still to be terminated. `reconcile` does it.
+    #[serde(default)]
+    pub sandbox_left: bool,
 }
 
 /// What an idempotency key is bound to.
@@ -100,8 +103,8 @@ pub trait Sessions: Send + Sync {
         limit: usize,
     ) -> Result<Vec<SessionSummary>, Unavailable>;
 
-    /// At most `limit` sessions after `after` whose latest run is not over and whose record was last written at or before
-    /// `written_before`, oldest first. Only an empty answer means that there are no more.
+    /// At most `limit` sessions after `after` whose latest run is not over, or that have left a sandbox, and whose record was last
+    /// written at or before `written_before`, oldest first. Only an empty answer means that there are no more.
     async fn unfinished(
         &self,
         written_before: Timestamp,

@@ -12,6 +12,7 @@ mod snapshot;
 use std::time::Duration;
 
 pub use error::SessionLogError;
+use jiff::Timestamp;
 pub use logs::SessionLogs;
 pub use messages::MessagesError;
 pub use snapshot::SNAPSHOT_VERSION;
@@ -20,8 +21,8 @@ use crate::ports::{AppendError, read_all};
 use crate::state::{IllegalEvent, SessionState};
 use crate::transcript::Recap;
 use crate::{
-    Attempt, CommandKey, Event, EventBody, KnownKey, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId,
-    Status, Step, StepStarted, TraceId, Unavailable, Writer,
+    Attempt, CommandKey, Event, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq, SessionId,
+    SessionStatus, SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
 };
 use folded::Folded;
 use logs::Cached;
@@ -41,6 +42,18 @@ pub struct SessionLog {
     /// The key of the command that writes, if it has one.
     command: Option<CommandKey>,
     folded: Folded,
+}
+
+/// The step that a log becomes the log of.
+#[derive(Debug, Clone)]
+pub struct StepStart {
+    pub step: Step,
+    /// The span of this invocation.
+    pub span: SpanId,
+    /// None when the caller did not say.
+    pub invocation: Option<InvocationId>,
+    /// When this invocation is cut off, if it has not ended by then.
+    pub deadline: Timestamp,
 }
 
 /// Interval at which running work checks whether it is to stop. A cancel has to be noticed within two seconds.
@@ -88,35 +101,37 @@ impl SessionLog {
     }
 
     /// Makes this the log of a step: appends `step.started`, which fences off every earlier invocation, and the status that
-    /// goes with the step. `span` is the span of this invocation.
+    /// goes with the step.
+    ///
+    /// False when the log has grown since it was read: nothing was written. The caller then refreshes and decides again whether
+    /// the step is to be started, since what was added may be the start of a duplicate.
     ///
     /// # Errors
     /// [`SessionLogError::Stale`] when the run is over, [`SessionLogError::NotFound`] when there is no such run.
-    pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, SessionLogError> {
-        self.run = run;
-        self.span = span;
-        loop {
-            let Some(current) = self.folded.state.run_number(run) else {
-                return Err(SessionLogError::NotFound(self.session));
-            };
-            if current.status.is_terminal() {
-                return Err(SessionLogError::Stale);
-            }
-            let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
-            let mut bodies = vec![StepStarted { step, attempt }.into()];
-            if let Some(status) = Status::during(step)
-                && current.status.may_become(status)
-            {
-                bodies.push(SessionStatus { status }.into());
-            }
-            let writer = Writer { step, attempt };
-            // The batch is appended right after the tail or not at all, so the number of its first event is known.
-            self.writer = Some((writer, self.folded.state.tail.next()));
-            if self.try_append(bodies).await? {
-                return Ok(self);
-            }
-            self.refresh().await?;
+    pub async fn start_step(&mut self, run: RunNumber, start: &StepStart) -> Result<bool, SessionLogError> {
+        let Some(current) = self.folded.state.run_number(run) else {
+            return Err(SessionLogError::NotFound(self.session.clone()));
+        };
+        if current.status.is_terminal() {
+            return Err(SessionLogError::Stale);
         }
+        let StepStart { step, span, invocation, deadline } = start.clone();
+        let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
+        let mut bodies = vec![StepStarted { step, attempt, invocation, deadline: Some(deadline) }.into()];
+        if let Some(status) = Status::during(step)
+            && current.status.may_become(status)
+        {
+            bodies.push(SessionStatus { status }.into());
+        }
+        // The batch is appended right after the tail or not at all, so the number of its first event is known.
+        let writer = Some((Writer { step, attempt }, self.folded.state.tail.next()));
+        let before = (self.run, std::mem::replace(&mut self.span, span), self.writer);
+        (self.run, self.writer) = (run, writer);
+        let started = self.try_append(bodies).await;
+        if !matches!(started, Ok(true)) {
+            (self.run, self.span, self.writer) = before;
+        }
+        started
     }
 
     /// Starts the run with this number, with further events in the same batch.
@@ -199,6 +214,17 @@ impl SessionLog {
         Ok(self.folded.read_tail(self.logs.event_log.as_ref(), &self.session).await?)
     }
 
+    /// Waits until the log grows, at most `timeout`, and reads what was appended.
+    ///
+    /// # Errors
+    /// As [`SessionLog::refresh`].
+    pub async fn wait(&mut self, timeout: Duration) -> Result<(), SessionLogError> {
+        if self.logs.event_log.wait(&self.session, self.folded.state.tail, timeout).await? {
+            self.refresh().await?;
+        }
+        Ok(())
+    }
+
     /// Appends events that do not depend on the state, after whatever others appended meanwhile.
     ///
     /// # Errors
@@ -218,15 +244,36 @@ impl SessionLog {
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
     ) -> Result<(), E> {
+        // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain the
+        // `step.started` of a newer attempt, and a retry on top of it would succeed.
+        self.append_decided(|log| {
+            log.check_fence()?;
+            decide(&log.folded.state)
+        })
+        .await
+    }
+
+    /// Like [`SessionLog::decide`], for what follows the end of a run, which makes every step of the run stale.
+    ///
+    /// # Errors
+    /// As [`SessionLog::decide`], but never [`SessionLogError::Stale`].
+    pub async fn decide_after_end(
+        &mut self,
+        mut decide: impl FnMut(&SessionState) -> Vec<EventBody>,
+    ) -> Result<(), SessionLogError> {
+        self.append_decided(|log| Ok(decide(&log.folded.state))).await
+    }
+
+    async fn append_decided<E: From<SessionLogError>>(
+        &mut self,
+        mut decide: impl FnMut(&Self) -> Result<Vec<EventBody>, E>,
+    ) -> Result<(), E> {
         loop {
-            // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain
-            // the `step.started` of a newer attempt, and a retry on top of it would succeed.
-            self.check_fence()?;
             // Another request with the same key may have been faster.
             if self.is_recorded()? {
                 return Ok(());
             }
-            let bodies = decide(&self.folded.state)?;
+            let bodies = decide(self)?;
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }

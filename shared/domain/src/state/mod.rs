@@ -5,7 +5,9 @@
 //! are shared ([`Arc`]) or of bounded length.
 
 mod conversation;
+mod entries;
 mod fold;
+mod leftovers;
 mod recent_calls;
 mod run;
 
@@ -15,7 +17,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
+pub use entries::{Delivery, EntryEnd, StepEntries};
 pub use fold::MAX_USER_TEXT_CHARACTERS;
+pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
@@ -95,6 +99,8 @@ pub struct SessionState {
     pub plan: Option<PlanState>,
     /// The current sandbox; none once it is lost or terminated.
     pub sandbox: Option<SandboxState>,
+    /// Sandboxes that no step uses any more and that are not terminated yet, oldest first.
+    pub leftovers: VecDeque<Leftover>,
     /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
     /// The commit that was cloned last.
@@ -174,6 +180,7 @@ impl SessionState {
     }
 
     /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
+    /// After its end only its sandboxes are terminated.
     ///
     /// # Errors
     /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over or to a
@@ -202,7 +209,8 @@ impl SessionState {
         let Some(current) = self.run_number(run) else {
             return illegal(format!("there is no run {run}"));
         };
-        if current.status.is_terminal() {
+        let terminates = matches!(body, EventBody::SandboxTerminating(_) | EventBody::SandboxTerminated(_));
+        if current.status.is_terminal() && !terminates {
             return illegal(format!("run {run} is {}", current.status));
         }
         if let EventBody::SessionStatus(changed) = body {
@@ -301,6 +309,34 @@ mod tests {
             },
         );
         add(state, ToolResult::without_run(turn, id, tool, ToolOutcome::Ok, "done"));
+    }
+
+    #[test]
+    fn after_the_end_of_a_run_only_its_sandboxes_are_terminated() {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
+        let layout = String::new;
+        let layout =
+            Layout { workspace: layout(), state: layout(), outputs: layout(), source: layout(), home: layout() };
+        let (sandbox, provider, network): (SandboxId, _, _) =
+            ("s-1-1".parse().unwrap(), "local".to_owned(), String::new());
+        let (status, summary, totals) = (Status::Failed, String::new(), crate::Totals::default());
+        let created = crate::SandboxCreated { sandbox: sandbox.clone(), provider, reduced: None, network, layout };
+        add(&mut state, created);
+        add(&mut state, crate::RunFinished { status, summary, pr_url: None, branch: None, totals });
+        assert!(state.sandbox.is_none() && state.leftover(&sandbox).is_some_and(|left| !left.is_terminating));
+        let reason = String::new;
+        let terminating = crate::SandboxTerminating { sandbox: sandbox.clone(), reason: reason() };
+        let terminated = crate::SandboxTerminated { sandbox: sandbox.clone(), reason: reason() };
+        let lost = crate::SandboxLost { sandbox: sandbox.clone(), reason: reason() };
+        let allowed = |state: &SessionState, body: EventBody| state.check(RunNumber(1), &body).is_ok();
+        assert!(allowed(&state, terminating.clone().into()) && allowed(&state, terminated.clone().into()));
+        assert!(!allowed(&state, lost.into()));
+        add(&mut state, terminating);
+        assert!(state.leftover(&sandbox).is_some_and(|left| left.is_terminating));
+        add(&mut state, terminated);
+        assert_eq!(state.leftovers.len(), 0);
     }
 
     #[test]

@@ -76,7 +76,10 @@ struct Backlog {
     bytes: usize,
     /// Where the first subscriber began to read. Nothing before it is ever in the backlog.
     start: Seq,
+    /// The last event that streams show.
     tail: Seq,
+    /// The last event that was read.
+    read: Seq,
     /// Whether the log was read to its end once.
     caught_up: bool,
     /// Whether the latest run is over.
@@ -130,7 +133,8 @@ impl Feeds {
     pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, ReadError> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for event in self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await?.events {
+        let page = self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await?;
+        for event in page.events.into_iter().filter(|event| !event.follows_end()) {
             let entry = self.entry(session, &event);
             bytes += entry.rendered.len();
             entries.push(Arc::new(entry));
@@ -155,7 +159,8 @@ impl Feeds {
             let Some(feed) = feed_of.upgrade() else { return };
             let pause = match read {
                 Ok(page) => {
-                    let entries: Vec<Entry> = page.events.iter().map(|event| self.entry(&session, event)).collect();
+                    let shown = page.events.iter().filter(|event| !event.follows_end());
+                    let entries: Vec<Entry> = shown.map(|event| self.entry(&session, event)).collect();
                     tail = feed.backlog().extend(&page.events, entries, page.next.is_some());
                     feed.backlog().gone = tail == Seq(0) && page.next.is_none();
                     None
@@ -226,12 +231,13 @@ impl Feed {
                 // A feed that reads the log for the first time may reach the frame yet.
                 return if backlog.caught_up || seen < backlog.start { Next::Lagged } else { Next::Pending };
             }
-            let skipped = usize::try_from(seen.next().0 - first.0).unwrap_or(usize::MAX);
+            // The numbers have gaps where events are not shown.
+            let skipped = backlog.entries.partition_point(|entry| entry.seq <= seen);
             return Next::Entries(backlog.entries.iter().skip(skipped).take(PAGE_ITEMS).cloned().collect());
         }
         match backlog.caught_up {
             // A subscriber that has read further than the feed waits for it.
-            true if backlog.gone || (backlog.over && seen == backlog.tail) => Next::Complete,
+            true if backlog.gone || (backlog.over && seen <= backlog.read) => Next::Complete,
             _ if backlog.failures >= MAX_FAILURES => Next::Unavailable,
             _ => Next::Pending,
         }
@@ -258,6 +264,10 @@ impl Feed {
 impl Backlog {
     fn extend(&mut self, events: &[Event], entries: Vec<Entry>, more: bool) -> Seq {
         for event in events {
+            self.read = event.seq;
+            if event.follows_end() {
+                continue;
+            }
             self.tail = event.seq;
             self.over = matches!(event.body, EventBody::RunFinished(_) | EventBody::SessionDeleted(_));
             // However a call ends, its price is settled with it.
@@ -275,6 +285,6 @@ impl Backlog {
         }
         self.failures = 0;
         self.caught_up |= !more;
-        self.tail
+        self.read
     }
 }

@@ -12,7 +12,8 @@ use domain::run_outcome::final_events;
 use domain::state::SessionState;
 use domain::{
     Attempt, BudgetExtended, BudgetReserved, BudgetSettled, CallKey, Conversation, ExecutionName, Keep, MicroDollars,
-    Principal, SessionId, SessionLog, SessionLogError, Status, Step, TurnNumber, UncheckedLimits, UncheckedRequest,
+    Principal, SessionId, SessionLog, SessionLogError, Status, Step, StepStart, TurnNumber, UncheckedLimits,
+    UncheckedRequest,
 };
 use tempfile::TempDir;
 
@@ -298,8 +299,13 @@ async fn work(services: &Services, execution: &ExecutionName, share: u64) {
 }
 
 async fn start_step(services: &Services, execution: &ExecutionName) -> Result<SessionLog, SessionLogError> {
-    let log = services.logs().open(&execution.session).await?;
-    log.start_step(execution.run, Step::Finish, services.ids.span()).await
+    let mut log = services.logs().open(&execution.session).await?;
+    let (span, deadline) = (services.ids.span(), services.clock.now());
+    let start = StepStart { step: Step::Finish, span, invocation: None, deadline };
+    while !log.start_step(execution.run, &start).await? {
+        log.refresh().await?;
+    }
+    Ok(log)
 }
 
 /// Ends a run, and does not release it.

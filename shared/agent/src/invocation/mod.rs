@@ -1,15 +1,16 @@
-//! Runs a step: records its start and its end in the log, emits its span, and gives the answers that need no work.
+//! Runs a step: records its start and its end in the log, emits its span.
+
+mod start;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::commands::after_cancel;
 use domain::ports::elapsed;
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, Keep, RunNumber, SessionLog, SessionLogError, Span, SpanKind, SpanOutcome, Status, Step,
-    StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict, error_chain, summary_of,
+    ErrorCode, EventBody, MAX_INVOCATIONS, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError,
+    StepFailed, StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
 };
 use jiff::Timestamp;
 
@@ -27,8 +28,9 @@ pub trait StepHandler: Send + Sync {
     /// Does the step's work, or as much of it as fits before the deadline.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
 
-    /// Work that follows the last event of a run. It may be repeated. Only `finish` has any.
-    async fn after_end(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
+    /// Called instead of [`StepHandler::run`] when the log holds the answer already. Repeats what follows the answer, since a
+    /// crash may have come in between. Most steps have nothing that does.
+    async fn repeat(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
         Ok(())
     }
 }
@@ -43,25 +45,20 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
+    let start =
+        StepStart { step, span: common.ids.span(), invocation: input.invocation(), deadline: started + time_limit };
     let mut log = common.logs.open(&input.session_id).await?;
-    if let Some(answer) = answer_without_work(&log, &input, step, started) {
-        if answer.verdict.is_terminal() && step == Step::Finish {
-            handler.after_end(common, &mut log, input.run).await?;
-        }
+    if let Some(answer) = start::start_or_answer(common, &mut log, input.run, &start).await? {
+        handler.repeat(common, &mut log, input.run).await?;
         common.logs.keep(log).await;
         return Ok(answer);
     }
-    let span = common.ids.span();
-    let run = input.run;
-    let log = match log.start_step(run, step, span.clone()).await {
-        Err(SessionLogError::Stale) => {
-            return Err(StepError::terminal(ErrorCode::Stale, "the run is over"));
-        }
-        result => result?,
-    };
-    let mut context = Context::new(common.clone(), log, input, started, time_limit);
+    let mut context = Context::new(common.clone(), log, input, start.deadline);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
-    let result = handler.run(&mut context).await;
+    let result = match check_count(&context, step) {
+        Ok(()) => handler.run(&mut context).await,
+        Err(terminal) => Err(terminal),
+    };
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
     if let Some(summary) = summary_of(context.log.state(), ended) {
@@ -76,31 +73,15 @@ pub async fn invoke(
     result
 }
 
-/// The answer of an invocation that has nothing to do: the run is over or has to end, or a question to the user is open.
-fn answer_without_work(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
-    let run = log.state().run_number(input.run)?;
-    if let Some(finished) = &run.finished {
-        return Some(StepOutput::new(finished.status.verdict().unwrap_or(Verdict::Failed)));
+/// # Errors
+/// `BudgetExhausted` when the run has more invocations than its workflow can record.
+fn check_count(context: &Context, step: Step) -> Result<(), StepError> {
+    let count = context.run()?.step_count();
+    if step == Step::Finish || count <= MAX_INVOCATIONS {
+        return Ok(());
     }
-    let is_work = match step {
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
-        Step::AwaitUser | Step::OpenPr | Step::Finish => false,
-    };
-    if run.rejected && (is_work || step == Step::OpenPr) {
-        return Some(StepOutput::new(Verdict::Rejected));
-    }
-    // An earlier attempt asked the user, but its verdict did not reach the workflow.
-    if let Some(wait) = log.state().wait.as_ref().filter(|_| is_work && run.cancel.is_none()) {
-        let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
-        return Some(StepOutput::await_user(left));
-    }
-    let cancel = run.cancel.as_ref()?;
-    let runs_despite_cancel = match step {
-        Step::Finish | Step::AwaitUser => true,
-        Step::OpenPr => cancel.keep == Keep::Branch,
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
-    };
-    (!runs_despite_cancel).then(|| StepOutput::new(after_cancel(log.state())))
+    let message = format!("the run has made {MAX_INVOCATIONS} steps; a message to the session continues in a new run");
+    Err(StepError::terminal(ErrorCode::BudgetExhausted, message))
 }
 
 /// Appends the end of the step together with the events in [`Context::closing`].
