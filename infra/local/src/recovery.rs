@@ -33,9 +33,8 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
 
 async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
-    match world.reconcile(session).await? {
-        Progress::InOrder | Progress::Queued | Progress::Started | Progress::Answered => {}
-        Progress::Ended => world.live.forget(session).await?,
+    if world.reconcile(session).await? == Progress::Ended {
+        world.live.forget(session).await?;
     }
     Ok(())
 }

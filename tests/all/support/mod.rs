@@ -1,6 +1,7 @@
 //! What the scenarios share.
 
 mod faulty_ports;
+mod intercepted;
 mod program;
 mod repository;
 mod running;
@@ -9,6 +10,7 @@ mod server;
 mod session_run;
 
 pub(crate) use faulty_ports::FaultyPorts;
+pub(crate) use intercepted::{Hooks, Intercepted};
 pub(crate) use program::{Home, ProgramOutput, program};
 pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
 pub(crate) use running::RunningProgram;

@@ -12,15 +12,12 @@ use domain::run_outcome::final_events;
 use domain::state::SessionState;
 use domain::{
     Attempt, BudgetExtended, BudgetReserved, BudgetSettled, CallKey, Conversation, ExecutionName, Keep, MicroDollars,
-    Principal, Redactor, SessionId, SessionLog, SessionLogError, Status, Step, TurnNumber, UncheckedLimits,
-    UncheckedRequest,
+    Principal, SessionId, SessionLog, SessionLogError, Status, Step, TurnNumber, UncheckedLimits, UncheckedRequest,
 };
-use local::{DirectoryBlobs, LiveDirectory};
 use tempfile::TempDir;
 
 use super::account;
 use super::ports::Ports;
-use crate::support::store;
 
 /// How far the clock moves between two steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,25 +64,13 @@ fn draft(number: u64) -> UncheckedRequest {
 impl Schedule {
     pub(super) async fn new(seed: u64, jumps: Jumps) -> Self {
         let directory = tempfile::Builder::new().tempdir_in(memory()).unwrap();
-        let ports = Arc::new(Ports::new(store(directory.path())));
+        let ports = Arc::new(Ports::new(directory.path()));
         let [first, second] = Self::owners();
         // With long jumps a run that counted as abandoned is enqueued again, whatever its day has cost.
         let daily = (jumps == Jumps::Short).then_some(MicroDollars(6_000_000));
         assert!(ports.store.put_account(&account(&first, 1, daily)).await.unwrap());
         assert!(ports.store.put_account(&account(&second, 2, daily)).await.unwrap());
-        let services = Services {
-            event_log: Arc::clone(&ports) as _,
-            sessions: Arc::clone(&ports) as _,
-            accounts: Arc::clone(&ports) as _,
-            reservations: Arc::clone(&ports) as _,
-            workflows: Arc::clone(&ports) as _,
-            blobs: Arc::new(DirectoryBlobs::new(directory.path().join("blobs"))),
-            live: Arc::new(LiveDirectory::new(directory.path().to_owned())),
-            clock: Arc::clone(&ports) as _,
-            ids: Arc::clone(&ports) as _,
-            traces: Arc::clone(&ports) as _,
-            redactor: Redactor::default(),
-        };
+        let services = ports.services();
         Self {
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             jumps,
