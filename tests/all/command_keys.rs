@@ -8,7 +8,7 @@ use domain::ports::{Sessions as _, read_all};
 use domain::run_outcome::final_events;
 use domain::{
     BudgetExtended, EventBody, IdempotencyKey, Keep, MicroDollars, PlanCreated, PlanId, RunNumber, Seq, SessionId,
-    SessionLog, SessionStatus, Status, Step, TaskToken, UncheckedRequest, WaitReason, WaitStarted,
+    SessionStatus, Status, Step, TaskToken, UncheckedRequest, WaitReason, WaitStarted,
 };
 use local::World;
 use reqwest::Method;
@@ -96,7 +96,7 @@ async fn session_in(state: State, world: &World) -> SessionId {
         UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
     let services = world.services();
     let session = domain::commands::start(&services, start_request(world, "local", draft)).await.unwrap().session.id;
-    let log = SessionLog::open(services.event_log, services.clock, &session).await.unwrap();
+    let log = services.logs().open(&session).await.unwrap();
     let mut log = log.start_step(RunNumber(1), Step::Plan, "00000000000000aa".parse().unwrap()).await.unwrap();
     match state {
         State::Working => {}
@@ -134,7 +134,8 @@ async fn send_with_a_failure(case: &Case, fails_at: usize, after: bool) -> bool 
     let (services, key) = (faulty.services(&world), "key-1".parse().unwrap());
     let context = format!("{}: call {fails_at} failed, after: {after}", case.name);
     let first = (case.send)(&services, &session, &key).await;
-    assert_eq!(first.is_err(), faulty.has_failed(), "{context}: {first:?}");
+    // A snapshot that cannot be read is done without.
+    assert!(first.is_ok() || faulty.has_failed(), "{context}: {first:?}");
     if !faulty.has_failed() {
         return false;
     }

@@ -65,6 +65,14 @@ impl Blobs for DirectoryBlobs {
         Ok(content)
     }
 
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
+        match fs::remove_file(self.file(session, digest)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
     async fn delete_session(&self, session: &SessionId) -> Result<(), Unavailable> {
         match fs::remove_dir_all(self.session_directory(session)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unavailable(error)),

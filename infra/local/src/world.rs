@@ -11,8 +11,8 @@ use agent::{
 use anyhow::Context as _;
 use asl::{Interpreter, Time};
 use domain::commands::{CommandError, Progress, Services, reconcile};
-use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogCache, SessionLogError, Setup};
+use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, Network, SecretName, Sessions, Traces};
+use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogError, SessionLogs, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
@@ -124,7 +124,13 @@ impl World {
 
     /// A session's log, read to its end.
     pub(crate) async fn log(&self, session: &SessionId) -> Result<SessionLog, SessionLogError> {
-        SessionLog::open(Arc::new(self.store.clone()), Arc::new(WallClock), session).await
+        self.logs().uncached().open(session).await
+    }
+
+    /// Opens the logs of sessions, and caches them.
+    pub fn logs(&self) -> SessionLogs {
+        let store = Arc::new(self.store.clone());
+        SessionLogs::new(Arc::clone(&store) as _, store, Arc::clone(&self.blobs) as _, Arc::new(WallClock))
     }
 
     /// Replaces secrets in a text.
@@ -148,13 +154,13 @@ impl World {
 
     /// An interpreter of the workflow whose steps call the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
-        self.interpreter_over(Arc::new(self.store.clone()), Arc::new(WallClock), url, key)
+        self.interpreter_over(self.logs(), Arc::new(WallClock), url, key)
     }
 
-    /// Like [`World::interpreter`], with another event log and another time than the world's own.
+    /// Like [`World::interpreter`], with logs and a time other than the world's own.
     pub fn interpreter_over(
         &self,
-        event_log: Arc<dyn EventLog>,
+        logs: SessionLogs,
         time: Arc<dyn Time>,
         url: &str,
         key: SecretString,
@@ -165,8 +171,7 @@ impl World {
         self.settings.model_access.apply(&mut configuration);
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
-            event_log,
-            log_cache: SessionLogCache::default(),
+            logs,
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),

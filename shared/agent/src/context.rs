@@ -4,20 +4,18 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
+use domain::ports::{Clock, Ids, Sessions, Traces, elapsed};
 use domain::state::RunState;
 use domain::{
-    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogCache, Span, SpanId, SpanKind,
-    SpanOutcome, StepError, StepInput, Terminal, error_chain,
+    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogs, Span, SpanId, SpanKind, SpanOutcome,
+    StepError, StepInput, Terminal, error_chain,
 };
 use jiff::Timestamp;
 
 /// The ports and settings that all steps share.
 #[derive(Clone)]
 pub struct Common {
-    pub event_log: Arc<dyn EventLog>,
-    /// Logs that this process has read before, so that an invocation reads only their tails.
-    pub log_cache: SessionLogCache,
+    pub logs: SessionLogs,
     pub sessions: Arc<dyn Sessions>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,

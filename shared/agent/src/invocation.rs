@@ -1,6 +1,5 @@
 //! Runs a step: records its start and its end in the log, emits its span, and gives the answers that need no work.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -44,13 +43,12 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
-    let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
-    let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
+    let mut log = common.logs.open(&input.session_id).await?;
     if let Some(answer) = answer_without_work(&log, &input, step, started) {
         if answer.verdict.is_terminal() && step == Step::Finish {
             handler.after_end(common, &mut log, input.run).await?;
         }
-        common.log_cache.insert(log);
+        common.logs.keep(log).await;
         return Ok(answer);
     }
     let span = common.ids.span();
@@ -74,7 +72,7 @@ pub async fn invoke(
     }
     emit_span(&context, step, &result, started, ended);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
-    common.log_cache.insert(context.log);
+    common.logs.keep(context.log).await;
     result
 }
 
@@ -149,26 +147,31 @@ async fn close(
                     bodies.push(domain::SessionStatus { status }.into());
                 }
                 bodies.push(EventBody::from(finished));
-                context.log.append(bodies).await?;
+                if let Err(error) = context.log.append(bodies).await {
+                    return Err(record_failure(context, step, error.into()).await);
+                }
             }
             Ok(output)
         }
-        Err(error) => {
-            let (code, message) = match &error {
-                StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
-                StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
-            };
-            let message = context.common.redactor.redact(&message).into_owned();
-            if code != Some(ErrorCode::Stale) {
-                let failed = StepFailed { step, attempt, code, message };
-                // The workflow is answered with the step's own error, whether or not it could be recorded.
-                if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
-                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not recorded");
-                }
-            }
-            Err(error)
+        Err(error) => Err(record_failure(context, step, error).await),
+    }
+}
+
+/// Appends the failure of the step, and returns it.
+async fn record_failure(context: &mut Context, step: Step, error: StepError) -> StepError {
+    let (code, message) = match &error {
+        StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
+        StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
+    };
+    let message = context.common.redactor.redact(&message).into_owned();
+    if code != Some(ErrorCode::Stale) {
+        let failed = StepFailed { step, attempt: context.log.attempt(), code, message };
+        // The workflow is answered with the step's own error, whether or not it could be recorded.
+        if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
+            tracing::warn!(error = error_chain(&unwritten), "a step's failure was not recorded");
         }
     }
+    error
 }
 
 fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepError>, start: Timestamp, end: Timestamp) {

@@ -23,7 +23,7 @@ impl CommandKey {
 }
 
 /// The keys of a session's latest commands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommandKeys(std::collections::VecDeque<CommandKey>);
 
 /// What is known of a command's key.

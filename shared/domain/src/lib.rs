@@ -50,7 +50,7 @@ pub use request::{
     is_branch_name,
 };
 pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
-pub use session_log::{SessionLog, SessionLogCache, SessionLogError};
+pub use session_log::{MessagesError, SNAPSHOT_VERSION, SessionLog, SessionLogError, SessionLogs};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{

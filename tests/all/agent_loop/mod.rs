@@ -1,6 +1,7 @@
 //! The loop of model calls and tool calls: budgets, compaction, loop detection, stop reasons, and what a run reports about itself.
 
 mod budgets;
+mod cold_starts;
 mod compaction;
 mod loop_detection;
 mod reporting;

@@ -28,6 +28,13 @@ async fn first(blobs: &dyn Blobs) {
     assert!(is_gone(blobs, 2, &content).await, "sessions do not mix");
     let empty = blobs.put(&two, b"").await.unwrap();
     assert_eq!(blobs.get(&two, &empty.sha256).await.unwrap(), b"");
+    let third = blobs.put(&two, b"the first session has it, too").await.unwrap();
+    blobs.put(&one, b"the first session has it, too").await.unwrap();
+    for _ in 0..2 {
+        blobs.delete(&two, &third.sha256).await.unwrap();
+        assert!(blobs.get(&two, &third.sha256).await.is_err(), "it is deleted");
+    }
+    assert!(blobs.get(&one, &third.sha256).await.is_ok(), "of that session only");
     blobs.put(&two, b"kept").await.unwrap();
 }
 

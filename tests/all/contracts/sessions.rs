@@ -1,7 +1,7 @@
 //! The contract of session stores.
 
-use domain::ports::{KeyBinding, SessionSummary, Sessions, all_unfinished};
-use domain::{Digest256, MicroDollars, OutsideKey, Principal, RunNumber, Session, SessionId, Status, TaskToken};
+use domain::ports::{KeyBinding, SessionSummary, Sessions, SnapshotRecord, all_unfinished};
+use domain::{Digest256, MicroDollars, OutsideKey, Principal, RunNumber, Seq, Session, SessionId, Status, TaskToken};
 use jiff::Timestamp;
 
 use super::second_process;
@@ -34,6 +34,11 @@ fn token(text: &str) -> TaskToken {
     TaskToken(text.to_owned())
 }
 
+fn snapshot(tail: u64, version: &str) -> SnapshotRecord {
+    let (tail, version) = (Seq(tail), version.to_owned());
+    SnapshotRecord { tail, version, blob: Digest256::of(&[1]), parts: vec![Digest256::of(&[2])] }
+}
+
 async fn first(sessions: &dyn Sessions) {
     let ids: Vec<SessionId> = (1..=3).map(session_id).collect();
     for (id, owner) in ids.iter().zip(["ada", "bob", "ada"]) {
@@ -58,6 +63,15 @@ async fn first(sessions: &dyn Sessions) {
     sessions.update(&summary(&first, 3, Status::Planning)).await.unwrap();
     let stored = sessions.summary(&ids[0]).await.unwrap().unwrap();
     assert_eq!(stored.status, Status::Working, "an older summary changes nothing");
+
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), None);
+    assert!(sessions.put_snapshot(&ids[0], &snapshot(5, "a")).await.unwrap());
+    assert!(!sessions.put_snapshot(&ids[0], &snapshot(4, "b")).await.unwrap(), "one of fewer events changes nothing");
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), Some(snapshot(5, "a")));
+    assert!(sessions.put_snapshot(&ids[0], &snapshot(5, "b")).await.unwrap(), "another version of as many events");
+    assert_eq!(sessions.snapshot(&ids[0]).await.unwrap(), Some(snapshot(5, "b")));
+    assert_eq!(sessions.snapshot(&ids[1]).await.unwrap(), None, "sessions do not mix");
+    assert!(!sessions.put_snapshot(&session_id(9), &snapshot(5, "a")).await.unwrap(), "there is no such session");
 
     // Of the first session's run 2 a task waits. A token that is cleared late does not take the next one with it.
     let run = RunNumber(2);
@@ -125,6 +139,8 @@ async fn after(sessions: &dyn Sessions) {
     assert!(sessions.is_deleted(&id).await.unwrap());
     sessions.update(&summary(&first, 50, Status::Working)).await.unwrap();
     sessions.put_token(&id, RunNumber(2), &token("late")).await.unwrap();
+    assert_eq!(sessions.snapshot(&id).await.unwrap(), None);
+    assert!(!sessions.put_snapshot(&id, &snapshot(9, "late")).await.unwrap());
     assert!(!sessions.create(&first, &summary(&first, 50, Status::Queued)).await.unwrap());
     assert_eq!((sessions.get(&id).await.unwrap(), sessions.summary(&id).await.unwrap()), (None, None));
     assert_eq!(sessions.bind_key(&owner, &"key-1".parse().unwrap(), &binding(3)).await.unwrap(), binding(1));

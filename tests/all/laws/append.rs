@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use domain::ports::EventLog as _;
 use domain::{
-    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, Status, Step,
-    StepError, Totals, UserMessage,
+    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, SessionLogs,
+    Status, Step, StepError, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
-use crate::support::{opening_events, session_id, store};
+use crate::support::{MemoryBlobs, opening_events, session_id, store};
 
 fn message(text: &str) -> EventBody {
     let (conversation, author) = (Conversation::Main, Author::User);
@@ -17,7 +17,8 @@ fn message(text: &str) -> EventBody {
 }
 
 async fn log(store: &Store, session: &SessionId) -> SessionLog {
-    SessionLog::open(Arc::new(store.clone()), Arc::new(WallClock), session).await.unwrap()
+    let (store, blobs) = (Arc::new(store.clone()), Arc::<MemoryBlobs>::default());
+    SessionLogs::new(Arc::clone(&store) as _, store, blobs, Arc::new(WallClock)).open(session).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -132,6 +132,10 @@ impl Blobs for FaultyPorts {
         self.blobs.get(session, digest).await
     }
 
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
+        self.blobs.delete(session, digest).await
+    }
+
     async fn delete_session(&self, session: &SessionId) -> Result<(), Unavailable> {
         self.call(self.blobs.delete_session(session)).await
     }

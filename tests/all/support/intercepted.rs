@@ -8,6 +8,7 @@ use domain::admission::{Counters, Place, Reservation, ReservationChange};
 use domain::commands::Services;
 use domain::ports::{
     Accounts, AppendError, EventLog, KeyBinding, Page, ReadError, Reservations, SessionSummary, Sessions,
+    SnapshotRecord,
 };
 use domain::{
     Account, Digest256, Event, ExecutionName, IdempotencyKey, OutsideKey, Principal, RunNumber, Seq, Session,
@@ -89,6 +90,8 @@ intercept!(Sessions {
     fn get(id: &SessionId) -> Option<Session>, Unavailable;
     fn summary(id: &SessionId) -> Option<SessionSummary>, Unavailable;
     fn update(summary: &SessionSummary) -> (), Unavailable;
+    fn snapshot(id: &SessionId) -> Option<SnapshotRecord>, Unavailable;
+    fn put_snapshot(id: &SessionId, snapshot: &SnapshotRecord) -> bool, Unavailable;
     fn list(owner: Option<&Principal>, before: Option<&SessionId>, limit: usize) -> Vec<SessionSummary>, Unavailable;
     fn unfinished(written_before: Timestamp, after: Option<&SessionId>, limit: usize) -> Vec<SessionId>, Unavailable;
     fn bind_key(owner: &Principal, key: &IdempotencyKey, binding: &KeyBinding) -> KeyBinding, Unavailable;

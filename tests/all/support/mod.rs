@@ -2,6 +2,7 @@
 
 mod faulty_ports;
 mod intercepted;
+mod memory;
 mod program;
 mod repository;
 mod running;
@@ -11,13 +12,15 @@ mod session_run;
 
 pub(crate) use faulty_ports::FaultyPorts;
 pub(crate) use intercepted::{Hooks, Intercepted};
+pub(crate) use memory::{MemoryBlobs, MemoryLog, MemoryRecords};
 pub(crate) use program::{Home, ProgramOutput, program};
 pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
 pub(crate) use running::RunningProgram;
 pub(crate) use script::{bash, ends, plan, script, tools};
 pub(crate) use server::{Frames, ServerProcess, answer, code_request, frames, ids};
 pub(crate) use session_run::{
-    SessionRun, last_blocks, run_session, run_session_in, settings, sonnet_price, start_request, world,
+    SessionRun, last_blocks, run_session, run_session_in, run_session_with, settings, sonnet_price, start_request,
+    world,
 };
 
 use std::path::Path;

@@ -18,7 +18,15 @@ const APPEND: &str = "
 
 const BATCH: &str = "SELECT events FROM batches WHERE session = ?1 AND first = ?2";
 
-const READ: &str = "SELECT last, events FROM batches WHERE session = ?1 AND last > ?2 ORDER BY first";
+/// The key is the batch's first event, so the search begins at the batch that holds the event after ?2: a search by `last` alone
+/// would pass through the whole log.
+const READ: &str = "
+    SELECT last, events FROM batches
+    WHERE session = ?1 AND last > ?2 AND first >= COALESCE(
+        (SELECT first FROM batches WHERE session = ?1 AND first <= ?2 + 1 ORDER BY first DESC LIMIT 1), 0
+    )
+    ORDER BY first
+";
 
 const TAIL: &str = "SELECT last FROM batches WHERE session = ?1 ORDER BY first DESC LIMIT 1";
 

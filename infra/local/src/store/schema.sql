@@ -20,6 +20,13 @@ CREATE TABLE IF NOT EXISTS sessions (
     token BLOB
 ) WITHOUT ROWID;
 
+-- Where the latest snapshot of each session's log is. A table of its own, because databases of earlier versions lack it.
+CREATE TABLE IF NOT EXISTS snapshots (
+    session TEXT PRIMARY KEY,
+    tail INTEGER NOT NULL,
+    record TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE INDEX IF NOT EXISTS owned ON sessions (owner, id);
 
 -- The dispatcher searches for unfinished sessions every two seconds; they are few among many.

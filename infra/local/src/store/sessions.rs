@@ -1,7 +1,7 @@
 //! The [`Sessions`] port: records of sessions, idempotency keys, and tokens of waiting tasks.
 
 use async_trait::async_trait;
-use domain::ports::{SessionSummary, Sessions};
+use domain::ports::{SessionSummary, Sessions, SnapshotRecord};
 use domain::{
     Dependency, IdempotencyKey, KeyBinding, OutsideKey, Principal, RunNumber, Session, SessionId, TaskToken,
     Unavailable,
@@ -15,6 +15,12 @@ const LIST: &str = "
     SELECT summary FROM sessions
     WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR id < ?2)
     ORDER BY id DESC LIMIT ?3
+";
+
+const PUT_SNAPSHOT: &str = "
+    INSERT INTO snapshots (session, tail, record)
+    SELECT id, ?2, ?3 FROM sessions WHERE id = ?1
+    ON CONFLICT (session) DO UPDATE SET tail = excluded.tail, record = excluded.record WHERE tail <= excluded.tail
 ";
 
 const UNFINISHED: &str = "
@@ -86,6 +92,17 @@ impl Sessions for Store {
         let row = params![summary.id.as_str(), shown, summary.updated_at.as_microsecond()];
         self.connection().execute(query, row).map_err(unavailable)?;
         Ok(())
+    }
+
+    async fn snapshot(&self, id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable> {
+        let found = self.query_text("SELECT record FROM snapshots WHERE session = ?1", id)?;
+        found.map(|text| serde_json::from_str(&text).map_err(unreadable)).transpose()
+    }
+
+    async fn put_snapshot(&self, id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable> {
+        let record = serde_json::to_string(snapshot).map_err(unreadable)?;
+        let row = params![id.as_str(), i64::try_from(snapshot.tail.0).unwrap_or(i64::MAX), record];
+        Ok(self.connection().execute(PUT_SNAPSHOT, row).map_err(unavailable)? == 1)
     }
 
     async fn list(
@@ -185,7 +202,9 @@ impl Sessions for Store {
             return Ok(transaction.query_row(find, row, |_| Ok(())).optional().map_err(unavailable)?.is_some());
         }
         transaction.execute("INSERT INTO deleted_sessions (id, owner) VALUES (?1, ?2)", row).map_err(unavailable)?;
-        transaction.execute("DELETE FROM outside_keys WHERE session = ?1", [id.as_str()]).map_err(unavailable)?;
+        for remove in ["DELETE FROM outside_keys WHERE session = ?1", "DELETE FROM snapshots WHERE session = ?1"] {
+            transaction.execute(remove, [id.as_str()]).map_err(unavailable)?;
+        }
         transaction.commit().map_err(unavailable)?;
         Ok(true)
     }

@@ -77,8 +77,7 @@ impl StepHandler for GenerateTurn {
             CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
-                context.log.append(events).await?;
-                context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
+                close_with(context, events)?;
                 Ok(StepOutput::new(Verdict::Turn))
             }
             CallOutcome::Replied { call, reply, events } => self.process_reply(context, call, &reply, events).await,
@@ -119,14 +118,16 @@ impl GenerateTurn {
         }
         let restart = if is_full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
         events.extend(restart.as_ref().ok().into_iter().flatten().cloned());
+        if calls > 0 && refused.is_none() {
+            // One batch with the end of the step, which follows at once: the reply is paid for.
+            close_with(context, events)?;
+            return Ok(StepOutput::new(Verdict::Tools));
+        }
         context.log.append(events).await?;
         if let Some(error) = refused.or(restart.err()) {
             return Err(error);
         }
         context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
-        if calls > 0 {
-            return Ok(StepOutput::new(Verdict::Tools));
-        }
         if is_unfinished && unfinished > MAX_UNFINISHED_REPLIES {
             return Ok(ask_for_help(context, unfinished_reason(unfinished)));
         }
@@ -178,6 +179,13 @@ impl GenerateTurn {
         }
         Ok(events)
     }
+}
+
+/// Leaves events to the batch that ends the step, with the usage that they lead to.
+fn close_with(context: &mut Context, events: Vec<EventBody>) -> Result<(), StepError> {
+    let usage = usage_update(&context.log.state_after(&events)?);
+    context.closing.extend(events.into_iter().chain(usage.map(EventBody::from)));
+    Ok(())
 }
 
 fn is_call(block: &ContentBlock) -> bool {

@@ -122,7 +122,8 @@ impl Plan {
         events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
         events.push(confidence_score(&plan).into());
-        context.log.append(events).await?;
+        // One batch with the end of the step, which follows at once: the reply is paid for.
+        context.closing.extend(events);
         after_plan(context, id, plan)
     }
 
@@ -139,14 +140,13 @@ impl Plan {
         let gives_up = context.log.state().planning.nudges >= MAX_CORRECTIONS;
         let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
         let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
-        if !gives_up {
-            events.push(nudge.into());
-        }
-        context.log.append(events).await?;
         if gives_up {
+            context.log.append(events).await?;
             let message = format!("the model's answers could not be read as a plan: {reason}");
             return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
         }
+        events.push(nudge.into());
+        context.closing.extend(events);
         Ok(StepOutput::new(Verdict::Plan))
     }
 }

@@ -34,8 +34,8 @@ pub use tokens::{NewToken, create_token, revoke_token};
 use crate::ports::{Accounts, Blobs, Clock, EventLog, Ids, LiveText, Reservations, Sessions, Traces, Workflows};
 use crate::state::SessionState;
 use crate::{
-    CommandKey, ExecutionName, IdempotencyKey, Keep, Redactor, RunNumber, SessionId, SessionLog, StepOutput,
-    Unavailable, Verdict, WaitOutcome,
+    CommandKey, ExecutionName, IdempotencyKey, Keep, Redactor, RunNumber, SessionId, SessionLog, SessionLogs,
+    StepOutput, Unavailable, Verdict, WaitOutcome,
 };
 
 /// The ports that commands use.
@@ -56,8 +56,14 @@ pub struct Services {
 }
 
 impl Services {
+    /// Opens the logs of sessions.
+    pub fn logs(&self) -> SessionLogs {
+        let (event_log, sessions) = (Arc::clone(&self.event_log), Arc::clone(&self.sessions));
+        SessionLogs::new(event_log, sessions, Arc::clone(&self.blobs), Arc::clone(&self.clock)).uncached()
+    }
+
     async fn log(&self, session: &SessionId) -> Result<SessionLog, CommandError> {
-        Ok(SessionLog::open(Arc::clone(&self.event_log), Arc::clone(&self.clock), session).await?)
+        Ok(self.logs().open(session).await?)
     }
 
     /// Opens the log of a session for a command. When the command was recorded before, by an earlier request with its

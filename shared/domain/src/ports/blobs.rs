@@ -38,6 +38,9 @@ pub trait Blobs: Send + Sync {
 
     async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError>;
 
+    /// Deletes a blob that nothing refers to, now or later. May be repeated.
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable>;
+
     /// Deletes every blob of a session. May be repeated.
     async fn delete_session(&self, session: &SessionId) -> Result<(), Unavailable>;
 }

@@ -43,7 +43,7 @@ pub use sandboxes::{
     Started, Stderr, Stream,
 };
 pub use secrets::{SecretName, Secrets};
-pub use sessions::{KeyBinding, SessionSummary, Sessions, all_unfinished};
+pub use sessions::{KeyBinding, SessionSummary, Sessions, SnapshotRecord, all_unfinished};
 pub use traces::Traces;
 pub use workflows::{ExecutionState, Workflows};
 

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Digest256, IdempotencyKey, MicroDollars, OutsideKey, Principal, RunNumber, Session, SessionId, Status, TaskToken,
-    Unavailable,
+    Digest256, IdempotencyKey, MicroDollars, OutsideKey, Principal, RunNumber, Seq, Session, SessionId, Status,
+    TaskToken, Unavailable,
 };
 
 /// What lists show of a session. Derived from its log, and possibly a moment behind it.
@@ -40,7 +40,28 @@ pub struct KeyBinding {
     pub session: SessionId,
 }
 
-/// The records of sessions: what is fixed about each, its summary, its keys, and the token of a waiting task.
+/// Where the latest snapshot of a session's log is: what was folded from its events, stored as blobs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRecord {
+    /// The last event that it covers.
+    pub tail: Seq,
+    /// The version of the program that stored it ([`SNAPSHOT_VERSION`](crate::SNAPSHOT_VERSION)); no other one reads it.
+    pub version: String,
+    pub blob: Digest256,
+    /// The blobs with the parts of conversations that it refers to.
+    pub parts: Vec<Digest256>,
+}
+
+impl SnapshotRecord {
+    /// Every blob that the snapshot consists of.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest256> {
+        self.parts.iter().chain([&self.blob])
+    }
+}
+
+/// The records of sessions: what is fixed about each, its summary, its keys, the token of a waiting task, and where
+/// its log's snapshot is.
 ///
 /// # Contract
 /// - **Callers may rely on** every read seeing every write that has returned, except that `list` and `unfinished` may be a moment
@@ -63,6 +84,13 @@ pub trait Sessions: Send + Sync {
     /// Replaces a summary, unless the stored one has a later `updated_at`: summaries of several processes may arrive in any
     /// order.
     async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable>;
+
+    /// Where the latest snapshot of a session's log is.
+    async fn snapshot(&self, id: &SessionId) -> Result<Option<SnapshotRecord>, Unavailable>;
+
+    /// Replaces where the snapshot is, unless the stored one covers more events. False when nothing was written, also because
+    /// the session has no record.
+    async fn put_snapshot(&self, id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable>;
 
     /// At most `limit` sessions older than `before`, newest first; those of every owner when `owner` is none.
     async fn list(

@@ -12,15 +12,17 @@ mod run;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
 pub use fold::MAX_USER_TEXT_CHARACTERS;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
 use crate::{
-    Approver, BlobRef, BranchPublished, CommandKeys, CommitId, Conversation, Decision, Event, EventBody,
-    FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
-    Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
+    Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
+    EventBody, FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber,
+    SandboxId, Seq, Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -32,7 +34,7 @@ pub struct IllegalEvent {
 }
 
 /// The commit that the change is measured against.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// The forge's name of the repository (`owner/name`).
     pub repository: String,
@@ -42,7 +44,7 @@ pub struct Base {
 }
 
 /// The sandbox of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxState {
     pub id: SandboxId,
     pub layout: Layout,
@@ -52,7 +54,7 @@ pub struct SandboxState {
 }
 
 /// The stage of a sandbox's life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SandboxStage {
     /// Its workspace is being prepared.
     Preparing,
@@ -63,7 +65,7 @@ pub enum SandboxStage {
 }
 
 /// The latest plan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanState {
     pub id: PlanId,
     pub content: Plan,
@@ -72,7 +74,7 @@ pub struct PlanState {
 }
 
 /// What the log of a session says.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SessionState {
     /// The last event; 0 for an empty log.
     pub tail: Seq,
@@ -117,6 +119,7 @@ pub struct SessionState {
     pub branch: Option<BranchPublished>,
     /// The base commit of the first published change. None when nothing is published, `Some(None)` when the repository was
     /// empty.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub published_from: Option<Option<CommitId>>,
     pub pull_request: Option<PrOpened>,
     /// The new head of the base branch, when it moved in a way that conflicts with the change: the next base.
@@ -128,7 +131,7 @@ pub struct SessionState {
 }
 
 /// A message of a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserText {
     pub seq: Seq,
     /// Redacted.
@@ -229,10 +232,27 @@ impl SessionState {
         self.checkpoint.as_ref().map(|checkpoint| &checkpoint.blob).or_else(published)
     }
 
+    /// The last call to the model that has ended, with a reply or without one. It may be attempt 0 of a turn, which stands for
+    /// every call of the turns before.
+    pub fn last_ended_call(&self) -> Option<CallKey> {
+        let conversation = if self.main.last_turn.is_some() { Conversation::Main } else { Conversation::Plan };
+        let last = self.conversation(conversation).last_turn.as_ref()?;
+        let call = CallKey { conversation, turn: last.turn, attempt: Attempt(last.attempts) };
+        // However a call ends, its price is settled with it.
+        let is_open = self.run().is_some_and(|run| run.budget.is_reserved(call));
+        let attempt = Attempt(last.attempts.saturating_sub(u32::from(is_open)));
+        Some(CallKey { attempt, ..call })
+    }
+
     /// The status of the latest run.
     pub fn status(&self) -> Option<Status> {
         self.run().map(|run| run.status)
     }
+}
+
+/// Reads a field that is left out when it is none, so that `null` is a value of its own.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<CommitId>>, D::Error> {
+    Option::<CommitId>::deserialize(deserializer).map(Some)
 }
 
 fn check_status(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalEvent> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::ports::elapsed;
@@ -15,7 +16,7 @@ use crate::{
 use super::{RecentCall, RecentCalls};
 
 /// An invocation of a step that has not ended, as far as the log says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenStep {
     pub step: Step,
     /// Which invocation.
@@ -26,7 +27,7 @@ pub struct OpenStep {
 }
 
 /// One run of a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     pub number: RunNumber,
     pub started: Timestamp,

@@ -5,11 +5,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::commands::{Origin, Start, start};
-use domain::{MicroDollars, Seq, SessionLog, UncheckedRequest};
+use domain::{MicroDollars, Seq, UncheckedRequest};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
@@ -133,8 +132,7 @@ pub(super) async fn code(
             api.streams.open(slot, &session, StreamOptions { after: Seq(0), format: query.format, deltas })
         }
         None => {
-            let log = SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), &session)
-                .await?;
+            let log = api.services.logs().open(&session).await?;
             (StatusCode::ACCEPTED, Json(SessionView::new(log.state())?)).into_response()
         }
     };

@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use domain::commands::Services;
 use domain::ports::{EventLog, LiveReply, LiveText, ReadError};
-use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, error_chain, public_event};
+use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, SessionLogs, error_chain, public_event};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -35,6 +36,7 @@ const MAX_FAILURES: u32 = 5;
 /// The feeds of this process, one per session with subscribers.
 pub(crate) struct Feeds {
     event_log: Arc<dyn EventLog>,
+    logs: SessionLogs,
     live: Arc<dyn LiveText>,
     redactor: Redactor,
     open: Mutex<HashMap<SessionId, Weak<Feed>>>,
@@ -72,6 +74,8 @@ pub(super) struct Feed {
 struct Backlog {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// Where the first subscriber began to read. Nothing before it is ever in the backlog.
+    start: Seq,
     tail: Seq,
     /// Whether the log was read to its end once.
     caught_up: bool,
@@ -85,26 +89,41 @@ struct Backlog {
 }
 
 impl Feeds {
-    pub(crate) fn new(event_log: Arc<dyn EventLog>, live: Arc<dyn LiveText>, redactor: Redactor) -> Self {
-        Self { event_log, live, redactor, open: Mutex::default() }
+    pub(crate) fn new(services: &Services, live: Arc<dyn LiveText>) -> Self {
+        let (event_log, redactor) = (Arc::clone(&services.event_log), services.redactor.clone());
+        Self { event_log, logs: services.logs(), live, redactor, open: Mutex::default() }
     }
 
-    /// The feed of a session. It follows the log until its last subscriber drops it.
-    pub(super) fn subscribe(self: &Arc<Self>, session: &SessionId) -> Arc<Feed> {
+    /// The feed of a session, for a subscriber that has seen the frame `seen`. It follows the log from there, until its last
+    /// subscriber drops it.
+    pub(super) fn subscribe(self: &Arc<Self>, session: &SessionId, seen: Seq) -> Arc<Feed> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = open.get(session).and_then(Weak::upgrade) {
             return feed;
         }
         open.retain(|_, feed| feed.strong_count() > 0);
         let feed = Arc::new(Feed {
-            backlog: Mutex::default(),
+            backlog: Mutex::new(Backlog { start: seen, tail: seen, ..Backlog::default() }),
             changed: watch::Sender::default(),
             live: watch::Sender::default(),
         });
         open.insert(session.clone(), Arc::downgrade(&feed));
-        tokio::spawn(Arc::clone(self).follow_log(session.clone(), Arc::downgrade(&feed)));
-        tokio::spawn(Arc::clone(self).follow_live(session.clone(), Arc::downgrade(&feed)));
+        tokio::spawn(Arc::clone(self).follow(session.clone(), Arc::downgrade(&feed), seen));
         feed
+    }
+
+    async fn follow(self: Arc<Self>, session: SessionId, feed: Weak<Feed>, start: Seq) {
+        // The events that the feed does not read may say that the reply which is shown live has ended.
+        if start > Seq(0)
+            && let Ok(log) = self.logs.open(&session).await
+            && let Some(feed) = feed.upgrade()
+        {
+            feed.backlog().settled = log.state().last_ended_call();
+        }
+        tokio::join!(
+            Arc::clone(&self).follow_log(session.clone(), feed.clone(), start),
+            Arc::clone(&self).follow_live(session, feed)
+        );
     }
 
     /// Reads frames from the log, for a subscriber that lags behind the backlog.
@@ -129,8 +148,8 @@ impl Feeds {
         Entry { seq: event.seq, frame, rendered }
     }
 
-    async fn follow_log(self: Arc<Self>, session: SessionId, feed_of: Weak<Feed>) {
-        let mut tail = Seq(0);
+    async fn follow_log(self: Arc<Self>, session: SessionId, feed_of: Weak<Feed>, start: Seq) {
+        let mut tail = start;
         loop {
             let read = self.event_log.read(&session, tail, PAGE_ITEMS).await;
             let Some(feed) = feed_of.upgrade() else { return };
@@ -205,7 +224,7 @@ impl Feed {
             let first = backlog.entries.front().map_or(Seq(u64::MAX), |entry| entry.seq);
             if first > seen.next() {
                 // A feed that reads the log for the first time may reach the frame yet.
-                return if backlog.caught_up { Next::Lagged } else { Next::Pending };
+                return if backlog.caught_up || seen < backlog.start { Next::Lagged } else { Next::Pending };
             }
             let skipped = usize::try_from(seen.next().0 - first.0).unwrap_or(usize::MAX);
             return Next::Entries(backlog.entries.iter().skip(skipped).take(PAGE_ITEMS).cloned().collect());

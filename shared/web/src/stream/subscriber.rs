@@ -69,7 +69,7 @@ impl Subscriber {
         shutdown: Shutdown,
         slot: StreamSlot,
     ) -> Self {
-        let feed = feeds.subscribe(session);
+        let feed = feeds.subscribe(session, options.after);
         Self {
             changed: feed.changed(),
             live: feed.live(),

@@ -19,7 +19,7 @@ use domain::{
     TaskToken, TokenId, TraceId, Unavailable,
 };
 use jiff::{SignedDuration, Timestamp};
-use local::{DirectoryBlobs, LiveDirectory, Store};
+use local::{LiveDirectory, Store};
 
 use crate::support::{Hooks, Intercepted, store};
 
@@ -99,10 +99,10 @@ impl Ports {
         Services {
             event_log: Arc::clone(self) as _,
             sessions: Arc::clone(&self.stored) as _,
+            blobs: Arc::<crate::support::MemoryBlobs>::default(),
             accounts: Arc::clone(&self.stored) as _,
             reservations: Arc::clone(self) as _,
             workflows: Arc::clone(self) as _,
-            blobs: Arc::new(DirectoryBlobs::new(self.directory.join("blobs"))),
             live: Arc::new(LiveDirectory::new(self.directory.join("live"))),
             clock: Arc::clone(self) as _,
             ids: Arc::clone(self) as _,

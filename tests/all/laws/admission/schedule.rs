@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use domain::commands::{CommandError, Services, Start, cancel, extend, message, run_ended, start};
-use domain::ports::{Accounts as _, Clock, ExecutionState};
+use domain::ports::{Accounts as _, ExecutionState};
 use domain::run_outcome::final_events;
 use domain::state::SessionState;
 use domain::{
@@ -298,8 +298,7 @@ async fn work(services: &Services, execution: &ExecutionName, share: u64) {
 }
 
 async fn start_step(services: &Services, execution: &ExecutionName) -> Result<SessionLog, SessionLogError> {
-    let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
-    let log = SessionLog::open(Arc::clone(&services.event_log), clock, &execution.session).await?;
+    let log = services.logs().open(&execution.session).await?;
     log.start_step(execution.run, Step::Finish, services.ids.span()).await
 }
 

@@ -65,8 +65,9 @@ impl StepHandler for Prepare {
         // In one batch, so that a sandbox counts as ready only together with a checkpoint that is measured against its base.
         let mut bodies = self.restore(context, &workspace, &repository).await?;
         bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
-        context.log.append(bodies).await?;
-        Ok(StepOutput::new(next_verdict(context.log.state())))
+        let verdict = next_verdict(&context.log.state_after(&bodies)?);
+        context.closing.extend(bodies);
+        Ok(StepOutput::new(verdict))
     }
 }
 
