@@ -136,7 +136,8 @@ async fn send_with_a_failure(case: &Case, fails_at: usize, after: bool) -> bool 
     let (services, key) = (faulty.services(&world), "key-1".parse().unwrap());
     let context = format!("{}: call {fails_at} failed, after: {after}", case.name);
     let first = (case.send)(&services, &session, &key).await;
-    assert_eq!(first.is_err(), faulty.has_failed(), "{context}: {first:?}");
+    // A snapshot that cannot be read is done without.
+    assert!(first.is_ok() || faulty.has_failed(), "{context}: {first:?}");
     if !faulty.has_failed() {
         return false;
     }

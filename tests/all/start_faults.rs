@@ -33,7 +33,9 @@ async fn start_with_a_failure(fails_at: usize, after: bool, with_key: bool) -> b
     let first = send(key).await;
     let failed = faulty.has_failed();
     let context = format!("call {fails_at} failed, after: {after}");
-    assert_eq!(matches!(first, Err(CommandError::Unavailable(_))), failed, "{context}");
+    // A snapshot that cannot be read is done without.
+    let refused = matches!(first, Err(CommandError::Unavailable(_)));
+    assert!(first.is_ok() || (failed && refused), "{context}: {first:?}");
     if !failed {
         return false;
     }

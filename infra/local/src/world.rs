@@ -106,10 +106,10 @@ impl World {
         Services {
             event_log: Arc::new(self.store.clone()),
             sessions: Arc::new(self.store.clone()),
-            blobs: Arc::clone(&self.blobs) as _,
             accounts: Arc::new(self.store.clone()),
             reservations: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
+            blobs: Arc::clone(&self.blobs) as _,
             live: Arc::clone(&self.live) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),

@@ -12,16 +12,7 @@ use local::World;
 
 use super::{Hooks, Intercepted};
 
-/// The ports of a world, of which one call fails. Workflows are not run.
-pub(crate) struct FaultyPorts {
-    stored: Arc<Intercepted<Fault>>,
-    blobs: Arc<dyn Blobs>,
-    live: Arc<dyn LiveText>,
-    execution: ExecutionState,
-    completed: AtomicUsize,
-}
-
-/// Counts calls, and lets one fail.
+/// One call fails.
 struct Fault {
     calls: AtomicUsize,
     fails_at: usize,
@@ -45,6 +36,16 @@ impl Hooks for Fault {
     async fn leave(&self, entered: usize) -> Result<(), Unavailable> {
         self.check(entered, true)
     }
+}
+
+/// The ports of a world, of which one call fails, with an engine that takes every execution and runs none.
+pub(crate) struct FaultyPorts {
+    stored: Arc<Intercepted<Fault>>,
+    blobs: Arc<dyn Blobs>,
+    live: Arc<dyn LiveText>,
+    /// The state of every execution.
+    execution: ExecutionState,
+    completed: AtomicUsize,
 }
 
 impl FaultyPorts {
@@ -82,7 +83,8 @@ impl FaultyPorts {
 
     /// Whether there were enough calls for one to fail.
     pub(crate) fn has_failed(&self) -> bool {
-        self.stored.hooks.calls.load(Ordering::SeqCst) >= self.stored.hooks.fails_at
+        let Fault { calls, fails_at, .. } = &self.stored.hooks;
+        calls.load(Ordering::SeqCst) >= *fails_at
     }
 
     async fn call<T>(&self, call: impl Future<Output = Result<T, Unavailable>>) -> Result<T, Unavailable> {
@@ -100,11 +102,11 @@ impl Workflows for FaultyPorts {
     }
 
     async fn complete(&self, _token: &TaskToken, _answer: &StepOutput) -> Result<bool, Unavailable> {
-        self.call(async {
+        let completed = async {
             self.completed.fetch_add(1, Ordering::SeqCst);
             Ok(true)
-        })
-        .await
+        };
+        self.call(completed).await
     }
 
     async fn stop(&self, _execution: &ExecutionName, _cause: &str) -> Result<(), Unavailable> {
@@ -120,7 +122,6 @@ impl Workflows for FaultyPorts {
     }
 }
 
-/// Only the deletion fails: a snapshot that cannot be read or written is done without.
 #[async_trait]
 impl Blobs for FaultyPorts {
     async fn put(&self, session: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {

@@ -43,10 +43,10 @@ use crate::{
 pub struct Services {
     pub event_log: Arc<dyn EventLog>,
     pub sessions: Arc<dyn Sessions>,
-    pub blobs: Arc<dyn Blobs>,
     pub accounts: Arc<dyn Accounts>,
     pub reservations: Arc<dyn Reservations>,
     pub workflows: Arc<dyn Workflows>,
+    pub blobs: Arc<dyn Blobs>,
     pub live: Arc<dyn LiveText>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,

@@ -225,6 +225,14 @@ impl SessionLog {
         Ok(())
     }
 
+    /// Reads what others appended, after a conflict with it.
+    async fn read_others(&mut self) -> Result<(), SessionLogError> {
+        let tail = self.folded.state.tail;
+        self.refresh().await?;
+        // Only a log that was deleted meanwhile conflicts and has nothing new.
+        if self.folded.state.tail == tail { Err(SessionLogError::Deleted(self.session.clone())) } else { Ok(()) }
+    }
+
     /// Appends events that do not depend on the state, after whatever others appended meanwhile.
     ///
     /// # Errors
@@ -237,9 +245,9 @@ impl SessionLog {
     /// appended first, so the events always follow from the state they are appended to.
     ///
     /// # Errors
-    /// The error of `decide`; [`SessionLogError::KeyReused`] as in [`SessionLog::is_recorded`]; [`SessionLogError::Stale`] when this step was replaced or its run is over;
-    /// [`SessionLogError::Illegal`] when an event must not follow the state. After [`SessionLogError::Unavailable`] it is not
-    /// known whether the batch was written; [`SessionLog::refresh`] tells.
+    /// The error of `decide`; [`SessionLogError::KeyReused`] as in [`SessionLog::is_recorded`]; [`SessionLogError::Stale`] when
+    /// this step was replaced or its run is over; [`SessionLogError::Illegal`] when an event must not follow the state. After
+    /// [`SessionLogError::Unavailable`] it is not known whether the batch was written; [`SessionLog::refresh`] tells.
     pub async fn decide<E: From<SessionLogError>>(
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
@@ -277,7 +285,7 @@ impl SessionLog {
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }
-            self.refresh().await?;
+            self.read_others().await?;
         }
     }
 

@@ -1,7 +1,7 @@
 //! Ports whose every call is a point at which the schedule may run another task, or crash this one.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -59,9 +59,9 @@ async fn call<T>(call: impl Future<Output = T>) -> T {
 
 /// The ports of one schedule.
 pub(super) struct Ports {
+    directory: PathBuf,
     pub(super) store: Store,
     stored: Arc<Intercepted<Crashes>>,
-    live: Arc<LiveDirectory>,
     /// Seconds since the start of the day.
     seconds: AtomicI64,
     ids: AtomicU64,
@@ -79,12 +79,11 @@ pub(super) struct Ports {
 impl Ports {
     pub(super) fn new(directory: &Path) -> Self {
         let store = store(directory);
-        let live = Arc::new(LiveDirectory::new(directory.to_owned()));
         let stored = Arc::new(Intercepted { store: store.clone(), hooks: Crashes });
         Self {
+            directory: directory.to_owned(),
             store,
             stored,
-            live,
             seconds: AtomicI64::new(0),
             ids: AtomicU64::new(0),
             executions: Mutex::default(),
@@ -104,7 +103,7 @@ impl Ports {
             accounts: Arc::clone(&self.stored) as _,
             reservations: Arc::clone(self) as _,
             workflows: Arc::clone(self) as _,
-            live: Arc::clone(&self.live) as _,
+            live: Arc::new(LiveDirectory::new(self.directory.join("live"))),
             clock: Arc::clone(self) as _,
             ids: Arc::clone(self) as _,
             traces: Arc::clone(self) as _,
