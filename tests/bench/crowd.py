@@ -30,13 +30,12 @@ WORK = script(*[bash(f"sleep 0.2; echo {turn} >> a.txt") for turn in range(5)])
 def family(process: int) -> list[int]:
     """A process and all that descend from it."""
     found = [process]
-    for task in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
-        try:
-            children = task.read_text().split()
-        except OSError:
-            continue
-        for child in children:
-            found.extend(family(int(child)))
+    try:
+        tasks = [task.read_text() for task in pathlib.Path(f"/proc/{process}/task").glob("*/children")]
+    except OSError:
+        return found  # it has ended
+    for child in " ".join(tasks).split():
+        found.extend(family(int(child)))
     return found
 
 

@@ -143,7 +143,7 @@ async fn run_until_stopped(
     }
 }
 
-/// How often a queued run checks whether it has a slot. Slots change in the accounts, which cannot be waited for.
+/// How often a queued run checks whether it has a slot. Reservations cannot be waited for.
 const QUEUE_POLL: Duration = Duration::from_millis(500);
 
 /// A queued run is reconciled at every 60th check, so every 30 seconds.
@@ -156,7 +156,7 @@ async fn wait_for_slot(world: &World, session: &SessionId) -> anyhow::Result<()>
     for check in 0_u32.. {
         log.refresh().await?;
         let execution = ExecutionName { session: session.clone(), run: log.run() };
-        // The reconciliation also frees the slots of runs that are over, and discards reservations without a run.
+        // The reconciliation also starts earlier runs of the queue, which may have lost their drivers.
         let progress = match check % CHECKS_PER_RECONCILE {
             0 => world.reconcile(session).await?,
             _ => services.advance(&execution).await?,

@@ -90,12 +90,21 @@ impl SessionLocks {
     /// Removes the lock file of a session that was deleted, so that nobody drives it again. The file is removed while the lock
     /// is held.
     pub(crate) fn remove(&self, session: &SessionId, _lock: SessionLock) -> io::Result<()> {
-        fs::remove_file(self.directory.join(session.as_str()))
+        match fs::remove_file(self.directory.join(session.as_str())) {
+            // Another process has removed it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
     }
 
     fn is_driven(&self, session: &SessionId) -> io::Result<bool> {
         let mut content = String::new();
-        File::open(self.directory.join(session.as_str()))?.read_to_string(&mut content)?;
+        match File::open(self.directory.join(session.as_str())) {
+            Ok(mut file) => file.read_to_string(&mut content)?,
+            // The session was deleted meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
         Ok(content == DRIVEN)
     }
 }

@@ -68,12 +68,6 @@ impl Dispatcher {
                     );
                 }
             }
-            if let Err(error) = finish_deletions(&self.world.services()).await {
-                tracing::warn!(
-                    error = domain::error_chain(&error),
-                    "deletions that were cut off could not be completed"
-                );
-            }
             while drivers.try_join_next().is_some() {}
             if elapsed(swept, WallClock.now()) >= SWEEP_INTERVAL {
                 swept = WallClock.now();
@@ -107,7 +101,7 @@ impl Dispatcher {
         false
     }
 
-    /// Advances runs that have no driver, in a task.
+    /// Advances runs that have no driver, and completes deletions, in a task.
     fn spawn_sweep(&self, drivers: &mut JoinSet<()>) {
         let (services, active) = (self.world.services(), Arc::clone(&self.active));
         drivers.spawn(async move {
@@ -116,6 +110,10 @@ impl Dispatcher {
             if let Err(error) = services.advance_outstanding(SWEEP_INTERVAL, is_driven).await {
                 let error = domain::error_chain(&error);
                 tracing::warn!(error, "reservations could not be searched");
+            }
+            if let Err(error) = finish_deletions(&services).await {
+                let error = domain::error_chain(&error);
+                tracing::warn!(error, "deletions that were cut off could not be completed");
             }
         });
     }

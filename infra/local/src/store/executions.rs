@@ -43,14 +43,6 @@ impl Store {
         })
     }
 
-    /// How an execution ended, if it has.
-    pub fn execution_end(&self, execution: &str) -> Result<Option<End>, Unavailable> {
-        Ok(match self.position(execution)?.map(|position| position.progress) {
-            Some(Progress::Ended(end)) => Some(end),
-            Some(Progress::In(_)) | None => None,
-        })
-    }
-
     /// Answers a waiting task. Returns false when the task no longer waits: it was answered, or its execution moved on.
     pub fn complete(&self, token: &TaskToken, output: &StepOutput) -> Result<bool, Unavailable> {
         let output = serde_json::to_value(output).map_err(unreadable)?;

@@ -39,13 +39,14 @@ const FIND: &str = "
 const REMOVE: &str = "UPDATE accounts SET account = json_remove(account, '$.queue', '$.ledger') WHERE principal = ?1";
 
 /// Adds the columns that tables of an earlier version do not have.
-pub(super) fn add_columns(connection: &Connection) -> Result<(), Unavailable> {
+pub(super) fn add_columns(connection: &mut Connection) -> Result<(), Unavailable> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
     let find = "SELECT COUNT(*) FROM pragma_table_info('sessions') WHERE name = 'token_step'";
-    let found: i64 = connection.query_row(find, [], |row| row.get(0)).map_err(unavailable)?;
+    let found: i64 = transaction.query_row(find, [], |row| row.get(0)).map_err(unavailable)?;
     if found == 0 {
-        connection.execute("ALTER TABLE sessions ADD COLUMN token_step INTEGER", []).map_err(unavailable)?;
+        transaction.execute("ALTER TABLE sessions ADD COLUMN token_step INTEGER", []).map_err(unavailable)?;
     }
-    Ok(())
+    transaction.commit().map_err(unavailable)
 }
 
 /// Moves the queues out of the accounts, to reservations and counters of their own. Changes nothing the second time.
@@ -81,10 +82,10 @@ mod tests {
 
     #[test]
     fn a_column_is_added_once() {
-        let connection = Connection::open_in_memory().unwrap();
+        let mut connection = Connection::open_in_memory().unwrap();
         connection.execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, token_run INTEGER)").unwrap();
         for _ in 0..2 {
-            add_columns(&connection).unwrap();
+            add_columns(&mut connection).unwrap();
             connection.execute("UPDATE sessions SET token_step = 1", []).unwrap();
         }
     }

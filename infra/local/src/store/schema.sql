@@ -1,6 +1,6 @@
--- `batches` is the record of what happened; every other table can be derived from it, or its loss only costs a repetition.
+-- `batches` is, with the blobs, the record of what happened; every other table can be derived from it, or its loss only costs a repetition.
 
--- One row per append: the events `first` to `last` of a session, as a JSON array.
+-- One row per append: the events `first` to `last` of a session, as a JSON array, or the address of a blob that holds it.
 CREATE TABLE IF NOT EXISTS batches (
     session TEXT NOT NULL,
     first INTEGER NOT NULL,

@@ -59,7 +59,7 @@ pub(super) async fn start_or_answer(
         if log.start_step(run, start).await? {
             return Ok(None);
         }
-        log.refresh().await?;
+        log.read_others().await?;
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::commands::{Services, run_ended, start_follow_up};
+use domain::commands::{Services, run_ended};
 use domain::effects::terminate_leftovers;
 use domain::ports::{LiveText, Sandboxes};
 use domain::run_outcome::{final_events, root_span};
@@ -56,13 +56,6 @@ impl StepHandler for Finish {
         let execution = ExecutionName { session: log.session_id().clone(), run };
         run_ended(&self.services, &execution).await?;
         log.refresh().await?;
-        let state = log.state();
-        let ended_well = state.run_number(run).is_some_and(|run| run.status.is_success());
-        let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
-        let latest = state.run().map(|run| run.number);
-        if ended_well && state.last_user_message > seen && latest == Some(run) {
-            start_follow_up(&self.services, log.session_id()).await?;
-        }
         terminate_leftovers(log, self.sandboxes.as_ref()).await;
         Ok(())
     }

@@ -130,6 +130,17 @@ impl Counters {
         self.change(before, Some(Reservation { place: Place::Queued, ticket: self.next_ticket, ..run }))
     }
 
+    /// Gives a slot to a run that works without a reservation. Nothing is checked: it has the slot already.
+    pub fn restore(&self, run: Reservation) -> ReservationChange {
+        self.change(None, Some(Reservation { place: Place::Active, ticket: self.next_ticket, ..run }))
+    }
+
+    /// Makes a reservation as young as `now`, for a start that takes it over from one that crashed.
+    pub fn renew(&self, reservation: Reservation, now: Timestamp) -> ReservationChange {
+        let after = Reservation { at: now, ..reservation.clone() };
+        self.change(Some(reservation), Some(after))
+    }
+
     /// Gives a queued run a slot. The caller has checked that one is free and that the run is the first of the queue.
     pub fn promote(&self, reservation: Reservation) -> ReservationChange {
         let after = Reservation { place: Place::Active, ..reservation.clone() };

@@ -2,7 +2,7 @@
 //!
 //! Three parts, all of them pure: [`Counters`] hold what a principal's reservations add up to and say what a quota allows,
 //! [`Reservation`] is the place of one run, and [`next`] says what is to be done for a run. The commands perform the actions
-//! (`commands/admission.rs`), and nobody else starts or releases a run.
+//! (`commands/admission`), and nobody else starts or releases a run.
 
 mod counters;
 mod next;

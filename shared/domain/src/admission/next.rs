@@ -32,6 +32,8 @@ pub enum Stage {
     Over {
         cost: MicroDollars,
     },
+    /// Its log is damaged, so nothing can be done with it any more.
+    Unreadable,
 }
 
 /// What is known of a run.
@@ -54,6 +56,8 @@ pub enum Action {
     CompleteRecord,
     /// Adds a reservation at the end of the queue.
     Enqueue,
+    /// Adds the reservation, with a slot, of a run that works without one.
+    Restore,
     /// Gives the run a slot.
     Promote,
     StartWorkflow,
@@ -88,6 +92,7 @@ pub fn next(view: View<'_>) -> Vec<Action> {
             Some(Place::Queued | Place::Active) => vec![Action::Release(cost)],
             Some(Place::Settled) | None => Vec::new(),
         },
+        Stage::Unreadable => unreadable(view),
         Stage::Ready { .. } | Stage::Working { .. } if view.execution == ExecutionState::Ended => {
             vec![Action::End(Ending::WorkflowEnded)]
         }
@@ -101,6 +106,8 @@ pub fn next(view: View<'_>) -> Vec<Action> {
             }
             actions
         }
+        // Its reservation counted as abandoned just when its start went on.
+        Stage::Working { .. } if place.is_none() => vec![Action::Restore],
         Stage::Working { is_answered } => match view.execution {
             // The engine does not know an execution that has worked: it is started again, and goes on by the log.
             ExecutionState::Unknown => vec![Action::StartWorkflow],
@@ -120,6 +127,16 @@ fn absent(view: View<'_>) -> Vec<Action> {
     }
 }
 
+/// A damaged log must not hold up the runs behind it in the queue. What an active run has cost is not known, so all that was
+/// reserved is charged.
+fn unreadable(view: View<'_>) -> Vec<Action> {
+    match view.reservation.map(|reservation| (reservation.place, reservation.reserved)) {
+        Some((Place::Queued, _)) => vec![Action::Release(MicroDollars(0))],
+        Some((Place::Active, reserved)) if view.execution != ExecutionState::Running => vec![Action::Release(reserved)],
+        Some((Place::Active | Place::Settled, _)) | None => Vec::new(),
+    }
+}
+
 /// The actions for a run whose workflow is not started.
 fn ready(view: View<'_>, place: Option<Place>, since: Timestamp, is_cancelled: bool) -> Vec<Action> {
     if is_cancelled {
@@ -132,5 +149,44 @@ fn ready(view: View<'_>, place: Option<Place>, since: Timestamp, is_cancelled: b
         Some(Place::Queued) if view.is_next => vec![Action::Promote, Action::StartWorkflow],
         Some(Place::Queued) => Vec::new(),
         None | Some(Place::Settled) => vec![Action::Enqueue],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reservation(place: Place) -> Reservation {
+        Reservation {
+            execution: "01K00000000000000000000001-1".parse().unwrap(),
+            principal: "alice".parse().unwrap(),
+            place,
+            reserved: MicroDollars(7),
+            at: "2026-11-25T10:00:00Z".parse().unwrap(),
+            ticket: 0,
+        }
+    }
+
+    /// The actions for a run half a day after its admission.
+    fn actions(stage: Stage, place: Option<Place>, execution: ExecutionState) -> Vec<Action> {
+        let reservation = place.map(reservation);
+        let now = "2026-11-25T22:00:00Z".parse().unwrap();
+        next(View { stage, reservation: reservation.as_ref(), is_recorded: true, is_next: false, execution, now })
+    }
+
+    #[test]
+    fn a_damaged_log_holds_no_place_unless_its_run_works() {
+        let unreadable = |place, execution| actions(Stage::Unreadable, Some(place), execution);
+        assert_eq!(unreadable(Place::Queued, ExecutionState::Unknown), [Action::Release(MicroDollars(0))]);
+        assert_eq!(unreadable(Place::Active, ExecutionState::Ended), [Action::Release(MicroDollars(7))]);
+        assert_eq!(unreadable(Place::Active, ExecutionState::Running), []);
+        assert_eq!(unreadable(Place::Settled, ExecutionState::Ended), []);
+    }
+
+    #[test]
+    fn a_run_at_work_without_a_reservation_gets_one_back() {
+        let working = |place| actions(Stage::Working { is_answered: false }, place, ExecutionState::Running);
+        assert_eq!(working(None), [Action::Restore]);
+        assert_eq!(working(Some(Place::Active)), []);
     }
 }

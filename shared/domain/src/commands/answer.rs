@@ -2,8 +2,8 @@
 
 use crate::state::SessionState;
 use crate::{
-    Approver, Author, CallId, CommandKey, Conversation, EventBody, IdempotencyKey, MAX_PROMPT_BYTES, PlanApproved,
-    PlanId, PlanRejected, RunNumber, SessionId, SessionLog, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded,
+    Approver, Author, CallId, Conversation, EventBody, IdempotencyKey, MAX_PROMPT_BYTES, PlanApproved, PlanId,
+    PlanRejected, RunNumber, SessionId, SessionLog, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded,
     WaitOutcome, WaitReason,
 };
 
@@ -23,15 +23,7 @@ pub async fn message(
     text: &str,
     key: Option<&IdempotencyKey>,
 ) -> Result<RunNumber, CommandError> {
-    send(services, session, text, command_key(key, "message", text)).await
-}
-
-async fn send(
-    services: &Services,
-    session: &SessionId,
-    text: &str,
-    command: Option<CommandKey>,
-) -> Result<RunNumber, CommandError> {
+    let command = command_key(key, "message", text);
     let text = check_text(services, text)?;
     // The run may end, or the next one start, between reading and appending; then the message goes to the run that is current
     // by then.
@@ -151,18 +143,23 @@ pub async fn reject(
         Some(text) => command_key(key, "reject with a message", text),
         None => command_key(key, "reject", ""),
     };
-    let Ok(mut log) = services.log_for(session, command.clone()).await? else { return Ok(()) };
-    if let Some(text) = text {
-        waiting_plan(log.state(), session, None)?;
-        return send(services, session, text, command).await.map(drop);
-    }
+    let Ok(mut log) = services.log_for(session, command).await? else { return Ok(()) };
+    let text = text.map(|text| check_text(services, text)).transpose()?;
     log.decide(|state| {
         let plan = waiting_plan(state, session, None)?;
-        let rejected = PlanRejected { plan, message: None };
-        Ok::<_, CommandError>(vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()])
+        Ok::<_, CommandError>(match &text {
+            Some(text) => message_bodies(state, text).0,
+            None => {
+                let rejected = PlanRejected { plan, message: None };
+                vec![rejected.into(), WaitEnded { outcome: WaitOutcome::Rejected }.into()]
+            }
+        })
     })
     .await?;
-    Ok(services.complete(log.state(), WaitOutcome::Rejected).await?)
+    match log.state().run().and_then(|run| run.wait_outcome) {
+        Some(outcome) => Ok(services.complete(log.state(), outcome).await?),
+        None => Ok(()),
+    }
 }
 
 /// The plan that waits for approval, which has to be `named` when that is given.

@@ -1,6 +1,7 @@
 //! Starts the next run of a session.
 
-use crate::{Conversation, EventBody, ExecutionName, RunNumber, RunStarted, SessionId, SessionLog, Unavailable};
+use crate::state::SessionState;
+use crate::{Conversation, EventBody, ExecutionName, RunNumber, RunStarted, SessionLog, Unavailable};
 
 use super::answer::user_message;
 use super::{CommandError, Conflict, Services};
@@ -16,10 +17,12 @@ pub(super) async fn start_next_with(
     start_next(services, log, vec![user_message(conversation, text, None)]).await
 }
 
-/// Starts the next run of a session whose last one ended before the model had read every message. Does nothing when somebody
+/// Starts the next run of a session when its run ended well before the model had read every message. Does nothing when somebody
 /// else started it, or when the quota does not allow it: the message then waits for the next run.
-pub async fn start_follow_up(services: &Services, session: &SessionId) -> Result<(), Unavailable> {
+pub(super) async fn start_follow_up_if_due(services: &Services, execution: &ExecutionName) -> Result<(), Unavailable> {
+    let session = &execution.session;
     let started = match services.log(session).await {
+        Ok(log) if !is_due(log.state(), execution) => return Ok(()),
         Ok(log) => start_next(services, log, Vec::new()).await,
         Err(error) => Err(error),
     };
@@ -33,8 +36,14 @@ pub async fn start_follow_up(services: &Services, session: &SessionId) -> Result
     }
 }
 
-/// Reserves for the next run, appends it, and starts it. A crash before the append leaves a reservation that is settled as
-/// unused, one after it a run that the reservation leads to.
+fn is_due(state: &SessionState, execution: &ExecutionName) -> bool {
+    let latest = state.run().filter(|run| run.number == execution.run);
+    let seen = state.main.last_reply.as_ref().map(|reply| reply.up_to);
+    latest.is_some_and(|run| run.status.is_success()) && state.last_user_message > seen
+}
+
+/// Reserves for the next run, appends it, and starts it. A crash before the append leaves a reservation that is discarded
+/// once it is old, one after it a run that the reservation leads to.
 async fn start_next(
     services: &Services,
     mut log: SessionLog,

@@ -26,7 +26,6 @@ pub use cancel::cancel;
 pub use delete::{delete, finish_deletions};
 pub use error::{CommandError, Conflict, InvalidInput};
 pub use extend::extend;
-pub use follow_up::start_follow_up;
 pub use reconcile::{reconcile, run_ended};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};

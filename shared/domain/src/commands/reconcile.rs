@@ -2,8 +2,9 @@
 
 use crate::effects::terminate_leftovers;
 use crate::ports::Sandboxes;
-use crate::{Dependency, ExecutionName, SessionId, Unavailable};
+use crate::{Dependency, ExecutionName, Principal, SessionId, Unavailable, error_chain};
 
+use super::follow_up::start_follow_up_if_due;
 use super::{CommandError, Progress, Services, delete};
 
 /// Completes what a crash left of a session between log, queue, workflow and sandbox. Called at start, on a timer, and when an
@@ -31,8 +32,9 @@ pub async fn reconcile(
     let owner = log.state().session.as_ref().map(|fixed| fixed.owner.clone());
     let progress = services.advance(&execution).await?;
     if let Some(owner) = owner {
-        services.start_queued(&owner).await?;
+        start_queued(services, &owner).await;
     }
+    start_follow_up_if_due(services, &execution).await?;
     let mut log = services.log(session).await?;
     if log.state().status().is_some_and(|status| status.is_terminal()) {
         terminate_leftovers(&mut log, sandboxes).await;
@@ -41,21 +43,27 @@ pub async fn reconcile(
     Ok(progress)
 }
 
-/// Settles the reservation of a run that is over, and starts the queued runs that get its slot. May be repeated.
+/// What follows the last event of a run: settles its reservation, starts the queued runs that get its slot, and starts the next
+/// run of its session when a message has come that no turn has read. May be repeated.
 ///
 /// # Errors
-/// When a port fails. What is left is done by the next call, or by [`Services::advance_outstanding`].
+/// When a port fails. What is left is done by the next call, by [`reconcile`], or by [`Services::advance_outstanding`].
 pub async fn run_ended(services: &Services, execution: &ExecutionName) -> Result<(), Unavailable> {
-    let ended = async {
-        services.advance(execution).await?;
-        match services.reservations.reservation(execution).await? {
-            Some(reservation) => services.start_queued(&reservation.principal).await,
-            None => Ok(()),
-        }
-    };
-    ended.await.map_err(|error| match error {
+    services.advance(execution).await.map_err(|error| match error {
         CommandError::Unavailable(unavailable) => unavailable,
         // The run is in its log, so whatever else fails here is a matter of trying again.
         error => Unavailable::new(Dependency::Accounts, error),
-    })
+    })?;
+    if let Some(reservation) = services.reservations.reservation(execution).await? {
+        start_queued(services, &reservation.principal).await;
+    }
+    start_follow_up_if_due(services, execution).await
+}
+
+/// Starts the queued runs of a principal. What fails there is another run's trouble: it is left to that run's own driver and
+/// to the timer.
+async fn start_queued(services: &Services, owner: &Principal) {
+    if let Err(error) = services.start_queued(owner).await {
+        tracing::warn!(%owner, error = error_chain(&error), "queued runs could not be started");
+    }
 }

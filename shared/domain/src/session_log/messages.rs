@@ -31,6 +31,10 @@ impl SessionLog {
     /// The messages of the call whose `turn.started` is about to be written.
     pub async fn messages_of_next(&mut self, started: &TurnStarted) -> Result<Vec<RawJson>, MessagesError> {
         match self.try_messages(started).await {
+            // A store that cannot be reached is asked again later.
+            Err(MessagesError::Text(BlobError::Unavailable(unavailable))) => {
+                Err(MessagesError::Text(BlobError::Unavailable(unavailable)))
+            }
             // The parts of a snapshot are gone or damaged. The log has everything.
             Err(error) if !self.folded.transcripts.of(started.call.conversation).is_loaded() => {
                 tracing::debug!(session_id = %self.session, %error, "the log is read from its beginning");

@@ -231,7 +231,10 @@ impl SessionLog {
     }
 
     /// Reads what others appended, after a conflict with it.
-    async fn read_others(&mut self) -> Result<(), SessionLogError> {
+    ///
+    /// # Errors
+    /// [`SessionLogError::Deleted`] when there is nothing new; otherwise as [`SessionLog::refresh`].
+    pub async fn read_others(&mut self) -> Result<(), SessionLogError> {
         let tail = self.folded.state.tail;
         self.refresh().await?;
         // Only a log that was deleted meanwhile conflicts and has nothing new.

@@ -1,18 +1,25 @@
 //! The entries into the states of a run's steps: what tells a duplicate or late invocation from a new one.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ports::elapsed;
 use crate::text::shorten;
 use crate::{
-    Attempt, EnteredTime, ErrorCode, InvocationId, Seq, Step, StepFailed, StepFinished, StepOutput, StepStarted,
+    Attempt, EnteredTime, ErrorCode, InvocationId, MAX_INVOCATIONS, Seq, Step, StepFailed, StepFinished, StepOutput,
+    StepStarted,
 };
 
-/// Maximum earlier entries that are remembered per step. A function is cut off after 15 minutes, so a delivery that is later
-/// than this many entries of its step does not come.
-const MAX_EARLIER: usize = 32;
+/// How long an earlier entry is remembered, by the times in the log. A function is cut off after 15 minutes, and so is every
+/// delivery to it.
+const REMEMBERED: Duration = Duration::from_secs(20 * 60);
+
+/// Maximum earlier entries per step: more than a run has invocations.
+const MAX_EARLIER: usize = MAX_INVOCATIONS as usize;
 
 /// Maximum length of a failure's message here. The log has all of it.
 const MAX_MESSAGE_CHARACTERS: usize = 1000;
@@ -56,8 +63,10 @@ struct StepEntry {
     attempt: Attempt,
     deadline: Option<Timestamp>,
     end: Option<EntryEnd>,
-    /// Oldest first.
-    earlier: VecDeque<EnteredTime>,
+    /// When it started.
+    at: Timestamp,
+    /// Oldest first, each with the time of its first start.
+    earlier: Arc<VecDeque<(EnteredTime, Timestamp)>>,
 }
 
 impl StepEntries {
@@ -65,7 +74,11 @@ impl StepEntries {
     pub fn delivery(&self, step: Step, id: &InvocationId, last_step_started: Seq) -> Delivery<'_> {
         let Some(entry) = self.entries.get(&step) else { return Delivery::New };
         if entry.last.entered != id.entered {
-            return if entry.earlier.contains(&id.entered) { Delivery::Old } else { Delivery::New };
+            return if entry.earlier.iter().any(|(entered, _)| *entered == id.entered) {
+                Delivery::Old
+            } else {
+                Delivery::New
+            };
         }
         if id.retry != entry.last.retry {
             return if id.retry < entry.last.retry { Delivery::Old } else { Delivery::New };
@@ -78,20 +91,21 @@ impl StepEntries {
         }
     }
 
-    pub(super) fn started(&mut self, seq: Seq, started: &StepStarted) {
+    pub(super) fn started(&mut self, seq: Seq, at: Timestamp, started: &StepStarted) {
         let Some(id) = started.invocation.clone() else { return };
-        let mut earlier = VecDeque::new();
+        let mut earlier = Arc::<VecDeque<_>>::default();
         if let Some(before) = self.entries.remove(&started.step) {
             earlier = before.earlier;
             if before.last.entered != id.entered {
-                earlier.push_back(before.last.entered);
+                Arc::make_mut(&mut earlier).push_back((before.last.entered, before.at));
             }
-            while earlier.len() > MAX_EARLIER {
-                earlier.pop_front();
+            let is_old = |(_, started): &(EnteredTime, Timestamp)| elapsed(*started, at) > REMEMBERED;
+            while earlier.len() > MAX_EARLIER || earlier.front().is_some_and(is_old) {
+                Arc::make_mut(&mut earlier).pop_front();
             }
         }
         let (attempt, deadline) = (started.attempt, started.deadline);
-        let entry = StepEntry { last: id, started: seq, attempt, deadline, end: None, earlier };
+        let entry = StepEntry { last: id, started: seq, attempt, deadline, end: None, at, earlier };
         self.entries.insert(started.step, entry);
     }
 
@@ -126,8 +140,12 @@ mod tests {
 
     /// Starts an invocation as the event `seq`, which is also its attempt.
     fn start(entries: &mut StepEntries, seq: u32, id: InvocationId) {
+        start_at(entries, "2026-11-22T10:00:00Z".parse().unwrap(), seq, id);
+    }
+
+    fn start_at(entries: &mut StepEntries, at: Timestamp, seq: u32, id: InvocationId) {
         let started = StepStarted { step: STEP, attempt: Attempt(seq), invocation: Some(id), deadline: None };
-        entries.started(Seq(seq.into()), &started);
+        entries.started(Seq(seq.into()), at, &started);
     }
 
     fn finish(entries: &mut StepEntries, attempt: u32) {
@@ -176,10 +194,13 @@ mod tests {
     #[test]
     fn the_earlier_entries_are_bounded() {
         let mut entries = StepEntries::default();
-        for seq in 1..=100 {
-            start(&mut entries, seq, id(&format!("entry {seq}"), 0));
+        let begin: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        // Three a minute, for an hour.
+        for seq in 1..=180 {
+            let at = begin + Duration::from_secs(20 * u64::from(seq));
+            start_at(&mut entries, at, seq, id(&format!("entry {seq}"), 0));
         }
-        assert_eq!(entries.entries[&STEP].earlier.len(), MAX_EARLIER);
-        assert_eq!(entries.delivery(STEP, &id("entry 99", 0), Seq(100)), Delivery::Old);
+        assert_eq!(entries.entries[&STEP].earlier.len(), 60, "those of twenty minutes");
+        assert_eq!(entries.delivery(STEP, &id("entry 121", 0), Seq(180)), Delivery::Old);
     }
 }

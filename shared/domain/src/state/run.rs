@@ -153,7 +153,7 @@ impl RunState {
         self.close_step();
         self.last_step_started = event.seq;
         *self.invocations.entry(started.step).or_default() += 1;
-        self.entries.started(event.seq, started);
+        self.entries.started(event.seq, event.at, started);
         self.open_step =
             Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
         match started.step {

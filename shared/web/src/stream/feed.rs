@@ -162,7 +162,7 @@ impl Feeds {
                     let shown = page.events.iter().filter(|event| !event.follows_end());
                     let entries: Vec<Entry> = shown.map(|event| self.entry(&session, event)).collect();
                     tail = feed.backlog().extend(&page.events, entries, page.next.is_some());
-                    feed.backlog().gone = tail == Seq(0) && page.next.is_none();
+                    feed.backlog().gone |= tail == Seq(0) && page.next.is_none();
                     None
                 }
                 Err(error) => {

@@ -84,7 +84,7 @@ pub(super) async fn prune(context: &Context<'_>, age: Age, pruning: Pruning) -> 
         Pruning::DryRun => format!("{count} sessions would be deleted."),
         Pruning::Delete => format!("{count} sessions deleted."),
     });
-    Ok(ExitCode::Success)
+    Ok(if failed > 0 { ExitCode::NotStarted } else { ExitCode::Success })
 }
 
 /// Id and title of the sessions that are over and were last changed before `before`, newest first.

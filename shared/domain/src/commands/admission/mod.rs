@@ -10,11 +10,15 @@ mod perform;
 use std::time::Duration;
 
 use crate::admission::{Action, NotAdmitted, Place, Reservation, ReservationChange};
+use crate::ports::elapsed;
 use crate::{
     Account, Dependency, Digest256, ExecutionName, MicroDollars, Principal, Quota, Role, SessionId, Unavailable,
 };
 
 use super::{CommandError, Services};
+
+/// Age from which on a reservation is renewed by a start that finds it; far below the age at which it is discarded.
+const RENEWED: Duration = Duration::from_secs(60);
 
 /// Maximum attempts against other writers of the same principal or the same run.
 pub(super) const MAX_ATTEMPTS: u32 = 50;
@@ -61,11 +65,17 @@ impl Services {
             return Err(NotAdmitted::Repository(repo_url.to_owned()).into());
         }
         for attempt in 0..MAX_ATTEMPTS {
-            if let Some(existing) = self.reservations.reservation(execution).await? {
-                return Ok(existing);
-            }
+            let now = self.clock.now();
+            let existing = self.reservations.reservation(execution).await?;
             let counters = self.reservations.counters(owner).await?;
-            let change = counters.admit(&quota, owner, execution, reserved, self.clock.now())?;
+            let change = match existing {
+                // Renewed, so that it is not discarded as abandoned while this start goes on.
+                Some(existing) if existing.place != Place::Settled && elapsed(existing.at, now) > RENEWED => {
+                    counters.renew(existing, now)
+                }
+                Some(existing) => return Ok(existing),
+                None => counters.admit(&quota, owner, execution, reserved, now)?,
+            };
             if self.commit(&change, execution, attempt).await?.is_ok()
                 && let Some(reservation) = change.after
             {
@@ -122,6 +132,7 @@ impl Services {
                     }
                 }
             }
+            // These two lead to another state of the run, in which other actions may be due: a slot, the release.
             let decides_anew = matches!(observed.actions.last(), Some(Action::Enqueue | Action::End(_)));
             if !is_changed && !decides_anew {
                 return Ok(if observed.is_queued() { Progress::Queued } else { progress });

@@ -30,14 +30,18 @@ impl Services {
     pub(super) async fn observe(&self, execution: &ExecutionName) -> Result<Observed, CommandError> {
         // The reservation is read before the log: if it is settled, the log, which is read later, shows that the run is over.
         let reservation = self.reservations.reservation(execution).await?;
-        let log = match self.log(&execution.session).await {
-            Ok(log) => Some(log),
-            Err(CommandError::NotFound(_) | CommandError::Deleted(_)) => None,
+        let (log, is_readable) = match self.log(&execution.session).await {
+            Ok(log) => (Some(log), true),
+            Err(CommandError::NotFound(_) | CommandError::Deleted(_)) => (None, true),
+            Err(CommandError::Corrupt(corrupt)) => {
+                tracing::error!(run = %execution, error = %corrupt, "the log of a run cannot be read");
+                (None, false)
+            }
             Err(error) => return Err(error),
         };
         let run = log.as_ref().and_then(|log| log.state().run_number(execution.run));
         let mut view = View {
-            stage: self.stage(execution, run).await?,
+            stage: if is_readable { self.stage(execution, run).await? } else { Stage::Unreadable },
             reservation: reservation.as_ref(),
             is_recorded: true,
             is_next: false,
@@ -47,7 +51,7 @@ impl Services {
         let mut counters = None;
         match view.stage {
             Stage::Absent | Stage::Over { .. } => {}
-            Stage::Working { .. } => view.execution = self.workflows.state(execution).await?,
+            Stage::Working { .. } | Stage::Unreadable => view.execution = self.workflows.state(execution).await?,
             Stage::Ready { .. } => {
                 view.execution = self.workflows.state(execution).await?;
                 let summary = self.sessions.summary(&execution.session).await?;

@@ -3,8 +3,8 @@
 use crate::admission::{Action, Counters, Ending, Place, Reservation};
 use crate::commands::{CommandError, Services};
 use crate::run_outcome::{final_events, root_span};
-use crate::state::SessionState;
-use crate::{ErrorCode, ExecutionName, SessionLog, SessionLogError, Status, Terminal, Unavailable, summary_of};
+use crate::state::{RunState, SessionState};
+use crate::{ErrorCode, ExecutionName, Seq, SessionLog, SessionLogError, Status, Terminal, Unavailable, summary_of};
 
 use super::observe::Observed;
 use super::{Changed, Progress};
@@ -23,6 +23,11 @@ impl Services {
                 let run = observed.log.as_ref().and_then(|log| reservation_of(log.state(), execution));
                 let Some(run) = run else { return Ok(Ok(None)) };
                 self.counters_for(&run, observed).await?.enqueue(observed.reservation.clone(), run)
+            }
+            Action::Restore => {
+                let run = observed.log.as_ref().and_then(|log| reservation_of(log.state(), execution));
+                let Some(run) = run else { return Ok(Ok(None)) };
+                self.counters_for(&run, observed).await?.restore(run)
             }
             Action::Promote => {
                 let Some(queued) = observed.reservation.clone() else { return Ok(Ok(None)) };
@@ -87,7 +92,12 @@ impl Services {
         };
         let mut is_ours = false;
         log.decide(|state| {
-            is_ours = state.run().is_some_and(|run| run.number == execution.run && !run.status.is_terminal());
+            let is_still = |run: &RunState| match ending {
+                Ending::QueuedTooLong => run.last_step_started == Seq(0),
+                Ending::WorkflowEnded => true,
+            };
+            let run = state.run().filter(|run| run.number == execution.run && !run.status.is_terminal());
+            is_ours = run.is_some_and(is_still);
             let events = if is_ours { final_events(state, status, failure.as_ref()) } else { Vec::new() };
             Ok::<_, SessionLogError>(events)
         })

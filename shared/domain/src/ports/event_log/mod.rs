@@ -56,6 +56,8 @@ pub enum ReadError {
 ///   [`load_batch`], so a stored batch never exceeds [`MAX_INLINE_BATCH_BYTES`].
 /// - **After a crash** during `append` the batch is in the log completely or not at all, and the next reader finds out which.
 ///   After a crash during `delete` a part of the log is left, until `delete` is called again.
+/// - **After `delete`** every append behind an event of the old log is a conflict, however long its writer was frozen. An
+///   implementation whose condition is only that no batch begins there has to keep a mark of the deletion.
 #[async_trait]
 pub trait EventLog: Send + Sync {
     /// Appends a batch to the log that ends at `after`.

@@ -7,7 +7,7 @@ use super::{EventLog, ReadError};
 /// A part of a log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// Oldest first; may be empty although there are more.
+    /// Oldest first. Empty only at the end of the log: an implementation that finds an empty page reads the next one itself.
     pub events: Vec<Event>,
     /// After which event the next page begins; none when the log was read to its end.
     pub next: Option<Seq>,
