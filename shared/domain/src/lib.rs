@@ -13,14 +13,14 @@ pub mod transcript;
 pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
-pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile};
+pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile, FileContent};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
-    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CloneProgress, ContextChanged,
-    Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
-    PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
+    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CheckpointFailed, CloneProgress,
+    ContextChanged, Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction,
+    GitOperation, InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected,
+    PrOpened, PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
     SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
     TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,

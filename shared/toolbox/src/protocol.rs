@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, ToolError};
 use crate::{
-    Baseline, BaselineTaken, Collect, Collected, Create, Diff, Diffed, Edited, Glob, Globbed, Grep, Grepped, Insert,
-    Instructions, InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
+    Baseline, BaselineTaken, Collect, Collected, Create, Edited, Glob, Globbed, Grep, Grepped, Insert, Instructions,
+    InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
 };
 
 /// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One call, with the directories that it works on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,7 +59,6 @@ pub enum Call {
     Baseline(Baseline),
     Collect(Collect),
     Restore(Restore),
-    Diff(Diff),
     Rebase(Rebase),
 }
 
@@ -78,7 +77,6 @@ pub enum Answer {
     Baseline(BaselineTaken),
     Collect(Collected),
     Restore(Restored),
-    Diff(Diffed),
     Rebase(Rebased),
 }
 

@@ -20,21 +20,22 @@ impl Prepare {
         repository: &Repository,
     ) -> Result<Vec<EventBody>, StepError> {
         let Some(latest) = context.log.state().checkpoint.clone() else { return Ok(Vec::new()) };
-        let stored = Checkpoint::fetch(self.blobs.as_ref(), context.log.session_id(), &latest.blob.sha256).await?;
+        let (blobs, session) = (self.blobs.as_ref(), context.log.session_id());
+        let stored = Checkpoint::fetch(blobs, session, &latest.blob.sha256).await?;
+        let changes = stored.changeset(blobs, session).await?;
         let new_base = context.log.state().base.as_ref().and_then(|base| base.commit.clone());
         if stored.content.base == new_base {
-            workspace.restore(context, &stored.content).await?;
+            workspace.restore(context, &changes).await?;
             return Ok(Vec::new());
         }
-        let changes = stored.changeset()?;
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
         let old_contents = match &stored.content.base {
             Some(base) => self.forge.contents(&repository.name, base, &paths).await.map_err(StepError::from)?,
             None => BTreeMap::new(),
         };
-        let conflicts = workspace.rebase(context, &stored.content, &old_contents).await?;
+        let conflicts = workspace.rebase(context, stored.content.base.as_ref(), &changes, &old_contents).await?;
         // From here on the change is a difference to the new base.
-        let mut bodies = checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await?;
+        let mut bodies = checkpoint(context, blobs, workspace, latest.turn, None).await?;
         if !conflicts.is_empty() {
             let text = conflict_message(&context.log.state().base, &conflicts);
             let message =
