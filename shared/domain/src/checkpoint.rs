@@ -181,3 +181,58 @@ impl FileContent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Dependency, Unavailable};
+
+    /// Holds one content.
+    struct OneBlob(&'static [u8]);
+
+    #[async_trait]
+    impl Blobs for OneBlob {
+        async fn put(&self, _: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {
+            Ok(BlobRef { sha256: Digest256::of(content), bytes: content.len() as u64 })
+        }
+
+        async fn get(&self, _: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
+            if Digest256::of(self.0) == *digest { Ok(self.0.to_vec()) } else { Err(missing()) }
+        }
+    }
+
+    fn missing() -> Unavailable {
+        Unavailable::new(Dependency::Blobs, "there is no such content")
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_of_the_first_version_is_still_read() {
+        let stored = BlobRef { sha256: Digest256::of(b"new"), bytes: 3 };
+        let manifest = serde_json::json!({
+            "base": null, "digest": Digest256::of(b""), "skipped": [], "additions": 1, "deletions": 0,
+            "changes": [
+                { "path": "inline", "file": { "mode": "100755", "contentBase64": "b2xk" } },
+                { "path": "gone" },
+                { "path": "stored", "file": { "mode": "100644", "blob": stored } },
+            ],
+        });
+        let content: CheckpointContent = serde_json::from_value(manifest).unwrap();
+        assert_eq!(content.stored().collect::<Vec<_>>(), [&stored]);
+        assert_eq!(content.stored_bytes, 0);
+        let checkpoint = Checkpoint { blob: stored, content };
+        let session: SessionId = "01JD0000000000000000000000".parse().unwrap();
+        let changeset = checkpoint.changeset(&OneBlob(b"new"), &session).await.unwrap();
+        let changes: Vec<_> = changeset.iter().map(|(path, change)| (path.as_str(), change.clone())).collect();
+        let write = |mode, content: &[u8]| FileChange::Write { mode, content: content.to_vec() };
+        assert_eq!(
+            changes,
+            [
+                ("gone", FileChange::Delete),
+                ("inline", write(FileMode::Executable, b"old")),
+                ("stored", write(FileMode::Regular, b"new")),
+            ]
+        );
+    }
+}

@@ -17,14 +17,15 @@ pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, Checkpoint
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
-    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CheckpointFailed, CloneProgress,
-    ContextChanged, Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction,
-    GitOperation, InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected,
-    PrOpened, PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
+    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CloneProgress, ContextChanged,
+    Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
+    InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
+    PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
     SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
     TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
+    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, WorkspaceCheckpointFailed,
+    Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,

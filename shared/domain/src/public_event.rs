@@ -157,7 +157,7 @@ fn view(event: &Event) -> View {
         EventBody::WorkspaceCheckpoint(checkpoint) => {
             View::status(format!("Checkpoint: {} changed", counted(checkpoint.files, "file")))
         }
-        EventBody::CheckpointFailed(failed) => View::status(format!(
+        EventBody::WorkspaceCheckpointFailed(failed) => View::status(format!(
             "The workspace could not be read after turn {}, so the run ends with the state before it: {}",
             failed.turn, failed.reason
         )),

@@ -32,8 +32,8 @@ pub use sandbox::{
     CloneProgress, Layout, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating,
 };
 pub use tools::{
-    Check, CheckpointFailed, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult,
-    ToolStarted, WorkspaceCheckpoint,
+    Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
+    WorkspaceCheckpoint, WorkspaceCheckpointFailed,
 };
 pub use waiting::{
     AgentStuck, Author, ContextChanged, Conversation, Keep, SessionCancelRequested, UserMessage, WaitEnded,
@@ -146,7 +146,7 @@ bodies! {
     TodoUpdated = TODO_UPDATED = "todo.updated",
     FileChanged = FILE_CHANGED = "file.changed",
     WorkspaceCheckpoint = WORKSPACE_CHECKPOINT = "workspace.checkpoint",
-    CheckpointFailed = CHECKPOINT_FAILED = "workspace.checkpoint_failed",
+    WorkspaceCheckpointFailed = WORKSPACE_CHECKPOINT_FAILED = "workspace.checkpoint_failed",
     AgentStuck = AGENT_STUCK = "agent.stuck",
     ContextChanged = CONTEXT_CHANGED = "context.changed",
     DecisionRecorded = DECISION_RECORDED = "decision.recorded",

@@ -157,7 +157,7 @@ pub struct WorkspaceCheckpoint {
 /// The workspace could not be read after a call that may have written to it. The run ends with the checkpoint before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct CheckpointFailed {
+pub struct WorkspaceCheckpointFailed {
     /// The turn whose calls are not in any checkpoint.
     pub turn: TurnNumber,
     /// A clause.

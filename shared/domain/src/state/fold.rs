@@ -119,7 +119,7 @@ impl SessionState {
 
             EventBody::FileChanged(changed) => self.file_changed(event, changed),
             EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
-            EventBody::CheckpointFailed(failed) => {
+            EventBody::WorkspaceCheckpointFailed(failed) => {
                 self.in_run(event, |run| run.checkpoint_failed = Some(failed.reason.clone()));
             }
             EventBody::ChangesetCollected(collected) => {

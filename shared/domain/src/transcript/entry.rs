@@ -63,7 +63,7 @@ impl<'a> Entry<'a> {
             | EventBody::TodoUpdated(_)
             | EventBody::FileChanged(_)
             | EventBody::WorkspaceCheckpoint(_)
-            | EventBody::CheckpointFailed(_)
+            | EventBody::WorkspaceCheckpointFailed(_)
             | EventBody::AgentStuck(_)
             | EventBody::DecisionRecorded(_)
             | EventBody::SessionCancelRequested(_)

@@ -175,11 +175,12 @@ impl Tracker {
     }
 
     fn mode(&self, stamp: &Stamp, entry: Option<&Entry>) -> Mode {
+        if self.record.settings.file_mode {
+            return if stamp.is_executable() { Mode::Executable } else { Mode::Regular };
+        }
         match entry.map(|entry| entry.kind) {
-            Some(EntryKind::File(mode @ (Mode::Regular | Mode::Executable))) if !self.record.settings.file_mode => mode,
-            _ if !self.record.settings.file_mode => Mode::Regular,
-            _ if stamp.is_executable() => Mode::Executable,
-            _ => Mode::Regular,
+            Some(EntryKind::File(mode @ (Mode::Regular | Mode::Executable))) => mode,
+            Some(EntryKind::File(Mode::Symlink) | EntryKind::Submodule) | None => Mode::Regular,
         }
     }
 }

@@ -6,6 +6,7 @@ mod base;
 mod edits;
 mod escapes;
 mod fixture;
+mod hostile;
 mod protocol;
 mod rebase;
 mod round_trip;

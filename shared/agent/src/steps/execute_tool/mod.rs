@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use domain::ports::{Blobs, Sandboxes, elapsed, store_text};
 use domain::state::ReplyState;
 use domain::{
-    CheckpointFailed, ErrorCode, EventBody, Keep, Step, StepError, StepOutput, ToolKind, ToolResult, ToolStarted,
-    Verdict,
+    ErrorCode, EventBody, Keep, Step, StepError, StepOutput, ToolKind, ToolResult, ToolStarted, Verdict,
+    WorkspaceCheckpointFailed,
 };
 use serde_json::Value;
 
@@ -226,14 +226,14 @@ impl ExecuteTool {
         workspace: &Workspace,
         reply: &ReplyState,
         bodies: &mut Vec<EventBody>,
-    ) -> Result<Option<CheckpointFailed>, WorkspaceError> {
+    ) -> Result<Option<WorkspaceCheckpointFailed>, WorkspaceError> {
         let latest = context.log.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
         let turn = reply.call.turn;
         match checkpoint(context, self.blobs.as_ref(), workspace, turn, latest).await {
             Ok(recorded) => bodies.extend(recorded),
             Err(WorkspaceError::Toolbox(reason)) => {
                 let reason = context.common.redactor.redact(&reason).into_owned();
-                return Ok(Some(CheckpointFailed { turn, reason }));
+                return Ok(Some(WorkspaceCheckpointFailed { turn, reason }));
             }
             Err(error @ (WorkspaceError::SandboxLost(_) | WorkspaceError::Step(_))) => return Err(error),
         }
@@ -242,7 +242,7 @@ impl ExecuteTool {
 }
 
 /// Ends the run because the workspace cannot be read: what is stored of it is published.
-fn end_with_last_checkpoint(context: &mut Context, failed: CheckpointFailed) -> Result<StepOutput, StepError> {
+fn end_with_last_checkpoint(context: &mut Context, failed: WorkspaceCheckpointFailed) -> Result<StepOutput, StepError> {
     if context.log.state().checkpoint.is_none() {
         let message = format!("the workspace could not be read after turn {}: {}", failed.turn, failed.reason);
         return Err(StepError::terminal(ErrorCode::WorkspaceUnreadable, message));
