@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{AppendError, EventLog};
+use domain::ports::{AppendError, EventLog, Page, ReadError};
 use domain::{Event, Seq, SessionId, Status, Unavailable, UncheckedRequest};
 use local::{DriveOutcome, Store};
 
@@ -44,12 +44,16 @@ impl EventLog for FaultyLog {
         }
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
         self.store.read(session, after, limit).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 

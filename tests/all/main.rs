@@ -7,13 +7,21 @@ mod checkpoints;
 #[cfg(test)]
 mod claude;
 #[cfg(test)]
+mod command_keys;
+#[cfg(test)]
 mod contracts;
+#[cfg(test)]
+mod deletion;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod invocations;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod preparation;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
@@ -21,9 +29,13 @@ mod recovery;
 #[cfg(test)]
 mod regressions;
 #[cfg(test)]
+mod sandbox_removal;
+#[cfg(test)]
 mod scripts;
 #[cfg(test)]
 mod start_faults;
+#[cfg(test)]
+mod step_limit;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

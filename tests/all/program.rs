@@ -130,8 +130,6 @@ fn the_log_has_no_gaps_and_every_event_carries_its_trace() {
     pr.opened
     step.finished
     step.started
-    sandbox.terminating
-    sandbox.terminated
     run.finished
     ");
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use async_trait::async_trait;
-use domain::ports::Blobs;
+use domain::ports::{BlobError, Blobs};
 use domain::{BlobRef, Dependency, Digest256, SessionId, Unavailable};
 
 pub struct DirectoryBlobs {
@@ -17,16 +17,21 @@ impl DirectoryBlobs {
         Self { directory }
     }
 
+    fn session_directory(&self, session: &SessionId) -> PathBuf {
+        self.directory.join(session.as_str())
+    }
+
     fn file(&self, session: &SessionId, digest: &Digest256) -> PathBuf {
-        self.directory.join(session.as_str()).join(digest.as_str())
+        self.session_directory(session).join(digest.as_str())
     }
 
     fn write(&self, session: &SessionId, digest: &Digest256, content: &[u8]) -> io::Result<()> {
         let file = self.file(session, digest);
-        if file.exists() {
+        // A damaged file is written again.
+        if fs::read(&file).is_ok_and(|stored| stored == content) {
             return Ok(());
         }
-        let directory = self.directory.join(session.as_str());
+        let directory = self.session_directory(session);
         fs::create_dir_all(&directory)?;
         // A reader sees the whole file or none: it is written under another name, synced, and renamed.
         let new = directory.join(format!("{}.new-{}", digest.as_str(), std::process::id()));
@@ -43,19 +48,39 @@ impl DirectoryBlobs {
 impl Blobs for DirectoryBlobs {
     async fn put(&self, session: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {
         let digest = Digest256::of(content);
-        self.write(session, &digest, content).map_err(|error| Unavailable::new(Dependency::Blobs, error))?;
+        self.write(session, &digest, content).map_err(unavailable)?;
         Ok(BlobRef { sha256: digest, bytes: content.len() as u64 })
     }
 
-    async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
-        let content =
-            fs::read(self.file(session, digest)).map_err(|error| Unavailable::new(Dependency::Blobs, error))?;
+    async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
+        let content = match fs::read(self.file(session, digest)) {
+            Ok(content) => content,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BlobError::Gone(digest.clone())),
+            Err(error) => return Err(unavailable(error).into()),
+        };
         if Digest256::of(&content) != *digest {
-            return Err(Unavailable::new(
-                Dependency::Blobs,
-                format!("{} is corrupt: its content does not match its digest", digest.as_str()),
-            ));
+            tracing::error!(session_id = %session, blob = digest.as_str(), "a blob is damaged: its content does not match its digest");
+            return Err(BlobError::Gone(digest.clone()));
         }
         Ok(content)
     }
+
+    async fn delete(&self, session: &SessionId, digest: &Digest256) -> Result<(), Unavailable> {
+        match fs::remove_file(self.file(session, digest)) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    async fn delete_session(&self, session: &SessionId) -> Result<(), Unavailable> {
+        match fs::remove_dir_all(self.session_directory(session)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(unavailable(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+}
+
+fn unavailable(error: io::Error) -> Unavailable {
+    Unavailable::new(Dependency::Blobs, error)
 }

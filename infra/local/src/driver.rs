@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::Progress;
-use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Workflows as _};
-use domain::{ExecutionName, SessionId, SessionLog, Status};
+use domain::ports::{Clock as _, EventLog as _, ExecutionState, LiveText as _, Sessions as _, Workflows as _};
+use domain::{ExecutionName, SessionId, SessionLog, SessionLogError, Status};
 
 use crate::clock::WallClock;
 use crate::world::World;
@@ -33,11 +33,29 @@ pub enum WaitPolicy {
 }
 
 /// Takes a session's lock, drives its runs until the latest one ends or waits for a user, and releases the lock. Returns
-/// none when another process holds the lock.
+/// none when another process holds the lock, or the session was deleted.
 ///
 /// A command that another process records while this driver is stopping finds the lock taken and leaves the rest to this
 /// driver. So the log is read once more after the lock is released, and the session is driven again if something is due.
 pub async fn drive_session(
+    world: &World,
+    interpreter: &Arc<Interpreter>,
+    session: &SessionId,
+    wait_policy: WaitPolicy,
+) -> anyhow::Result<Option<DriveOutcome>> {
+    match drive_while_due(world, interpreter, session, wait_policy).await {
+        // Somebody has deleted the session since its run ended.
+        Err(error) if is_of_deleted(&error) || world.store.is_deleted(session).await? => Ok(None),
+        driven => driven,
+    }
+}
+
+/// Whether an error says that the log of a session is closed for its deletion, which comes before its record says so.
+fn is_of_deleted(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SessionLogError::Deleted(_)))
+}
+
+async fn drive_while_due(
     world: &World,
     interpreter: &Arc<Interpreter>,
     session: &SessionId,
@@ -105,12 +123,12 @@ async fn run_until_stopped(
         tokio::select! {
             ended = running => {
                 ended?;
-                world.live.forget(session).await?;
                 let log = world.log(session).await?;
                 let over = log.state().run_number(execution.run).is_some_and(|run| run.status.is_terminal());
                 if !over {
                     // The state machine's own time-out and an abort from outside skip every Catch, so no step has ended the run.
                     world.reconcile(session).await?;
+                    world.live.forget(session).await?;
                 }
             }
             waited = waiting => {

@@ -2,17 +2,24 @@
 //! steps called in the process.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agent::{Common, StepHandler, invoke};
 use asl::{End, Failure, Interpreter, RunError, StateMachine, TaskCall, Tasks, Time};
 use async_trait::async_trait;
 use domain::ports::{ExecutionState, Workflows};
-use domain::{ExecutionName, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Unavailable};
+use domain::{
+    Dependency, ExecutionName, FUNCTION_TIMEOUT, SessionId, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken,
+    Unavailable,
+};
+use futures_util::FutureExt as _;
+use futures_util::future::{AbortHandle, Aborted, abortable};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::clock::random;
+use crate::lock::SessionLocks;
 use crate::store::Store;
 
 const DEFINITION: &str = include_str!("../../statemachine/session.asl.json");
@@ -31,23 +38,19 @@ pub struct InvalidDefinition(String);
 /// calling task, so that only the holder of the session's lock runs it.
 pub struct Engine {
     store: Store,
-    running: Mutex<HashMap<String, tokio::task::AbortHandle>>,
+    locks: SessionLocks,
+    running: Mutex<HashMap<String, AbortHandle>>,
     /// Sessions that this process has started and that have no driver yet.
     due: watch::Sender<Vec<SessionId>>,
 }
 
 impl Engine {
-    pub fn new(store: Store) -> Self {
-        Self { store, running: Mutex::default(), due: watch::Sender::default() }
+    pub fn new(store: Store, locks: SessionLocks) -> Self {
+        Self { store, locks, running: Mutex::default(), due: watch::Sender::default() }
     }
 
-    /// Builds an interpreter of the definition that calls `steps`.
-    pub fn interpreter(
-        &self,
-        common: Common,
-        steps: Steps,
-        time: Arc<dyn Time>,
-    ) -> Result<Interpreter, InvalidDefinition> {
+    /// Builds an interpreter of the definition whose tasks are carried out by `tasks`.
+    pub fn interpreter(&self, tasks: Arc<dyn Tasks>, time: Arc<dyn Time>) -> Result<Interpreter, InvalidDefinition> {
         let machine = StateMachine::parse(DEFINITION, |name| {
             Step::ALL.into_iter().find(|step| function_name(*step) == name).map(|step| step.name().to_owned())
         })
@@ -55,7 +58,6 @@ impl Engine {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             InvalidDefinition(errors.join("; "))
         })?;
-        let tasks = Arc::new(StepTasks { common, steps });
         let store = Arc::new(self.store.clone());
         Ok(Interpreter::new("session", machine, tasks, store, time, Arc::new(random)))
     }
@@ -76,34 +78,26 @@ impl Engine {
     }
 
     /// Runs an execution from its stored position to its end. Dropping the future stops it; its position stays stored.
+    ///
+    /// It runs in the calling task, not in one of its own: such a task would still run for a moment after it was aborted, while
+    /// the next holder of the session's lock runs the same execution.
     pub async fn run_execution(
         &self,
         interpreter: Arc<Interpreter>,
         execution: &ExecutionName,
     ) -> Result<End, RunError> {
         let name = execution.to_string();
-        let input = input(execution);
-        let task = tokio::spawn({
-            let name = name.clone();
-            async move { interpreter.run(&name, input).await }
-        });
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), task.abort_handle());
-        let _abort = AbortOnDrop(task.abort_handle());
-        let ended = task.await;
+        let running = AssertUnwindSafe(interpreter.run(&name, input(execution))).catch_unwind();
+        let (running, abort) = abortable(Box::pin(running));
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), abort);
+        let aborted = |cause| Ok(End::Aborted(Failure::new("States.Aborted", cause)));
+        let ended = match running.await {
+            Ok(Ok(end)) => end,
+            Ok(Err(_)) => aborted("the execution panicked"),
+            Err(Aborted) => aborted("the execution was stopped"),
+        };
         self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&name);
-        match ended {
-            Ok(end) => end,
-            Err(aborted) => Ok(End::Aborted(Failure::new("States.Aborted", aborted.to_string()))),
-        }
-    }
-}
-
-/// Aborts the task when its driver is dropped, so that no execution runs without a driver.
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+        ended
     }
 }
 
@@ -138,26 +132,39 @@ impl Workflows for Engine {
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
         self.store.execution_state(&execution.to_string())
     }
+
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
+        let unavailable = |cause: String| Unavailable::new(Dependency::Workflows, cause);
+        let lock = self.locks.acquire_to_drive(session).await.map_err(|error| unavailable(error.to_string()))?;
+        // Its driver has not returned since the run ended, which takes it a moment.
+        let Some(lock) = lock else { return Err(unavailable(format!("a process still drives session {session}"))) };
+        self.store.forget_executions(session)?;
+        self.locks.remove(session, lock).map_err(|error| unavailable(error.to_string()))
+    }
 }
 
-/// One handler per step.
-pub struct Steps(pub Vec<Box<dyn StepHandler>>);
-
-struct StepTasks {
-    common: Common,
-    steps: Steps,
+/// The tasks of the definition: the steps, called in this process.
+#[derive(Clone)]
+pub struct StepTasks {
+    pub common: Common,
+    /// One handler per step.
+    pub handlers: Arc<Vec<Box<dyn StepHandler>>>,
 }
 
 #[async_trait]
 impl Tasks for StepTasks {
     async fn invoke(&self, call: TaskCall) -> Result<Value, Failure> {
-        let handler = self.steps.0.iter().find(|handler| handler.step().name() == call.resource);
+        let handler = self.handlers.iter().find(|handler| handler.step().name() == call.resource);
         let handler = handler.ok_or_else(|| terminal(format!("there is no step {}", call.resource)))?;
         let input: StepInput = serde_json::from_value(call.input)
             .map_err(|error| terminal(format!("the input of {} cannot be read: {error}", call.resource)))?;
         // A step has the time that its function would have; the task's time-out is longer, so that the step answers first.
-        let deadline = call.timeout.saturating_sub(TASK_MARGIN);
-        match invoke(&self.common, handler.as_ref(), input, deadline).await {
+        // The time-out of a task with a token is that of the user's answer, not of the step.
+        let time_limit = match call.token {
+            None => call.timeout.saturating_sub(TASK_MARGIN),
+            Some(_) => FUNCTION_TIMEOUT,
+        };
+        match invoke(&self.common, handler.as_ref(), input, time_limit).await {
             Ok(output) => serde_json::to_value(output).map_err(|error| terminal(error.to_string())),
             // In the form that a function's failure has in Step Functions.
             Err(error) => {

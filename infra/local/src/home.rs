@@ -11,8 +11,19 @@ use crate::settings::Containment;
 
 /// Names that the program gives to files and directories in its directory, besides `key.new-PID`. Another process may be in
 /// the middle of its first start, so any of them may exist without the others.
-const OWN_NAMES: [&str; 10] =
-    [".env", "demo", "blobs", "locks", "forge", "sandboxes", "backspace.db", "key", "server.sock", "server.lock"];
+const OWN_NAMES: [&str; 11] = [
+    ".env",
+    "demo",
+    "blobs",
+    "live",
+    "locks",
+    "forge",
+    "sandboxes",
+    "backspace.db",
+    "key",
+    "server.sock",
+    "server.lock",
+];
 
 /// Creates the directory with its subdirectories, or sets their permissions.
 ///
@@ -23,7 +34,7 @@ pub(crate) fn prepare(home: &Path, containment: Containment) -> anyhow::Result<(
     ensure_own(home)?;
     let mode = mode_of_home(containment);
     directory_with(home, mode).with_context(|| format!("cannot use {} as the program's directory", home.display()))?;
-    for (inner, mode) in [("blobs", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", mode)] {
+    for (inner, mode) in [("blobs", 0o700), ("live", 0o700), ("locks", 0o700), ("forge", 0o755), ("sandboxes", mode)] {
         directory_with(&home.join(inner), mode)?;
     }
     Ok(())

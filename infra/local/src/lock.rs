@@ -73,6 +73,12 @@ impl SessionLocks {
         }
     }
 
+    /// Removes the lock file of a session that was deleted, so that nobody drives it again. The file is removed while the lock
+    /// is held.
+    pub(crate) fn remove(&self, session: &SessionId, _lock: SessionLock) -> io::Result<()> {
+        fs::remove_file(self.directory.join(session.as_str()))
+    }
+
     fn is_driven(&self, session: &SessionId) -> io::Result<bool> {
         let mut content = String::new();
         File::open(self.directory.join(session.as_str()))?.read_to_string(&mut content)?;

@@ -1,25 +1,25 @@
-//! Recovers what processes that died left behind: sessions whose workflow ended without them, sandboxes of runs that are over.
+//! Recovers what processes that died left behind: sessions whose workflow ended without them, deletions that were cut off,
+//! sandboxes of runs that are over.
 
 use std::time::Duration;
 
-use domain::ports::{Sandboxes as _, Sessions as _};
+use domain::commands::{Progress, finish_deletions};
+use domain::ports::{LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use domain::{SandboxId, SessionId};
+use jiff::Timestamp;
 
 use crate::world::World;
-
-/// Maximum sessions checked at a start, newest first.
-const MAX_SESSIONS: usize = 1000;
 
 /// Reconciles unfinished sessions and removes sandboxes that no run needs. Sessions that another process drives are skipped,
 /// and one that cannot be recovered is logged and does not keep the program from starting.
 pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
-    for summary in world.store.list(None, None, MAX_SESSIONS).await? {
-        if summary.status.is_terminal() {
-            continue;
+    for session in all_unfinished(&world.store, Timestamp::MAX).await? {
+        if let Err(error) = recover_session(world, &session).await {
+            tracing::warn!(session_id = %session, error = format!("{error:#}"), "the session could not be recovered");
         }
-        if let Err(error) = recover_session(world, &summary.id).await {
-            tracing::warn!(session_id = %summary.id, error = format!("{error:#}"), "the session could not be recovered");
-        }
+    }
+    if let Err(error) = finish_deletions(&world.services()).await {
+        tracing::warn!(error = domain::error_chain(&error), "deletions that were cut off could not be completed");
     }
     // Reservations of runs whose start crashed before their sessions had a record, or that are over and were not released.
     world.services().advance_outstanding(Duration::ZERO, |_| false).await?;
@@ -33,7 +33,9 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
 
 async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<()> {
     let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
-    world.reconcile(session).await?;
+    if world.reconcile(session).await? == Progress::Ended {
+        world.live.forget(session).await?;
+    }
     Ok(())
 }
 

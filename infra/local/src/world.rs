@@ -6,23 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{
-    AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Plan, Prepare, StepHandler, ToolLimits,
+    AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Overlap, Plan, Prepare, StepHandler,
+    ToolLimits,
 };
 use anyhow::Context as _;
-use asl::{Interpreter, Time};
+use asl::Interpreter;
 use domain::commands::{CommandError, Progress, Services, reconcile};
-use domain::ports::{Blobs, Clock, CommitAuthor, EventLog, Forge, LiveText, Network, SecretName, Sessions, Traces};
-use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogCache, SessionLogError, Setup};
+use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, Network, SecretName, Sessions, Traces};
+use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogError, SessionLogs, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
 use telemetry::{Collector, Service, Tracing, Tree};
 
 use crate::blobs::DirectoryBlobs;
 use crate::clock::{RandomIds, WallClock};
-use crate::engine::{Engine, Steps};
+use crate::engine::{Engine, StepTasks};
 use crate::forge::LocalForge;
 use crate::home;
-use crate::live::LiveChannel;
+use crate::live::LiveDirectory;
 use crate::lock::SessionLocks;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::{Containment, Settings};
@@ -37,7 +38,7 @@ pub struct World {
     pub forge: Arc<LocalForge>,
     pub sandboxes: Arc<LocalSandboxes>,
     /// Replies of the model while they are streamed.
-    pub live: Arc<LiveChannel>,
+    pub live: Arc<LiveDirectory>,
     pub traces: Arc<Tracing>,
     /// The spans of this process, with [`KeepTree::Yes`].
     pub tree: Option<Arc<Tree>>,
@@ -64,7 +65,9 @@ impl World {
             Containment::Isolated => Mode::Isolated,
             Containment::Reduced => Mode::Reduced,
         };
-        let store = Store::open(home)?;
+        let blobs = Arc::new(DirectoryBlobs::new(home.join("blobs")));
+        let store = Store::open(home, Arc::clone(&blobs) as _)?;
+        let locks = SessionLocks::new(&home.join("locks"))?;
         let tree = (keep_tree == KeepTree::Yes).then(Arc::<Tree>::default);
         let service = Service { version: env!("CARGO_PKG_VERSION").to_owned(), environment: "local".to_owned() };
         let mut tracing = Tracing::builder(service);
@@ -79,8 +82,8 @@ impl World {
             tracing = tracing.sink(Arc::clone(tree) as Arc<dyn Traces>);
         }
         Ok(Self {
-            engine: Arc::new(Engine::new(store.clone())),
-            blobs: Arc::new(DirectoryBlobs::new(home.join("blobs"))),
+            engine: Arc::new(Engine::new(store.clone(), locks.clone())),
+            blobs,
             forge: Arc::new(LocalForge::new(home.join("forge"))),
             sandboxes: Arc::new(LocalSandboxes::new(
                 home.join("sandboxes"),
@@ -88,10 +91,10 @@ impl World {
                 mode,
                 settings.sandbox_path.clone(),
             )),
-            live: Arc::default(),
+            live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),
             tree,
-            locks: SessionLocks::new(&home.join("locks"))?,
+            locks,
             redactor: Redactor::new(settings.secrets.all()),
             store,
             settings,
@@ -106,6 +109,8 @@ impl World {
             accounts: Arc::new(self.store.clone()),
             reservations: Arc::new(self.store.clone()),
             workflows: Arc::clone(&self.engine) as _,
+            blobs: Arc::clone(&self.blobs) as _,
+            live: Arc::clone(&self.live) as _,
             clock: Arc::new(WallClock),
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
@@ -120,7 +125,13 @@ impl World {
 
     /// A session's log, read to its end.
     pub(crate) async fn log(&self, session: &SessionId) -> Result<SessionLog, SessionLogError> {
-        SessionLog::open(Arc::new(self.store.clone()), Arc::new(WallClock), session).await
+        self.logs().uncached().open(session).await
+    }
+
+    /// Opens the logs of sessions, and caches them.
+    pub fn logs(&self) -> SessionLogs {
+        let store = Arc::new(self.store.clone());
+        SessionLogs::new(Arc::clone(&store) as _, store, Arc::clone(&self.blobs) as _, Arc::new(WallClock))
     }
 
     /// Replaces secrets in a text.
@@ -144,44 +155,40 @@ impl World {
 
     /// An interpreter of the workflow whose steps call the model at `url`.
     pub fn interpreter(&self, url: &str, key: SecretString) -> anyhow::Result<Arc<Interpreter>> {
-        self.interpreter_over(Arc::new(self.store.clone()), Arc::new(WallClock), url, key)
+        let tasks = self.step_tasks(self.logs(), url, key)?;
+        Ok(Arc::new(self.engine.interpreter(Arc::new(tasks), Arc::new(WallClock))?))
     }
 
-    /// Like [`World::interpreter`], with another event log and another time than the world's own.
-    pub fn interpreter_over(
-        &self,
-        event_log: Arc<dyn EventLog>,
-        time: Arc<dyn Time>,
-        url: &str,
-        key: SecretString,
-    ) -> anyhow::Result<Arc<Interpreter>> {
+    /// The steps, over these logs, which call the model at `url`.
+    pub fn step_tasks(&self, logs: SessionLogs, url: &str, key: SecretString) -> anyhow::Result<StepTasks> {
         let mut configuration = claude::Configuration::new(key)?;
         configuration.base_url = url.to_owned();
         configuration.clock = Some(Arc::new(WallClock));
         self.settings.model_access.apply(&mut configuration);
         let model: Arc<dyn Model> = Arc::new(claude::Client::new(configuration)?);
         let common = Common {
-            event_log,
-            log_cache: SessionLogCache::default(),
+            logs,
             sessions: Arc::new(self.store.clone()) as Arc<dyn Sessions>,
             clock: Arc::new(WallClock) as Arc<dyn Clock>,
             ids: Arc::new(RandomIds),
             traces: Arc::clone(&self.traces) as Arc<dyn Traces>,
             redactor: self.redactor.clone(),
+            // The driver of a session holds its lock.
+            overlap: Overlap::Excluded,
             answer_timeout: Duration::from_secs(self.settings.answer_seconds),
         };
-        Ok(Arc::new(self.engine.interpreter(common, self.steps(model), time)?))
+        Ok(StepTasks { common, handlers: Arc::new(self.handlers(model)) })
     }
 
-    fn steps(&self, model: Arc<dyn Model>) -> Steps {
+    fn handlers(&self, model: Arc<dyn Model>) -> Vec<Box<dyn StepHandler>> {
         let blobs: Arc<dyn Blobs> = Arc::clone(&self.blobs) as _;
         let forge: Arc<dyn Forge> = Arc::clone(&self.forge) as _;
         let sandboxes = Arc::clone(&self.sandboxes);
         let workflows = Arc::clone(&self.engine);
         let live: Arc<dyn LiveText> = Arc::clone(&self.live) as _;
-        let caller = ModelCaller { model, live, blobs: Arc::clone(&blobs) };
+        let caller = ModelCaller { model, live: Arc::clone(&live), blobs: Arc::clone(&blobs) };
         let (name, email) = self.settings.author.clone();
-        let steps: Vec<Box<dyn StepHandler>> = vec![
+        vec![
             Box::new(Prepare {
                 forge: Arc::clone(&forge),
                 sandboxes: sandboxes.clone(),
@@ -197,9 +204,8 @@ impl World {
             }),
             Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
-            Box::new(Finish { sandboxes, services: self.services() }),
-        ];
-        Steps(steps)
+            Box::new(Finish { sandboxes, live, services: self.services() }),
+        ]
     }
 
     /// The key of the model's service, if one is set.

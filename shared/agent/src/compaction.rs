@@ -121,9 +121,7 @@ fn restart(
     };
     let (note, source) = match note {
         Some(note) => (note, "with a note by the model"),
-        None => {
-            (recap::from_log(context.log.events()), "with a recap from the log, since there is no note by the model")
-        }
+        None => (recap::written(context.log.recap()), "with a recap from the log, since there is no note by the model"),
     };
     let text = briefing::after_compaction(state, covered, &note)?;
     let text = context.common.redactor.redact(&text).into_owned();

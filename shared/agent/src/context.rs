@@ -4,27 +4,37 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ports::{Clock, EventLog, Ids, Sessions, Traces, elapsed};
+use domain::ports::{Clock, Ids, Sessions, Traces, elapsed};
 use domain::state::RunState;
 use domain::{
-    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogCache, Span, SpanId, SpanKind,
-    SpanOutcome, StepError, StepInput, Terminal, error_chain,
+    Attributes, ErrorCode, EventBody, Redactor, Session, SessionLog, SessionLogs, Span, SpanId, SpanKind, SpanOutcome,
+    StepError, StepInput, Terminal, error_chain,
 };
 use jiff::Timestamp;
 
 /// The ports and settings that all steps share.
 #[derive(Clone)]
 pub struct Common {
-    pub event_log: Arc<dyn EventLog>,
-    /// Logs that this process has read before, so that an invocation reads only their tails.
-    pub log_cache: SessionLogCache,
+    pub logs: SessionLogs,
     pub sessions: Arc<dyn Sessions>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub traces: Arc<dyn Traces>,
     pub redactor: Redactor,
+    pub overlap: Overlap,
     /// How long a user may take to answer a question before the wait expires.
     pub answer_timeout: Duration,
+}
+
+/// Whether a second invocation with the same identity may start while the first one still works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overlap {
+    /// A workflow service delivers a task at least once. An equal invocation waits for the end of the first one, and takes over
+    /// only after that one's deadline.
+    Possible,
+    /// The caller holds a lock on the session. So an invocation without an end in the log belongs to a process that died, and
+    /// an equal one takes over at once.
+    Excluded,
 }
 
 /// One invocation of a step.
@@ -46,14 +56,8 @@ pub enum Interruptible<T> {
 }
 
 impl Context {
-    pub(crate) fn new(
-        common: Common,
-        log: SessionLog,
-        input: StepInput,
-        started: Timestamp,
-        time_limit: Duration,
-    ) -> Self {
-        Self { common, log, input, closing: Vec::new(), deadline: started + time_limit }
+    pub(crate) fn new(common: Common, log: SessionLog, input: StepInput, deadline: Timestamp) -> Self {
+        Self { common, log, input, closing: Vec::new(), deadline }
     }
 
     /// The session's fixed facts: owner, request, set-up, trace.

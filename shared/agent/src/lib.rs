@@ -2,7 +2,7 @@
 
 pub mod survey;
 
-pub use context::{Common, Context};
+pub use context::{Common, Context, Overlap};
 pub use invocation::{StepHandler, invoke};
 pub use model_call::ModelCaller;
 pub use setup::{DEFAULT_MAX_TOKENS, setup};
@@ -13,6 +13,7 @@ mod briefing;
 mod budget_warning;
 mod compaction;
 mod context;
+mod forge_stop;
 mod instructions;
 mod invocation;
 mod loop_detection;

@@ -134,6 +134,7 @@ mod tests {
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
             run: RunNumber(1),
             writer: None,
+            command: None,
             trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             span_id: "0123456789abcdef".parse().unwrap(),
             body: body.into(),

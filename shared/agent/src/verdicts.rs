@@ -1,7 +1,6 @@
 //! Answers that several steps share.
 
 use domain::commands::after_cancel;
-use domain::ports::ForgeError;
 use domain::state::SessionState;
 use domain::{BudgetExhausted, LimitReached, StepError, StepOutput, Verdict, WaitReason, WaitStarted};
 
@@ -25,16 +24,6 @@ pub(crate) async fn stopped(context: &mut Context) -> Result<StepOutput, StepErr
     context.log.refresh().await?;
     context.log.check_fence()?;
     Ok(StepOutput::new(after_cancel(context.log.state())))
-}
-
-/// Turns a pause that the forge asks for into the verdict `wait`. Other errors stay errors.
-pub(crate) fn forge_pause(error: ForgeError, then: Verdict) -> Result<StepOutput, StepError> {
-    match error {
-        ForgeError::Wait { seconds } => Ok(StepOutput::wait(seconds, then)),
-        error @ (ForgeError::BranchMoved { .. } | ForgeError::Unavailable(_) | ForgeError::Terminal(_)) => {
-            Err(error.into())
-        }
-    }
 }
 
 /// Asks the user and sets a deadline for the answer. The question is appended in the same batch as the end of the step, so

@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{BudgetExtended, BudgetLimit, CallKey, Limits, MicroDollars};
 
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Budget {
     limits: Limits,
     turns: u32,
@@ -101,6 +103,11 @@ impl Budget {
             near.push((BudgetLimit::Minutes, format!("{left} of {} active minutes are left", limits.max_minutes)));
         }
         near
+    }
+
+    /// Whether the cost of a call is not known yet.
+    pub fn is_reserved(&self, call: CallKey) -> bool {
+        self.reserved.iter().any(|(reserved, _)| *reserved == call)
     }
 
     pub(crate) fn count_turn(&mut self) {

@@ -102,7 +102,7 @@ impl Checkpoint {
     /// Fetches a stored checkpoint.
     ///
     /// # Errors
-    /// A retryable error when `blobs` fails, [`ErrorCode::LogCorrupt`] when the content is not a checkpoint.
+    /// A retryable error when `blobs` fails, [`ErrorCode::ContentLost`] when the checkpoint is gone, [`ErrorCode::LogCorrupt`] when the content is not a checkpoint.
     pub async fn fetch(blobs: &dyn Blobs, session: &SessionId, digest: &Digest256) -> Result<Self, StepError> {
         let bytes = blobs.get(session, digest).await?;
         let blob = BlobRef { sha256: digest.clone(), bytes: bytes.len() as u64 };
@@ -187,6 +187,7 @@ mod tests {
     use async_trait::async_trait;
 
     use super::*;
+    use crate::ports::BlobError;
     use crate::{Dependency, Unavailable};
 
     /// Holds one content.
@@ -198,13 +199,17 @@ mod tests {
             Ok(BlobRef { sha256: Digest256::of(content), bytes: content.len() as u64 })
         }
 
-        async fn get(&self, _: &SessionId, digest: &Digest256) -> Result<Vec<u8>, Unavailable> {
-            if Digest256::of(self.0) == *digest { Ok(self.0.to_vec()) } else { Err(missing()) }
+        async fn get(&self, _: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
+            if Digest256::of(self.0) == *digest { Ok(self.0.to_vec()) } else { Err(BlobError::Gone(digest.clone())) }
         }
-    }
 
-    fn missing() -> Unavailable {
-        Unavailable::new(Dependency::Blobs, "there is no such content")
+        async fn delete(&self, _: &SessionId, _: &Digest256) -> Result<(), Unavailable> {
+            Err(Unavailable::new(Dependency::Blobs, "nothing is deleted here"))
+        }
+
+        async fn delete_session(&self, _: &SessionId) -> Result<(), Unavailable> {
+            Err(Unavailable::new(Dependency::Blobs, "nothing is deleted here"))
+        }
     }
 
     #[tokio::test]

@@ -80,6 +80,8 @@ error_codes! {
     PublishConflict => "Inspect the branch, then start a new session on top of it.",
     /// The log of the session cannot be read.
     LogCorrupt => "This is a defect of Tiny Backspace or of the disk: report it with the session's id.",
+    /// A content that the session needs, such as a reply or a checkpoint, is gone from the store.
+    ContentLost => "What the session still has is in its events and its branch: start a new session for the rest of the work.",
     /// There is no such session.
     SessionNotFound => "List the sessions to see which exist.",
     /// A newer attempt has taken over; this one did nothing.
@@ -121,6 +123,8 @@ pub enum Dependency {
     Secrets,
     Forge,
     Sandboxes,
+    /// An earlier invocation of the same step.
+    EarlierInvocation,
     /// The database of the one-machine world, which implements several ports.
     Store,
 }
@@ -138,6 +142,7 @@ impl Dependency {
             Self::Secrets => "the secret store",
             Self::Forge => "the forge",
             Self::Sandboxes => "the sandbox provider",
+            Self::EarlierInvocation => "an earlier invocation of the step",
             Self::Store => "the store",
         }
     }

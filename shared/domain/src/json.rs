@@ -1,36 +1,43 @@
 //! JSON that must stay the same, byte for byte.
 
 use std::fmt;
+use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
 use serde_json::value::RawValue;
 
 /// A JSON value as text, which is written again exactly as it was read.
 ///
 /// Current models sign their thinking over everything before it, so what is sent back has to be what was received. A
-/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields.
+/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields. Clones share the text.
 #[derive(Clone)]
-pub struct RawJson(Box<RawValue>);
+pub struct RawJson(Arc<str>);
 
 impl RawJson {
     /// # Errors
     /// When the text is not exactly one JSON value.
-    pub fn parse(text: impl Into<String>) -> Result<Self, serde_json::Error> {
-        RawValue::from_string(text.into()).map(Self)
+    pub fn parse(text: impl AsRef<str>) -> Result<Self, serde_json::Error> {
+        serde_json::from_str::<&RawValue>(text.as_ref()).map(|value| Self(value.get().into()))
     }
 
     /// Serializes a value.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::value::to_raw_value(value).map(Self)
+        serde_json::to_string(value).map(|text| Self(text.into()))
+    }
+
+    /// A text that this program wrote as JSON and has read back unchanged, which is not parsed again: a long conversation is
+    /// read for every turn.
+    pub(crate) fn written_before(text: &str) -> Self {
+        Self(text.into())
     }
 
     pub fn as_str(&self) -> &str {
-        self.0.get()
+        &self.0
     }
 
     /// Deserializes the value.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(self.0.get())
+        serde_json::from_str(&self.0)
     }
 }
 
@@ -50,13 +57,14 @@ impl Eq for RawJson {}
 
 impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        let value: &RawValue = serde_json::from_str(&self.0).map_err(ser::Error::custom)?;
+        value.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(Self)
+        Box::<RawValue>::deserialize(deserializer).map(|value| Self(value.get().into()))
     }
 }
 

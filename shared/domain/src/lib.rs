@@ -14,6 +14,7 @@ pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
 pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile, FileContent};
+pub use command_key::{CommandKey, CommandKeys, KnownKey};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
@@ -22,18 +23,20 @@ pub use event::{
     InstructionsRead, Keep, Layout, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened,
     PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached,
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
-    SessionCancelRequested, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted,
-    TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
-    UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, WorkspaceCheckpointFailed,
-    Writer, kinds,
+    SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
+    StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted,
+    UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint,
+    WorkspaceCheckpointFailed, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
     SandboxId, Seq, SessionId, SpanId, TokenId, TraceId, TurnNumber,
 };
 pub use invisible::name_invisible;
+pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
 pub use money::{InvalidAmount, MicroDollars};
+pub use outside_key::{InvalidOutsideKey, OutsideKey};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
 pub use ports::{
@@ -49,12 +52,12 @@ pub use request::{
     is_branch_name,
 };
 pub use session::{DEFAULT_CONTEXT_TOKENS, Session, Setup};
-pub use session_log::{SessionLog, SessionLogCache, SessionLogError};
+pub use session_log::{MessagesError, SNAPSHOT_VERSION, SessionLog, SessionLogError, SessionLogs, StepStart};
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
-    CaughtError, FUNCTION_TIMEOUT, MAX_WAIT_SECONDS, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Verdict,
-    WorkflowState,
+    CaughtError, FUNCTION_TIMEOUT, INVOCATIONS_BEFORE_PUBLISHING, MAX_INVOCATIONS, MAX_WAIT_SECONDS, Step, StepInput,
+    StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
 };
 pub use summary::summary_of;
 
@@ -62,12 +65,15 @@ mod account;
 mod budget;
 mod changeset;
 mod checkpoint;
+mod command_key;
 mod error;
 mod event;
 mod ids;
 mod invisible;
+mod invocation;
 mod json;
 mod money;
+mod outside_key;
 mod payload;
 mod plan;
 mod public_event;

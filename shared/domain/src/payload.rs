@@ -75,6 +75,14 @@ impl Payload {
             Self::Stored(_) => None,
         }
     }
+
+    /// Where the text is, when it is stored outside the event.
+    pub fn stored(&self) -> Option<&BlobRef> {
+        match self {
+            Self::Inline(_) => None,
+            Self::Stored(blob) => Some(blob),
+        }
+    }
 }
 
 impl From<&str> for Payload {

@@ -89,7 +89,8 @@ fn view(event: &Event) -> View {
             Some(reason) => format!("Run queued: {reason}"),
         }),
         EventBody::SessionStatus(changed) => View::status(format!("Status: {}", changed.status)),
-        EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step)),
+        EventBody::StepStarted(started) => View::status(format!("Step {} started", started.step))
+            .with_fields(json!({ "step": started.step, "attempt": started.attempt })),
         EventBody::StepFinished(finished) => View::status(format!("Step {} finished", finished.step)),
         EventBody::StepFailed(failed) => {
             // Without a code the workflow tries again; when it gives up, the run's error says so.
@@ -200,6 +201,7 @@ fn view(event: &Event) -> View {
         EventBody::SessionError(failed) => {
             View::of("error", format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy))
         }
+        EventBody::SessionDeleted(_) => View::status("Session deleted"),
         EventBody::RunFinished(finished) => {
             let RunFinished { status, summary, pr_url, branch, totals } = finished;
             let label = if *status == Status::Failed { "error" } else { "completion" };

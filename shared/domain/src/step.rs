@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{RunNumber, SessionId};
+use crate::{EnteredTime, InvocationId, RunNumber, SessionId};
 
 /// One task state of the workflow. `infra/statemachine/session.asl.json` says which follows which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,6 +115,10 @@ impl Verdict {
 pub struct StepInput {
     pub session_id: SessionId,
     pub run: RunNumber,
+    /// When the workflow entered the task's state; none from a caller that does not say. Then nothing tells a duplicate from a
+    /// new invocation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered: Option<EnteredTime>,
     /// How often the workflow has retried the task since it entered its state; 0 for the first try.
     #[serde(default)]
     pub retry: u32,
@@ -124,6 +128,13 @@ pub struct StepInput {
     /// For `finish` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<WorkflowState>,
+}
+
+impl StepInput {
+    /// The identity of the invocation; none when the input does not say when the state was entered.
+    pub fn invocation(&self) -> Option<InvocationId> {
+        Some(InvocationId { entered: self.entered.clone()?, retry: self.retry })
+    }
 }
 
 /// The state of the workflow when it entered `finish`.
@@ -165,6 +176,17 @@ pub const TASK_MARGIN: Duration = Duration::from_secs(60);
 /// Maximum of one `wait`, in seconds. A longer pause is waited in parts, with a step in between that reads the log, so that a
 /// cancel takes effect within this time.
 pub const MAX_WAIT_SECONDS: u32 = 60;
+
+/// Invocations of steps after which a run publishes what it has, well below [`MAX_INVOCATIONS`].
+pub const INVOCATIONS_BEFORE_PUBLISHING: u32 = 1500;
+
+/// Maximum invocations of steps in a run. Beyond it every step but `finish` fails.
+///
+/// Step Functions ends an execution at 25,000 events in its history (its documentation, read November 2026), and skips every
+/// Catch. A step is 7 of them: 5 of its task, 2 of the choice after it. A pause makes that 11: 2 of the wait, 2 of the choice after
+/// it. A retry is 3, and an invocation of its own. So 2,000 invocations are at most 22,000 events. The rest is for `finish` and for
+/// attempts that fail before their `step.started`: the retriers of a state allow 96 of them, 3 events each.
+pub const MAX_INVOCATIONS: u32 = 2000;
 
 impl StepOutput {
     /// The answer that is `verdict` and nothing more.

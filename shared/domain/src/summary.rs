@@ -29,5 +29,6 @@ pub fn summary_of(state: &SessionState, now: Timestamp) -> Option<SessionSummary
         status: run.status,
         cost: state.runs.iter().map(|run| run.budget.spent()).sum::<MicroDollars>(),
         pr_url: state.pull_request.as_ref().map(|opened| opened.pr_url.clone()),
+        sandbox_left: !state.leftovers.is_empty(),
     })
 }

@@ -11,7 +11,12 @@ use crate::{
     InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
 };
 
-/// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`.
+/// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`, and the
+/// caller takes the sandbox for lost.
+///
+/// To be raised with every change after which one side would misread the other: a call, an answer or an error kind that is added,
+/// renamed or removed, a field whose meaning or type changes, a field that is no longer sent. A field that both sides may miss
+/// (`default`, and no `deny_unknown_fields` on the reading side) needs no new version.
 pub const VERSION: u32 = 2;
 
 /// One call, with the directories that it works on.

@@ -47,7 +47,7 @@ impl Api {
         model: String,
     ) -> Self {
         let limits = Limits::default();
-        let streams = Streams::new(Arc::clone(&services.event_log), live, services.redactor.clone(), limits);
+        let streams = Streams::new(&services, live, limits);
         Self {
             services,
             blobs,

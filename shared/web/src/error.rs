@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::response::{IntoResponse, Response};
 use domain::admission::NotAdmitted;
 use domain::commands::{CommandError, Conflict};
+use domain::ports::ReadError;
 use domain::{InvalidRequest, SessionLogError, Terminal, Unavailable, error_chain};
 use http::StatusCode;
 use serde::Serialize;
@@ -27,7 +28,7 @@ pub enum Code {
     Conflict,
     /// The named plan is not the one that waits for approval. (409)
     PlanOutdated,
-    /// The Idempotency-Key was used for another request. (409)
+    /// The Idempotency-Key was used for another request, or its session was deleted. (409)
     IdempotencyKeyReused,
     /// The body is too long. (413)
     PayloadTooLarge,
@@ -140,6 +141,12 @@ impl From<InvalidRequest> for ApiError {
     }
 }
 
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        CommandError::from(error).into()
+    }
+}
+
 impl From<SessionLogError> for ApiError {
     fn from(error: SessionLogError) -> Self {
         CommandError::from(error).into()
@@ -150,11 +157,14 @@ impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         let message = error.to_string();
         match error {
-            CommandError::NotFound(_) | CommandError::NoToken(_) => Self::new(Code::NotFound, message),
+            CommandError::NotFound(_) | CommandError::Deleted(_) | CommandError::NoToken(_) => {
+                Self::new(Code::NotFound, message)
+            }
             CommandError::Conflict(Conflict::OtherPlan { .. }) => Self::new(Code::PlanOutdated, message),
             CommandError::Conflict(
                 Conflict::RunOver
                 | Conflict::RunActive
+                | Conflict::NotOver(_)
                 | Conflict::Illegal(_)
                 | Conflict::Contended
                 | Conflict::LogExists(_)
@@ -162,12 +172,13 @@ impl From<CommandError> for ApiError {
                 | Conflict::NoPlanWaiting(_),
             ) => Self::new(Code::Conflict, message),
             CommandError::Invalid(_) => Self::invalid(message),
-            CommandError::KeyReused => Self::new(Code::IdempotencyKeyReused, message),
+            CommandError::KeyReused | CommandError::KeyOfDeleted(_) => Self::new(Code::IdempotencyKeyReused, message),
             CommandError::NotAdmitted(NotAdmitted::Repository(_)) => Self::new(Code::Forbidden, message),
             CommandError::NotAdmitted(NotAdmitted::DailyCost { .. } | NotAdmitted::QueueFull) => {
                 // Sessions that end release the unused part of their reservation.
                 Self::new(Code::LimitReached, message).retry_after(Duration::from_secs(60))
             }
+            CommandError::Corrupt(_) => Self::new(Code::Internal, message),
             CommandError::Unavailable(unavailable) => unavailable.into(),
         }
     }

@@ -15,6 +15,7 @@ mod api;
 mod body;
 mod error;
 mod html;
+mod idempotency;
 mod limits;
 mod negotiation;
 mod router;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::ports::{AppendError, EventLog};
+use domain::ports::{AppendError, EventLog, Page, ReadError};
 use domain::{Author, ErrorCode, Event, EventBody, Seq, SessionId, Status, Unavailable};
 use local::{DriveOutcome, Store};
 use serde_json::{Value, json};
@@ -228,12 +228,16 @@ impl EventLog for FailsOnce {
         if fails { Err(failure) } else { Ok(()) }
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
         self.store.read(session, after, limit).await
     }
 
-    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<(), Unavailable> {
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
         self.store.wait(session, after, timeout).await
+    }
+
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(&self.store, session).await
     }
 }
 

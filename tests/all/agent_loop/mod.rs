@@ -1,8 +1,10 @@
 //! The loop of model calls and tool calls: budgets, compaction, loop detection, stop reasons, and what a run reports about itself.
 
 mod budgets;
+mod cold_starts;
 mod compaction;
 mod loop_detection;
+mod planning;
 mod reporting;
 mod stop_reasons;
 

@@ -4,6 +4,7 @@ use domain::ports::{CommitAuthor, Forge, ForgeError, Publication, Published, Pul
 use domain::{Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, WorkspacePath};
 use local::LocalForge;
 
+use super::second_process;
 use crate::support::{Home, git, repository};
 
 fn write(path: &str, content: &str) -> (String, FileChange) {
@@ -90,8 +91,30 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     assert_eq!(changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(), ["a.txt"]);
 }
 
+/// In another process, after the first one published `backspace/change` and opened its pull request.
+async fn second(forge: &dyn Forge, url: &str) {
+    let found = forge.preflight(url, None).await.unwrap();
+    let name = found.name.as_str();
+    let opened = forge.find_pull_request(name, "backspace/change").await.unwrap().unwrap();
+    let head = forge.branch_head(name, "backspace/change").await.unwrap().unwrap();
+    let next = Publication {
+        parent: Some(head.clone()),
+        expected_head: Some(head.clone()),
+        ..publication(&found, "backspace/change", vec![write("a.txt", "from the second process\n")])
+    };
+    let Published::Done { commit, .. } = forge.publish(name, &next).await.unwrap() else { panic!("small enough") };
+    let stale = Publication { changes: publication(&found, "", vec![write("a.txt", "stale\n")]).changes, ..next };
+    let refused = forge.publish(name, &stale).await.unwrap_err();
+    assert!(matches!(refused, ForgeError::BranchMoved { head: Some(moved), .. } if moved == commit));
+    assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), Some(opened), "it is the same one");
+}
+
 #[tokio::test]
 async fn the_local_forge_fulfils_the_contract_of_forges() {
+    if let Some(directory) = second_process::directory() {
+        let forge = LocalForge::new(directory.join("forge"));
+        return second(&forge, &directory.join("project").display().to_string()).await;
+    }
     let home = Home::new();
     let checkout = repository(&home, "project", &[("a.txt", "one\n"), ("dir/b.txt", "b\n")]);
     let forge = LocalForge::new(home.beside("forge"));
@@ -101,6 +124,12 @@ async fn the_local_forge_fulfils_the_contract_of_forges() {
         git(&checkout, &["commit", "--quiet", "--all", "--message=Theirs"]);
     })
     .await;
+    second_process::run("contracts::forge::the_local_forge_fulfils_the_contract_of_forges", home.path());
+    let name = forge.preflight(&checkout.display().to_string(), None).await.unwrap().name;
+    let head = forge.branch_head(&name, "backspace/change").await.unwrap().unwrap();
+    let path = WorkspacePath::try_from("a.txt".to_owned()).unwrap();
+    let contents = forge.contents(&name, &head, std::slice::from_ref(&path)).await.unwrap();
+    assert_eq!(contents[&path], b"from the second process\n");
     assert_eq!(git(&checkout, &["branch", "--list", "backspace/*"]), "", "nothing was written into the checkout");
 }
 

@@ -72,9 +72,9 @@ impl Watching {
         }
     }
 
-    async fn show(&self, attempt: u32, text: &str) {
+    async fn show(&self, attempt: u32, offset: usize, text: &str) {
         let (conversation, turn, attempt) = (Conversation::Main, TurnNumber(1), Attempt(attempt));
-        let reply = LiveReply { conversation, turn, attempt, text: text.to_owned() };
+        let reply = LiveReply { conversation, turn, attempt, offset, text: text.to_owned() };
         self.world.live.show(&self.session, &reply).await.unwrap();
     }
 
@@ -92,13 +92,19 @@ async fn a_viewer_sees_a_reply_while_it_is_written_and_only_its_new_text() {
     let home = Home::new();
     let mut watching = watching(&home, Duration::from_secs(600)).await;
     watching.until("run.started").await;
-    watching.show(1, "Größe").await;
+    watching.show(1, 0, "Größe").await;
     assert_eq!(watching.delta().await, (0, "Größe".to_owned()));
-    watching.show(1, "Größe und").await;
+    watching.show(1, 0, "Größe und").await;
     assert_eq!(watching.delta().await, (5, " und".to_owned()), "the offset counts characters");
-    watching.show(1, "Größe [REDACTED]").await;
+    watching.show(1, 0, "Größe [REDACTED]").await;
     assert_eq!(watching.delta().await, (6, "[REDACTED]".to_owned()), "redacted text replaces what was shown");
-    watching.show(2, "Gr").await;
+    watching.show(1, 6, "[REDACTED] ist").await;
+    assert_eq!(watching.delta().await, (16, " ist".to_owned()), "only the end of the reply is shown");
+    watching.show(1, 20, "groß").await;
+    assert_eq!(watching.delta().await, (20, "groß".to_owned()), "it directly follows what was shown");
+    watching.show(1, 99, "und gut").await;
+    assert_eq!(watching.delta().await, (99, "und gut".to_owned()), "a part is missing, as the offset shows");
+    watching.show(2, 0, "Gr").await;
     assert_eq!(watching.delta().await, (0, "Gr".to_owned()), "another attempt starts over");
 }
 

@@ -5,6 +5,7 @@ mod admission;
 mod examples;
 mod forge_pages;
 mod live;
+mod places;
 mod program;
 mod steering;
 mod streams;

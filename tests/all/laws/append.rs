@@ -1,60 +1,24 @@
 //! Append is gap-free and ordered under concurrent writers, and a stale writer is refused.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use domain::ports::{AppendError, EventLog};
+use domain::ports::EventLog as _;
 use domain::{
-    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, Status, Step,
-    StepError, Totals, UserMessage,
+    Author, Conversation, EventBody, RunFinished, RunNumber, Seq, SessionId, SessionLog, SessionLogError, SessionLogs,
+    Status, Step, StepError, StepStart, Totals, UserMessage,
 };
 use local::{Store, WallClock};
 
-use crate::support::{event, opening_events, session_id};
-
-/// The contract of event logs, for any implementation.
-async fn event_log_contract(event_log: Arc<dyn EventLog>) {
-    let session = session_id(1);
-    let batch = opening_events(&session);
-    let end = Seq(batch.len() as u64);
-    event_log.append(&session, Seq(0), &batch).await.unwrap();
-    assert_eq!(event_log.read(&session, Seq(0), 100).await.unwrap(), batch, "what was appended is read back");
-
-    let again = event_log.append(&session, Seq(0), &batch).await;
-    assert!(matches!(again, Err(AppendError::Conflict)), "the same numbers are taken");
-    let next = event(end.next(), message("next"));
-    let gap = event_log.append(&session, Seq(end.0 + 5), &[event(Seq(end.0 + 6), message("gap"))]).await;
-    assert!(matches!(gap, Err(AppendError::Conflict)), "a gap is refused");
-    let misnumbered = event_log.append(&session, end, &[event(Seq(end.0 + 2), message("wrong"))]).await;
-    assert!(matches!(misnumbered, Err(AppendError::Conflict)), "an event has the number that follows the last one");
-
-    // An append by another writer wakes a waiter at once.
-    let (waited, appended) = tokio::join!(
-        event_log.wait(&session, end, Duration::from_secs(30)),
-        event_log.append(&session, end, std::slice::from_ref(&next))
-    );
-    appended.unwrap();
-    waited.unwrap();
-    assert_eq!(event_log.read(&session, end, 100).await.unwrap(), [next]);
-    assert_eq!(event_log.read(&session, Seq(1), 100).await.unwrap().first().map(|event| event.seq), Some(Seq(2)));
-
-    let other = session_id(2);
-    assert!(event_log.read(&other, Seq(0), 100).await.unwrap().is_empty(), "sessions do not mix");
-}
+use crate::support::{MemoryBlobs, opening_events, session_id, store};
 
 fn message(text: &str) -> EventBody {
     let (conversation, author) = (Conversation::Main, Author::User);
     UserMessage { conversation, author, text: text.to_owned(), answers: None }.into()
 }
 
-#[tokio::test]
-async fn the_local_store_fulfils_the_contract_of_event_logs() {
-    let directory = tempfile::tempdir().unwrap();
-    event_log_contract(Arc::new(Store::open(directory.path()).unwrap())).await;
-}
-
 async fn log(store: &Store, session: &SessionId) -> SessionLog {
-    SessionLog::open(Arc::new(store.clone()), Arc::new(WallClock), session).await.unwrap()
+    let (store, blobs) = (Arc::new(store.clone()), Arc::<MemoryBlobs>::default());
+    SessionLogs::new(Arc::clone(&store) as _, store, blobs, Arc::new(WallClock)).open(session).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -63,12 +27,12 @@ async fn concurrent_writers_leave_a_log_without_gaps_losses_or_repetitions() {
     const EACH: usize = 25;
     let directory = tempfile::tempdir().unwrap();
     let session = session_id(1);
-    let first = Store::open(directory.path()).unwrap();
+    let first = store(directory.path());
     let opening = opening_events(&session);
     first.append(&session, Seq(0), &opening).await.unwrap();
     let writers = (0..WRITERS).map(|writer| {
         // Half of the writers open a connection of their own, as another process would.
-        let store = if writer % 2 == 0 { first.clone() } else { Store::open(directory.path()).unwrap() };
+        let store = if writer % 2 == 0 { first.clone() } else { store(directory.path()) };
         let session = session.clone();
         tokio::spawn(async move {
             let mut log = log(&store, &session).await;
@@ -106,15 +70,21 @@ async fn concurrent_writers_leave_a_log_without_gaps_losses_or_repetitions() {
 #[tokio::test]
 async fn a_writer_is_refused_once_a_newer_step_has_started() {
     let directory = tempfile::tempdir().unwrap();
-    let store = Store::open(directory.path()).unwrap();
+    let store = store(directory.path());
     let session = session_id(1);
     store.append(&session, Seq(0), &opening_events(&session)).await.unwrap();
-    let span = || "00000000000000aa".parse().unwrap();
+    let deadline = "2026-11-22T11:00:00Z".parse().unwrap();
+    let span = "00000000000000aa".parse().unwrap();
+    let start = StepStart { step: Step::Prepare, span, invocation: None, deadline };
     let run = RunNumber(1);
-    let mut zombie = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    let (mut zombie, mut other) = (log(&store, &session).await, log(&store, &session).await);
+    assert!(zombie.start_step(run, &start).await.unwrap());
     zombie.append(vec![message("still alone")]).await.unwrap();
 
-    let mut newer = log(&store, &session).await.start_step(run, Step::Prepare, span()).await.unwrap();
+    assert!(!other.start_step(run, &start).await.unwrap(), "it has not read that another one has started");
+    other.append(vec![message("a command's, without a fence")]).await.unwrap();
+    let mut newer = log(&store, &session).await;
+    assert!(newer.start_step(run, &start).await.unwrap());
     assert_eq!(newer.attempt().0, 2);
     let before = domain::read_all(&store, &session, Seq(0)).await.unwrap().len();
     let stale = zombie.append(vec![message("from beyond")]).await;

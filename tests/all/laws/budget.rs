@@ -75,7 +75,7 @@ fn only_the_time_in_which_a_step_works_is_active() {
     for (step, minutes, pause) in
         [(Step::GenerateTurn, 2, 30), (Step::AwaitUser, 600, 0), (Step::ExecuteTool, 3, 60), (Step::OpenPr, 1, 0)]
     {
-        write(&mut events, step, 0, StepStarted { step, attempt: Attempt(1) }.into());
+        write(&mut events, step, 0, StepStarted { step, attempt: Attempt(1), invocation: None, deadline: None }.into());
         let finished = StepFinished {
             step,
             attempt: Attempt(1),
@@ -99,14 +99,17 @@ fn minutes_are_near_at_four_fifths_until_they_are_used() {
         let EventBody::RunStarted(started) = &mut events[1].body else { panic!("a run starts second") };
         started.limits.max_minutes = 10;
         let writer = Some(Writer { step: Step::GenerateTurn, attempt: Attempt(1) });
-        let begun = StepStarted { step: Step::GenerateTurn, attempt: Attempt(1) };
+        let begun = StepStarted { step: Step::GenerateTurn, attempt: Attempt(1), invocation: None, deadline: None };
         let begun = Event { writer, ..next(&events, begun.into()) };
         let at = begun.at + used.minutes();
         events.push(begun);
         // A step counts as active until the last event that it wrote.
         let works = next(&events, SessionStatus { status: domain::Status::Working }.into());
         events.push(Event { at, ..works });
-        let again = next(&events, StepStarted { step: Step::GenerateTurn, attempt: Attempt(2) }.into());
+        let again = next(
+            &events,
+            StepStarted { step: Step::GenerateTurn, attempt: Attempt(2), invocation: None, deadline: None }.into(),
+        );
         events.push(again);
         SessionState::of(&events).run().unwrap().budget.nearing()
     };

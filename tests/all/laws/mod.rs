@@ -4,6 +4,8 @@ mod admission;
 mod append;
 mod budget;
 mod changeset;
+mod conversation;
 mod quota;
+mod snapshot;
 mod status;
 mod transcript;

@@ -1,96 +1,22 @@
-//! The messages of a request to the model can be rebuilt from any later log, byte for byte.
+//! The messages of a request to the model follow from the log, byte for byte, whatever was appended meanwhile.
 
-use domain::transcript::Texts;
-use domain::{
-    Attempt, Author, CallKey, ContextChanged, Conversation, Event, EventBody, ModelReplied, Payload, RawJson, Seq,
-    StopReason, ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage, UserMessage, transcript,
-};
+use domain::transcript::{Texts, TranscriptError, Transcripts};
+use domain::{Attempt, Author, CallKey, Conversation, EventBody, RawJson, ToolOutcome, TurnNumber, TurnStarted};
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::support::event;
+use super::conversation::{Log, happening, messages};
 
-/// What happens next in a generated session.
-#[derive(Debug, Clone)]
-enum Happening {
-    /// The user sends a message.
-    Message(String),
-    /// A call is made and breaks off.
-    BrokenCall,
-    /// A call is made and answered with text and tool calls, whose results follow.
-    Call { text: String, results: Vec<(String, ToolOutcome)> },
-    /// A note is requested and written while the user sends a message, and a new conversation begins.
-    Compaction(String),
-    /// A call is refused as too long, and a new conversation begins.
-    TooLong,
+/// The messages of the next call, made by a process that folds the whole log.
+fn made(log: &Log, started: &TurnStarted) -> Result<Vec<RawJson>, TranscriptError> {
+    let mut transcripts = Transcripts::default();
+    log.events.iter().for_each(|event| transcripts.apply(event));
+    transcripts.of_mut(started.call.conversation).messages_of_next(&Texts::default(), started)
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
-    let outcome = prop_oneof![Just(ToolOutcome::Ok), Just(ToolOutcome::Failed), Just(ToolOutcome::CutOff)];
-    prop_oneof![
-        "\\PC{0,20}".prop_map(Happening::Message),
-        Just(Happening::BrokenCall),
-        ("\\PC{0,20}", proptest::collection::vec(("\\PC{0,20}", outcome), 0..4))
-            .prop_map(|(text, results)| Happening::Call { text, results }),
-        "\\PC{0,20}".prop_map(Happening::Compaction),
-        Just(Happening::TooLong),
-    ]
-}
-
-#[derive(Default)]
-struct Log {
-    events: Vec<Event>,
-}
-
-impl Log {
-    fn tail(&self) -> Seq {
-        self.events.last().map_or(Seq(0), |event| event.seq)
-    }
-
-    fn add(&mut self, body: impl Into<EventBody>) {
-        self.events.push(event(self.tail().next(), body));
-    }
-
-    fn user_message(&mut self, text: &str) {
-        self.message(Author::User, text);
-    }
-
-    fn message(&mut self, author: Author, text: &str) {
-        let conversation = Conversation::Main;
-        self.add(UserMessage { conversation, author, text: format!("<{text}>"), answers: None });
-    }
-
-    /// A new conversation begins, with this turn as its first.
-    fn begin_conversation(&mut self, begins: TurnNumber) {
-        self.add(ContextChanged { reason: String::new(), tokens_before: 2, tokens_after: 1, begins });
-        self.message(Author::Brief, "the opening");
-    }
-
-    fn begin(&mut self, call: CallKey, up_to: Seq) {
-        self.add(TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 });
-    }
-
-    /// A reply with a block of an unknown type, and with spaces that parsing and writing it again would lose.
-    fn answer(&mut self, call: CallKey, text: &str, calls: usize) {
-        let tools: String = (0..calls)
-            .map(|n| {
-                format!(
-                    r#" , {{"type":"tool_use", "id":"toolu_{}_{n}","name":"bash","input":{{"b":1,"a":2}}}}"#,
-                    call.turn
-                )
-            })
-            .collect();
-        let text = json!(text);
-        let reply =
-            format!(r#"{{"content": [{{"type":"new_block","x":1.50}}, {{"type":"text","text":{text}}}{tools}]}}"#);
-        let (usage, cost) = (Usage::default(), Default::default());
-        self.add(ModelReplied { call, reply: Payload::Inline(reply), stop: StopReason::EndTurn, usage, cost });
-    }
-
-    fn result(&mut self, turn: TurnNumber, n: usize, output: &str, outcome: ToolOutcome) {
-        let call = format!("toolu_{turn}_{n}").parse().unwrap();
-        self.add(ToolResult::without_run(turn, call, "bash".to_owned(), outcome, output));
-    }
+/// The next call, which reads all of the log.
+fn next(log: &Log, call: CallKey) -> TurnStarted {
+    TurnStarted { call, up_to: log.tail(), model: "m".to_owned(), max_tokens: 1 }
 }
 
 proptest! {
@@ -99,70 +25,34 @@ proptest! {
         happenings in proptest::collection::vec(happening(), 1..25),
         late in 0_u64..3,
     ) {
-        let mut log = Log::default();
         let mut sent: Vec<(CallKey, Vec<RawJson>)> = Vec::new();
-        let mut turn = TurnNumber(1);
-        let mut attempt = Attempt(1);
-        // The first turn of the current conversation.
-        let mut begins = TurnNumber(1);
-        let mut since = 0;
-        log.user_message("the task");
-        for happening in happenings {
-            // A call needs a new user message, because the last reply may have had no tool calls.
-            if let Happening::Message(text) = &happening {
-                log.user_message(text);
-                continue;
-            }
-            if matches!(happening, Happening::Compaction(_)) {
-                log.message(Author::Compaction, "write a note");
-            } else {
-                log.user_message("go on");
-            }
-            let call = CallKey { conversation: Conversation::Main, turn, attempt };
-            // The log may grow between reading it and writing `turn.started`: `upTo` is the end of what was read.
-            let up_to = log.tail();
-            for number in 0..late {
-                log.user_message(&format!("late {number}"));
-            }
-            let started = TurnStarted { call, up_to, model: "m".to_owned(), max_tokens: 1 };
-            sent.push((call, transcript::messages_of_next(&log.events, &Texts::default(), &started).unwrap()));
-            log.begin(call, up_to);
-            match happening {
-                Happening::Message(_) => {}
-                Happening::BrokenCall => attempt = attempt.next(),
-                Happening::Compaction(text) => {
-                    log.answer(call, &text, 0);
-                    log.user_message("meanwhile");
-                    turn = turn.next();
-                    attempt = Attempt(1);
-                    log.begin_conversation(turn);
-                    (begins, since) = (turn, sent.len());
-                }
-                Happening::TooLong => {
-                    attempt = attempt.next();
-                    log.begin_conversation(turn);
-                    (begins, since) = (turn, sent.len());
-                }
-                Happening::Call { text, results } => {
-                    log.answer(call, &text, results.len());
-                    // Results may be written in any order and more than once: the first one counts.
-                    for (n, (output, outcome)) in results.iter().enumerate().rev() {
-                        log.result(turn, n, output, *outcome);
-                        log.result(turn, n, "another", ToolOutcome::Failed);
-                    }
-                    turn = turn.next();
-                    attempt = Attempt(1);
-                }
-            }
-            for (call, messages) in &sent {
-                let rebuilt = transcript::messages(&log.events, &Texts::default(), *call).unwrap();
-                prop_assert_eq!(&rebuilt, messages);
-            }
+        // A process that makes the messages of every call adds to those of the call before.
+        let (mut warm, mut folded) = (Transcripts::default(), 0);
+        let mut log = Log::default();
+        log.play(happenings, late, |log, started| {
+            log.events[folded..].iter().for_each(|event| warm.apply(event));
+            folded = log.events.len();
+            let messages = warm.of_mut(Conversation::Main).messages_of_next(&Texts::default(), started).unwrap();
+            assert_eq!(messages, made(log, started).unwrap());
+            sent.push((started.call, messages));
+        });
+        for (call, sent) in &sent {
+            let rebuilt = messages(&log.events, *call);
+            prop_assert_eq!(rebuilt.as_ref(), Some(sent));
         }
         // A conversation only grows: its last request begins with the messages of every request that was answered.
-        let sent = &sent[since..];
+        let restart = log.events.iter().rev().find_map(|event| match &event.body {
+            EventBody::ContextChanged(changed) => Some((event.seq, changed.begins)),
+            _ => None,
+        });
+        let is_last_conversation = |call: &CallKey| {
+            let started = |event: &&domain::Event| matches!(&event.body, EventBody::TurnStarted(started) if started.call == *call);
+            let up_to = log.events.iter().find(started).map(|event| event.seq);
+            restart.is_none_or(|(at, _)| up_to > Some(at))
+        };
+        let sent: Vec<_> = sent.into_iter().filter(|(call, _)| is_last_conversation(call)).collect();
         if let Some((_, last)) = sent.last() {
-            for (call, messages) in sent.iter().filter(|(call, _)| call.turn < turn && call.turn >= begins) {
+            for (call, messages) in &sent {
                 let accepted = log.events.iter().any(|event| matches!(&event.body, EventBody::ModelReplied(replied) if replied.call == *call));
                 if accepted {
                     prop_assert!(last.starts_with(messages), "{:?} does not begin with {:?}", last, messages);
@@ -181,13 +71,11 @@ fn results_come_first_in_the_order_of_the_calls_and_none_may_be_missing() {
     log.answer(first, "hello", 2);
     log.result(TurnNumber(1), 1, "second", ToolOutcome::Failed);
     log.user_message("by the way");
-    let second = CallKey { turn: TurnNumber(2), ..first };
-    let begun = log.tail();
-    log.begin(second, begun);
-    let missing = transcript::messages(&log.events, &Texts::default(), second).unwrap_err();
+    let second = next(&log, CallKey { turn: TurnNumber(2), ..first });
+    let missing = made(&log, &second).unwrap_err();
     assert_eq!(missing.to_string(), "tool call toolu_1_0 has no result");
     log.result(TurnNumber(1), 0, "", ToolOutcome::Ok);
-    let messages = transcript::messages(&log.events, &Texts::default(), second).unwrap();
+    let messages = made(&log, &second).unwrap();
     let last: serde_json::Value = messages.last().unwrap().read().unwrap();
     assert_eq!(
         last,
@@ -199,6 +87,8 @@ fn results_come_first_in_the_order_of_the_calls_and_none_may_be_missing() {
     );
     let assistant = messages[1].as_str();
     assert!(assistant.contains(r#"{"type":"new_block","x":1.50}, "#), "{assistant}");
+    let answered = made(&log, &next(&log, first)).unwrap_err();
+    assert_eq!(answered.to_string(), "turn 1 is not the next one, which is 2");
 }
 
 #[test]
@@ -214,11 +104,9 @@ fn a_new_conversation_opens_with_its_brief_and_unanswered_messages() {
     log.begin(second, log.tail());
     log.user_message("meanwhile");
     log.answer(second, "the note", 0);
-    let before = transcript::messages(&log.events, &Texts::default(), second).unwrap();
     log.begin_conversation(TurnNumber(3));
     let third = CallKey { turn: TurnNumber(3), ..first };
-    log.begin(third, log.tail());
-    let after = transcript::messages(&log.events, &Texts::default(), third).unwrap();
+    let after = made(&log, &next(&log, third)).unwrap();
     let after: Vec<serde_json::Value> = after.iter().map(|message| message.read().unwrap()).collect();
     assert_eq!(
         after,
@@ -227,11 +115,7 @@ fn a_new_conversation_opens_with_its_brief_and_unanswered_messages() {
             { "type": "text", "text": "<meanwhile>" },
         ]})]
     );
-    assert_eq!(
-        transcript::messages(&log.events, &Texts::default(), second).unwrap(),
-        before,
-        "the old one stays as it was"
-    );
+    log.begin(third, log.tail());
 
     // A call that is refused as too long is repeated in a new conversation, without the message that it sent.
     log.message(Author::Compaction, "write another note");
@@ -240,8 +124,7 @@ fn a_new_conversation_opens_with_its_brief_and_unanswered_messages() {
     log.begin(fourth, log.tail());
     log.begin_conversation(TurnNumber(4));
     let again = CallKey { attempt: Attempt(2), ..fourth };
-    log.begin(again, log.tail());
-    let messages = transcript::messages(&log.events, &Texts::default(), again).unwrap();
+    let messages = made(&log, &next(&log, again)).unwrap();
     let only: serde_json::Value = messages[0].read().unwrap();
     assert_eq!(messages.len(), 1);
     assert_eq!(only["content"], json!([{ "type": "text", "text": "<the opening>" }]));

@@ -1,5 +1,8 @@
 //! What the scenarios share.
 
+mod faulty_ports;
+mod intercepted;
+mod memory;
 mod program;
 mod repository;
 mod running;
@@ -7,19 +10,32 @@ mod script;
 mod server;
 mod session_run;
 
+pub(crate) use faulty_ports::FaultyPorts;
+pub(crate) use intercepted::{Hooks, Intercepted};
+pub(crate) use memory::{MemoryBlobs, MemoryLog, MemoryRecords};
 pub(crate) use program::{Home, ProgramOutput, program};
 pub(crate) use repository::{PublishedBranch, contents, copy_directory, fixture, git, repository};
 pub(crate) use running::RunningProgram;
 pub(crate) use script::{bash, ends, plan, script, tools};
 pub(crate) use server::{Frames, ServerProcess, answer, code_request, frames, ids};
 pub(crate) use session_run::{
-    SessionRun, last_blocks, run_session, run_session_in, settings, sonnet_price, start_request, world,
+    FastForward, SessionRun, last_blocks, run_session, run_session_in, run_session_with, settings, sonnet_price,
+    start_request, world,
 };
+
+use std::path::Path;
+use std::sync::Arc;
 
 use domain::{
     Delivery, Event, EventBody, Limits, PlanApproval, RawJson, Request, RunNumber, RunStarted, Seq, Session,
     SessionCreated, SessionId, Setup, TraceContext,
 };
+use local::{DirectoryBlobs, Store};
+
+/// The store in a directory, with the blobs beside it.
+pub(crate) fn store(directory: &Path) -> Store {
+    Store::open(directory, Arc::new(DirectoryBlobs::new(directory.join("blobs")))).unwrap()
+}
 
 /// The n-th session id.
 pub(crate) fn session_id(n: u8) -> SessionId {
@@ -65,6 +81,7 @@ pub(crate) fn event(seq: Seq, body: impl Into<EventBody>) -> Event {
         at: created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: trace.trace_id,
         span_id: trace.root_span_id,
         body: body.into(),

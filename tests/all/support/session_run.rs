@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::commands::{Start, start};
 use domain::ports::{EventLog, elapsed};
-use domain::{Event, EventBody, Seq, UncheckedRequest};
+use domain::{Event, EventBody, Seq, SessionLogs, UncheckedRequest};
 use jiff::Timestamp;
 use local::{DriveOutcome, KeepTree, Settings, WaitPolicy, WallClock, World, drive_session, variables};
 use serde_json::Value;
@@ -93,10 +93,24 @@ pub(crate) async fn run_session_in(
     script: &Value,
     event_log: Arc<dyn EventLog>,
 ) -> SessionRun {
+    let store = Arc::new(world.store.clone());
+    let logs = SessionLogs::new(event_log, store, Arc::clone(&world.blobs) as _, Arc::new(WallClock));
+    run_session_with(world, repository, draft, script, logs).await
+}
+
+/// Runs a session on a repository, whose steps open its log in the given way.
+pub(crate) async fn run_session_with(
+    world: &World,
+    repository: &Path,
+    draft: UncheckedRequest,
+    script: &Value,
+    logs: SessionLogs,
+) -> SessionRun {
     let script = Script::parse(&script.to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", script, StandIn::default()).await.unwrap();
     let time = Arc::new(FastForward::default());
-    let interpreter = world.interpreter_over(event_log, time, &server.url(), "key".into()).unwrap();
+    let tasks = world.step_tasks(logs, &server.url(), "key".into()).unwrap();
+    let interpreter = Arc::new(world.engine.interpreter(Arc::new(tasks), time).unwrap());
     let draft = UncheckedRequest { repo_url: repository.display().to_string(), ..draft };
     let session = start(&world.services(), start_request(world, "local", draft)).await.unwrap().session;
     let outcome = drive_session(world, &interpreter, &session.id, WaitPolicy::Release).await.unwrap().unwrap();
@@ -126,7 +140,7 @@ pub(crate) fn start_request(world: &World, owner: &str, draft: UncheckedRequest)
 
 /// Time for the workflow that skips pauses.
 #[derive(Default)]
-struct FastForward {
+pub(crate) struct FastForward {
     ahead: Mutex<Duration>,
 }
 

@@ -34,15 +34,6 @@ fn domain_exports_its_names_one_by_one() {
 }
 
 #[test]
-fn steps_decide_by_the_folded_state_and_read_events_to_show_them_only() {
-    // The messages for the model, and the recap that takes the place of its note.
-    let may = ["shared/agent/src/model_call/mod.rs", "shared/agent/src/compaction.rs"];
-    let reads = ["shared/", "infra/local/"].into_iter().flat_map(|room| lines_with(room, &["log.events()"]));
-    let others: Vec<String> = reads.filter(|line| !may.iter().any(|file| line.starts_with(file))).collect();
-    assert_eq!(others, Vec::<String>::new());
-}
-
-#[test]
 fn sandboxes_are_terminated_in_one_place() {
     let calls = lines_with("shared/", &["sandboxes.terminate("]);
     assert_eq!(calls.len(), 1, "{calls:?}");

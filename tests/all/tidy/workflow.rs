@@ -110,6 +110,17 @@ fn every_verdict_that_does_not_end_a_run_is_routed_and_no_other() {
 }
 
 #[test]
+fn every_task_is_told_which_invocation_it_is() {
+    let parsed: Value = serde_json::from_str(&definition()).unwrap();
+    for (name, state) in parsed["States"].as_object().unwrap().iter().filter(|(_, state)| state["Type"] == "Task") {
+        let parameters = &state["Parameters"];
+        let input = if parameters["Payload"].is_null() { parameters } else { &parameters["Payload"] };
+        assert_eq!(input["entered.$"], "$$.State.EnteredTime", "{name}");
+        assert_eq!(input["retry.$"], "$$.State.RetryCount", "{name}");
+    }
+}
+
+#[test]
 fn every_task_has_a_time_out_and_every_wait_an_end() {
     for state in machine().states() {
         match state.kind() {

@@ -59,6 +59,27 @@ fn a_resumed_wait_waits_only_for_the_rest() {
 }
 
 #[test]
+fn a_resumed_task_is_told_the_same_entry_and_retry_as_before() {
+    let parameters = json!({ "entered.$": "$$.State.EnteredTime", "retry.$": "$$.State.RetryCount" });
+    let definition = machine(json!({ "StartAt": "Work", "States": {
+        "Work": { "Type": "Task", "Resource": "f", "TimeoutSeconds": 30, "Parameters": parameters, "End": true,
+            "Retry": [{ "ErrorEquals": ["X"], "IntervalSeconds": 4, "MaxAttempts": 2 }] } } }));
+    // The save after the entry, and the one after the first failure.
+    for (saves, retry) in [(0, 0), (1, 1)] {
+        let world = World::new([("Work", vec![Act::Fail("X"), Act::Return(json!("done"))])]);
+        world.advance(7);
+        *world.crash.lock().unwrap() = Some(Crash::After(saves));
+        world.run(&definition, json!({})).unwrap_err();
+        *world.crash.lock().unwrap() = None;
+        world.advance(20);
+        let before = world.calls.lock().unwrap().len();
+        block_on(world.interpreter(&definition).resume("e")).unwrap();
+        let resumed = world.calls.lock().unwrap()[before].input.clone();
+        assert_eq!(resumed, json!({ "entered": "1970-01-01T00:00:07.000Z", "retry": retry }));
+    }
+}
+
+#[test]
 fn an_execution_name_is_used_once() {
     let world = world();
     let first = world.run(&definition(), json!({ "id": 1 })).unwrap();

@@ -77,7 +77,8 @@ fn a_run_goes_from_prepare_to_done() {
     assert_eq!(end.unwrap(), succeeded(json!({ "sessionId": "s", "run": 1, "last": { "verdict": "done" } })));
     let calls = world.calls.lock().unwrap();
     assert_eq!(calls[0].resource, "Prepare");
-    assert_eq!(calls[2].input, json!({ "sessionId": "s", "run": 1, "retry": 0 }));
+    assert!(calls.iter().all(|call| call.input["entered"].as_str().is_some_and(|time| time.ends_with('Z'))));
+    assert_eq!(calls[2].input, json!({ "sessionId": "s", "run": 1, "entered": calls[2].input["entered"], "retry": 0 }));
 }
 
 #[test]

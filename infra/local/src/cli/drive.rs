@@ -75,7 +75,9 @@ async fn drive_and_print(
 async fn print_new(world: &World, session: &SessionId, seen: Seq, output: &Output) -> anyhow::Result<Seq> {
     let mut last = seen;
     for event in domain::read_all(&world.store, session, seen).await? {
-        progress::print(&public_event(session, &event), output);
+        if !event.follows_end() {
+            progress::print(&public_event(session, &event), output);
+        }
         last = event.seq;
     }
     Ok(last)

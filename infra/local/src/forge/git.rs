@@ -47,12 +47,27 @@ impl Git {
         if self.repository.join("HEAD").exists() {
             return Ok(());
         }
+        // Made under another name and renamed, because git that is killed in between leaves a lock file which would make every
+        // later attempt fail.
+        let new = self.repository.with_extension(format!("new-{:016x}", crate::clock::random()));
         // Readable by all users, since commands in a sandbox may run as another one.
         let arguments = ["init", "--quiet", "--bare", "--shared=0644", "--initial-branch=main", "--template="];
         let mut command = command();
-        command.args(arguments).arg(&self.repository);
+        command.args(arguments).arg(&new);
         let output = run(command, b"").await?;
-        if output.success { Ok(()) } else { Err(output.error("init")) }
+        if !output.success {
+            return Err(output.error("init"));
+        }
+        let placed = std::fs::rename(&new, &self.repository).or_else(|_| {
+            if !self.repository.join("HEAD").exists() {
+                // What an attempt of an earlier version left.
+                std::fs::remove_dir_all(&self.repository)?;
+                return std::fs::rename(&new, &self.repository);
+            }
+            // Somebody else was faster.
+            std::fs::remove_dir_all(&new)
+        });
+        placed.map_err(|error| Unavailable::new(Dependency::Forge, error))
     }
 
     /// Runs git on the repository and returns its standard output. A failure of git is an error.

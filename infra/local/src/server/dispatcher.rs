@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use asl::Interpreter;
-use domain::SessionId;
-use domain::ports::{Clock as _, elapsed};
+use domain::commands::finish_deletions;
+use domain::ports::{Clock as _, all_unfinished, elapsed};
+use domain::{SessionId, Status};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +23,9 @@ const SEARCH_INTERVAL: Duration = Duration::from_secs(2);
 /// Only sessions without a write for this long are taken over: another process may be about to drive one that it has just
 /// written to.
 const MIN_IDLE: Duration = Duration::from_secs(5);
+
+/// Maximum time for which a server that stops waits for the drivers of runs that are over.
+const MAX_ENDING: Duration = Duration::from_secs(5);
 
 /// How often reservations are searched for runs that no driver will start or release: their start crashed before the session
 /// had a record, or their end before the release.
@@ -55,7 +59,7 @@ impl Dispatcher {
             self.world.engine.take_due().into_iter().for_each(|session| self.spawn_driver(session, &mut drivers));
             let written_before = WallClock.now() - SignedDuration::try_from(min_idle).unwrap_or_default();
             min_idle = MIN_IDLE;
-            match self.world.store.unfinished(written_before) {
+            match all_unfinished(&self.world.store, written_before).await {
                 Ok(sessions) => sessions.into_iter().for_each(|session| self.spawn_driver(session, &mut drivers)),
                 Err(error) => {
                     tracing::warn!(
@@ -63,6 +67,12 @@ impl Dispatcher {
                         "unfinished sessions could not be searched for"
                     );
                 }
+            }
+            if let Err(error) = finish_deletions(&self.world.services()).await {
+                tracing::warn!(
+                    error = domain::error_chain(&error),
+                    "deletions that were cut off could not be completed"
+                );
             }
             while drivers.try_join_next().is_some() {}
             if elapsed(swept, WallClock.now()) >= SWEEP_INTERVAL {
@@ -75,7 +85,26 @@ impl Dispatcher {
                 () = stopped(&mut stop) => break,
             }
         }
+        if tokio::time::timeout(MAX_ENDING, self.drivers_of_ended_runs(&mut drivers)).await.is_err() {
+            tracing::warn!("the sandboxes of runs that have just ended are removed at the next start");
+        }
         drivers.shutdown().await;
+    }
+
+    /// Returns when no driver is left whose run is over: it still removes the sandbox.
+    async fn drivers_of_ended_runs(&self, drivers: &mut JoinSet<()>) {
+        while self.has_ended_run().await && drivers.join_next().await.is_some() {}
+    }
+
+    async fn has_ended_run(&self) -> bool {
+        let active = self.active.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for session in active {
+            let log = self.world.log(&session).await;
+            if log.is_ok_and(|log| log.state().status().is_some_and(Status::is_terminal)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Advances runs that have no driver, in a task.

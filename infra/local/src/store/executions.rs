@@ -3,7 +3,7 @@
 use asl::{End, ExecutionStore, Failure, Position, Progress, StoreError, TaskAnswer};
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
-use domain::{Dependency, Digest256, StepOutput, TaskToken, Unavailable};
+use domain::{Dependency, Digest256, SessionId, StepOutput, TaskToken, Unavailable};
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::{Store, unavailable, unreadable};
@@ -70,6 +70,19 @@ impl Store {
             self.save_position(execution, &position)?;
         }
         Ok(())
+    }
+
+    /// Deletes the executions of a session, and the answers to their tasks.
+    pub fn forget_executions(&self, session: &SessionId) -> Result<(), Unavailable> {
+        // The names of a session's executions begin with its id and '-', after which '.' comes next in ASCII.
+        let range = params![format!("{session}-"), format!("{session}.")];
+        let mut connection = self.connection();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
+        transaction.execute("DELETE FROM executions WHERE name >= ?1 AND name < ?2", range).map_err(unavailable)?;
+        transaction
+            .execute("DELETE FROM tokens WHERE execution >= ?1 AND execution < ?2", range)
+            .map_err(unavailable)?;
+        transaction.commit().map_err(unavailable)
     }
 
     fn save_position(&self, execution: &str, position: &Position) -> Result<(), Unavailable> {

@@ -14,8 +14,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::Dependency;
-use domain::Unavailable;
+use domain::ports::Blobs;
+use domain::{Dependency, Unavailable};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
@@ -32,13 +32,15 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
     seal: Arc<Seal>,
+    /// Holds the batches that are too large for a row.
+    blobs: Arc<dyn Blobs>,
     /// Notified after every write of this process.
     written: Arc<watch::Sender<()>>,
 }
 
 impl Store {
     /// Opens the store in `directory`, which has to exist. Creates the database and its key at the first start.
-    pub fn open(directory: &Path) -> Result<Self, Unavailable> {
+    pub fn open(directory: &Path, blobs: Arc<dyn Blobs>) -> Result<Self, Unavailable> {
         let file = directory.join("backspace.db");
         // SQLite gives its journal the permissions of the database file.
         let created = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
@@ -51,7 +53,8 @@ impl Store {
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
         migration::move_queues(&mut connection)?;
         let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), seal: Arc::new(seal), written: Arc::default() })
+        let connection = Arc::new(Mutex::new(connection));
+        Ok(Self { connection, seal: Arc::new(seal), blobs, written: Arc::default() })
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {

@@ -20,11 +20,21 @@ CREATE TABLE IF NOT EXISTS sessions (
     token BLOB
 ) WITHOUT ROWID;
 
+-- Where the latest snapshot of each session's log is. A table of its own, because databases of earlier versions lack it.
+CREATE TABLE IF NOT EXISTS snapshots (
+    session TEXT PRIMARY KEY,
+    tail INTEGER NOT NULL,
+    record TEXT NOT NULL
+) WITHOUT ROWID;
+
 CREATE INDEX IF NOT EXISTS owned ON sessions (owner, id);
 
--- The dispatcher searches for unfinished sessions every two seconds; they are few among many.
-CREATE INDEX IF NOT EXISTS unfinished ON sessions (id)
-    WHERE json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed');
+-- The dispatcher searches every two seconds for sessions that are unfinished or have left a sandbox; they are few among many.
+CREATE INDEX IF NOT EXISTS due ON sessions (id)
+    WHERE (json_extract(summary, '$.status') NOT IN ('done', 'nothing', 'rejected', 'expired', 'cancelled', 'failed') OR json_extract(summary, '$.sandboxLeft'));
+
+-- Its predecessor, which did not know of sandboxes that are left.
+DROP INDEX IF EXISTS unfinished;
 
 -- The position of each execution of the workflow. Positions contain tokens of waiting tasks, so they are sealed.
 CREATE TABLE IF NOT EXISTS executions (
@@ -79,6 +89,22 @@ CREATE TABLE IF NOT EXISTS access_tokens (
     digest TEXT NOT NULL UNIQUE,
     record TEXT NOT NULL
 ) WITHOUT ROWID;
+
+-- Sessions that were deleted. `owner` is null once nothing else of the session is left.
+CREATE TABLE IF NOT EXISTS deleted_sessions (
+    id TEXT PRIMARY KEY,
+    owner TEXT
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS unended_deletions ON deleted_sessions (id) WHERE owner IS NOT NULL;
+
+-- Issues and pull requests, each with its session.
+CREATE TABLE IF NOT EXISTS outside_keys (
+    key TEXT PRIMARY KEY,
+    session TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX IF NOT EXISTS outside_keys_of ON outside_keys (session);
 
 -- Idempotency keys, each with the session that its first request started.
 CREATE TABLE IF NOT EXISTS idempotency_keys (

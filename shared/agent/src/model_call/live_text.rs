@@ -1,17 +1,18 @@
 //! Shows a reply to viewers while the model writes it.
 
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::ports::LiveReply;
+use domain::ports::{LiveReply, MAX_LIVE_BYTES};
 use domain::{CallKey, Conversation, ModelError, ModelReply, ModelRequest, ReplyPiece, error_chain};
 use futures_util::future::{Either, select};
 
 use super::ModelCaller;
 use crate::context::Context;
 
-/// Time between two updates of the live text.
-const LIVE_INTERVAL: Duration = Duration::from_millis(150);
+/// Time between two updates of the live text: each is a write.
+const LIVE_INTERVAL: Duration = Duration::from_secs(1);
 
 impl ModelCaller {
     /// Streams the reply. Only the main conversation is shown live: the plan is JSON.
@@ -24,28 +25,43 @@ impl ModelCaller {
         let buffer = Mutex::new(LiveBuffer::default());
         let on_piece = |piece: ReplyPiece<'_>| buffer.lock().unwrap_or_else(PoisonError::into_inner).add(piece);
         let reply = self.model.reply(request, &on_piece);
-        futures_util::pin_mut!(reply);
+        match call.conversation {
+            Conversation::Plan => reply.await,
+            // Side by side: a slow write of the live text must not keep the stream from being read.
+            Conversation::Main => match select(reply, Box::pin(self.show_growing(context, call, &buffer))).await {
+                Either::Left((result, _)) => result,
+                Either::Right((never, _)) => match never {},
+            },
+        }
+    }
+
+    /// Shows the text in `buffer` while it grows, until it is dropped.
+    async fn show_growing(&self, context: &Context, call: CallKey, buffer: &Mutex<LiveBuffer>) -> Infallible {
+        let CallKey { conversation, turn, attempt } = call;
         let mut shown_bytes = 0;
         loop {
-            let pause = context.common.clock.sleep(LIVE_INTERVAL);
-            match select(&mut reply, pause).await {
-                Either::Left((result, _)) => return result,
-                Either::Right(((), _)) => {}
-            }
+            context.common.clock.sleep(LIVE_INTERVAL).await;
             let text = buffer.lock().unwrap_or_else(PoisonError::into_inner).text.clone();
-            if text.len() == shown_bytes || call.conversation != Conversation::Main {
+            if text.len() == shown_bytes {
                 continue;
             }
             shown_bytes = text.len();
             // Holds back the end of the text as long as it may be the beginning of a secret.
             let text = context.common.redactor.redact_growing(&text);
-            let reply = LiveReply { conversation: call.conversation, turn: call.turn, attempt: call.attempt, text };
+            let (offset, text) = tail(&text);
+            let reply = LiveReply { conversation, turn, attempt, offset, text: text.to_owned() };
             // The reply itself is stored when it is complete, so a failure here costs nothing but the preview.
             if let Err(error) = self.live.show(context.log.session_id(), &reply).await {
                 tracing::debug!(error = error_chain(&error), "live text was not shown");
             }
         }
     }
+}
+
+/// The last [`MAX_LIVE_BYTES`] of a text, and how many characters precede them.
+fn tail(text: &str) -> (usize, &str) {
+    let start = text.ceil_char_boundary(text.len().saturating_sub(MAX_LIVE_BYTES));
+    (text[..start].chars().count(), &text[start..])
 }
 
 /// The text of a reply so far. It includes the summary of the thinking, in which current models report what they do between
@@ -67,5 +83,21 @@ impl LiveBuffer {
         }
         self.is_thinking = is_thinking;
         self.text.push_str(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_end_of_a_long_reply_is_shown_with_its_offset_in_characters() {
+        assert_eq!(tail("short"), (0, "short"));
+        let long = "ä".repeat(MAX_LIVE_BYTES);
+        let (offset, text) = tail(&long);
+        assert_eq!((offset, text.len()), (MAX_LIVE_BYTES / 2, MAX_LIVE_BYTES));
+        let odd = format!("{long}a");
+        let (offset, text) = tail(&odd);
+        assert_eq!((offset, text.len()), (MAX_LIVE_BYTES / 2 + 1, MAX_LIVE_BYTES - 1), "cut between two characters");
     }
 }

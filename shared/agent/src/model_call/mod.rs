@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use domain::ports::{Blobs, LiveText, elapsed, store_text};
 use domain::state::ConversationState;
-use domain::transcript::{self, Texts};
 use domain::{
     BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, EventBody, LimitReached, Model,
     ModelReplied, ModelReply, ModelRequest, PlanApproval, RawJson, SpanOutcome, StepError, StopReason, Terminal,
@@ -22,7 +21,7 @@ use domain::{
 };
 use jiff::Timestamp;
 
-use crate::context::{Context, Interruptible, internal};
+use crate::context::{Context, Interruptible};
 
 pub(crate) use refusal::unusable;
 
@@ -84,7 +83,8 @@ impl ModelCaller {
         let usual = session.setup.max_tokens.min(self.model.limits(&model).output_tokens);
         let max_tokens = reply_limit(conversation, usual, self.model.limits(&model).output_tokens);
         let mut started = TurnStarted { call, up_to: state.tail, model, max_tokens };
-        let messages = self.messages(context, &started).await?;
+        let messages = context.log.messages_of_next(&started).await?;
+        let state = context.log.state();
         let deadline = context.time_left().saturating_sub(RESERVE);
         let mut request = ModelRequest {
             model: started.model.clone(),
@@ -110,12 +110,6 @@ impl ModelCaller {
         // Before the call: a step that another invocation has replaced fails here and does not pay for a second call.
         context.log.append(vec![BudgetReserved { call, amount }.into(), started.into()]).await?;
         self.send(context, call, request).await
-    }
-
-    async fn messages(&self, context: &Context, started: &TurnStarted) -> Result<Vec<RawJson>, StepError> {
-        let (events, conversation) = (context.log.events(), started.call.conversation);
-        let texts = Texts::fetch(self.blobs.as_ref(), context.log.session_id(), events, conversation).await?;
-        transcript::messages_of_next(events, &texts, started).map_err(internal)
     }
 
     async fn send(

@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use domain::commands::after_wait;
 use domain::effects::terminate_sandbox;
 use domain::ports::{Sandboxes, Workflows, elapsed};
-use domain::{Step, StepError, StepOutput, Verdict};
+use domain::{RunNumber, SessionLog, Step, StepError, StepOutput, Verdict};
 
-use crate::context::Context;
+use crate::context::{Common, Context};
 use crate::invocation::StepHandler;
 
 /// A wait of this length or more terminates the sandbox. The checkpoint holds the state of its workspace.
@@ -27,12 +27,26 @@ impl StepHandler for AwaitUser {
         Step::AwaitUser
     }
 
+    /// The answer of the user may have come before this step ended, and a crash between it and the completion of the task.
+    async fn repeat(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
+        let session = log.session_id().clone();
+        let state = log.state();
+        let answered = state.run_number(run).filter(|run| run.finished.is_none()).and_then(|run| run.wait_outcome);
+        if let (Some(outcome), Some(token)) = (answered, common.sessions.token(&session, run).await?) {
+            self.workflows.complete(&token, &StepOutput::new(after_wait(outcome, state))).await?;
+        }
+        Ok(())
+    }
+
     /// The workflow ignores the verdict that is returned here: it waits for the completion of the token.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let Some(token) = context.input.task_token.clone() else {
             return Err(crate::context::internal("await-user was invoked without a task token"));
         };
         let (session, run) = (context.input.session_id.clone(), context.input.run);
+        // An invocation that a newer one has replaced would store a token over one that is waited for.
+        context.log.refresh().await?;
+        context.log.check_fence()?;
         context.common.sessions.put_token(&session, run, &token).await?;
         // The token is stored before the log is read. An answer that came earlier could not use the token and is found in
         // the log; one that comes later finds the token.
@@ -41,7 +55,7 @@ impl StepHandler for AwaitUser {
         if let Some(outcome) = answered {
             let answer = StepOutput::new(after_wait(outcome, context.log.state()));
             self.workflows.complete(&token, &answer).await?;
-            context.common.sessions.clear_token(&session, run).await?;
+            context.common.sessions.clear_token(&session, run, &token).await?;
             return Ok(answer);
         }
         if is_long_wait(context) {

@@ -1,16 +1,16 @@
-//! Ends a run: terminates the sandbox, appends the run's last event, emits the root span.
+//! Ends a run: appends its last event, emits the root span, releases its slot, terminates its sandbox.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::commands::{Services, run_ended, start_follow_up};
-use domain::effects::terminate_sandbox;
-use domain::ports::Sandboxes;
+use domain::effects::terminate_leftovers;
+use domain::ports::{LiveText, Sandboxes};
 use domain::run_outcome::{final_events, root_span};
 use domain::text::shorten;
 use domain::{
     ErrorCode, ExecutionName, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput,
-    Terminal, Verdict, WorkflowState,
+    Terminal, Verdict, WorkflowState, error_chain,
 };
 
 use crate::context::{Common, Context};
@@ -19,6 +19,7 @@ use crate::invocation::StepHandler;
 /// The step `finish`.
 pub struct Finish {
     pub sandboxes: Arc<dyn Sandboxes>,
+    pub live: Arc<dyn LiveText>,
     /// Releases the run's slot, and starts the next run when a message has arrived.
     pub services: Services,
 }
@@ -32,24 +33,25 @@ impl StepHandler for Finish {
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
         let (verdict, failure) = outcome(context);
         let status = Status::ended_by(verdict).unwrap_or(Status::Failed);
-        // Before the last event: after it, this step could no longer append what became of the sandbox.
-        terminate_sandbox(&mut context.log, self.sandboxes.as_ref(), "the run is over").await?;
         let mut bodies = vec![outcome_score(status, failure.as_ref()).into()];
         bodies.extend(final_events(context.log.state(), status, failure.as_ref()));
         context.log.append(bodies).await?;
         let (common, run) = (context.common.clone(), context.input.run);
-        self.after_end(&common, &mut context.log, run).await?;
+        self.repeat(&common, &mut context.log, run).await?;
         Ok(StepOutput::new(verdict))
     }
 
-    /// Emits the root span, releases the run's slot, and starts the next run when the user sent a
-    /// message that this run has not read.
+    /// Emits the root span, removes the live text, releases the run's slot, starts the next run when the user sent a message that
+    /// this run has not read, and terminates the sandbox: last, because its provider may be down or slow.
     ///
     /// After a crash between the last event and this, all of it is repeated. The span then has the same id, and readers keep
     /// the first.
-    async fn after_end(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
+    async fn repeat(&self, common: &Common, log: &mut SessionLog, run: RunNumber) -> Result<(), StepError> {
         if let Some(span) = root_span(log.state(), run, common.clock.now()) {
             common.traces.emit(span);
+        }
+        if let Err(error) = self.live.forget(log.session_id()).await {
+            tracing::debug!(error = error_chain(&error), "live text was not removed");
         }
         let execution = ExecutionName { session: log.session_id().clone(), run };
         run_ended(&self.services, &execution).await?;
@@ -61,6 +63,7 @@ impl StepHandler for Finish {
         if ended_well && state.last_user_message > seen && latest == Some(run) {
             start_follow_up(&self.services, log.session_id()).await?;
         }
+        terminate_leftovers(log, self.sandboxes.as_ref()).await;
         Ok(())
     }
 }

@@ -5,9 +5,9 @@ use domain::ports::store_text;
 use domain::state::SessionState;
 use domain::text;
 use domain::{
-    AgentStuck, AiMessage, AiThinking, Author, CallId, CallKey, ContentBlock, Conversation, EventBody, ModelReply,
-    Step, StepError, StepOutput, StopReason, ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage,
-    Verdict, WaitReason,
+    AgentStuck, AiMessage, AiThinking, Author, BudgetExhausted, BudgetLimit, CallId, CallKey, ContentBlock,
+    Conversation, EventBody, INVOCATIONS_BEFORE_PUBLISHING, ModelReply, Step, StepError, StepOutput, StopReason,
+    ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage, Verdict, WaitReason,
 };
 use serde_json::Value;
 
@@ -46,6 +46,10 @@ impl StepHandler for GenerateTurn {
         if let Some(verdict) = verdicts::next_without_model(context.log.state()) {
             return Ok(StepOutput::new(verdict));
         }
+        if let Some(exhausted) = out_of_steps(context.run()?.step_count()) {
+            context.closing.push(exhausted.into());
+            return Ok(StepOutput::new(Verdict::Publish));
+        }
         if let Some(LoopFinding::AskUser(reason)) = loop_detection::detect(context.log.state()) {
             return Ok(ask_for_help(context, reason));
         }
@@ -77,8 +81,7 @@ impl StepHandler for GenerateTurn {
             CallOutcome::Stopped => verdicts::stopped(context).await,
             CallOutcome::Replied { reply, mut events, .. } if compacts => {
                 events.extend(compaction::after_note(context, &reply)?);
-                context.log.append(events).await?;
-                context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
+                close_with(context, events)?;
                 Ok(StepOutput::new(Verdict::Turn))
             }
             CallOutcome::Replied { call, reply, events } => self.process_reply(context, call, &reply, events).await,
@@ -119,14 +122,16 @@ impl GenerateTurn {
         }
         let restart = if is_full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
         events.extend(restart.as_ref().ok().into_iter().flatten().cloned());
+        if calls > 0 && refused.is_none() {
+            // One batch with the end of the step, which follows at once: the reply is paid for.
+            close_with(context, events)?;
+            return Ok(StepOutput::new(Verdict::Tools));
+        }
         context.log.append(events).await?;
         if let Some(error) = refused.or(restart.err()) {
             return Err(error);
         }
         context.closing.extend(usage_update(context.log.state()).map(EventBody::from));
-        if calls > 0 {
-            return Ok(StepOutput::new(Verdict::Tools));
-        }
         if is_unfinished && unfinished > MAX_UNFINISHED_REPLIES {
             return Ok(ask_for_help(context, unfinished_reason(unfinished)));
         }
@@ -178,6 +183,20 @@ impl GenerateTurn {
         }
         Ok(events)
     }
+}
+
+/// The event of a run that publishes what it has, because the workflow cannot record many more steps.
+fn out_of_steps(count: u32) -> Option<BudgetExhausted> {
+    let limit = format!("the run has made {count} steps; what it has is published");
+    let exhausted = BudgetExhausted { limit, which: Some(BudgetLimit::Steps) };
+    (count >= INVOCATIONS_BEFORE_PUBLISHING).then_some(exhausted)
+}
+
+/// Leaves events to the batch that ends the step, with the usage that they lead to.
+fn close_with(context: &mut Context, events: Vec<EventBody>) -> Result<(), StepError> {
+    let usage = usage_update(&context.log.state_after(&events)?);
+    context.closing.extend(events.into_iter().chain(usage.map(EventBody::from)));
+    Ok(())
 }
 
 fn is_call(block: &ContentBlock) -> bool {

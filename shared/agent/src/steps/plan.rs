@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::ports::Sandboxes;
+use domain::text::{first_line, shorten};
 use domain::{
-    Approver, Author, ContentBlock, Conversation, DecisionRecorded, ErrorCode, EventBody, ModelReply, PlanApproval,
-    PlanApproved, PlanCreated, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource, Step, StepError, StepOutput,
-    UserMessage, Verdict, WaitReason,
+    Approver, Author, Confidence, ContentBlock, Conversation, Decision, DecisionRecorded, EventBody, ModelReply,
+    PlanApproval, PlanApproved, PlanCreated, ProjectType, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource,
+    Step, StepError, StepOutput, UserMessage, Verdict, WaitReason,
 };
 
 use crate::briefing;
@@ -23,6 +24,12 @@ use crate::workspace::{Workspace, WorkspaceError};
 
 /// Maximum times that the model is asked to correct an answer that is not a plan.
 const MAX_CORRECTIONS: u32 = 2;
+
+/// Maximum length of the title of a plan that was made from the request.
+const MAX_TITLE_CHARACTERS: usize = 70;
+
+/// Maximum length of the summary of a plan that is the model's text.
+const MAX_SUMMARY_CHARACTERS: usize = 8000;
 
 /// The step `plan`.
 pub struct Plan {
@@ -113,42 +120,52 @@ impl Plan {
             context.log.append(events).await?;
             return Err(error);
         }
-        let plan = match read_plan(reply) {
-            Ok(plan) => plan,
-            Err(reason) => return self.correct(context, events, &reason).await,
+        let (plan, states_confidence) = match read_plan(reply) {
+            Ok(plan) => (redact_plan(context, &plan)?, true),
+            Err(reason) if context.log.state().planning.nudges < MAX_CORRECTIONS => {
+                events.push(correction(&reason).into());
+                context.closing.extend(events);
+                return Ok(StepOutput::new(Verdict::Plan));
+            }
+            Err(reason) => (redact_plan(context, &plan_in_words(context, reply, &reason)?)?, false),
         };
-        let plan = redact_plan(context, &plan)?;
         let id = context.common.ids.plan();
         events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
-        events.push(confidence_score(&plan).into());
-        context.log.append(events).await?;
+        events.extend(states_confidence.then(|| confidence_score(&plan).into()));
+        // One batch with the end of the step, which follows at once: the reply is paid for.
+        context.closing.extend(events);
         after_plan(context, id, plan)
     }
+}
 
-    /// Asks the model to correct its answer.
-    ///
-    /// # Errors
-    /// `ModelRefusal` after [`MAX_CORRECTIONS`].
-    async fn correct(
-        &self,
-        context: &mut Context,
-        mut events: Vec<EventBody>,
-        reason: &str,
-    ) -> Result<StepOutput, StepError> {
-        let gives_up = context.log.state().planning.nudges >= MAX_CORRECTIONS;
-        let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
-        let nudge = UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None };
-        if !gives_up {
-            events.push(nudge.into());
-        }
-        context.log.append(events).await?;
-        if gives_up {
-            let message = format!("the model's answers could not be read as a plan: {reason}");
-            return Err(StepError::terminal(ErrorCode::ModelRefusal, message));
-        }
-        Ok(StepOutput::new(Verdict::Plan))
-    }
+/// The message that asks the model to correct its answer.
+fn correction(reason: &str) -> UserMessage {
+    let text = format!("Your answer could not be read as a plan: {reason}. Answer with the JSON object only.");
+    UserMessage { conversation: Conversation::Plan, author: Author::Nudge, text, answers: None }
+}
+
+/// The plan of a model whose answer cannot be read as one: its text is the summary. The decision says so.
+fn plan_in_words(context: &Context, reply: &ModelReply, reason: &str) -> Result<domain::Plan, StepError> {
+    let summary = shorten(text_of(reply).trim(), MAX_SUMMARY_CHARACTERS).into_owned();
+    let survey = context.log.state().survey.as_ref();
+    Ok(domain::Plan {
+        title: shorten(first_line(context.session()?.request.prompt.trim()), MAX_TITLE_CHARACTERS).into_owned(),
+        summary: if summary.is_empty() { "The model gave no plan.".to_owned() } else { summary },
+        steps: Vec::new(),
+        files: Vec::new(),
+        risks: Vec::new(),
+        project_type: survey.map_or(ProjectType::General, |surveyed| surveyed.survey.project_type),
+        confidence: Confidence { value: 0.0, reason: "The model did not state its confidence.".to_owned() },
+        decisions: vec![Decision {
+            decision: "The model's text is the plan, as it is.".to_owned(),
+            reason: format!(
+                "After {MAX_CORRECTIONS} corrections its answer could still not be read as a plan: {reason}"
+            ),
+            alternatives: Vec::new(),
+        }],
+        question: None,
+    })
 }
 
 /// What follows a plan: a question to the user, an approval, or the work.
@@ -165,16 +182,16 @@ fn after_plan(context: &mut Context, id: domain::PlanId, plan: domain::Plan) -> 
     }
 }
 
+fn text_of(reply: &ModelReply) -> String {
+    let texts = reply.content.iter().filter_map(|block| match block {
+        ContentBlock::Text { text } => Some(text.as_str()),
+        ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
+    });
+    texts.collect()
+}
+
 fn read_plan(reply: &ModelReply) -> Result<domain::Plan, String> {
-    let text: String = reply
-        .content
-        .iter()
-        .filter_map(|block| match block {
-            ContentBlock::Text { text } => Some(text.as_str()),
-            ContentBlock::Thinking { .. } | ContentBlock::ToolUse { .. } | ContentBlock::Other => None,
-        })
-        .collect();
-    let plan: domain::Plan = serde_json::from_str(text.trim()).map_err(|error| error.to_string())?;
+    let plan: domain::Plan = serde_json::from_str(text_of(reply).trim()).map_err(|error| error.to_string())?;
     if plan.title.trim().is_empty() {
         return Err("the title is empty".to_owned());
     }

@@ -139,7 +139,8 @@ impl Workspace {
     /// Reads the answer of a toolbox call that has ended. The inner error is the toolbox's own: the call failed.
     ///
     /// # Errors
-    /// When the toolbox itself did not end normally, so that there is no answer.
+    /// When the toolbox itself did not end normally, so that there is no answer. `SandboxLost` when it speaks another version of
+    /// the protocol.
     pub(crate) async fn toolbox_answer(
         &self,
         exec: &ExecId,
@@ -148,7 +149,15 @@ impl Workspace {
         let length = usize::try_from(exit.stdout_bytes.min(MAX_ANSWER_BYTES)).unwrap_or(usize::MAX);
         let output = self.output(exec, Stream::Stdout, ByteRange::From(0, length)).await?;
         let ending = match exit.status {
-            ExitStatus::Exited(0) => return Ok(toolbox::Response::parse(&output)),
+            ExitStatus::Exited(0) => {
+                return match toolbox::Response::parse(&output) {
+                    // The program was updated while the sandbox lived. No call of the model has anything to do with it.
+                    Err(failure) if failure.kind == toolbox::ErrorKind::Version => {
+                        Err(WorkspaceError::SandboxLost("its toolbox is of another version".to_owned()))
+                    }
+                    answer => Ok(answer),
+                };
+            }
             ExitStatus::Exited(code) => format!("exit code {code}"),
             ExitStatus::Signalled(signal) => format!("signal {signal}"),
             ExitStatus::TimedOut => "it exceeded its time limit".to_owned(),
@@ -164,7 +173,19 @@ impl Workspace {
         name: &str,
         call: toolbox::Call,
     ) -> Result<toolbox::Answer, WorkspaceError> {
-        let id = format!("{name}-{}", context.common.ids.span()).parse().map_err(internal)?;
+        let id = format!("{name}-{}", context.common.ids.span());
+        self.toolbox_as(context, name, &id, call).await
+    }
+
+    /// Carries out a toolbox call at most once per `id`: a repeated step joins it, or reads its answer.
+    async fn toolbox_as(
+        &self,
+        context: &Context,
+        name: &str,
+        id: &str,
+        call: toolbox::Call,
+    ) -> Result<toolbox::Answer, WorkspaceError> {
+        let id = id.parse().map_err(internal)?;
         let exec = self.toolbox_exec(id, call, TIMEOUT)?;
         let running = self.run(&exec, TIMEOUT + Duration::from_secs(5));
         let exit = match context.in_span(format!("sandbox {name}"), running).await? {

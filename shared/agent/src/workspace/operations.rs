@@ -127,9 +127,10 @@ impl Workspace {
             let base = old_contents.get(path).cloned();
             toolbox::RebaseChange { change: toolbox_change(path, change), base }
         });
-        let call =
-            Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base: base.map(ToString::to_string) });
-        let Answer::Rebase(rebased) = self.toolbox(context, "rebase", call).await? else {
+        let old_base = base.map(ToString::to_string);
+        let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
+        // Once per sandbox: merging into files that were merged already would put markers around markers.
+        let Answer::Rebase(rebased) = self.toolbox_as(context, "rebase", "rebase", call).await? else {
             return Err(unexpected("rebase"));
         };
         Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())

@@ -12,7 +12,7 @@ use crate::models::Catalogue;
 /// A request. It has no field that version 2026-10-21 refuses, such as sampling parameters or a forced tool choice.
 ///
 /// Tools, messages and schema are written byte for byte as the caller gave them, except that cache breakpoints are inserted into
-/// messages ([`cache_breakpoints`]).
+/// messages ([`cache_breakpoints`]), which are added at the end.
 #[derive(Serialize)]
 struct Body<'a> {
     model: &'a str,
@@ -22,7 +22,6 @@ struct Body<'a> {
     system: Option<[SystemBlock<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tools: Option<&'a RawJson>,
-    messages: Vec<Cow<'a, RawJson>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream: Option<bool>,
     cache_control: CacheControl,
@@ -99,7 +98,6 @@ pub(super) fn write(
             cache_control: CacheControl::HOUR,
         }]),
         tools: (!tools.is_empty()).then_some(&request.tools),
-        messages: cache_breakpoints::insert(&request.messages, request.options.cache),
         stream: is_reply.then_some(true),
         cache_control: CacheControl::new(request.options.cache),
         thinking: catalogue.thinking(&request.model),
@@ -107,7 +105,29 @@ pub(super) fn write(
         diagnostics: is_reply
             .then_some(Diagnostics { previous_message_id: request.options.previous_message.as_deref() }),
     };
-    serde_json::to_vec(&body).map_err(|error| unusable(&format!("the request cannot be written as JSON: {error}")))
+    let mut written = Vec::with_capacity(prompt_bytes(request) + SPARE_BYTES);
+    serde_json::to_writer(&mut written, &body)
+        .map_err(|error| unusable(&format!("the request cannot be written as JSON: {error}")))?;
+    let messages = cache_breakpoints::insert(&request.messages, request.options.cache);
+    add_messages(&mut written, &messages);
+    Ok(written)
+}
+
+/// Room for what a body has besides its prompt: quotes, escapes, cache breakpoints.
+const SPARE_BYTES: usize = 16 * 1024;
+
+/// Adds the messages as the last field of an object. They are JSON already and are copied, not parsed: they are nearly all of the
+/// body, and most of them were sent before.
+fn add_messages(object: &mut Vec<u8>, messages: &[Cow<'_, RawJson>]) {
+    object.pop();
+    object.extend_from_slice(br#","messages":["#);
+    for (number, message) in messages.iter().enumerate() {
+        if number > 0 {
+            object.push(b',');
+        }
+        object.extend_from_slice(message.as_str().as_bytes());
+    }
+    object.extend_from_slice(b"]}");
 }
 
 fn unusable(message: &str) -> Terminal {

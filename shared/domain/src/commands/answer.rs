@@ -2,12 +2,13 @@
 
 use crate::state::SessionState;
 use crate::{
-    Approver, Author, CallId, Conversation, EventBody, MAX_PROMPT_BYTES, PlanApproved, PlanId, PlanRejected, RunNumber,
-    SessionId, SessionLog, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded, WaitOutcome, WaitReason,
+    Approver, Author, CallId, CommandKey, Conversation, EventBody, IdempotencyKey, MAX_PROMPT_BYTES, PlanApproved,
+    PlanId, PlanRejected, RunNumber, SessionId, SessionLog, Status, ToolOutcome, ToolResult, UserMessage, WaitEnded,
+    WaitOutcome, WaitReason,
 };
 
 use super::follow_up::start_next_with;
-use super::{CommandError, Conflict, InvalidInput, Services};
+use super::{CommandError, Conflict, InvalidInput, Services, command_key};
 
 /// Sends a message to a session, and returns the number of the run that gets it.
 ///
@@ -16,13 +17,30 @@ use super::{CommandError, Conflict, InvalidInput, Services};
 ///
 /// # Errors
 /// [`InvalidInput`] for an empty or too long message; [`CommandError::NotAdmitted`] when the next run is refused.
-pub async fn message(services: &Services, session: &SessionId, text: &str) -> Result<RunNumber, CommandError> {
+pub async fn message(
+    services: &Services,
+    session: &SessionId,
+    text: &str,
+    key: Option<&IdempotencyKey>,
+) -> Result<RunNumber, CommandError> {
+    send(services, session, text, command_key(key, "message", text)).await
+}
+
+async fn send(
+    services: &Services,
+    session: &SessionId,
+    text: &str,
+    command: Option<CommandKey>,
+) -> Result<RunNumber, CommandError> {
     let text = check_text(services, text)?;
     // The run may end, or the next one start, between reading and appending; then the message goes to the run that is current
     // by then.
     let mut attempts = 0;
     loop {
-        let log = services.log(session).await?;
+        let log = match services.log_for(session, command.clone()).await? {
+            Ok(log) => log,
+            Err(recorded) => return Ok(recorded),
+        };
         let over = log.state().status().is_some_and(Status::is_terminal);
         let sent =
             if over { start_next_with(services, log, &text).await } else { send_to_run(services, log, &text).await };
@@ -102,8 +120,14 @@ fn check_text(services: &Services, text: &str) -> Result<String, CommandError> {
 /// # Errors
 /// [`Conflict::OtherPlan`] when `plan`, the plan that the person saw, is not the one that waits; [`Conflict::NoPlanWaiting`] when
 /// none does.
-pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) -> Result<(), CommandError> {
-    let mut log = services.log(session).await?;
+pub async fn approve(
+    services: &Services,
+    session: &SessionId,
+    plan: &PlanId,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), CommandError> {
+    let opened = services.log_for(session, command_key(key, "approve", plan.as_str())).await?;
+    let Ok(mut log) = opened else { return Ok(()) };
     log.decide(|state| {
         waiting_plan(state, session, Some(plan))?;
         let approved = PlanApproved { plan: plan.clone(), by: Approver::User };
@@ -117,13 +141,21 @@ pub async fn approve(services: &Services, session: &SessionId, plan: &PlanId) ->
 ///
 /// # Errors
 /// [`Conflict::NoPlanWaiting`] when no plan waits.
-pub async fn reject(services: &Services, session: &SessionId, text: Option<&str>) -> Result<(), CommandError> {
+pub async fn reject(
+    services: &Services,
+    session: &SessionId,
+    text: Option<&str>,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), CommandError> {
+    let command = match text {
+        Some(text) => command_key(key, "reject with a message", text),
+        None => command_key(key, "reject", ""),
+    };
+    let Ok(mut log) = services.log_for(session, command.clone()).await? else { return Ok(()) };
     if let Some(text) = text {
-        let log = services.log(session).await?;
         waiting_plan(log.state(), session, None)?;
-        return message(services, session, text).await.map(drop);
+        return send(services, session, text, command).await.map(drop);
     }
-    let mut log = services.log(session).await?;
     log.decide(|state| {
         let plan = waiting_plan(state, session, None)?;
         let rejected = PlanRejected { plan, message: None };

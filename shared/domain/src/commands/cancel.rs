@@ -1,16 +1,28 @@
 //! Cancels a run.
 
-use crate::{EventBody, ExecutionName, Keep, Seq, SessionCancelRequested, SessionId, WaitEnded, WaitOutcome};
+use crate::{
+    EventBody, ExecutionName, IdempotencyKey, Keep, Seq, SessionCancelRequested, SessionId, WaitEnded, WaitOutcome,
+};
 
-use super::{CommandError, Services};
+use super::{CommandError, Services, command_key};
 
 /// Asks for the latest run to end. A running step notices within two seconds; a run that waits for a person ends at once. A
 /// second request replaces `keep`, as long as the run is not over.
 ///
 /// # Errors
 /// [`Conflict::Illegal`](super::Conflict::Illegal) when the run is over.
-pub async fn cancel(services: &Services, session: &SessionId, keep: Keep) -> Result<(), CommandError> {
-    let mut log = services.log(session).await?;
+pub async fn cancel(
+    services: &Services,
+    session: &SessionId,
+    keep: Keep,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), CommandError> {
+    let arguments = match keep {
+        Keep::Branch => "keep the branch",
+        Keep::Nothing => "keep nothing",
+    };
+    let opened = services.log_for(session, command_key(key, "cancel", arguments)).await?;
+    let Ok(mut log) = opened else { return Ok(()) };
     let mut waited = false;
     log.decide(|state| {
         let mut bodies: Vec<EventBody> = vec![SessionCancelRequested { keep }.into()];

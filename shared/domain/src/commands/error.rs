@@ -1,6 +1,7 @@
 //! The errors of commands.
 
 use crate::admission::NotAdmitted;
+use crate::ports::{CorruptLog, ReadError};
 use crate::state::IllegalEvent;
 use crate::{MAX_PROMPT_BYTES, PlanId, SessionId, SessionLogError, TokenId, Unavailable};
 
@@ -13,6 +14,9 @@ pub enum CommandError {
     /// There is no such session.
     #[error("there is no session {0}")]
     NotFound(SessionId),
+    /// The session is being deleted.
+    #[error("session {0} was deleted")]
+    Deleted(SessionId),
     /// There is no such token.
     #[error("there is no token {0}")]
     NoToken(TokenId),
@@ -25,9 +29,15 @@ pub enum CommandError {
     /// The idempotency key is bound to another request.
     #[error("this Idempotency-Key belongs to another request; a new request needs a new key")]
     KeyReused,
+    /// The idempotency key is bound to a session that was deleted.
+    #[error("this Idempotency-Key belongs to session {0}, which was deleted; a new request needs a new key")]
+    KeyOfDeleted(SessionId),
     /// The principal's quota does not allow it.
     #[error(transparent)]
     NotAdmitted(#[from] NotAdmitted),
+    /// The log of the session is damaged.
+    #[error(transparent)]
+    Corrupt(#[from] CorruptLog),
     /// An outside system failed. A part of the command may have taken effect; `reconcile` completes it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -42,6 +52,9 @@ pub enum Conflict {
     /// A run of the session is not over.
     #[error("a run of this session is active already")]
     RunActive,
+    /// Only a session whose runs are over can be deleted.
+    #[error("session {0} is not over; cancel its run, or wait for its end, before you delete it")]
+    NotOver(SessionId),
     /// Other commands changed the session during every attempt.
     #[error("the session was changed by others during every attempt; try again")]
     Contended,
@@ -92,10 +105,19 @@ impl From<SessionLogError> for CommandError {
     fn from(error: SessionLogError) -> Self {
         match error {
             SessionLogError::NotFound(session) => Self::NotFound(session),
+            SessionLogError::Deleted(session) => Self::Deleted(session),
+            SessionLogError::KeyReused => Self::KeyReused,
             SessionLogError::Stale => Conflict::RunOver.into(),
             SessionLogError::Illegal(illegal) => Conflict::Illegal(illegal).into(),
+            SessionLogError::Corrupt(corrupt) => Self::Corrupt(corrupt),
             SessionLogError::Unavailable(unavailable) => Self::Unavailable(unavailable),
         }
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        SessionLogError::from(error).into()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Extends the budget of a run.
 
 use crate::{
-    BudgetExtended, EventBody, ExecutionName, MicroDollars, SessionId, SessionLogError, WaitEnded, WaitOutcome,
-    WaitReason,
+    BudgetExtended, EventBody, ExecutionName, IdempotencyKey, MicroDollars, SessionId, SessionLogError, WaitEnded,
+    WaitOutcome, WaitReason,
 };
 
 use super::admission::MAX_ATTEMPTS;
-use super::{CommandError, Conflict, InvalidInput, Services};
+use super::{CommandError, Conflict, InvalidInput, Services, command_key};
 
 /// Maximum of one extension: the same as the maximum limits of a new session.
 pub(super) const MAX_EXTENSION: BudgetExtended =
@@ -17,14 +17,21 @@ pub(super) const MAX_EXTENSION: BudgetExtended =
 /// # Errors
 /// [`InvalidInput`] for an extension that is empty or too large; [`CommandError::NotAdmitted`] when the principal's daily limit
 /// does not allow the additional cost.
-pub async fn extend(services: &Services, session: &SessionId, more: BudgetExtended) -> Result<(), CommandError> {
+pub async fn extend(
+    services: &Services,
+    session: &SessionId,
+    more: BudgetExtended,
+    key: Option<&IdempotencyKey>,
+) -> Result<(), CommandError> {
     if more == BudgetExtended::default() {
         return Err(InvalidInput::EmptyExtension.into());
     }
     if more.turns > MAX_EXTENSION.turns || more.cost > MAX_EXTENSION.cost || more.minutes > MAX_EXTENSION.minutes {
         return Err(InvalidInput::Extension.into());
     }
-    let mut log = services.log(session).await?;
+    let arguments = format!("{} {} {}", more.turns, more.cost.0, more.minutes);
+    let opened = services.log_for(session, command_key(key, "extend", &arguments)).await?;
+    let Ok(mut log) = opened else { return Ok(()) };
     for _ in 0..MAX_ATTEMPTS {
         let Some(run) = log.state().run() else { return Err(CommandError::NotFound(session.clone())) };
         let (number, limit) = (run.number, run.budget.limits().max_cost);

@@ -3,10 +3,14 @@
 //! Most commands are one decision over the log ([`SessionLog::decide`]): read, decide, append, and decide again when somebody
 //! else appended first. A waiting task is completed only after its answer is in the log. So a crash in between loses nothing:
 //! `await-user` re-reads the log, and [`reconcile`] completes the task.
+//!
+//! A command may come with an idempotency key. The key is appended with the command's events; the same command with the same key
+//! again, as one of the next 64 of the session, changes nothing and succeeds.
 
 mod admission;
 mod answer;
 mod cancel;
+mod delete;
 mod error;
 mod extend;
 mod follow_up;
@@ -19,6 +23,7 @@ use std::sync::Arc;
 pub use admission::Progress;
 pub use answer::{approve, message, reject};
 pub use cancel::cancel;
+pub use delete::{delete, finish_deletions};
 pub use error::{CommandError, Conflict, InvalidInput};
 pub use extend::extend;
 pub use follow_up::start_follow_up;
@@ -26,9 +31,12 @@ pub use reconcile::{reconcile, run_ended};
 pub use start::{Origin, Start, Started, start};
 pub use tokens::{NewToken, create_token, revoke_token};
 
-use crate::ports::{Accounts, Clock, EventLog, Ids, Reservations, Sessions, Traces, Workflows};
+use crate::ports::{Accounts, Blobs, Clock, EventLog, Ids, LiveText, Reservations, Sessions, Traces, Workflows};
 use crate::state::SessionState;
-use crate::{Keep, Redactor, SessionId, SessionLog, StepOutput, Unavailable, Verdict, WaitOutcome};
+use crate::{
+    CommandKey, ExecutionName, IdempotencyKey, Keep, Redactor, RunNumber, SessionId, SessionLog, SessionLogs,
+    StepOutput, Unavailable, Verdict, WaitOutcome,
+};
 
 /// The ports that commands use.
 #[derive(Clone)]
@@ -38,6 +46,8 @@ pub struct Services {
     pub accounts: Arc<dyn Accounts>,
     pub reservations: Arc<dyn Reservations>,
     pub workflows: Arc<dyn Workflows>,
+    pub blobs: Arc<dyn Blobs>,
+    pub live: Arc<dyn LiveText>,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn Ids>,
     pub traces: Arc<dyn Traces>,
@@ -46,8 +56,29 @@ pub struct Services {
 }
 
 impl Services {
+    /// Opens the logs of sessions.
+    pub fn logs(&self) -> SessionLogs {
+        let (event_log, sessions) = (Arc::clone(&self.event_log), Arc::clone(&self.sessions));
+        SessionLogs::new(event_log, sessions, Arc::clone(&self.blobs), Arc::clone(&self.clock)).uncached()
+    }
+
     async fn log(&self, session: &SessionId) -> Result<SessionLog, CommandError> {
-        Ok(SessionLog::open(Arc::clone(&self.event_log), Arc::clone(&self.clock), session).await?)
+        Ok(self.logs().open(session).await?)
+    }
+
+    /// Opens the log of a session for a command. When the command was recorded before, by an earlier request with its
+    /// key, what that request may have left undone is done, and the answer is the latest run.
+    async fn log_for(
+        &self,
+        session: &SessionId,
+        command: Option<CommandKey>,
+    ) -> Result<Result<SessionLog, RunNumber>, CommandError> {
+        let log = self.log(session).await?.with_command(command);
+        if !log.is_recorded()? {
+            return Ok(Ok(log));
+        }
+        self.advance(&ExecutionName { session: session.clone(), run: log.run() }).await?;
+        Ok(Err(log.run()))
     }
 
     /// Completes the waiting task of the latest run, if there is one. The token is removed last: after a crash in between the
@@ -56,10 +87,15 @@ impl Services {
         let (Some(session), Some(run)) = (&state.session, state.run()) else { return Ok(()) };
         if let Some(token) = self.sessions.token(&session.id, run.number).await? {
             self.workflows.complete(&token, &StepOutput::new(after_wait(outcome, state))).await?;
-            self.sessions.clear_token(&session.id, run.number).await?;
+            self.sessions.clear_token(&session.id, run.number, &token).await?;
         }
         Ok(())
     }
+}
+
+/// The key of a command as it stands in the log.
+fn command_key(key: Option<&IdempotencyKey>, command: &str, arguments: &str) -> Option<CommandKey> {
+    key.map(|key| CommandKey::new(key, command, arguments))
 }
 
 /// The verdict that follows when a wait ends.

@@ -1,10 +1,10 @@
 //! Completes what a crash left between two systems.
 
-use crate::effects::terminate_sandbox;
+use crate::effects::terminate_leftovers;
 use crate::ports::Sandboxes;
 use crate::{Dependency, ExecutionName, SessionId, Unavailable};
 
-use super::{CommandError, Progress, Services};
+use super::{CommandError, Progress, Services, delete};
 
 /// Completes what a crash left of a session between log, queue, workflow and sandbox. Called at start, on a timer, and when an
 /// execution changes its status. An execution that runs, or that its engine will resume, is left alone.
@@ -16,7 +16,17 @@ pub async fn reconcile(
     sandboxes: &dyn Sandboxes,
     session: &SessionId,
 ) -> Result<Progress, CommandError> {
-    let log = services.log(session).await?;
+    let log = match services.log(session).await {
+        Ok(log) => log,
+        Err(CommandError::Deleted(_)) => {
+            if let Some(record) = services.sessions.get(session).await? {
+                // The deletion was cut off between log and record.
+                delete(services, &record.owner, session).await?;
+            }
+            return Ok(Progress::InOrder);
+        }
+        Err(error) => return Err(error),
+    };
     let execution = ExecutionName { session: session.clone(), run: log.run() };
     let owner = log.state().session.as_ref().map(|fixed| fixed.owner.clone());
     let progress = services.advance(&execution).await?;
@@ -25,7 +35,7 @@ pub async fn reconcile(
     }
     let mut log = services.log(session).await?;
     if log.state().status().is_some_and(|status| status.is_terminal()) {
-        terminate_sandbox(&mut log, sandboxes, "the run is over").await?;
+        terminate_leftovers(&mut log, sandboxes).await;
         services.complete_record(log.state()).await?;
     }
     Ok(progress)

@@ -46,7 +46,7 @@ pub enum Origin {
 ///
 /// # Errors
 /// [`CommandError::NotAdmitted`] when the quota does not allow the session; [`CommandError::KeyReused`] when the idempotency key
-/// came with another request.
+/// came with another request, [`CommandError::KeyOfDeleted`] when its session was deleted.
 pub async fn start(services: &Services, start: Start) -> Result<Started, CommandError> {
     // Checked before the key is bound, so that a request that is always refused leaves nothing behind.
     if !services.account(&start.owner).await?.quota.allows_repository(&start.request.repo_url) {
@@ -79,7 +79,7 @@ pub async fn start(services: &Services, start: Start) -> Result<Started, Command
         Ok(()) => {}
         // Another request with the same key appended first.
         Err(AppendError::Conflict) if start.key.is_some() => {
-            let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?;
+            let opening = services.event_log.read(&session.id, Seq(0), OPENING).await?.events;
             let session = fixed(&opening).ok_or(Conflict::LogUnreadable(session.id))?;
             return Ok(Started { session, origin: Origin::Replayed });
         }
@@ -107,7 +107,10 @@ async fn claim(services: &Services, start: &Start, key: &IdempotencyKey) -> Resu
     if bound.request != wanted.request {
         return Err(CommandError::KeyReused);
     }
-    let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?;
+    if bound.session != wanted.session && services.sessions.is_deleted(&bound.session).await? {
+        return Err(CommandError::KeyOfDeleted(bound.session));
+    }
+    let opening = services.event_log.read(&bound.session, Seq(0), OPENING).await?.events;
     let Some(session) = fixed(&opening) else { return Ok(Claim::Ours(bound.session)) };
     // An earlier request with the key may have crashed between log and record, or record and workflow.
     services.advance(&ExecutionName { session: session.id.clone(), run: RunNumber(1) }).await?;
@@ -132,6 +135,7 @@ fn opening(session: &Session, queued: Option<String>) -> Vec<Event> {
         at: session.created_at,
         run: RunNumber(1),
         writer: None,
+        command: None,
         trace_id: session.trace.trace_id.clone(),
         span_id: root.clone(),
         body,

@@ -1,8 +1,11 @@
 //! Beginning and end of sessions, runs and steps.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, ErrorCode, Limits, MicroDollars, Session, SpanId, Status, Step, TurnNumber, Verdict};
+use crate::{
+    Attempt, ErrorCode, InvocationId, Limits, MicroDollars, Session, SpanId, Status, Step, TurnNumber, Verdict,
+};
 
 /// The first event of every log: the session was admitted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,12 @@ pub struct StepStarted {
     pub step: Step,
     /// Counts the invocations of this step in this run, from 1.
     pub attempt: Attempt,
+    /// Missing in logs of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<InvocationId>,
+    /// When the invocation is cut off, if it has not ended by then. Missing in logs of versions that did not record it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
 }
 
 /// A step answered the workflow.
@@ -80,7 +89,7 @@ pub struct SessionError {
     pub remedy: String,
 }
 
-/// The run is over: its last event.
+/// The run is over: its last event, but for those about the removal of its sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RunFinished {
@@ -96,6 +105,10 @@ pub struct RunFinished {
     pub branch: Option<String>,
     pub totals: Totals,
 }
+
+/// The session is being deleted: the last event of its log, after which no run starts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionDeleted {}
 
 /// What a run used and changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,7 +15,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use lifecycle::{
-    RunFinished, RunStarted, SessionCreated, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted, Totals,
+    RunFinished, RunStarted, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
+    StepStarted, Totals,
 };
 pub use model::{
     AiMessage, AiThinking, BudgetExhausted, BudgetExtended, BudgetLimit, BudgetNearing, BudgetReserved, BudgetSettled,
@@ -40,7 +41,7 @@ pub use waiting::{
     WaitOutcome, WaitReason, WaitStarted,
 };
 
-use crate::{Attempt, RunNumber, Seq, SpanId, Step, TraceId};
+use crate::{Attempt, CommandKey, RunNumber, Seq, SpanId, Step, TraceId};
 
 /// An entry of a session's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -54,11 +55,25 @@ pub struct Event {
     /// The step that wrote it; none for events written by commands (users, `reconcile`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writer: Option<Writer>,
+    /// On the first event of a command that came with an idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<CommandKey>,
     pub trace_id: TraceId,
     /// The span of the step that wrote it, or the root span of its run.
     pub span_id: SpanId,
     #[serde(flatten)]
     pub body: EventBody,
+}
+
+impl Event {
+    /// Whether it is about a sandbox that is removed after the end of its run. Within a run only `prepare` and `await-user`
+    /// terminate a sandbox.
+    ///
+    /// Streams and progress leave these events out: for viewers, the last event of a run is its `run.finished`.
+    pub fn follows_end(&self) -> bool {
+        let terminates = matches!(self.body, EventBody::SandboxTerminating(_) | EventBody::SandboxTerminated(_));
+        terminates && self.writer.is_none_or(|writer| writer.step == Step::Finish)
+    }
 }
 
 /// An invocation of a step. A later `step.started` of the same run makes it stale: its appends fail.
@@ -162,4 +177,5 @@ bodies! {
     ScoreRecorded = SCORE_RECORDED = "score.recorded",
     SessionError = SESSION_ERROR = "session.error",
     RunFinished = RUN_FINISHED = "run.finished",
+    SessionDeleted = SESSION_DELETED = "session.deleted",
 }

@@ -34,7 +34,7 @@ pub struct BudgetSettled {
     pub cost: MicroDollars,
 }
 
-/// One of the three limits of a run's budget.
+/// A limit of a run: one of the three of its budget, or the workflow's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BudgetLimit {
@@ -44,6 +44,8 @@ pub enum BudgetLimit {
     Cost,
     /// Active minutes: time in which a step ran. Waiting for a person does not count.
     Minutes,
+    /// Invocations of steps. Nobody can extend it: it keeps the run within what the workflow service can record.
+    Steps,
 }
 
 /// A limit is near, and the model was warned.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::{Changeset, CommitId, Dependency, StepError, Terminal, Unavailable, WorkspacePath};
+use crate::{Changeset, CommitId, Terminal, Unavailable, WorkspacePath};
 
 /// A repository that a session may work on, as [`Forge::preflight`] found it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,6 +104,9 @@ pub struct PullRequest {
 }
 
 /// Why a call to the forge failed.
+///
+/// There is no conversion to [`StepError`](crate::StepError): a pause is the verdict `wait` and no error, so every caller has to
+/// decide what follows from it.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ForgeError {
     /// The forge asks for a pause (rate limit).
@@ -121,22 +124,6 @@ pub enum ForgeError {
     /// The forge refuses, and would refuse again.
     #[error(transparent)]
     Terminal(#[from] Terminal),
-}
-
-impl From<ForgeError> for StepError {
-    fn from(error: ForgeError) -> Self {
-        match error {
-            ForgeError::Wait { seconds } => {
-                Self::Retryable(Unavailable::new(Dependency::Forge, format!("it asks for a pause of {seconds} s")))
-            }
-            ForgeError::BranchMoved { branch, .. } => Self::Terminal(Terminal::new(
-                crate::ErrorCode::PublishConflict,
-                format!("branch {branch} was moved by somebody else"),
-            )),
-            ForgeError::Unavailable(unavailable) => Self::Retryable(unavailable),
-            ForgeError::Terminal(terminal) => Self::Terminal(terminal),
-        }
-    }
 }
 
 /// The forge: where the code is hosted.

@@ -22,15 +22,17 @@ mod traces;
 mod workflows;
 
 pub use accounts::Accounts;
-pub use blobs::{Blobs, load_text, store_text};
+pub use blobs::{BlobError, Blobs, load_text, store_text};
 pub use clock::{Clock, elapsed};
-pub use event_log::{AppendError, EventLog, read_all};
+pub use event_log::{
+    AppendError, CorruptLog, EventLog, MAX_INLINE_BATCH_BYTES, Page, ReadError, load_batch, read_all, store_batch,
+};
 pub use forge::{
     CloneSource, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequest, PullRequestText, Readiness,
     Repository,
 };
 pub use ids::Ids;
-pub use live_text::{LiveReply, LiveText};
+pub use live_text::{LiveReply, LiveText, MAX_LIVE_BYTES};
 pub use model::{
     CacheLifetime, CacheMiss, CallOptions, Effort, Model, ModelError, ModelLimits, ModelReply, ModelRequest,
     ReplyDetails, ReplyPiece, StopDetails,
@@ -41,7 +43,7 @@ pub use sandboxes::{
     Started, Stderr, Stream,
 };
 pub use secrets::{SecretName, Secrets};
-pub use sessions::{KeyBinding, SessionSummary, Sessions};
+pub use sessions::{KeyBinding, SessionSummary, Sessions, SnapshotRecord, all_unfinished};
 pub use traces::Traces;
 pub use workflows::{ExecutionState, Workflows};
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::{ExecutionName, StepOutput, TaskToken, Unavailable};
+use crate::{ExecutionName, SessionId, StepOutput, TaskToken, Unavailable};
 
 /// Whether an execution runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,4 +34,8 @@ pub trait Workflows: Send + Sync {
     async fn stop(&self, execution: &ExecutionName, cause: &str) -> Result<(), Unavailable>;
 
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable>;
+
+    /// Forgets the executions of a session whose runs are over, as far as the engine allows it: their names may remain taken. An
+    /// execution that is about to end is waited for, or [`Unavailable`] is returned. May be repeated.
+    async fn forget(&self, session: &SessionId) -> Result<(), Unavailable>;
 }

@@ -3,72 +3,69 @@
 //! Every append names the last event that was read and fails if the log has grown since. The writer then reads what was
 //! added, checks whether it may still write, decides again, and retries.
 
-mod cache;
 mod error;
+mod folded;
+mod logs;
+mod messages;
+mod snapshot;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-pub use cache::SessionLogCache;
 pub use error::SessionLogError;
+use jiff::Timestamp;
+pub use logs::SessionLogs;
+pub use messages::MessagesError;
+pub use snapshot::SNAPSHOT_VERSION;
 
-use crate::ports::{AppendError, Clock, EventLog, read_all};
-use crate::state::SessionState;
+use crate::ports::{AppendError, read_all};
+use crate::state::{IllegalEvent, SessionState};
+use crate::transcript::Recap;
 use crate::{
-    Attempt, Event, EventBody, RunNumber, RunStarted, Seq, SessionId, SessionStatus, SpanId, Status, Step, StepStarted,
-    TraceId, Unavailable, Writer,
+    Attempt, CommandKey, Event, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq, SessionId,
+    SessionStatus, SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
 };
+use folded::Folded;
+use logs::Cached;
 
-/// The log of one session: its events, the state folded from them, and the right to append.
+/// The log of one session: what was folded from it, and the right to append.
 ///
 /// The log of a step is fenced: it appends only as long as no later step of its run has started and the run is not over.
 /// That makes a zombie harmless: an invocation that the workflow gave up and replaced, but that still runs.
 pub struct SessionLog {
-    event_log: Arc<dyn EventLog>,
-    clock: Arc<dyn Clock>,
+    logs: SessionLogs,
     session: SessionId,
     run: RunNumber,
     trace: TraceId,
     span: SpanId,
     /// The step that writes, with its `step.started`; none for commands.
     writer: Option<(Writer, Seq)>,
-    events: Vec<Event>,
-    state: SessionState,
+    /// The key of the command that writes, if it has one.
+    command: Option<CommandKey>,
+    folded: Folded,
 }
 
-/// The events that were read of a log, and the state folded from them.
-#[derive(Default)]
-struct LogSnapshot {
-    events: Vec<Event>,
-    state: SessionState,
+/// The step that a log becomes the log of.
+#[derive(Debug, Clone)]
+pub struct StepStart {
+    pub step: Step,
+    /// The span of this invocation.
+    pub span: SpanId,
+    /// None when the caller did not say.
+    pub invocation: Option<InvocationId>,
+    /// When this invocation is cut off, if it has not ended by then.
+    pub deadline: Timestamp,
 }
 
 /// Interval at which running work checks whether it is to stop. A cancel has to be noticed within two seconds.
 const STOP_POLL: Duration = Duration::from_secs(1);
 
 impl SessionLog {
-    /// Reads the log of a session, to append to its latest run as a command, which has no fence.
-    ///
-    /// # Errors
-    /// [`SessionLogError::NotFound`] for a log without a session or without a run.
-    pub async fn open(
-        event_log: Arc<dyn EventLog>,
-        clock: Arc<dyn Clock>,
-        session: &SessionId,
-    ) -> Result<Self, SessionLogError> {
-        Self::resume(event_log, clock, session, LogSnapshot::default()).await
-    }
-
-    /// Like [`SessionLog::open`], but reads only what follows the snapshot.
-    async fn resume(
-        event_log: Arc<dyn EventLog>,
-        clock: Arc<dyn Clock>,
-        session: &SessionId,
-        LogSnapshot { mut events, mut state }: LogSnapshot,
-    ) -> Result<Self, SessionLogError> {
-        for event in read_all(event_log.as_ref(), session, state.tail).await? {
-            state.apply(&event);
-            events.push(event);
+    /// Reads what follows the events that were folded already.
+    async fn resume(logs: SessionLogs, session: &SessionId, mut folded: Folded) -> Result<Self, SessionLogError> {
+        folded.read_tail(logs.event_log.as_ref(), session).await?;
+        let state = &folded.state;
+        if state.deleted {
+            return Err(SessionLogError::Deleted(session.clone()));
         }
         let (Some(fixed), Some(run)) = (&state.session, state.run()) else {
             return Err(SessionLogError::NotFound(session.clone()));
@@ -79,43 +76,62 @@ impl SessionLog {
             trace: fixed.trace.trace_id.clone(),
             span: run.root_span.clone(),
             writer: None,
-            event_log,
-            clock,
-            events,
-            state,
+            command: None,
+            logs,
+            folded,
         })
     }
 
+    /// Makes this the log of a command with a key: [`SessionLog::decide`] records the command once.
+    #[must_use]
+    pub fn with_command(self, command: Option<CommandKey>) -> Self {
+        Self { command, ..self }
+    }
+
+    /// Whether the command that writes is recorded already, by an earlier request with its key.
+    ///
+    /// # Errors
+    /// [`SessionLogError::KeyReused`] when its key came with another command.
+    pub fn is_recorded(&self) -> Result<bool, SessionLogError> {
+        match self.command.as_ref().and_then(|command| self.folded.state.commands.find(command)) {
+            None => Ok(false),
+            Some(KnownKey::SameRequest) => Ok(true),
+            Some(KnownKey::OtherRequest) => Err(SessionLogError::KeyReused),
+        }
+    }
+
     /// Makes this the log of a step: appends `step.started`, which fences off every earlier invocation, and the status that
-    /// goes with the step. `span` is the span of this invocation.
+    /// goes with the step.
+    ///
+    /// False when the log has grown since it was read: nothing was written. The caller then refreshes and decides again whether
+    /// the step is to be started, since what was added may be the start of a duplicate.
     ///
     /// # Errors
     /// [`SessionLogError::Stale`] when the run is over, [`SessionLogError::NotFound`] when there is no such run.
-    pub async fn start_step(mut self, run: RunNumber, step: Step, span: SpanId) -> Result<Self, SessionLogError> {
-        self.run = run;
-        self.span = span;
-        loop {
-            let Some(current) = self.state.run_number(run) else {
-                return Err(SessionLogError::NotFound(self.session));
-            };
-            if current.status.is_terminal() {
-                return Err(SessionLogError::Stale);
-            }
-            let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
-            let mut bodies = vec![StepStarted { step, attempt }.into()];
-            if let Some(status) = Status::during(step)
-                && current.status.may_become(status)
-            {
-                bodies.push(SessionStatus { status }.into());
-            }
-            let writer = Writer { step, attempt };
-            // The batch is appended right after the tail or not at all, so the number of its first event is known.
-            self.writer = Some((writer, self.state.tail.next()));
-            if self.try_append(bodies).await? {
-                return Ok(self);
-            }
-            self.refresh().await?;
+    pub async fn start_step(&mut self, run: RunNumber, start: &StepStart) -> Result<bool, SessionLogError> {
+        let Some(current) = self.folded.state.run_number(run) else {
+            return Err(SessionLogError::NotFound(self.session.clone()));
+        };
+        if current.status.is_terminal() {
+            return Err(SessionLogError::Stale);
         }
+        let StepStart { step, span, invocation, deadline } = start.clone();
+        let attempt = Attempt(current.invocations.get(&step).copied().unwrap_or(0) + 1);
+        let mut bodies = vec![StepStarted { step, attempt, invocation, deadline: Some(deadline) }.into()];
+        if let Some(status) = Status::during(step)
+            && current.status.may_become(status)
+        {
+            bodies.push(SessionStatus { status }.into());
+        }
+        // The batch is appended right after the tail or not at all, so the number of its first event is known.
+        let writer = Some((Writer { step, attempt }, self.folded.state.tail.next()));
+        let before = (self.run, std::mem::replace(&mut self.span, span), self.writer);
+        (self.run, self.writer) = (run, writer);
+        let started = self.try_append(bodies).await;
+        if !matches!(started, Ok(true)) {
+            (self.run, self.span, self.writer) = before;
+        }
+        started
     }
 
     /// Starts the run with this number, with further events in the same batch.
@@ -138,8 +154,19 @@ impl SessionLog {
         appended
     }
 
-    fn into_snapshot(self) -> (SessionId, LogSnapshot) {
-        (self.session, LogSnapshot { events: self.events, state: self.state })
+    fn into_cached(self) -> Cached {
+        Cached { session: self.session, folded: self.folded }
+    }
+
+    /// Stores a snapshot, if the log has grown enough since the last one.
+    async fn store_snapshot_if_due(&mut self) -> Result<(), Unavailable> {
+        if self.folded.is_snapshot_due() { self.store_snapshot().await } else { Ok(()) }
+    }
+
+    /// Stores a snapshot, from which the log is opened next.
+    pub async fn store_snapshot(&mut self) -> Result<(), Unavailable> {
+        let snapshots = self.logs.snapshots.clone();
+        snapshots.store(&self.session, &mut self.folded, &self.span).await
     }
 
     pub fn session_id(&self) -> &SessionId {
@@ -163,22 +190,47 @@ impl SessionLog {
 
     /// The state folded from the log, as far as it was read.
     pub fn state(&self) -> &SessionState {
-        &self.state
+        &self.folded.state
     }
 
-    /// The events, as far as they were read: for showing them, to the model or to people. Decisions are made by
-    /// [`SessionLog::state`].
-    pub fn events(&self) -> &[Event] {
-        &self.events
+    /// What a compaction without a note by the model passes on of the main conversation.
+    pub fn recap(&self) -> &Recap {
+        self.folded.transcripts.recap()
+    }
+
+    /// The state after further events, which are not appended.
+    ///
+    /// # Errors
+    /// [`SessionLogError::Illegal`] when an event must not follow the state.
+    pub fn state_after(&self, bodies: &[EventBody]) -> Result<SessionState, SessionLogError> {
+        Ok(self.batch(bodies.to_vec())?.1)
     }
 
     /// Reads what was appended since the last read.
-    pub async fn refresh(&mut self) -> Result<(), Unavailable> {
-        for event in read_all(self.event_log.as_ref(), &self.session, self.state.tail).await? {
-            self.state.apply(&event);
-            self.events.push(event);
+    ///
+    /// # Errors
+    /// [`SessionLogError::Corrupt`] or [`SessionLogError::Unavailable`].
+    pub async fn refresh(&mut self) -> Result<(), SessionLogError> {
+        Ok(self.folded.read_tail(self.logs.event_log.as_ref(), &self.session).await?)
+    }
+
+    /// Waits until the log grows, at most `timeout`, and reads what was appended.
+    ///
+    /// # Errors
+    /// As [`SessionLog::refresh`].
+    pub async fn wait(&mut self, timeout: Duration) -> Result<(), SessionLogError> {
+        if self.logs.event_log.wait(&self.session, self.folded.state.tail, timeout).await? {
+            self.refresh().await?;
         }
         Ok(())
+    }
+
+    /// Reads what others appended, after a conflict with it.
+    async fn read_others(&mut self) -> Result<(), SessionLogError> {
+        let tail = self.folded.state.tail;
+        self.refresh().await?;
+        // Only a log that was deleted meanwhile conflicts and has nothing new.
+        if self.folded.state.tail == tail { Err(SessionLogError::Deleted(self.session.clone())) } else { Ok(()) }
     }
 
     /// Appends events that do not depend on the state, after whatever others appended meanwhile.
@@ -193,22 +245,47 @@ impl SessionLog {
     /// appended first, so the events always follow from the state they are appended to.
     ///
     /// # Errors
-    /// The error of `decide`; [`SessionLogError::Stale`] when this step was replaced or its run is over;
-    /// [`SessionLogError::Illegal`] when an event must not follow the state. After [`SessionLogError::Unavailable`] it is not
-    /// known whether the batch was written; [`SessionLog::refresh`] tells.
+    /// The error of `decide`; [`SessionLogError::KeyReused`] as in [`SessionLog::is_recorded`]; [`SessionLogError::Stale`] when
+    /// this step was replaced or its run is over; [`SessionLogError::Illegal`] when an event must not follow the state. After
+    /// [`SessionLogError::Unavailable`] it is not known whether the batch was written; [`SessionLog::refresh`] tells.
     pub async fn decide<E: From<SessionLogError>>(
         &mut self,
         mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
     ) -> Result<(), E> {
+        // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain the
+        // `step.started` of a newer attempt, and a retry on top of it would succeed.
+        self.append_decided(|log| {
+            log.check_fence()?;
+            decide(&log.folded.state)
+        })
+        .await
+    }
+
+    /// Like [`SessionLog::decide`], for what follows the end of a run, which makes every step of the run stale.
+    ///
+    /// # Errors
+    /// As [`SessionLog::decide`], but never [`SessionLogError::Stale`].
+    pub async fn decide_after_end(
+        &mut self,
+        mut decide: impl FnMut(&SessionState) -> Vec<EventBody>,
+    ) -> Result<(), SessionLogError> {
+        self.append_decided(|log| Ok(decide(&log.folded.state))).await
+    }
+
+    async fn append_decided<E: From<SessionLogError>>(
+        &mut self,
+        mut decide: impl FnMut(&Self) -> Result<Vec<EventBody>, E>,
+    ) -> Result<(), E> {
         loop {
-            // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain
-            // the `step.started` of a newer attempt, and a retry on top of it would succeed.
-            self.check_fence()?;
-            let bodies = decide(&self.state)?;
+            // Another request with the same key may have been faster.
+            if self.is_recorded()? {
+                return Ok(());
+            }
+            let bodies = decide(self)?;
             if bodies.is_empty() || self.try_append(bodies).await? {
                 return Ok(());
             }
-            self.refresh().await.map_err(SessionLogError::from)?;
+            self.read_others().await?;
         }
     }
 
@@ -217,7 +294,7 @@ impl SessionLog {
     /// # Errors
     /// [`SessionLogError::Stale`] when a newer attempt has taken over or the run is over. Never for a command.
     pub fn check_fence(&self) -> Result<(), SessionLogError> {
-        if self.is_stale(&self.state) { Err(SessionLogError::Stale) } else { Ok(()) }
+        if self.is_stale(&self.folded.state) { Err(SessionLogError::Stale) } else { Ok(()) }
     }
 
     fn is_stale(&self, state: &SessionState) -> bool {
@@ -228,7 +305,7 @@ impl SessionLog {
 
     /// Whether running work is to stop, as far as the log was read: its run is to be cancelled, or this step is stale.
     pub fn is_stop_requested(&self) -> bool {
-        self.requests_stop(&self.state)
+        self.requests_stop(&self.folded.state)
     }
 
     fn requests_stop(&self, state: &SessionState) -> bool {
@@ -239,21 +316,39 @@ impl SessionLog {
     /// Returns when the log says that running work is to stop. A log that cannot be read does not stop the work: the read is
     /// retried. Leaves [`SessionLog::state`] as it is, so the caller has to refresh.
     pub async fn stop_requested(&self) {
-        let mut state = self.state.clone();
+        let mut state = self.folded.state.clone();
         while !self.requests_stop(&state) {
-            let waited = self.event_log.wait(&self.session, state.tail, STOP_POLL).await;
-            let read = read_all(self.event_log.as_ref(), &self.session, state.tail).await;
-            match (waited, read) {
-                (Ok(()), Ok(events)) => events.iter().for_each(|event| state.apply(event)),
-                (Err(_), _) | (_, Err(_)) => self.clock.sleep(STOP_POLL).await,
+            let event_log = self.logs.event_log.as_ref();
+            let read = match event_log.wait(&self.session, state.tail, STOP_POLL).await {
+                Ok(false) => continue,
+                Ok(true) => read_all(event_log, &self.session, state.tail).await,
+                Err(unavailable) => Err(unavailable.into()),
+            };
+            match read {
+                Ok(events) => events.iter().for_each(|event| state.apply(event)),
+                Err(_) => self.logs.clock.sleep(STOP_POLL).await,
             }
         }
     }
 
     /// One conditional write. False when the log has grown since it was read: nothing was written.
     async fn try_append(&mut self, bodies: Vec<EventBody>) -> Result<bool, SessionLogError> {
-        let at = self.clock.now();
-        let mut next = self.state.clone();
+        let (batch, next) = self.batch(bodies)?;
+        match self.logs.event_log.append(&self.session, self.folded.state.tail, &batch).await {
+            Ok(()) => {
+                self.folded.state = next;
+                batch.iter().for_each(|event| self.folded.transcripts.apply(event));
+                Ok(true)
+            }
+            Err(AppendError::Conflict) => Ok(false),
+            Err(AppendError::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    /// The events that would be appended next, and the state after them.
+    fn batch(&self, bodies: Vec<EventBody>) -> Result<(Vec<Event>, SessionState), IllegalEvent> {
+        let at = self.logs.clock.now();
+        let mut next = self.folded.state.clone();
         let mut batch = Vec::with_capacity(bodies.len());
         for body in bodies {
             next.check(self.run, &body)?;
@@ -262,6 +357,7 @@ impl SessionLog {
                 at,
                 run: self.run,
                 writer: self.writer.map(|(writer, _)| writer),
+                command: self.command.clone().filter(|_| batch.is_empty()),
                 trace_id: self.trace.clone(),
                 span_id: self.span.clone(),
                 body,
@@ -269,14 +365,6 @@ impl SessionLog {
             next.apply(&event);
             batch.push(event);
         }
-        match self.event_log.append(&self.session, self.state.tail, &batch).await {
-            Ok(()) => {
-                self.state = next;
-                self.events.extend(batch);
-                Ok(true)
-            }
-            Err(AppendError::Conflict) => Ok(false),
-            Err(AppendError::Unavailable(unavailable)) => Err(unavailable.into()),
-        }
+        Ok((batch, next))
     }
 }

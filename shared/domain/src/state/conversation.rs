@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
 use crate::{
@@ -18,7 +19,7 @@ use super::RecentCall;
 const MAX_LABEL_CHARACTERS: usize = 120;
 
 /// One conversation with the model.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ConversationState {
     /// Whether its opening message (the brief) was written.
     pub opened: bool,
@@ -48,7 +49,7 @@ pub struct ConversationState {
     compaction_request: Seq,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TurnState {
     pub turn: TurnNumber,
     /// Number of calls for this turn.
@@ -65,7 +66,7 @@ pub struct TurnState {
     pub failures: u32,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReplyState {
     pub call: CallKey,
     /// The run in which the call was made.
@@ -79,7 +80,7 @@ pub struct ReplyState {
     pub calls: Vec<CallState>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallState {
     pub id: CallId,
     /// The tool's name as the model wrote it.

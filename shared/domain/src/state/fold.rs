@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::{
     Author, BranchPublished, Conversation, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, RunStarted, SandboxCreated, SandboxId, Seq, Step, UserMessage, WaitEnded, WaitOutcome,
-    WaitReason,
+    InstructionsRead, RunStarted, SandboxCreated, Seq, Step, UserMessage, WaitEnded, WaitOutcome, WaitReason,
 };
 
 use super::{Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, UserText};
@@ -23,6 +22,9 @@ impl SessionState {
         if let Some(writer) = event.writer {
             self.in_run(event, |run| run.wrote(writer, event.at));
         }
+        if let Some(command) = &event.command {
+            self.commands.remember(command);
+        }
         match &event.body {
             EventBody::SessionCreated(created) => self.session = Some(Arc::new(created.session.clone())),
             EventBody::RunStarted(started) => self.start_run(event, started),
@@ -35,8 +37,11 @@ impl SessionState {
             }
             EventBody::RunFinished(finished) => {
                 self.wait = None;
+                self.leave_sandbox();
                 self.in_run(event, |run| run.finish(finished));
             }
+
+            EventBody::SessionDeleted(_) => self.deleted = true,
 
             EventBody::SandboxCreated(created) => self.sandbox_created(created),
             EventBody::SandboxAttached(attached) => {
@@ -44,13 +49,13 @@ impl SessionState {
                     sandbox.stage = SandboxStage::Ready;
                 }
             }
-            EventBody::SandboxTerminating(terminating) => {
-                if let Some(sandbox) = self.sandbox_named(&terminating.sandbox) {
-                    sandbox.stage = SandboxStage::Terminating { reason: terminating.reason.clone() };
+            EventBody::SandboxTerminating(terminating) => self.sandbox_terminating(terminating),
+            EventBody::SandboxLost(lost) => {
+                if self.sandbox_named(&lost.sandbox).is_some() {
+                    self.leave_sandbox();
                 }
             }
-            EventBody::SandboxLost(lost) => self.forget_sandbox(&lost.sandbox),
-            EventBody::SandboxTerminated(terminated) => self.forget_sandbox(&terminated.sandbox),
+            EventBody::SandboxTerminated(terminated) => self.sandbox_terminated(&terminated.sandbox),
             EventBody::GitOperation(operated) => self.git_operation(event, operated),
 
             EventBody::RepositorySurveyed(surveyed) => self.survey = Some(surveyed.clone()),
@@ -158,6 +163,8 @@ impl SessionState {
     }
 
     fn start_run(&mut self, event: &Event, started: &RunStarted) {
+        // Only in logs of earlier versions the run before may have kept it.
+        self.leave_sandbox();
         self.runs.push(RunState::new(event, started));
         self.rebase_onto = None;
         self.planning.new_input(event.seq);
@@ -165,19 +172,10 @@ impl SessionState {
     }
 
     fn sandbox_created(&mut self, created: &SandboxCreated) {
+        self.leave_sandbox();
         self.sandboxes += 1;
         let (id, layout) = (created.sandbox.clone(), created.layout.clone());
         self.sandbox = Some(SandboxState { id, layout, stage: SandboxStage::Preparing, base: None });
-    }
-
-    fn sandbox_named(&mut self, id: &SandboxId) -> Option<&mut SandboxState> {
-        self.sandbox.as_mut().filter(|sandbox| sandbox.id == *id)
-    }
-
-    fn forget_sandbox(&mut self, id: &SandboxId) {
-        if self.sandbox_named(id).is_some() {
-            self.sandbox = None;
-        }
     }
 
     fn git_operation(&mut self, event: &Event, operated: &GitOperation) {

@@ -5,22 +5,28 @@
 //! are shared ([`Arc`]) or of bounded length.
 
 mod conversation;
+mod entries;
 mod fold;
+mod leftovers;
 mod recent_calls;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
+pub use entries::{Delivery, EntryEnd, StepEntries};
 pub use fold::MAX_USER_TEXT_CHARACTERS;
+pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
 use crate::{
-    Approver, BlobRef, BranchPublished, CommitId, Conversation, Decision, Event, EventBody, FileChangeKind,
-    InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq, Session, Status,
-    Todo, WaitStarted, WorkspaceCheckpoint,
+    Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
+    EventBody, FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber,
+    SandboxId, Seq, Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -32,7 +38,7 @@ pub struct IllegalEvent {
 }
 
 /// The commit that the change is measured against.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Base {
     /// The forge's name of the repository (`owner/name`).
     pub repository: String,
@@ -42,7 +48,7 @@ pub struct Base {
 }
 
 /// The sandbox of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxState {
     pub id: SandboxId,
     pub layout: Layout,
@@ -52,7 +58,7 @@ pub struct SandboxState {
 }
 
 /// The stage of a sandbox's life.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SandboxStage {
     /// Its workspace is being prepared.
     Preparing,
@@ -63,7 +69,7 @@ pub enum SandboxStage {
 }
 
 /// The latest plan.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlanState {
     pub id: PlanId,
     pub content: Plan,
@@ -72,12 +78,16 @@ pub struct PlanState {
 }
 
 /// What the log of a session says.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct SessionState {
     /// The last event; 0 for an empty log.
     pub tail: Seq,
     /// None for an empty log.
     pub session: Option<Arc<Session>>,
+    /// Whether the session is being deleted. Nothing may be appended any more.
+    pub deleted: bool,
+    /// The keys of the latest commands.
+    pub commands: CommandKeys,
     /// Oldest first.
     pub runs: Vec<RunState>,
     pub survey: Option<RepositorySurveyed>,
@@ -89,6 +99,8 @@ pub struct SessionState {
     pub plan: Option<PlanState>,
     /// The current sandbox; none once it is lost or terminated.
     pub sandbox: Option<SandboxState>,
+    /// Sandboxes that no step uses any more and that are not terminated yet, oldest first.
+    pub leftovers: VecDeque<Leftover>,
     /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
     /// The commit that was cloned last.
@@ -113,6 +125,7 @@ pub struct SessionState {
     pub branch: Option<BranchPublished>,
     /// The base commit of the first published change. None when nothing is published, `Some(None)` when the repository was
     /// empty.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
     pub published_from: Option<Option<CommitId>>,
     pub pull_request: Option<PrOpened>,
     /// The new head of the base branch, when it moved in a way that conflicts with the change: the next base.
@@ -124,7 +137,7 @@ pub struct SessionState {
 }
 
 /// A message of a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserText {
     pub seq: Seq,
     /// Redacted.
@@ -167,12 +180,16 @@ impl SessionState {
     }
 
     /// Checks that `body` may be appended in `run`. Kinds that are not named here are legal as long as their run is not over.
+    /// After its end only its sandboxes are terminated.
     ///
     /// # Errors
-    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over, or
-    /// change the status in a way that [`Status::may_become`] does not allow.
+    /// With the reason, when the event would create a session twice, start a run out of order, write to a run that is over or to a
+    /// session that is deleted, or change the status in a way that [`Status::may_become`] does not allow.
     pub fn check(&self, run: RunNumber, body: &EventBody) -> Result<(), IllegalEvent> {
         let illegal = |reason: String| Err(IllegalEvent { kind: body.kind(), reason });
+        if self.deleted {
+            return illegal("the session is deleted".to_owned());
+        }
         if let EventBody::SessionCreated(_) = body {
             return if self.session.is_some() { illegal("the session exists".to_owned()) } else { Ok(()) };
         }
@@ -183,10 +200,17 @@ impl SessionState {
             let next = self.run().map_or(RunNumber(1), |last| last.number.next());
             return if run == next { Ok(()) } else { illegal(format!("{run} is not the number of the next run")) };
         }
+        if let EventBody::SessionDeleted(_) = body {
+            return match self.run().filter(|last| !last.status.is_terminal()) {
+                Some(active) => illegal(format!("run {} is not over", active.number)),
+                None => Ok(()),
+            };
+        }
         let Some(current) = self.run_number(run) else {
             return illegal(format!("there is no run {run}"));
         };
-        if current.status.is_terminal() {
+        let terminates = matches!(body, EventBody::SandboxTerminating(_) | EventBody::SandboxTerminated(_));
+        if current.status.is_terminal() && !terminates {
             return illegal(format!("run {run} is {}", current.status));
         }
         if let EventBody::SessionStatus(changed) = body {
@@ -216,10 +240,27 @@ impl SessionState {
         self.checkpoint.as_ref().map(|checkpoint| &checkpoint.blob).or_else(published)
     }
 
+    /// The last call to the model that has ended, with a reply or without one. It may be attempt 0 of a turn, which stands for
+    /// every call of the turns before.
+    pub fn last_ended_call(&self) -> Option<CallKey> {
+        let conversation = if self.main.last_turn.is_some() { Conversation::Main } else { Conversation::Plan };
+        let last = self.conversation(conversation).last_turn.as_ref()?;
+        let call = CallKey { conversation, turn: last.turn, attempt: Attempt(last.attempts) };
+        // However a call ends, its price is settled with it.
+        let is_open = self.run().is_some_and(|run| run.budget.is_reserved(call));
+        let attempt = Attempt(last.attempts.saturating_sub(u32::from(is_open)));
+        Some(CallKey { attempt, ..call })
+    }
+
     /// The status of the latest run.
     pub fn status(&self) -> Option<Status> {
         self.run().map(|run| run.status)
     }
+}
+
+/// Reads a field that is left out when it is none, so that `null` is a value of its own.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<CommitId>>, D::Error> {
+    Option::<CommitId>::deserialize(deserializer).map(Some)
 }
 
 fn check_status(body: &EventBody, from: Status, to: Status) -> Result<(), IllegalEvent> {
@@ -242,6 +283,7 @@ mod tests {
             at: "2026-11-22T10:00:00Z".parse().unwrap(),
             run: RunNumber(1),
             writer: None,
+            command: None,
             trace_id: "0123456789abcdef0123456789abcdef".parse().unwrap(),
             span_id: "0123456789abcdef".parse().unwrap(),
             body: body.into(),
@@ -267,6 +309,34 @@ mod tests {
             },
         );
         add(state, ToolResult::without_run(turn, id, tool, ToolOutcome::Ok, "done"));
+    }
+
+    #[test]
+    fn after_the_end_of_a_run_only_its_sandboxes_are_terminated() {
+        let mut state = SessionState::default();
+        let root_span_id = "0123456789abcdef".parse().unwrap();
+        add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
+        let layout = String::new;
+        let layout =
+            Layout { workspace: layout(), state: layout(), outputs: layout(), source: layout(), home: layout() };
+        let (sandbox, provider, network): (SandboxId, _, _) =
+            ("s-1-1".parse().unwrap(), "local".to_owned(), String::new());
+        let (status, summary, totals) = (Status::Failed, String::new(), crate::Totals::default());
+        let created = crate::SandboxCreated { sandbox: sandbox.clone(), provider, reduced: None, network, layout };
+        add(&mut state, created);
+        add(&mut state, crate::RunFinished { status, summary, pr_url: None, branch: None, totals });
+        assert!(state.sandbox.is_none() && state.leftover(&sandbox).is_some_and(|left| !left.is_terminating));
+        let reason = String::new;
+        let terminating = crate::SandboxTerminating { sandbox: sandbox.clone(), reason: reason() };
+        let terminated = crate::SandboxTerminated { sandbox: sandbox.clone(), reason: reason() };
+        let lost = crate::SandboxLost { sandbox: sandbox.clone(), reason: reason() };
+        let allowed = |state: &SessionState, body: EventBody| state.check(RunNumber(1), &body).is_ok();
+        assert!(allowed(&state, terminating.clone().into()) && allowed(&state, terminated.clone().into()));
+        assert!(!allowed(&state, lost.into()));
+        add(&mut state, terminating);
+        assert!(state.leftover(&sandbox).is_some_and(|left| left.is_terminating));
+        add(&mut state, terminated);
+        assert_eq!(state.leftovers.len(), 0);
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Digest256;
 
 /// A tool call with its result, as much as it takes to recognize the same call with the same result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecentCall {
     /// Tool and input, cut for a sentence about the call.
     pub label: String,
@@ -20,7 +22,7 @@ pub struct RecentCall {
 
 /// The last calls since a person last sent a message, or since the model was warned that it repeats itself: either may change
 /// what the model does.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct RecentCalls {
     /// Newest last, at most [`RecentCalls::MAX`].
     pub calls: VecDeque<Arc<RecentCall>>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::ports::elapsed;
@@ -12,10 +13,10 @@ use crate::{
     StepFinished, StepStarted, ToolResult, Totals, TurnNumber, Usage, WaitOutcome, Writer,
 };
 
-use super::{RecentCall, RecentCalls};
+use super::{RecentCall, RecentCalls, StepEntries};
 
 /// An invocation of a step that has not ended, as far as the log says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenStep {
     pub step: Step,
     /// Which invocation.
@@ -26,7 +27,7 @@ pub struct OpenStep {
 }
 
 /// One run of a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunState {
     pub number: RunNumber,
     pub started: Timestamp,
@@ -44,6 +45,8 @@ pub struct RunState {
     pub last_step_finished: Option<Step>,
     /// Number of invocations of each step.
     pub invocations: BTreeMap<Step, u32>,
+    /// Tells duplicate and late invocations from new ones; empty once the run is over.
+    pub entries: StepEntries,
     /// The latest request to cancel it.
     pub cancel: Option<SessionCancelRequested>,
     /// Whether a person rejected its plan without a message, which ends it.
@@ -97,6 +100,7 @@ impl RunState {
             last_step_started: Seq(0),
             last_step_finished: None,
             invocations: BTreeMap::new(),
+            entries: StepEntries::default(),
             cancel: None,
             rejected: false,
             wait_outcome: None,
@@ -116,6 +120,11 @@ impl RunState {
             last_turn: TurnNumber(0),
             finished: None,
         }
+    }
+
+    /// Number of invocations of all steps.
+    pub fn step_count(&self) -> u32 {
+        self.invocations.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// What the run has used and changed so far.
@@ -147,6 +156,7 @@ impl RunState {
         self.close_step();
         self.last_step_started = event.seq;
         *self.invocations.entry(started.step).or_default() += 1;
+        self.entries.started(event.seq, started);
         self.open_step =
             Some(OpenStep { step: started.step, attempt: started.attempt, started: event.at, last: event.at });
         match started.step {
@@ -160,6 +170,7 @@ impl RunState {
 
     pub(super) fn step_finished(&mut self, finished: &StepFinished) {
         self.close_step();
+        self.entries.finished(finished);
         self.last_step_finished = Some(finished.step);
     }
 
@@ -167,6 +178,7 @@ impl RunState {
         if let Some(code) = failed.code {
             self.failure = Some((code, failed.message.clone()));
         }
+        self.entries.failed(failed);
         self.close_step();
     }
 
@@ -204,6 +216,7 @@ impl RunState {
         self.status = finished.status;
         self.finished = Some(finished.clone());
         self.recent_calls.clear();
+        self.entries = StepEntries::default();
     }
 
     fn close_step(&mut self) {

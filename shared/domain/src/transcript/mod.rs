@@ -1,39 +1,44 @@
-//! The messages sent to the model, rebuilt from the log.
+//! The messages sent to the model: a fold over the events of a conversation.
 //!
-//! The law: the messages rebuilt for a call from any later log equal, byte for byte, the messages that were sent, whatever
-//! was appended meanwhile. Current models sign their thinking over the conversation and refuse an edited one. The law holds
-//! because
+//! The law: the messages of a call follow from the log alone, byte for byte, whatever was appended meanwhile and wherever the
+//! log was read from. Current models sign their thinking over the conversation and refuse an edited one. The law holds because
 //!
 //! - a call's `turn.started` records up to which event (`upTo`) messages are part of it;
 //! - the first result of a tool call is the only one that counts;
 //! - replies are sent back as they were received.
 //!
 //! After a compaction (`context.changed`) a call belongs to the new conversation when its `upTo` is after that event, and to
-//! the old one otherwise.
+//! the old one otherwise. Nothing of the old one is kept: no later call sends it.
+//!
+//! A turn with a reply never changes again. So its messages are written once, and kept as they are sent: in the memory of a
+//! process, and in the parts of a snapshot.
 
-mod entry;
+mod fold;
+mod recap;
+mod sent;
+mod texts;
+mod written;
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::{
-    Author, CallId, CallKey, ContentBlock, Conversation, Event, RawJson, Seq, ToolOutcome, TurnNumber, TurnStarted,
+    Author, BlobRef, CallId, CallKey, ContentBlock, Conversation, Payload, RawJson, Seq, ToolOutcome, TurnNumber,
+    TurnStarted,
 };
 
-use entry::Entry;
-pub use entry::Texts;
+pub use recap::{Recap, RecapCall};
+pub(crate) use sent::Part;
+use sent::SentMessages;
+pub use texts::{TextCache, Texts};
 
-/// Why a conversation cannot be rebuilt.
+/// Why the messages of a call cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TranscriptError {
-    /// The log does not contain the call.
-    #[error("turn {0} was not started")]
-    NotStarted(TurnNumber),
-    /// An earlier turn has no reply.
-    #[error("turn {0} has no reply")]
-    NoReply(TurnNumber),
+    /// Another turn is next: an earlier one has no reply, or this one has.
+    #[error("turn {turn} is not the next one, which is {next}")]
+    NotNext { turn: TurnNumber, next: TurnNumber },
     /// A tool call has no result.
     #[error("tool call {0} has no result")]
     NoResult(CallId),
@@ -54,220 +59,145 @@ pub fn reply_blocks(reply: &str) -> Result<Vec<ContentBlock>, serde_json::Error>
     serde_json::from_str::<Reply>(reply).map(|reply| reply.content)
 }
 
-/// The messages that were sent with `call`: all earlier turns of its conversation, each with its reply, and the last user
-/// message.
-///
-/// `texts` contains the replies and results that are stored outside their events.
-pub fn messages(events: &[Event], texts: &Texts, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
-    Gathered::from(events, texts, call.conversation).messages(call)
+/// What the two conversations of a session consist of since each was last restarted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Transcripts {
+    plan: Transcript,
+    main: Transcript,
+    /// Of the main conversation.
+    recap: Recap,
 }
 
-/// The messages of a call whose `turn.started` is about to be written.
-pub fn messages_of_next(
-    events: &[Event],
-    texts: &Texts,
-    started: &TurnStarted,
-) -> Result<Vec<RawJson>, TranscriptError> {
-    let mut gathered = Gathered::from(events, texts, started.call.conversation);
-    gathered.up_to.entry(started.call).or_insert(started.up_to);
-    gathered.messages(started.call)
+/// One conversation since it was last restarted.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Transcript {
+    /// The `context.changed` that started it; 0 for a session's first conversation.
+    restarted: Seq,
+    /// The messages of the first turns, as they are sent.
+    sent: SentMessages,
+    /// The turns after these that have a reply.
+    answered: VecDeque<AnsweredTurn>,
+    current: CurrentTurn,
 }
 
-#[derive(Default)]
-struct Gathered<'a> {
-    up_to: HashMap<CallKey, Seq>,
-    /// By turn: the call that got the reply, and the reply's text; no text when it was not fetched.
-    replies: HashMap<TurnNumber, (CallKey, Option<&'a str>)>,
-    results: HashMap<(TurnNumber, &'a CallId), (Option<&'a str>, ToolOutcome)>,
-    user_messages: Vec<(Seq, Author, &'a str)>,
-    /// The `context.changed` events, each with the first turn of its new conversation.
-    restarts: Vec<(Seq, TurnNumber)>,
+/// A turn with a reply: from here on its messages are final.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct AnsweredTurn {
+    number: TurnNumber,
+    results: Vec<CallResult>,
+    /// In the order in which they are sent.
+    messages: Vec<Message>,
+    reply: Payload,
 }
 
-/// Where the conversation of a call starts.
-struct Start {
-    /// The event that restarted the conversation; 0 for the first one.
-    at: Seq,
-    turn: TurnNumber,
-    /// Messages up to here went to the conversation before; the opening says what matters of them.
-    after: Seq,
+/// The turn that has no reply yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct CurrentTurn {
+    number: TurnNumber,
+    /// The calls for this turn, each with the last event whose message is part of it.
+    calls: Vec<(CallKey, Seq)>,
+    /// The first result of each call of the reply before.
+    results: Vec<CallResult>,
+    /// Messages that no answered call has sent, oldest first.
+    messages: Vec<Message>,
 }
 
-impl<'a> Gathered<'a> {
-    fn from(events: &'a [Event], texts: &'a Texts, conversation: Conversation) -> Self {
-        let mut gathered = Self::default();
-        for event in events {
-            let Some(entry) = Entry::of(&event.body).filter(|entry| entry.conversation() == conversation) else {
-                continue;
-            };
-            match entry {
-                Entry::Call(started) => {
-                    gathered.up_to.entry(started.call).or_insert(started.up_to);
-                }
-                Entry::Reply(replied) => {
-                    let text = texts.get(&replied.reply);
-                    gathered.replies.entry(replied.call.turn).or_insert((replied.call, text));
-                }
-                Entry::Result(result) => {
-                    let text = texts.get(&result.output);
-                    gathered.results.entry((result.turn, &result.call)).or_insert((text, result.outcome));
-                }
-                // The model reads an answer to its question as the result of the call that asked.
-                Entry::Message(message) if message.answers.is_some() => {}
-                Entry::Message(message) => gathered.user_messages.push((event.seq, message.author, &message.text)),
-                Entry::Restart(changed) => gathered.restarts.push((event.seq, changed.begins)),
-            }
-        }
-        gathered
-    }
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct CallResult {
+    call: CallId,
+    outcome: ToolOutcome,
+    output: Payload,
+}
 
-    fn messages(&self, call: CallKey) -> Result<Vec<RawJson>, TranscriptError> {
-        let mut messages = Vec::new();
-        let start = self.start_of(call)?;
-        let mut sent_up_to = start.after;
-        let mut last_reply: Option<StoredReply<'_>> = None;
-        let mut turn = start.turn;
-        loop {
-            let current = turn == call.turn;
-            let reply = self.replies.get(&turn).copied();
-            let key = if current { call } else { reply.ok_or(TranscriptError::NoReply(turn))?.0 };
-            let up_to = *self.up_to.get(&key).ok_or(TranscriptError::NotStarted(turn))?;
-            messages.push(self.user_message(turn, last_reply.as_ref(), &start, sent_up_to, up_to)?);
-            sent_up_to = up_to;
-            if current {
-                return Ok(messages);
-            }
-            let (_, text) = reply.ok_or(TranscriptError::NoReply(turn))?;
-            let reply = StoredReply::read(turn, text.ok_or_else(|| not_fetched(turn))?)?;
-            // An empty reply is left out. The service treats the consecutive user messages around it as one.
-            messages.extend(reply.message()?);
-            last_reply = Some(reply);
-            turn = turn.next();
-        }
-    }
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Message {
+    seq: Seq,
+    author: Author,
+    text: String,
+}
 
-    fn start_of(&self, call: CallKey) -> Result<Start, TranscriptError> {
-        let up_to = *self.up_to.get(&call).ok_or(TranscriptError::NotStarted(call.turn))?;
-        let Some((at, turn)) = self.restarts.iter().rev().copied().find(|(at, _)| *at <= up_to) else {
-            return Ok(Start { at: Seq(0), turn: TurnNumber(1), after: Seq(0) });
-        };
-        let previous = TurnNumber(turn.0.saturating_sub(1));
-        let after = self.replies.get(&previous).and_then(|(call, _)| self.up_to.get(call));
-        Ok(Start { at, turn, after: after.copied().unwrap_or_default() })
-    }
-
-    /// The results of the last reply's calls in their order, then the messages after `after` up to `up_to`. The service
-    /// requires the results first.
-    fn user_message(
-        &self,
-        turn: TurnNumber,
-        last_reply: Option<&StoredReply<'_>>,
-        start: &Start,
-        after: Seq,
-        up_to: Seq,
-    ) -> Result<RawJson, TranscriptError> {
-        let mut blocks = Vec::new();
-        if let Some(reply) = last_reply {
-            for id in &reply.calls {
-                let (output, outcome) =
-                    self.results.get(&(reply.turn, id)).ok_or_else(|| TranscriptError::NoResult(id.clone()))?;
-                let output = output.ok_or_else(|| not_fetched(turn))?;
-                let failed = *outcome != ToolOutcome::Ok;
-                blocks.push(UserBlock::ToolResult {
-                    tool_use_id: id.as_str(),
-                    content: if output.is_empty() { "(no output)" } else { output },
-                    is_error: failed,
-                });
-            }
-        }
-        let messages = self.user_messages.iter().filter(|(seq, author, _)| {
-            // The request for a compaction note belongs to the conversation that was compacted.
-            let asked_before = *author == Author::Compaction && *seq < start.at;
-            *seq > after && *seq <= up_to && !asked_before
-        });
-        // The opening of a restarted conversation comes first, also before messages that arrived while it was written.
-        let opens = |author: Author| author == Author::Brief && start.at > Seq(0);
-        let (opening, rest): (Vec<_>, Vec<_>) = messages.partition(|(_, author, _)| opens(*author));
-        blocks.extend(opening.into_iter().chain(rest).map(|(_, _, text)| UserBlock::Text { text }));
-        if blocks.is_empty() {
-            return Err(TranscriptError::EmptyMessage(turn));
-        }
-        RawJson::of(&UserMessageJson { role: "user", content: blocks }).map_err(|error| unreadable(turn, &error))
+impl Default for CurrentTurn {
+    fn default() -> Self {
+        Self { number: TurnNumber(1), calls: Vec::new(), results: Vec::new(), messages: Vec::new() }
     }
 }
 
-#[derive(Serialize)]
-struct UserMessageJson<'a> {
-    role: &'static str,
-    content: Vec<UserBlock<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum UserBlock<'a> {
-    ToolResult {
-        tool_use_id: &'a str,
-        content: &'a str,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        is_error: bool,
-    },
-    Text {
-        text: &'a str,
-    },
-}
-
-/// The parts of a stored reply that are needed to send it back and to answer its tool calls.
-struct StoredReply<'a> {
-    turn: TurnNumber,
-    content: &'a RawValue,
-    blocks: usize,
-    calls: Vec<CallId>,
-}
-
-impl<'a> StoredReply<'a> {
-    fn read(turn: TurnNumber, reply: &'a str) -> Result<Self, TranscriptError> {
-        #[derive(Deserialize)]
-        struct Message<'a> {
-            #[serde(borrow)]
-            content: &'a RawValue,
-        }
-        // Reads no more of a block than it takes to recognize a call: inputs may be long, and the conversation is rebuilt for
-        // every turn.
-        #[derive(Deserialize)]
-        struct Block {
-            #[serde(rename = "type")]
-            kind: String,
-            id: Option<String>,
-        }
-        let unreadable = |error| unreadable(turn, &error);
-        let Message { content } = serde_json::from_str(reply).map_err(unreadable)?;
-        let blocks: Vec<Block> = serde_json::from_str(content.get()).map_err(unreadable)?;
-        let ids = blocks.iter().filter(|block| block.kind == "tool_use").map(|block| block.id.clone());
-        let calls = ids.map(|id| CallId::try_from(id.unwrap_or_default()));
-        let calls = calls.collect::<Result<Vec<_>, _>>();
-        let calls = calls.map_err(|error| TranscriptError::Unreadable { turn, reason: error.to_string() })?;
-        Ok(Self { turn, content, blocks: blocks.len(), calls })
+impl Transcripts {
+    /// What a compaction without a note by the model passes on of the main conversation.
+    pub fn recap(&self) -> &Recap {
+        &self.recap
     }
 
-    /// The message that is sent back; none for a reply without content, which the service would refuse.
-    fn message(&self) -> Result<Option<RawJson>, TranscriptError> {
-        #[derive(Serialize)]
-        struct Message<'a> {
-            role: &'static str,
-            content: &'a RawValue,
+    pub fn of(&self, conversation: Conversation) -> &Transcript {
+        match conversation {
+            Conversation::Plan => &self.plan,
+            Conversation::Main => &self.main,
         }
-        if self.blocks == 0 {
-            return Ok(None);
+    }
+
+    pub fn of_mut(&mut self, conversation: Conversation) -> &mut Transcript {
+        match conversation {
+            Conversation::Plan => &mut self.plan,
+            Conversation::Main => &mut self.main,
         }
-        let message = RawJson::of(&Message { role: "assistant", content: self.content });
-        message.map(Some).map_err(|error| unreadable(self.turn, &error))
+    }
+
+    /// The parts of a snapshot that both conversations consist of.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.plan.sent.parts.iter().chain(&self.main.sent.parts)
+    }
+
+    /// Size of the texts that the next snapshot has to store.
+    pub(crate) fn unstored_bytes(&self) -> usize {
+        [&self.plan, &self.main].into_iter().map(Transcript::unstored_bytes).sum()
     }
 }
 
-fn not_fetched(turn: TurnNumber) -> TranscriptError {
-    TranscriptError::Unreadable { turn, reason: "a text that is stored outside the log was not fetched".to_owned() }
-}
+impl Transcript {
+    /// The texts that are stored outside the log and are needed for the messages of the next call.
+    pub fn needed_texts(&self) -> impl Iterator<Item = &BlobRef> {
+        let replies = self.answered.iter().map(|turn| &turn.reply);
+        let results = self.answered.iter().flat_map(|turn| &turn.results).chain(&self.current.results);
+        let payloads = replies.chain(results.map(|result| &result.output));
+        payloads.filter_map(Payload::stored).chain(self.sent.needed_parts())
+    }
 
-fn unreadable(turn: TurnNumber, error: &serde_json::Error) -> TranscriptError {
-    TranscriptError::Unreadable { turn, reason: error.to_string() }
+    /// The messages of the call whose `turn.started` is about to be written: all earlier turns, each with its reply, and the
+    /// last user message. The work grows with what was added since they were made last.
+    ///
+    /// `texts` contains at least [`Transcript::needed_texts`].
+    pub fn messages_of_next(&mut self, texts: &Texts, started: &TurnStarted) -> Result<Vec<RawJson>, TranscriptError> {
+        let (turn, next) = (started.call.turn, self.current.number);
+        if turn != next {
+            return Err(TranscriptError::NotNext { turn, next });
+        }
+        self.sent.load(texts, next)?;
+        while let Some(answered) = self.answered.front() {
+            self.sent.add(answered, texts)?;
+            self.answered.pop_front();
+        }
+        let messages = self.current.messages_up_to(started.up_to, self.restarted);
+        let last = written::user_message(turn, &self.sent.calls, &self.current.results, &messages, texts)?;
+        Ok(self.sent.messages().chain([&last]).cloned().collect())
+    }
+
+    /// Whether the messages of earlier turns are in memory.
+    pub(crate) fn is_loaded(&self) -> bool {
+        self.sent.needed_parts().next().is_none()
+    }
+
+    pub(crate) fn sent_mut(&mut self) -> &mut SentMessages {
+        &mut self.sent
+    }
+
+    fn unstored_bytes(&self) -> usize {
+        let inline = |payload: &Payload| payload.inline().map_or(0, str::len);
+        let results = |results: &[CallResult]| results.iter().map(|result| inline(&result.output)).sum::<usize>();
+        let messages = |messages: &[Message]| messages.iter().map(|message| message.text.len()).sum::<usize>();
+        let answered = self.answered.iter();
+        answered.map(|turn| inline(&turn.reply) + results(&turn.results) + messages(&turn.messages)).sum::<usize>()
+            + results(&self.current.results)
+            + messages(&self.current.messages)
+            + self.sent.unstored_bytes()
+    }
 }

@@ -5,22 +5,21 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::commands::{Origin, Start, start};
-use domain::{IdempotencyKey, MicroDollars, Seq, SessionLog, UncheckedRequest};
+use domain::{MicroDollars, Seq, UncheckedRequest};
 use http::header::LOCATION;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
-use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::Api;
 use crate::access::Caller;
 use crate::body::{JsonBody, Query};
 use crate::error::{ApiError, Code};
+use crate::idempotency::RequestKey;
 use crate::negotiation::{prefers_async, prefers_json};
 use crate::stream::{Deltas, Format, StreamOptions};
 use crate::view::SessionView;
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// What the agent should do.
@@ -112,10 +111,10 @@ pub(super) async fn code(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Query(query): Query<CodeQuery>,
+    RequestKey(key): RequestKey,
     headers: HeaderMap,
     JsonBody(mut request): JsonBody<UncheckedRequest>,
 ) -> Result<Response, ApiError> {
-    let key = idempotency_key(&headers)?;
     let defaults = &api.session_defaults;
     let limits = request.limits.get_or_insert_default();
     limits.max_cost_usd = limits.max_cost_usd.or(defaults.max_cost.map(MicroDollars::as_dollars));
@@ -133,8 +132,7 @@ pub(super) async fn code(
             api.streams.open(slot, &session, StreamOptions { after: Seq(0), format: query.format, deltas })
         }
         None => {
-            let log = SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), &session)
-                .await?;
+            let log = api.services.logs().open(&session).await?;
             (StatusCode::ACCEPTED, Json(SessionView::new(log.state())?)).into_response()
         }
     };
@@ -146,12 +144,6 @@ pub(super) async fn code(
         headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
-}
-
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let key = value.to_str().ok().and_then(|text| text.parse().ok());
-    key.map(Some).ok_or_else(|| ApiError::invalid("Idempotency-Key must have 1 to 255 visible ASCII characters"))
 }
 
 #[cfg(test)]

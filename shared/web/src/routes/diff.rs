@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::ports::ForgeError;
 use domain::state::SessionState;
-use domain::{Checkpoint, CommitId, FileChange, FileMode, SessionId, StepError, WorkspacePath};
+use domain::{Checkpoint, CommitId, ErrorCode, FileChange, FileMode, SessionId, StepError, Terminal, WorkspacePath};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
 use similar::{ChangeTag, TextDiff};
@@ -161,6 +161,9 @@ async fn contents(
 fn step_error(error: StepError) -> ApiError {
     match error {
         StepError::Retryable(unavailable) => unavailable.into(),
+        StepError::Terminal(Terminal { code: ErrorCode::ContentLost, message }) => {
+            ApiError::new(Code::NotFound, message)
+        }
         StepError::Terminal(terminal) => ApiError::new(Code::Internal, terminal.message),
     }
 }

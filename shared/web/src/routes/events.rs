@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use domain::{EventBody, Seq, SessionId, public_event};
+use domain::{Event, EventBody, Seq, SessionId, public_event};
 use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,12 +51,12 @@ pub(crate) struct EventsQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EventPage {
-    /// The events, oldest first, as the stream shows them.
+    /// The events, oldest first, as the stream shows them, and those about the removal of sandboxes after the end of a run.
     #[schema(value_type = Vec<Object>)]
     events: Vec<Value>,
     /// The value of `after` for the next page.
     next_after: u64,
-    /// Whether this page ends with the final event of the latest run.
+    /// Whether this page ends the log of a session whose latest run is over.
     done: bool,
 }
 
@@ -93,9 +93,9 @@ pub(super) async fn events(
     if prefers_json(&headers) {
         return Ok(Json(page(&api, &session, after, query.limit).await?).into_response());
     }
-    if after > Seq(0) && api.services.event_log.read(&session, after, 1).await?.is_empty() {
+    if after > Seq(0) && nothing_to_show(&api, &session, after).await? {
         match event(&api, &session, after).await? {
-            Some(EventBody::RunFinished(_)) => return Ok(StatusCode::NO_CONTENT.into_response()),
+            Some(last) if ends_stream(&last) => return Ok(StatusCode::NO_CONTENT.into_response()),
             Some(_) => {}
             None => return Err(ApiError::invalid(format!("the session has no event {after}"))),
         }
@@ -123,9 +123,20 @@ fn after(headers: &HeaderMap, query: Option<u64>) -> Result<Seq, ApiError> {
 }
 
 /// The event with a number.
-async fn event(api: &Api, session: &SessionId, seq: Seq) -> Result<Option<EventBody>, ApiError> {
-    let events = api.services.event_log.read(session, Seq(seq.0 - 1), 1).await?;
-    Ok(events.into_iter().find(|event| event.seq == seq).map(|event| event.body))
+async fn event(api: &Api, session: &SessionId, seq: Seq) -> Result<Option<Event>, ApiError> {
+    let page = api.services.event_log.read(session, Seq(seq.0 - 1), 1).await?;
+    Ok(page.events.into_iter().find(|event| event.seq == seq))
+}
+
+/// Whether the log ends at `after`, but for events that streams do not show.
+async fn nothing_to_show(api: &Api, session: &SessionId, after: Seq) -> Result<bool, ApiError> {
+    let next = api.services.event_log.read(session, after, READ_ITEMS).await?;
+    Ok(next.events.iter().all(Event::follows_end))
+}
+
+/// Whether a stream ends with this event, or before it, unless another run follows.
+fn ends_stream(event: &Event) -> bool {
+    matches!(event.body, EventBody::RunFinished(_) | EventBody::SessionDeleted(_)) || event.follows_end()
 }
 
 async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) -> Result<EventPage, ApiError> {
@@ -134,28 +145,24 @@ async fn page(api: &Api, session: &SessionId, after: Seq, limit: Option<u32>) ->
         return Err(ApiError::invalid(format!("limit must be from 1 to {MAX_PAGE_ITEMS}")));
     }
     let (mut bytes, mut events, mut next_after, mut over) = (0, Vec::new(), after, false);
-    let mut more = true;
-    while more && events.len() < limit && bytes < MAX_PAGE_BYTES {
-        let found = api.services.event_log.read(session, next_after, READ_ITEMS).await?;
-        more = !found.is_empty();
-        for event in found {
+    let mut next = Some(after);
+    while let Some(from) = next.filter(|_| events.len() < limit && bytes < MAX_PAGE_BYTES) {
+        let found = api.services.event_log.read(session, from, READ_ITEMS).await?;
+        next = found.next;
+        for event in found.events {
             if events.len() == limit || bytes >= MAX_PAGE_BYTES {
+                next = Some(next_after);
                 break;
             }
             let shown = api.services.redactor.redact_json(&public_event(session, &event));
             bytes += shown.to_string().len();
             events.push(shown);
             next_after = event.seq;
-            over = is_over(&event.body);
+            over = ends_stream(&event);
         }
     }
     if events.is_empty() && after > Seq(0) {
-        over = event(api, session, after).await?.is_some_and(|body| is_over(&body));
+        over = event(api, session, after).await?.is_some_and(|event| ends_stream(&event));
     }
-    let done = over && api.services.event_log.read(session, next_after, 1).await?.is_empty();
-    Ok(EventPage { events, next_after: next_after.0, done })
-}
-
-fn is_over(body: &EventBody) -> bool {
-    matches!(body, EventBody::RunFinished(_))
+    Ok(EventPage { events, next_after: next_after.0, done: over && next.is_none() })
 }

@@ -23,7 +23,7 @@ pub(crate) fn all() -> Router<Api> {
     let (routes, document) = OpenApiRouter::with_openapi(documents::Document::openapi())
         .routes(routes!(code::code))
         .routes(routes!(sessions::list))
-        .routes(routes!(sessions::show))
+        .routes(routes!(sessions::show, sessions::delete))
         .routes(routes!(events::events))
         .routes(routes!(diff::diff))
         .routes(routes!(steering::message))

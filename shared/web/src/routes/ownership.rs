@@ -1,7 +1,5 @@
 //! Finds sessions of the caller. A session of another principal is reported as not found, so that ids cannot be probed.
 
-use std::sync::Arc;
-
 use domain::{Session, SessionId, SessionLog};
 
 use crate::Api;
@@ -19,5 +17,5 @@ pub(super) async fn owned_session(api: &Api, caller: &Caller, session: &SessionI
 /// The log of a session of the caller's, read to its end.
 pub(super) async fn owned_log(api: &Api, caller: &Caller, session: &SessionId) -> Result<SessionLog, ApiError> {
     owned_session(api, caller, session).await?;
-    Ok(SessionLog::open(Arc::clone(&api.services.event_log), Arc::clone(&api.services.clock), session).await?)
+    Ok(api.services.logs().open(session).await?)
 }

@@ -1,9 +1,10 @@
-//! `GET /sessions` and `GET /sessions/{id}`.
+//! `GET /sessions`, `GET /sessions/{id}` and `DELETE /sessions/{id}`.
 
 use axum::Extension;
 use axum::Json;
 use axum::extract::State;
-use domain::SessionId;
+use domain::{SessionId, commands};
+use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -81,4 +82,25 @@ pub(super) async fn show(
 ) -> Result<Json<SessionView>, ApiError> {
     let log = owned_log(&api, &caller, &session).await?;
     Ok(Json(SessionView::new(log.state())?))
+}
+
+/// Deletes a session that is over: its events, stored contents and record. What it published, branch and pull request, stays.
+///
+/// Answers 409 while a run of the session is active. The session is gone for every later request. A request that is repeated with
+/// the `Idempotency-Key` that started it is refused with 409: it does not start the session again.
+#[utoipa::path(
+    delete, path = "/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id")),
+    responses(
+        (status = 204, description = "The session is deleted"),
+        crate::routes::documents::Errors,
+    ),
+)]
+pub(super) async fn delete(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Id(session): Id<SessionId>,
+) -> Result<StatusCode, ApiError> {
+    commands::delete(&api.services, &caller.principal, &session).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

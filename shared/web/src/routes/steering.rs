@@ -1,4 +1,6 @@
 //! Commands to a session: message, approve, reject, extend, cancel.
+//!
+//! With an `Idempotency-Key` a command can be sent again without being carried out twice.
 
 use axum::Extension;
 use axum::Json;
@@ -14,6 +16,7 @@ use crate::Api;
 use crate::access::Caller;
 use crate::body::{Id, JsonBody};
 use crate::error::ApiError;
+use crate::idempotency::RequestKey;
 use crate::view::SessionView;
 
 type Answer = Result<(StatusCode, Json<SessionView>), ApiError>;
@@ -36,7 +39,9 @@ pub(crate) struct MessageRequest {
 /// Sends a message to a session: it steers the work, answers a question, asks for another plan, or continues a finished session.
 #[utoipa::path(
     post, path = "/sessions/{id}/messages", tag = "steering", request_body = MessageRequest,
-    params(("id" = String, Path, description = "The session's id")),
+    params(("id" = String, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A command that is sent again with its key is carried out once"),
+    ),
     responses(
         (status = 202, body = SessionView),
         crate::routes::documents::Errors,
@@ -46,10 +51,11 @@ pub(super) async fn message(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
+    RequestKey(key): RequestKey,
     JsonBody(body): JsonBody<MessageRequest>,
 ) -> Answer {
     owned_session(&api, &caller, &session).await?;
-    commands::message(&api.services, &session, &body.text).await?;
+    commands::message(&api.services, &session, &body.text, key.as_ref()).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -65,7 +71,9 @@ pub(crate) struct ApproveRequest {
 /// Approves the plan that waits for approval. Answers 409 when the request names another plan than that one.
 #[utoipa::path(
     post, path = "/sessions/{id}/approve", tag = "steering", request_body = ApproveRequest,
-    params(("id" = String, Path, description = "The session's id")),
+    params(("id" = String, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A command that is sent again with its key is carried out once"),
+    ),
     responses(
         (status = 202, body = SessionView),
         crate::routes::documents::Errors,
@@ -75,11 +83,12 @@ pub(super) async fn approve(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
+    RequestKey(key): RequestKey,
     JsonBody(body): JsonBody<ApproveRequest>,
 ) -> Answer {
     owned_session(&api, &caller, &session).await?;
     let plan: PlanId = body.plan.parse().map_err(|error: domain::InvalidId| ApiError::invalid(error.to_string()))?;
-    commands::approve(&api.services, &session, &plan).await?;
+    commands::approve(&api.services, &session, &plan, key.as_ref()).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -95,7 +104,9 @@ pub(crate) struct RejectRequest {
 /// Rejects the plan that waits for approval. With a message the agent makes another plan; without one the run ends.
 #[utoipa::path(
     post, path = "/sessions/{id}/reject", tag = "steering", request_body = RejectRequest,
-    params(("id" = String, Path, description = "The session's id")),
+    params(("id" = String, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A command that is sent again with its key is carried out once"),
+    ),
     responses(
         (status = 202, body = SessionView),
         crate::routes::documents::Errors,
@@ -105,10 +116,11 @@ pub(super) async fn reject(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
+    RequestKey(key): RequestKey,
     JsonBody(body): JsonBody<RejectRequest>,
 ) -> Answer {
     owned_session(&api, &caller, &session).await?;
-    commands::reject(&api.services, &session, body.message.as_deref()).await?;
+    commands::reject(&api.services, &session, body.message.as_deref(), key.as_ref()).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -133,7 +145,9 @@ pub(crate) struct ExtendRequest {
 /// Raises the limits of the latest run. A run that waits because a limit is reached continues.
 #[utoipa::path(
     post, path = "/sessions/{id}/extend", tag = "steering", request_body = ExtendRequest,
-    params(("id" = String, Path, description = "The session's id")),
+    params(("id" = String, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A command that is sent again with its key is carried out once"),
+    ),
     responses(
         (status = 202, body = SessionView),
         crate::routes::documents::Errors,
@@ -143,13 +157,14 @@ pub(super) async fn extend(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
+    RequestKey(key): RequestKey,
     JsonBody(body): JsonBody<ExtendRequest>,
 ) -> Answer {
     owned_session(&api, &caller, &session).await?;
     let cost =
         MicroDollars::from_dollars(body.cost_usd).map_err(|error| ApiError::invalid(format!("costUsd: {error}")))?;
     let more = BudgetExtended { turns: body.turns, cost, minutes: body.minutes };
-    commands::extend(&api.services, &session, more).await?;
+    commands::extend(&api.services, &session, more, key.as_ref()).await?;
     answer(&api, &caller, &session).await
 }
 
@@ -165,7 +180,9 @@ pub(crate) struct CancelRequest {
 /// Cancels the latest run. A running step stops within two seconds.
 #[utoipa::path(
     post, path = "/sessions/{id}/cancel", tag = "steering", request_body = CancelRequest,
-    params(("id" = String, Path, description = "The session's id")),
+    params(("id" = String, Path, description = "The session's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A command that is sent again with its key is carried out once"),
+    ),
     responses(
         (status = 202, body = SessionView),
         crate::routes::documents::Errors,
@@ -175,10 +192,11 @@ pub(super) async fn cancel(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Id(session): Id<SessionId>,
+    RequestKey(key): RequestKey,
     JsonBody(body): JsonBody<CancelRequest>,
 ) -> Answer {
     owned_session(&api, &caller, &session).await?;
     let keep = if body.keep_branch { Keep::Branch } else { Keep::Nothing };
-    commands::cancel(&api.services, &session, keep).await?;
+    commands::cancel(&api.services, &session, keep, key.as_ref()).await?;
     answer(&api, &caller, &session).await
 }

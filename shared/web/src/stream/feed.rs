@@ -4,8 +4,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use domain::ports::{EventLog, LiveReply, LiveText};
-use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, Unavailable, error_chain, public_event};
+use domain::commands::Services;
+use domain::ports::{EventLog, LiveReply, LiveText, ReadError};
+use domain::{CallKey, Event, EventBody, Redactor, Seq, SessionId, SessionLogs, error_chain, public_event};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -35,6 +36,7 @@ const MAX_FAILURES: u32 = 5;
 /// The feeds of this process, one per session with subscribers.
 pub(crate) struct Feeds {
     event_log: Arc<dyn EventLog>,
+    logs: SessionLogs,
     live: Arc<dyn LiveText>,
     redactor: Redactor,
     open: Mutex<HashMap<SessionId, Weak<Feed>>>,
@@ -55,7 +57,7 @@ pub(super) enum Next {
     Lagged,
     /// Nothing yet.
     Pending,
-    /// Nothing: the final frame of the latest run was read.
+    /// Nothing: the final frame of the latest run was read, or the session is deleted.
     Complete,
     /// The log cannot be read.
     Unavailable,
@@ -72,44 +74,67 @@ pub(super) struct Feed {
 struct Backlog {
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
+    /// Where the first subscriber began to read. Nothing before it is ever in the backlog.
+    start: Seq,
+    /// The last event that streams show.
     tail: Seq,
+    /// The last event that was read.
+    read: Seq,
     /// Whether the log was read to its end once.
     caught_up: bool,
     /// Whether the latest run is over.
     over: bool,
+    /// Whether the log was found missing: the session is deleted.
+    gone: bool,
     /// The last model call that ended. Its live text is outdated.
     settled: Option<CallKey>,
     failures: u32,
 }
 
 impl Feeds {
-    pub(crate) fn new(event_log: Arc<dyn EventLog>, live: Arc<dyn LiveText>, redactor: Redactor) -> Self {
-        Self { event_log, live, redactor, open: Mutex::default() }
+    pub(crate) fn new(services: &Services, live: Arc<dyn LiveText>) -> Self {
+        let (event_log, redactor) = (Arc::clone(&services.event_log), services.redactor.clone());
+        Self { event_log, logs: services.logs(), live, redactor, open: Mutex::default() }
     }
 
-    /// The feed of a session. It follows the log until its last subscriber drops it.
-    pub(super) fn subscribe(self: &Arc<Self>, session: &SessionId) -> Arc<Feed> {
+    /// The feed of a session, for a subscriber that has seen the frame `seen`. It follows the log from there, until its last
+    /// subscriber drops it.
+    pub(super) fn subscribe(self: &Arc<Self>, session: &SessionId, seen: Seq) -> Arc<Feed> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(feed) = open.get(session).and_then(Weak::upgrade) {
             return feed;
         }
         open.retain(|_, feed| feed.strong_count() > 0);
         let feed = Arc::new(Feed {
-            backlog: Mutex::default(),
+            backlog: Mutex::new(Backlog { start: seen, tail: seen, ..Backlog::default() }),
             changed: watch::Sender::default(),
             live: watch::Sender::default(),
         });
         open.insert(session.clone(), Arc::downgrade(&feed));
-        tokio::spawn(Arc::clone(self).follow_log(session.clone(), Arc::downgrade(&feed)));
-        tokio::spawn(Arc::clone(self).follow_live(session.clone(), Arc::downgrade(&feed)));
+        tokio::spawn(Arc::clone(self).follow(session.clone(), Arc::downgrade(&feed), seen));
         feed
     }
 
+    async fn follow(self: Arc<Self>, session: SessionId, feed: Weak<Feed>, start: Seq) {
+        // The events that the feed does not read may say that the reply which is shown live has ended.
+        if start > Seq(0)
+            && let Ok(log) = self.logs.open(&session).await
+            && let Some(feed) = feed.upgrade()
+        {
+            feed.backlog().settled = log.state().last_ended_call();
+        }
+        tokio::join!(
+            Arc::clone(&self).follow_log(session.clone(), feed.clone(), start),
+            Arc::clone(&self).follow_live(session, feed)
+        );
+    }
+
     /// Reads frames from the log, for a subscriber that lags behind the backlog.
-    pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, Unavailable> {
+    pub(super) async fn read_log(&self, session: &SessionId, after: Seq) -> Result<Vec<Arc<Entry>>, ReadError> {
         let mut entries = Vec::new();
         let mut bytes = 0;
-        for event in self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await? {
+        let page = self.event_log.read(session, after, LAGGED_PAGE_ITEMS).await?;
+        for event in page.events.into_iter().filter(|event| !event.follows_end()) {
             let entry = self.entry(session, &event);
             bytes += entry.rendered.len();
             entries.push(Arc::new(entry));
@@ -127,20 +152,21 @@ impl Feeds {
         Entry { seq: event.seq, frame, rendered }
     }
 
-    async fn follow_log(self: Arc<Self>, session: SessionId, feed: Weak<Feed>) {
-        let mut tail = Seq(0);
+    async fn follow_log(self: Arc<Self>, session: SessionId, feed_of: Weak<Feed>, start: Seq) {
+        let mut tail = start;
         loop {
             let read = self.event_log.read(&session, tail, PAGE_ITEMS).await;
-            let Some(feed) = feed.upgrade() else { return };
+            let Some(feed) = feed_of.upgrade() else { return };
             let pause = match read {
-                Ok(events) => {
-                    let more = events.len() >= PAGE_ITEMS;
-                    let entries: Vec<Entry> = events.iter().map(|event| self.entry(&session, event)).collect();
-                    tail = feed.backlog().extend(&events, entries, more);
+                Ok(page) => {
+                    let shown = page.events.iter().filter(|event| !event.follows_end());
+                    let entries: Vec<Entry> = shown.map(|event| self.entry(&session, event)).collect();
+                    tail = feed.backlog().extend(&page.events, entries, page.next.is_some());
+                    feed.backlog().gone = tail == Seq(0) && page.next.is_none();
                     None
                 }
-                Err(unavailable) => {
-                    tracing::warn!(session_id = %session, error = error_chain(&unavailable), "the feed of a session cannot read its log");
+                Err(error) => {
+                    tracing::warn!(session_id = %session, error = error_chain(&error), "the feed of a session cannot read its log");
                     feed.backlog().failures += 1;
                     Some(Duration::from_secs(1))
                 }
@@ -149,9 +175,24 @@ impl Feeds {
             drop(feed);
             match pause {
                 Some(pause) => tokio::time::sleep(pause).await,
-                // An error while waiting is ignored: the read that follows reports it.
-                None => drop(self.event_log.wait(&session, tail, WAIT_SLICE).await),
+                None => {
+                    // An error while waiting is ignored: the read that follows reports it.
+                    if let Ok(false) = self.event_log.wait(&session, tail, WAIT_SLICE).await {
+                        self.look_for_end(&session, tail, &feed_of).await;
+                    }
+                }
             }
+        }
+    }
+
+    /// Finds out whether a log that does not grow has been deleted: the event that was read last is not there any more.
+    async fn look_for_end(&self, session: &SessionId, tail: Seq, feed: &Weak<Feed>) {
+        let last = self.event_log.read(session, Seq(tail.0.saturating_sub(1)), 1).await;
+        if let (Ok(page), Some(feed)) = (last, feed.upgrade())
+            && page.events.is_empty()
+        {
+            feed.backlog().gone = true;
+            feed.changed.send_replace(());
         }
     }
 
@@ -188,14 +229,15 @@ impl Feed {
             let first = backlog.entries.front().map_or(Seq(u64::MAX), |entry| entry.seq);
             if first > seen.next() {
                 // A feed that reads the log for the first time may reach the frame yet.
-                return if backlog.caught_up { Next::Lagged } else { Next::Pending };
+                return if backlog.caught_up || seen < backlog.start { Next::Lagged } else { Next::Pending };
             }
-            let skipped = usize::try_from(seen.next().0 - first.0).unwrap_or(usize::MAX);
+            // The numbers have gaps where events are not shown.
+            let skipped = backlog.entries.partition_point(|entry| entry.seq <= seen);
             return Next::Entries(backlog.entries.iter().skip(skipped).take(PAGE_ITEMS).cloned().collect());
         }
         match backlog.caught_up {
             // A subscriber that has read further than the feed waits for it.
-            true if backlog.over && seen == backlog.tail => Next::Complete,
+            true if backlog.gone || (backlog.over && seen <= backlog.read) => Next::Complete,
             _ if backlog.failures >= MAX_FAILURES => Next::Unavailable,
             _ => Next::Pending,
         }
@@ -222,8 +264,12 @@ impl Feed {
 impl Backlog {
     fn extend(&mut self, events: &[Event], entries: Vec<Entry>, more: bool) -> Seq {
         for event in events {
+            self.read = event.seq;
+            if event.follows_end() {
+                continue;
+            }
             self.tail = event.seq;
-            self.over = matches!(event.body, EventBody::RunFinished(_));
+            self.over = matches!(event.body, EventBody::RunFinished(_) | EventBody::SessionDeleted(_));
             // However a call ends, its price is settled with it.
             if let EventBody::BudgetSettled(settled) = &event.body {
                 self.settled = Some(settled.call);
@@ -239,6 +285,6 @@ impl Backlog {
         }
         self.failures = 0;
         self.caught_up |= !more;
-        self.tail
+        self.read
     }
 }

@@ -17,8 +17,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::Response;
-use domain::ports::{EventLog, LiveText};
-use domain::{Principal, Redactor, SessionId};
+use domain::commands::Services;
+use domain::ports::LiveText;
+use domain::{Principal, SessionId};
 use http::{HeaderValue, header};
 
 pub(crate) use options::{Deltas, Format, StreamOptions};
@@ -41,13 +42,8 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    pub(crate) fn new(
-        event_log: Arc<dyn EventLog>,
-        live: Arc<dyn LiveText>,
-        redactor: Redactor,
-        limits: Limits,
-    ) -> Self {
-        let feeds = Arc::new(Feeds::new(event_log, live, redactor));
+    pub(crate) fn new(services: &Services, live: Arc<dyn LiveText>, limits: Limits) -> Self {
+        let feeds = Arc::new(Feeds::new(services, live));
         Self { feeds, slots: Arc::default(), shutdown: Shutdown::default(), limits }
     }
 

@@ -44,7 +44,8 @@ pub(super) fn resume(session: &SessionId, after: Seq) -> Value {
 }
 
 /// Text that was added to a live reply. `offset` counts characters (Unicode code points): the text replaces everything that the
-/// client has of the reply from there on.
+/// client has of the reply from there on. A client that has less than `offset` characters of the reply has missed a part: only the
+/// end of a reply is shown live. The final event has the whole text.
 pub(super) fn delta(session: &SessionId, reply: &LiveReply, offset: usize, text: &str) -> Value {
     json!({
         "v": 1,

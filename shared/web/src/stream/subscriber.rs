@@ -69,7 +69,7 @@ impl Subscriber {
         shutdown: Shutdown,
         slot: StreamSlot,
     ) -> Self {
-        let feed = feeds.subscribe(session);
+        let feed = feeds.subscribe(session, options.after);
         Self {
             changed: feed.changed(),
             live: feed.live(),
@@ -117,6 +117,8 @@ impl Subscriber {
                 match self.feed.after(self.seen) {
                     Next::Entries(entries) => self.pending.extend(entries),
                     Next::Lagged => match self.feeds.read_log(&self.session, self.seen).await {
+                        // The session was deleted: its events are gone.
+                        Ok(entries) if entries.is_empty() => return None,
                         Ok(entries) => self.pending.extend(entries),
                         Err(_) => return Some(self.end_early()),
                     },
@@ -182,17 +184,27 @@ impl Subscriber {
         let is_same_call = |shown: &&Arc<LiveReply>| {
             (shown.conversation, shown.turn, shown.attempt) == (reply.conversation, reply.turn, reply.attempt)
         };
-        let before = self.shown.as_ref().filter(is_same_call).map_or("", |shown| shown.text.as_str());
-        let (offset, bytes) = match reply.text.starts_with(before) {
-            true => (before.chars().count(), before.len()),
-            // A part that was shown has been redacted since.
-            false => common_prefix(before, &reply.text),
+        let (before, offset, bytes) = match self.shown.as_ref().filter(is_same_call) {
+            Some(shown) => {
+                let before = overlap(shown, &reply);
+                let (characters, bytes) = common_prefix(before, &reply.text);
+                (before, reply.offset + characters, bytes)
+            }
+            None => ("", reply.offset, 0),
         };
+        // Also when a part that was shown has been redacted since.
         if bytes < reply.text.len() || bytes < before.len() {
             self.view.delta(&self.session, &reply, offset, &reply.text[bytes..], out);
         }
         self.shown = Some(reply);
     }
+}
+
+/// The part of `shown` where `reply` may have the same text: from the beginning of `reply` on. Empty when a part between the two is
+/// missing, or when `reply` begins before `shown`.
+fn overlap<'a>(shown: &'a LiveReply, reply: &LiveReply) -> &'a str {
+    let Some(skipped) = reply.offset.checked_sub(shown.offset) else { return "" };
+    shown.text.char_indices().nth(skipped).map_or("", |(start, _)| &shown.text[start..])
 }
 
 /// Length of the common prefix of two texts, in characters and in bytes.

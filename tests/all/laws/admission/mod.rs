@@ -94,12 +94,12 @@ async fn no_request_reads_the_log_of_another_session() {
     let (services, read) = (schedule.services(), || std::mem::take(&mut *ports.read.lock().unwrap()));
     let (first, last) = (&sessions[0], &sessions[2]);
     read();
-    message(services, first, "And this.").await.unwrap();
+    message(services, first, "And this.", None).await.unwrap();
     assert_eq!(read(), BTreeSet::from([first.clone()]));
     let more = BudgetExtended { cost: MicroDollars(1), ..BudgetExtended::default() };
-    extend(services, last, more).await.unwrap();
+    extend(services, last, more, None).await.unwrap();
     assert_eq!(read(), BTreeSet::from([last.clone()]));
-    cancel(services, last, Keep::Nothing).await.unwrap();
+    cancel(services, last, Keep::Nothing, None).await.unwrap();
     assert_eq!(read(), BTreeSet::from([last.clone()]));
     let fourth = start(services, schedule.start_request(&owner, 5)).await.unwrap().session.id;
     assert_eq!(read(), BTreeSet::from([fourth]));

@@ -1,24 +1,27 @@
 //! Ports whose every call is a point at which the schedule may run another task, or crash this one.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::admission::{Counters, Place, Reservation, ReservationChange};
+use domain::commands::Services;
 use domain::ports::{
-    Accounts, AppendError, Clock, EventLog, ExecutionState, Ids, KeyBinding, Reservations, SessionSummary, Sessions,
-    Traces, Workflows,
+    Accounts as _, AppendError, Clock, EventLog, ExecutionState, Ids, Page, ReadError, Reservations, Traces, Workflows,
 };
 use domain::{
-    AccessToken, Account, Digest256, Event, ExecutionName, IdempotencyKey, PlanId, Principal, RunNumber, Seq, Session,
-    SessionId, Span, SpanId, StepOutput, TaskToken, TokenId, TokenRecord, TraceId, Unavailable,
+    AccessToken, Event, ExecutionName, PlanId, Principal, Redactor, Seq, SessionId, Span, SpanId, StepOutput,
+    TaskToken, TokenId, TraceId, Unavailable,
 };
 use jiff::{SignedDuration, Timestamp};
-use local::Store;
+use local::{LiveDirectory, Store};
+
+use crate::support::{Hooks, Intercepted, store};
 
 /// Returns control to the scheduler once.
 struct Pause(bool);
@@ -32,7 +35,21 @@ impl Future for Pause {
     }
 }
 
-/// A call of a port: a crash may come before it or after it.
+/// A crash may come before a call and after it.
+pub(super) struct Crashes;
+
+impl Hooks for Crashes {
+    async fn enter(&self) -> Result<usize, Unavailable> {
+        Pause(false).await;
+        Ok(0)
+    }
+
+    async fn leave(&self, _entered: usize) -> Result<(), Unavailable> {
+        Pause(false).await;
+        Ok(())
+    }
+}
+
 async fn call<T>(call: impl Future<Output = T>) -> T {
     Pause(false).await;
     let answer = call.await;
@@ -42,7 +59,9 @@ async fn call<T>(call: impl Future<Output = T>) -> T {
 
 /// The ports of one schedule.
 pub(super) struct Ports {
+    directory: PathBuf,
     pub(super) store: Store,
+    stored: Arc<Intercepted<Crashes>>,
     /// Seconds since the start of the day.
     seconds: AtomicI64,
     ids: AtomicU64,
@@ -58,9 +77,13 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    pub(super) fn new(store: Store) -> Self {
+    pub(super) fn new(directory: &Path) -> Self {
+        let store = store(directory);
+        let stored = Arc::new(Intercepted { store: store.clone(), hooks: Crashes });
         Self {
+            directory: directory.to_owned(),
             store,
+            stored,
             seconds: AtomicI64::new(0),
             ids: AtomicU64::new(0),
             executions: Mutex::default(),
@@ -68,6 +91,23 @@ impl Ports {
             read: Mutex::default(),
             changes: Mutex::default(),
             broken: Mutex::default(),
+        }
+    }
+
+    /// Services with these ports.
+    pub(super) fn services(self: &Arc<Self>) -> Services {
+        Services {
+            event_log: Arc::clone(self) as _,
+            sessions: Arc::clone(&self.stored) as _,
+            blobs: Arc::<crate::support::MemoryBlobs>::default(),
+            accounts: Arc::clone(&self.stored) as _,
+            reservations: Arc::clone(self) as _,
+            workflows: Arc::clone(self) as _,
+            live: Arc::new(LiveDirectory::new(self.directory.join("live"))),
+            clock: Arc::clone(self) as _,
+            ids: Arc::clone(self) as _,
+            traces: Arc::clone(self) as _,
+            redactor: Redactor::default(),
         }
     }
 
@@ -190,6 +230,10 @@ impl Workflows for Ports {
         Ok(())
     }
 
+    async fn forget(&self, _session: &SessionId) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
     async fn state(&self, execution: &ExecutionName) -> Result<ExecutionState, Unavailable> {
         call(async { Ok(self.executions.lock().unwrap().get(execution).copied().unwrap_or(ExecutionState::Unknown)) })
             .await
@@ -199,11 +243,11 @@ impl Workflows for Ports {
 #[async_trait]
 impl Reservations for Ports {
     async fn counters(&self, principal: &Principal) -> Result<Counters, Unavailable> {
-        call(self.store.counters(principal)).await
+        self.stored.counters(principal).await
     }
 
     async fn reservation(&self, execution: &ExecutionName) -> Result<Option<Reservation>, Unavailable> {
-        call(self.store.reservation(execution)).await
+        self.stored.reservation(execution).await
     }
 
     async fn in_place(
@@ -212,7 +256,7 @@ impl Reservations for Ports {
         place: Place,
         limit: usize,
     ) -> Result<Vec<Reservation>, Unavailable> {
-        call(self.store.in_place(principal, place, limit)).await
+        self.stored.in_place(principal, place, limit).await
     }
 
     async fn outstanding(
@@ -221,7 +265,7 @@ impl Reservations for Ports {
         after: Option<&ExecutionName>,
         limit: usize,
     ) -> Result<Vec<Reservation>, Unavailable> {
-        call(self.store.outstanding(before, after, limit)).await
+        self.stored.outstanding(before, after, limit).await
     }
 
     async fn commit(&self, change: &ReservationChange) -> Result<bool, Unavailable> {
@@ -236,103 +280,26 @@ impl Reservations for Ports {
     }
 
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
-        self.store.forget(session).await
+        Reservations::forget(self.stored.as_ref(), session).await
     }
 }
 
 #[async_trait]
 impl EventLog for Ports {
     async fn append(&self, session: &SessionId, after: Seq, batch: &[Event]) -> Result<(), AppendError> {
-        call(self.store.append(session, after, batch)).await
+        self.stored.append(session, after, batch).await
     }
 
-    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Vec<Event>, Unavailable> {
+    async fn read(&self, session: &SessionId, after: Seq, limit: usize) -> Result<Page, ReadError> {
         self.read.lock().unwrap().insert(session.clone());
-        call(self.store.read(session, after, limit)).await
+        self.stored.read(session, after, limit).await
     }
 
-    async fn wait(&self, _session: &SessionId, _after: Seq, _timeout: Duration) -> Result<(), Unavailable> {
-        Pause(false).await;
-        Ok(())
-    }
-}
-
-#[async_trait]
-impl Accounts for Ports {
-    async fn account(&self, principal: &Principal) -> Result<Option<Account>, Unavailable> {
-        call(self.store.account(principal)).await
+    async fn wait(&self, session: &SessionId, after: Seq, timeout: Duration) -> Result<bool, Unavailable> {
+        self.stored.wait(session, after, timeout).await
     }
 
-    async fn put_account(&self, account: &Account) -> Result<bool, Unavailable> {
-        self.store.put_account(account).await
-    }
-
-    async fn accounts(&self) -> Result<Vec<Account>, Unavailable> {
-        self.store.accounts().await
-    }
-
-    async fn add_token(&self, token: &TokenRecord) -> Result<(), Unavailable> {
-        self.store.add_token(token).await
-    }
-
-    async fn token_by_digest(&self, digest: &Digest256) -> Result<Option<TokenRecord>, Unavailable> {
-        self.store.token_by_digest(digest).await
-    }
-
-    async fn tokens(&self) -> Result<Vec<TokenRecord>, Unavailable> {
-        self.store.tokens().await
-    }
-
-    async fn revoke_token(&self, id: &TokenId, at: Timestamp) -> Result<bool, Unavailable> {
-        self.store.revoke_token(id, at).await
-    }
-}
-
-#[async_trait]
-impl Sessions for Ports {
-    async fn create(&self, session: &Session, summary: &SessionSummary) -> Result<bool, Unavailable> {
-        call(self.store.create(session, summary)).await
-    }
-
-    async fn get(&self, id: &SessionId) -> Result<Option<Session>, Unavailable> {
-        call(self.store.get(id)).await
-    }
-
-    async fn summary(&self, id: &SessionId) -> Result<Option<SessionSummary>, Unavailable> {
-        call(self.store.summary(id)).await
-    }
-
-    async fn update(&self, summary: &SessionSummary) -> Result<(), Unavailable> {
-        call(self.store.update(summary)).await
-    }
-
-    async fn list(
-        &self,
-        owner: Option<&Principal>,
-        before: Option<&SessionId>,
-        limit: usize,
-    ) -> Result<Vec<SessionSummary>, Unavailable> {
-        self.store.list(owner, before, limit).await
-    }
-
-    async fn bind_key(
-        &self,
-        owner: &Principal,
-        key: &IdempotencyKey,
-        binding: &KeyBinding,
-    ) -> Result<KeyBinding, Unavailable> {
-        call(self.store.bind_key(owner, key, binding)).await
-    }
-
-    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
-        self.store.put_token(id, run, token).await
-    }
-
-    async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
-        self.store.token(id, run).await
-    }
-
-    async fn clear_token(&self, id: &SessionId, run: RunNumber) -> Result<(), Unavailable> {
-        self.store.clear_token(id, run).await
+    async fn delete(&self, session: &SessionId) -> Result<(), Unavailable> {
+        EventLog::delete(self.stored.as_ref(), session).await
     }
 }

@@ -7,15 +7,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use domain::commands::{CommandError, Services, Start, cancel, extend, message, run_ended, start};
-use domain::ports::{Accounts as _, Clock, ExecutionState};
+use domain::ports::{Accounts as _, ExecutionState};
 use domain::run_outcome::final_events;
 use domain::state::SessionState;
 use domain::{
     Attempt, BudgetExtended, BudgetReserved, BudgetSettled, CallKey, Conversation, ExecutionName, Keep, MicroDollars,
-    Principal, Redactor, SessionId, SessionLog, SessionLogError, Status, Step, TurnNumber, UncheckedLimits,
+    Principal, SessionId, SessionLog, SessionLogError, Status, Step, StepStart, TurnNumber, UncheckedLimits,
     UncheckedRequest,
 };
-use local::Store;
 use tempfile::TempDir;
 
 use super::account;
@@ -66,23 +65,13 @@ fn draft(number: u64) -> UncheckedRequest {
 impl Schedule {
     pub(super) async fn new(seed: u64, jumps: Jumps) -> Self {
         let directory = tempfile::Builder::new().tempdir_in(memory()).unwrap();
-        let ports = Arc::new(Ports::new(Store::open(directory.path()).unwrap()));
+        let ports = Arc::new(Ports::new(directory.path()));
         let [first, second] = Self::owners();
         // With long jumps a run that counted as abandoned is enqueued again, whatever its day has cost.
         let daily = (jumps == Jumps::Short).then_some(MicroDollars(6_000_000));
         assert!(ports.store.put_account(&account(&first, 1, daily)).await.unwrap());
         assert!(ports.store.put_account(&account(&second, 2, daily)).await.unwrap());
-        let services = Services {
-            event_log: Arc::clone(&ports) as _,
-            sessions: Arc::clone(&ports) as _,
-            accounts: Arc::clone(&ports) as _,
-            reservations: Arc::clone(&ports) as _,
-            workflows: Arc::clone(&ports) as _,
-            clock: Arc::clone(&ports) as _,
-            ids: Arc::clone(&ports) as _,
-            traces: Arc::clone(&ports) as _,
-            redactor: Redactor::default(),
-        };
+        let services = ports.services();
         Self {
             random: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1,
             jumps,
@@ -213,12 +202,12 @@ impl Schedule {
         let kind = self.below(9);
         self.tasks.push(Box::pin(async move {
             let done = match kind {
-                0 => cancel(&services, &session, Keep::Nothing).await,
+                0 => cancel(&services, &session, Keep::Nothing, None).await,
                 1..=4 => {
                     let more = BudgetExtended { cost: MicroDollars(500_000), ..BudgetExtended::default() };
-                    extend(&services, &session, more).await
+                    extend(&services, &session, more, None).await
                 }
-                _ => message(&services, &session, "And this.").await.map(drop),
+                _ => message(&services, &session, "And this.", None).await.map(drop),
             };
             match done {
                 // A session whose start has crashed before its log is not found.
@@ -310,9 +299,13 @@ async fn work(services: &Services, execution: &ExecutionName, share: u64) {
 }
 
 async fn start_step(services: &Services, execution: &ExecutionName) -> Result<SessionLog, SessionLogError> {
-    let clock: Arc<dyn Clock> = Arc::clone(&services.clock);
-    let log = SessionLog::open(Arc::clone(&services.event_log), clock, &execution.session).await?;
-    log.start_step(execution.run, Step::Finish, services.ids.span()).await
+    let mut log = services.logs().open(&execution.session).await?;
+    let (span, deadline) = (services.ids.span(), services.clock.now());
+    let start = StepStart { step: Step::Finish, span, invocation: None, deadline };
+    while !log.start_step(execution.run, &start).await? {
+        log.refresh().await?;
+    }
+    Ok(log)
 }
 
 /// Ends a run, and does not release it.

@@ -1,6 +1,7 @@
 //! `backspace sessions`: lists, shows and steers sessions.
 
 mod context;
+mod delete;
 mod inspect;
 
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::recovery;
 use crate::settings::Settings;
 use crate::world::{KeepTree, World};
 use context::{Context, ContinueArgs, ModelUse};
+use delete::{Age, Pruning};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Sessions {
@@ -100,6 +102,21 @@ pub(super) enum Sessions {
         #[command(flatten)]
         continuation: ContinueArgs,
     },
+    /// Delete sessions that are over; their branches and pull requests stay
+    Delete {
+        /// Ids of the sessions
+        #[arg(required = true, value_name = "SESSION")]
+        sessions: Vec<SessionId>,
+    },
+    /// Delete all sessions that are over and have not changed for a time
+    Prune {
+        /// Time since the last change, such as 30d, 12h or 2w
+        #[arg(long, value_name = "AGE")]
+        older_than: Age,
+        /// List the sessions instead of deleting them
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 impl Sessions {
@@ -127,6 +144,11 @@ impl Sessions {
             Self::Extend { session, turns, cost, minutes, continuation } => {
                 let body = json!({ "turns": turns, "costUsd": cost.as_dollars(), "minutes": minutes });
                 context.send(&session, "extend", body, continuation, ModelUse::Possible).await
+            }
+            Self::Delete { sessions } => Ok(delete::delete(&context, &sessions).await),
+            Self::Prune { older_than, dry_run } => {
+                let pruning = if dry_run { Pruning::DryRun } else { Pruning::Delete };
+                delete::prune(&context, older_than, pruning).await
             }
             Self::Resume { session, continuation } => {
                 let after = world.log(&session).await?.state().tail.0;

@@ -105,10 +105,20 @@ impl ExecuteTool {
                 true => self.checkpoint(context, workspace, reply, &mut bodies).await?,
                 false => None,
             };
-            context.log.append(bodies).await.map_err(StepError::from)?;
             if let Some(failed) = failure {
+                context.log.append(bodies).await.map_err(StepError::from)?;
                 return Ok(end_with_last_checkpoint(context, failed)?);
             }
+            let works_on =
+                !calls.is_empty() || !questions.is_empty() || instructions::are_due(context, workspace, &touched);
+            if !works_on {
+                // One batch with the end of the step, which follows at once: nothing that could fail comes in between.
+                let state = context.log.state_after(&bodies).map_err(StepError::from)?;
+                context.closing.extend(bodies);
+                context.closing.extend(loop_detection::nudge_if_looping(&state));
+                return Ok(StepOutput::new(Verdict::Turn));
+            }
+            context.log.append(bodies).await.map_err(StepError::from)?;
         }
         context.closing.extend(instructions::of_touched(context, workspace, &touched).await?);
         context.closing.extend(loop_detection::nudge_if_looping(context.log.state()));

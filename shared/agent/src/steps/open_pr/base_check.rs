@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use domain::state::{Base, RunState};
-use domain::{Changeset, CommitId, StepError, WorkspacePath};
+use domain::{Changeset, CommitId, WorkspacePath};
 
 use super::{OpenPr, is_own_branch};
 use crate::context::Context;
+use crate::forge_stop::ForgeStop;
 
 pub(super) enum BaseCheck {
     Fits,
@@ -22,7 +23,7 @@ impl OpenPr {
         base: &Base,
         changes: &Changeset,
         run: &RunState,
-    ) -> Result<BaseCheck, StepError> {
+    ) -> Result<BaseCheck, ForgeStop> {
         // A publication that has started ends on the base it started with: a retry makes the same commit.
         if run.publishing.is_some() {
             return Ok(BaseCheck::Fits);

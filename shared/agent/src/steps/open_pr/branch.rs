@@ -6,7 +6,7 @@ use domain::{BranchPublished, Changeset, GitAction, PublishStarted, StepError, S
 
 use super::{OpenPr, RESERVE, git_operation, text};
 use crate::context::{Context, internal};
-use crate::verdicts;
+use crate::forge_stop::ForgeStop;
 
 impl OpenPr {
     /// Puts the commit on the branch. The forge works in portions; when they do not fit this invocation, the result is the
@@ -17,12 +17,12 @@ impl OpenPr {
         base: &Base,
         changes: Changeset,
         moved: bool,
-    ) -> Result<Option<StepOutput>, StepError> {
+    ) -> Result<Option<StepOutput>, ForgeStop> {
         let publication = self.publication(context, base, changes, moved).await?;
         loop {
             let published = self.forge.publish(&base.repository, &publication);
-            match context.in_span("forge publish", published).await {
-                Ok(Published::Done { commit, url }) => {
+            match context.in_span("forge publish", published).await? {
+                Published::Done { commit, url } => {
                     let branch = publication.branch.clone();
                     let target = Base { branch: branch.clone(), ..base.clone() };
                     context
@@ -35,9 +35,8 @@ impl OpenPr {
                         .await?;
                     return Ok(None);
                 }
-                Ok(Published::More) if context.time_left() > RESERVE => {}
-                Ok(Published::More) => return Ok(Some(StepOutput::new(Verdict::Publish))),
-                Err(error) => return verdicts::forge_pause(error, Verdict::Publish).map(Some),
+                Published::More if context.time_left() > RESERVE => {}
+                Published::More => return Ok(Some(StepOutput::new(Verdict::Publish))),
             }
         }
     }

@@ -21,6 +21,7 @@ use domain::{
 };
 
 use crate::context::{Context, internal};
+use crate::forge_stop::ForgeStop;
 use crate::invocation::StepHandler;
 use base_check::BaseCheck;
 
@@ -45,6 +46,15 @@ impl StepHandler for OpenPr {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        match self.publish(context).await {
+            Ok(output) => Ok(output),
+            Err(stop) => stop.answer(Verdict::Publish),
+        }
+    }
+}
+
+impl OpenPr {
+    async fn publish(&self, context: &mut Context) -> Result<StepOutput, ForgeStop> {
         if context.log.state().wait.is_some() {
             // The workflow comes here with an open wait only when the wait timed out.
             context.log.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
@@ -101,9 +111,7 @@ impl StepHandler for OpenPr {
         }
         self.finish_publication(context, moved, expired).await
     }
-}
 
-impl OpenPr {
     /// The latest change, checked for publication. None when no file differs.
     async fn change(&self, context: &Context) -> Result<Option<(Checkpoint, Changeset)>, StepError> {
         let Some(checkpoint) = self.latest(context).await? else { return Ok(None) };

@@ -3,10 +3,11 @@
 use domain::ports::{PullRequestText, Readiness, load_text};
 use domain::state::{Base, RunState};
 use domain::text::one_line;
-use domain::{Delivery, EventBody, PrOpened, PrUpdated, StepError, StepOutput, Verdict};
+use domain::{Delivery, EventBody, INVOCATIONS_BEFORE_PUBLISHING, PrOpened, PrUpdated, StepError, StepOutput, Verdict};
 
 use super::{OpenPr, base, text};
 use crate::context::{Context, internal};
+use crate::forge_stop::ForgeStop;
 use crate::verdicts;
 
 impl OpenPr {
@@ -16,7 +17,7 @@ impl OpenPr {
         context: &mut Context,
         moved: bool,
         expired: bool,
-    ) -> Result<StepOutput, StepError> {
+    ) -> Result<StepOutput, ForgeStop> {
         let run = context.run()?.clone();
         let delivery = context.session()?.request.delivery;
         if run.cancel.is_some() {
@@ -30,11 +31,11 @@ impl OpenPr {
         Ok(StepOutput::new(Verdict::Done))
     }
 
-    async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), StepError> {
+    async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), ForgeStop> {
         let state = context.log.state();
         let run = context.run()?.clone();
         let session = context.session()?;
-        let Some(branch) = state.branch.clone() else { return Err(internal("the branch is not in the log")) };
+        let Some(branch) = state.branch.clone() else { return Err(internal("the branch is not in the log").into()) };
         let closing = self.closing_message(context).await?;
         let redactor = &context.common.redactor;
         let title = redactor.redact(&text::title(state)).into_owned();
@@ -87,6 +88,9 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
     if let Some(reason) = &run.checkpoint_failed {
         let reason = one_line(reason);
         return Some(format!("the workspace could not be read at the end ({reason}); this is the state before that"));
+    }
+    if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING {
+        return Some("the run reached its limit of steps; the work may not be finished".to_owned());
     }
     if delivery == Delivery::DraftPullRequest {
         return Some("a draft was requested".to_owned());

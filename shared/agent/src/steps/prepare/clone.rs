@@ -1,4 +1,4 @@
-//! Clones the repository into a new sandbox.
+//! Clones the repository into a sandbox.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -14,7 +14,8 @@ use domain::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Prepare;
+use super::stop::Stop;
+use super::{Prepare, RESERVE};
 use crate::context::{Context, Interruptible, internal};
 use crate::verdicts;
 use crate::workspace::Workspace;
@@ -36,6 +37,8 @@ const SCRIPT: &str = include_str!("clone.sh");
 
 pub(super) enum CloneOutcome {
     Completed,
+    /// The invocation's time is nearly over. Git may still run; the next invocation joins it.
+    Unfinished,
     CutOff,
     /// The run is cancelled; this is the step's answer.
     Stopped(StepOutput),
@@ -52,17 +55,19 @@ impl Prepare {
         workspace: &Workspace,
         repository: &Repository,
         source: &CloneSource,
-    ) -> Result<CloneOutcome, StepError> {
+    ) -> Result<CloneOutcome, Stop> {
         let repo_url = context.session()?.request.repo_url.clone();
         let exec = exec(&workspace.layout, repository, source, &repo_url).map_err(internal)?;
         let start = context.common.clock.now();
         let span = context.start_span("sandbox clone", SpanKind::Client);
-        if self.sandboxes.start(&workspace.id, &exec).await? == Started::CutOff {
-            return Ok(CloneOutcome::CutOff);
-        }
-        let exit = match self.wait_for_clone(context, workspace, &exec).await? {
-            ControlFlow::Continue(exit) => exit,
-            ControlFlow::Break(outcome) => return Ok(outcome),
+        let exit = match self.sandboxes.start(&workspace.id, &exec).await? {
+            Started::New | Started::Running => match self.wait_for_clone(context, workspace, &exec).await? {
+                ControlFlow::Continue(exit) if context.time_left() > RESERVE => exit,
+                ControlFlow::Continue(_) => return Ok(CloneOutcome::Unfinished),
+                ControlFlow::Break(outcome) => return Ok(outcome),
+            },
+            Started::Finished(exit) => exit,
+            Started::CutOff => return Ok(CloneOutcome::CutOff),
         };
         let is_cloned = exit.status == ExitStatus::Exited(0);
         let outcome = if is_cloned { SpanOutcome::Ok } else { SpanOutcome::Error("git clone failed".to_owned()) };
@@ -73,7 +78,7 @@ impl Prepare {
             let stderr = String::from_utf8_lossy(&stderr);
             let stderr = context.common.redactor.redact(stderr.trim());
             let message = format!("git could not clone {repo_url}: {stderr}");
-            return Err(StepError::terminal(ErrorCode::CloneFailed, message));
+            return Err(StepError::terminal(ErrorCode::CloneFailed, message).into());
         }
         let baseline = workspace.baseline(context).await?;
         let seconds = elapsed(start, context.common.clock.now()).as_secs_f64();
@@ -96,13 +101,14 @@ impl Prepare {
         context: &mut Context,
         workspace: &Workspace,
         exec: &Exec,
-    ) -> Result<ControlFlow<CloneOutcome, Exit>, StepError> {
+    ) -> Result<ControlFlow<CloneOutcome, Exit>, Stop> {
         let mut last_reported = String::new();
         loop {
             let waiting = self.sandboxes.wait(&workspace.id, &exec.id, PROGRESS_INTERVAL);
             match context.run_until_stopped(waiting).await {
                 Interruptible::Completed(state) => match state? {
-                    ExecState::Running => {}
+                    ExecState::Running if context.time_left() > RESERVE => {}
+                    ExecState::Running => return Ok(ControlFlow::Break(CloneOutcome::Unfinished)),
                     ExecState::Finished(exit) => return Ok(ControlFlow::Continue(exit)),
                     ExecState::CutOff => return Ok(ControlFlow::Break(CloneOutcome::CutOff)),
                 },

@@ -2,8 +2,11 @@
 
 mod clone;
 mod restore;
+mod stop;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::terminate_sandbox;
@@ -14,11 +17,16 @@ use domain::{ErrorCode, SandboxAttached, SandboxCreated, SandboxLost, Step, Step
 use crate::context::{Context, Interruptible};
 use crate::invocation::StepHandler;
 use crate::verdicts;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, WorkspaceError};
 use clone::CloneOutcome;
+use stop::Stop;
 
 /// Maximum sandboxes in one session. Beyond that, something destroys them as fast as they are created.
 const MAX_SANDBOXES: u32 = 50;
+
+/// Time kept free before the deadline after the clone: for one call of the toolbox, which may take two minutes, and its record.
+/// With less than that left, the next invocation continues.
+const RESERVE: Duration = Duration::from_secs(150);
 
 /// The step `prepare`.
 pub struct Prepare {
@@ -36,38 +44,27 @@ impl StepHandler for Prepare {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
-        if self.has_usable_sandbox(context).await? {
-            return Ok(StepOutput::new(next_verdict(context.log.state())));
-        }
-        let repository = match context.run_until_stopped(self.preflight(context)).await {
-            Interruptible::Completed(Ok(repository)) => repository,
-            Interruptible::Completed(Err(error)) => return verdicts::forge_pause(error, Verdict::Prepare),
-            Interruptible::Stopped => return verdicts::stopped(context).await,
-        };
-        let created = context.log.state().sandboxes;
-        if created >= MAX_SANDBOXES {
-            let message = format!("{created} sandboxes were lost in this session");
-            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message));
-        }
-        let source = match self.forge.clone_source(&repository).await {
-            Ok(source) => source,
-            Err(error) => return verdicts::forge_pause(error, Verdict::Prepare),
-        };
-        let workspace = self.create_sandbox(context, &source).await?;
-        match self.clone_repository(context, &workspace, &repository, &source).await? {
-            CloneOutcome::Completed => {}
-            CloneOutcome::CutOff => {
-                self.terminate(context, "the clone was cut off").await?;
-                return Ok(StepOutput::new(Verdict::Prepare));
+        match self.prepare(context).await {
+            Ok(output) => Ok(output),
+            Err(Stop::Forge(stop)) => stop.answer(Verdict::Prepare),
+            Err(Stop::Workspace(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_)))) => Err(error.into()),
+            Err(Stop::Workspace(WorkspaceError::SandboxLost(reason))) => {
+                if let Some(sandbox) = context.log.state().sandbox.as_ref().map(|sandbox| sandbox.id.clone()) {
+                    context.log.append(vec![SandboxLost { sandbox, reason }.into()]).await?;
+                }
+                Ok(StepOutput::new(Verdict::Prepare))
             }
-            CloneOutcome::Stopped(answer) => return Ok(answer),
         }
-        // In one batch, so that a sandbox counts as ready only together with a checkpoint that is measured against its base.
-        let mut bodies = self.restore(context, &workspace, &repository).await?;
-        bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
-        context.log.append(bodies).await?;
-        Ok(StepOutput::new(next_verdict(context.log.state())))
     }
+}
+
+/// The session's sandbox, as this step finds it.
+enum Found {
+    /// None, or none that can be used.
+    Nothing,
+    /// An earlier invocation was preparing its workspace.
+    Preparing(Workspace),
+    Ready,
 }
 
 /// The next thing to do according to the log, once the workspace is ready.
@@ -85,30 +82,82 @@ fn next_verdict(state: &SessionState) -> Verdict {
 }
 
 impl Prepare {
-    /// Whether the session has a sandbox that the steps can use. One that they cannot use is terminated or recorded as lost.
-    async fn has_usable_sandbox(&self, context: &mut Context) -> Result<bool, StepError> {
-        let state = context.log.state();
-        let Some(sandbox) = state.sandbox.clone() else { return Ok(false) };
-        let base = sandbox.base.and_then(|base| base.commit);
-        let moved = state.rebase_onto.is_some() && state.rebase_onto != base;
-        let unusable = match sandbox.stage {
-            SandboxStage::Terminating { reason } => Some(reason),
-            SandboxStage::Preparing | SandboxStage::Ready if moved => {
-                Some("the base branch moved: the change continues in a new sandbox".to_owned())
-            }
-            // The checkout in it may be incomplete.
-            SandboxStage::Preparing => Some("its preparation was cut off".to_owned()),
-            SandboxStage::Ready => None,
-        };
-        if let Some(reason) = unusable {
-            self.terminate(context, &reason).await?;
-            return Ok(false);
+    /// Prepares the workspace, or as much of it as fits before the deadline. An earlier invocation may have done a part of it; the
+    /// log says which, and a command that it started is joined.
+    async fn prepare(&self, context: &mut Context) -> Result<StepOutput, Stop> {
+        let found = self.find_sandbox(context).await?;
+        if let Found::Ready = found {
+            return Ok(StepOutput::new(next_verdict(context.log.state())));
         }
+        let is_cloned = context.log.state().sandbox.as_ref().is_some_and(|sandbox| sandbox.base.is_some());
+        let workspace = match found {
+            Found::Preparing(workspace) if is_cloned => workspace,
+            Found::Preparing(_) | Found::Nothing | Found::Ready => match self.create_and_clone(context, found).await? {
+                ControlFlow::Continue(workspace) => workspace,
+                ControlFlow::Break(answer) => return Ok(answer),
+            },
+        };
+        // In one batch, so that a sandbox counts as ready only together with a checkpoint that is measured against its base.
+        let mut bodies = self.restore(context, &workspace).await?;
+        bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
+        let verdict = next_verdict(&context.log.state_after(&bodies)?);
+        context.closing.extend(bodies);
+        Ok(StepOutput::new(verdict))
+    }
+
+    /// Clones into the sandbox that was found, or into a new one. Breaks with the step's answer when the clone is not done.
+    async fn create_and_clone(
+        &self,
+        context: &mut Context,
+        found: Found,
+    ) -> Result<ControlFlow<StepOutput, Workspace>, Stop> {
+        let repository = match context.run_until_stopped(self.preflight(context)).await {
+            Interruptible::Completed(repository) => repository?,
+            Interruptible::Stopped => return Ok(ControlFlow::Break(verdicts::stopped(context).await?)),
+        };
+        let source = self.forge.clone_source(&repository).await?;
+        let workspace = match found {
+            Found::Preparing(workspace) => workspace,
+            Found::Nothing | Found::Ready => self.create_sandbox(context, &source).await?,
+        };
+        let answer = match self.clone_repository(context, &workspace, &repository, &source).await? {
+            CloneOutcome::Completed if context.time_left() > RESERVE => return Ok(ControlFlow::Continue(workspace)),
+            CloneOutcome::Completed | CloneOutcome::Unfinished => StepOutput::new(Verdict::Prepare),
+            CloneOutcome::CutOff => {
+                self.terminate(context, "the clone was cut off").await?;
+                StepOutput::new(Verdict::Prepare)
+            }
+            CloneOutcome::Stopped(answer) => answer,
+        };
+        Ok(ControlFlow::Break(answer))
+    }
+
+    /// Finds the session's sandbox. One that cannot be used is terminated or recorded as lost.
+    async fn find_sandbox(&self, context: &mut Context) -> Result<Found, Stop> {
+        let state = context.log.state();
+        let Some(sandbox) = state.sandbox.clone() else { return Ok(Found::Nothing) };
+        let base = sandbox.base.as_ref().and_then(|base| base.commit.clone());
+        let is_cloned = sandbox.base.is_some();
+        let moved = is_cloned && state.rebase_onto.is_some() && state.rebase_onto != base;
+        let is_ready = match sandbox.stage {
+            SandboxStage::Terminating { reason } => {
+                self.terminate(context, &reason).await?;
+                return Ok(Found::Nothing);
+            }
+            SandboxStage::Preparing | SandboxStage::Ready if moved => {
+                let reason = "the base branch moved: the change continues in a new sandbox";
+                self.terminate(context, reason).await?;
+                return Ok(Found::Nothing);
+            }
+            SandboxStage::Preparing => false,
+            SandboxStage::Ready => true,
+        };
         match self.sandboxes.attach(&sandbox.id).await {
-            Ok(_) => Ok(true),
+            Ok(_) if is_ready => Ok(Found::Ready),
+            Ok(_) => Ok(Found::Preparing(Workspace::new(Arc::clone(&self.sandboxes), sandbox.id, sandbox.layout))),
             Err(SandboxError::Lost(reason)) => {
                 context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason }.into()]).await?;
-                Ok(false)
+                Ok(Found::Nothing)
             }
             Err(error @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_))) => Err(error.into()),
         }
@@ -134,6 +183,10 @@ impl Prepare {
 
     async fn create_sandbox(&self, context: &mut Context, source: &CloneSource) -> Result<Workspace, StepError> {
         let state = context.log.state();
+        if state.sandboxes >= MAX_SANDBOXES {
+            let message = format!("{} sandboxes were lost in this session", state.sandboxes);
+            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message));
+        }
         let spec = SandboxSpec {
             session: context.input.session_id.clone(),
             run: context.input.run,

@@ -2,35 +2,32 @@
 
 use std::collections::BTreeMap;
 
-use domain::ports::Repository;
 use domain::state::Base;
-use domain::{Author, Checkpoint, Conversation, EventBody, StepError, UserMessage};
+use domain::{Author, Checkpoint, Conversation, EventBody, UserMessage};
 
 use super::Prepare;
-use crate::context::Context;
+use super::stop::Stop;
+use crate::context::{Context, internal};
 use crate::workspace::{Workspace, checkpoint};
 
 impl Prepare {
     /// Restores the latest checkpoint, if there is one. When the checkout has another base than the checkpoint, the change is
     /// merged into it three-way, and the model is asked to resolve the conflicts. Returns the events to append.
-    pub(super) async fn restore(
-        &self,
-        context: &Context,
-        workspace: &Workspace,
-        repository: &Repository,
-    ) -> Result<Vec<EventBody>, StepError> {
+    pub(super) async fn restore(&self, context: &Context, workspace: &Workspace) -> Result<Vec<EventBody>, Stop> {
         let Some(latest) = context.log.state().checkpoint.clone() else { return Ok(Vec::new()) };
         let (blobs, session) = (self.blobs.as_ref(), context.log.session_id());
         let stored = Checkpoint::fetch(blobs, session, &latest.blob.sha256).await?;
         let changes = stored.changeset(blobs, session).await?;
-        let new_base = context.log.state().base.as_ref().and_then(|base| base.commit.clone());
+        let base = context.log.state().base.clone().ok_or_else(|| internal("there is a checkpoint but no base"))?;
+        let new_base = base.commit.clone();
         if stored.content.base == new_base {
             workspace.restore(context, &changes).await?;
             return Ok(Vec::new());
         }
+        let repository = base.repository;
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
         let old_contents = match &stored.content.base {
-            Some(base) => self.forge.contents(&repository.name, base, &paths).await.map_err(StepError::from)?,
+            Some(old_base) => self.forge.contents(&repository, old_base, &paths).await?,
             None => BTreeMap::new(),
         };
         let conflicts = workspace.rebase(context, stored.content.base.as_ref(), &changes, &old_contents).await?;

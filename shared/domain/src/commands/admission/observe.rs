@@ -32,7 +32,7 @@ impl Services {
         let reservation = self.reservations.reservation(execution).await?;
         let log = match self.log(&execution.session).await {
             Ok(log) => Some(log),
-            Err(CommandError::NotFound(_)) => None,
+            Err(CommandError::NotFound(_) | CommandError::Deleted(_)) => None,
             Err(error) => return Err(error),
         };
         let run = log.as_ref().and_then(|log| log.state().run_number(execution.run));

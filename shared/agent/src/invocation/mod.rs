@@ -1,16 +1,16 @@
-//! Runs a step: records its start and its end in the log, emits its span, and gives the answers that need no work.
+//! Runs a step: records its start and its end in the log, emits its span.
 
-use std::sync::Arc;
+mod start;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::commands::after_cancel;
 use domain::ports::elapsed;
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, Keep, RunNumber, SessionLog, SessionLogError, Span, SpanKind, SpanOutcome, Status, Step,
-    StepError, StepFailed, StepFinished, StepInput, StepOutput, Verdict, error_chain, summary_of,
+    ErrorCode, EventBody, MAX_INVOCATIONS, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError,
+    StepFailed, StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
 };
 use jiff::Timestamp;
 
@@ -28,8 +28,9 @@ pub trait StepHandler: Send + Sync {
     /// Does the step's work, or as much of it as fits before the deadline.
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError>;
 
-    /// Work that follows the last event of a run. It may be repeated. Only `finish` has any.
-    async fn after_end(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
+    /// Called instead of [`StepHandler::run`] when the log holds the answer already. Repeats what follows the answer, since a
+    /// crash may have come in between. Most steps have nothing that does.
+    async fn repeat(&self, _common: &Common, _log: &mut SessionLog, _run: RunNumber) -> Result<(), StepError> {
         Ok(())
     }
 }
@@ -44,26 +45,20 @@ pub async fn invoke(
 ) -> Result<StepOutput, StepError> {
     let step = handler.step();
     let started = common.clock.now();
-    let (event_log, clock) = (Arc::clone(&common.event_log), Arc::clone(&common.clock));
-    let mut log = common.log_cache.open(event_log, clock, &input.session_id).await?;
-    if let Some(answer) = answer_without_work(&log, &input, step, started) {
-        if answer.verdict.is_terminal() && step == Step::Finish {
-            handler.after_end(common, &mut log, input.run).await?;
-        }
-        common.log_cache.insert(log);
+    let start =
+        StepStart { step, span: common.ids.span(), invocation: input.invocation(), deadline: started + time_limit };
+    let mut log = common.logs.open(&input.session_id).await?;
+    if let Some(answer) = start::start_or_answer(common, &mut log, input.run, &start).await? {
+        handler.repeat(common, &mut log, input.run).await?;
+        common.logs.keep(log).await;
         return Ok(answer);
     }
-    let span = common.ids.span();
-    let run = input.run;
-    let log = match log.start_step(run, step, span.clone()).await {
-        Err(SessionLogError::Stale) => {
-            return Err(StepError::terminal(ErrorCode::Stale, "the run is over"));
-        }
-        result => result?,
-    };
-    let mut context = Context::new(common.clone(), log, input, started, time_limit);
+    let mut context = Context::new(common.clone(), log, input, start.deadline);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
-    let result = handler.run(&mut context).await;
+    let result = match check_count(&context, step) {
+        Ok(()) => handler.run(&mut context).await,
+        Err(terminal) => Err(terminal),
+    };
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
     if let Some(summary) = summary_of(context.log.state(), ended) {
@@ -74,35 +69,19 @@ pub async fn invoke(
     }
     emit_span(&context, step, &result, started, ended);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
-    common.log_cache.insert(context.log);
+    common.logs.keep(context.log).await;
     result
 }
 
-/// The answer of an invocation that has nothing to do: the run is over or has to end, or a question to the user is open.
-fn answer_without_work(log: &SessionLog, input: &StepInput, step: Step, now: Timestamp) -> Option<StepOutput> {
-    let run = log.state().run_number(input.run)?;
-    if let Some(finished) = &run.finished {
-        return Some(StepOutput::new(finished.status.verdict().unwrap_or(Verdict::Failed)));
+/// # Errors
+/// `BudgetExhausted` when the run has more invocations than its workflow can record.
+fn check_count(context: &Context, step: Step) -> Result<(), StepError> {
+    let count = context.run()?.step_count();
+    if step == Step::Finish || count <= MAX_INVOCATIONS {
+        return Ok(());
     }
-    let is_work = match step {
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
-        Step::AwaitUser | Step::OpenPr | Step::Finish => false,
-    };
-    if run.rejected && (is_work || step == Step::OpenPr) {
-        return Some(StepOutput::new(Verdict::Rejected));
-    }
-    // An earlier attempt asked the user, but its verdict did not reach the workflow.
-    if let Some(wait) = log.state().wait.as_ref().filter(|_| is_work && run.cancel.is_none()) {
-        let left = u32::try_from(elapsed(now, wait.deadline).as_secs()).unwrap_or(u32::MAX);
-        return Some(StepOutput::await_user(left));
-    }
-    let cancel = run.cancel.as_ref()?;
-    let runs_despite_cancel = match step {
-        Step::Finish | Step::AwaitUser => true,
-        Step::OpenPr => cancel.keep == Keep::Branch,
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
-    };
-    (!runs_despite_cancel).then(|| StepOutput::new(after_cancel(log.state())))
+    let message = format!("the run has made {MAX_INVOCATIONS} steps; a message to the session continues in a new run");
+    Err(StepError::terminal(ErrorCode::BudgetExhausted, message))
 }
 
 /// Appends the end of the step together with the events in [`Context::closing`].
@@ -149,26 +128,31 @@ async fn close(
                     bodies.push(domain::SessionStatus { status }.into());
                 }
                 bodies.push(EventBody::from(finished));
-                context.log.append(bodies).await?;
+                if let Err(error) = context.log.append(bodies).await {
+                    return Err(record_failure(context, step, error.into()).await);
+                }
             }
             Ok(output)
         }
-        Err(error) => {
-            let (code, message) = match &error {
-                StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
-                StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
-            };
-            let message = context.common.redactor.redact(&message).into_owned();
-            if code != Some(ErrorCode::Stale) {
-                let failed = StepFailed { step, attempt, code, message };
-                // The workflow is answered with the step's own error, whether or not it could be recorded.
-                if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
-                    tracing::warn!(error = error_chain(&unwritten), "a step's failure was not recorded");
-                }
-            }
-            Err(error)
+        Err(error) => Err(record_failure(context, step, error).await),
+    }
+}
+
+/// Appends the failure of the step, and returns it.
+async fn record_failure(context: &mut Context, step: Step, error: StepError) -> StepError {
+    let (code, message) = match &error {
+        StepError::Terminal(terminal) => (Some(terminal.code), terminal.message.clone()),
+        StepError::Retryable(unavailable) => (None, error_chain(unavailable)),
+    };
+    let message = context.common.redactor.redact(&message).into_owned();
+    if code != Some(ErrorCode::Stale) {
+        let failed = StepFailed { step, attempt: context.log.attempt(), code, message };
+        // The workflow is answered with the step's own error, whether or not it could be recorded.
+        if let Err(unwritten) = context.log.append(vec![failed.into()]).await {
+            tracing::warn!(error = error_chain(&unwritten), "a step's failure was not recorded");
         }
     }
+    error
 }
 
 fn emit_span(context: &Context, step: Step, result: &Result<StepOutput, StepError>, start: Timestamp, end: Timestamp) {
