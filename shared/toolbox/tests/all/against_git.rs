@@ -77,7 +77,11 @@ fn utf16(text: &str) -> Vec<u8> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let name = || select(vec!["a", "b", "c.txt", "d.bin", "build", "x.log", "e.u16", "é", "sp ace", "-b"]);
+    let name = || {
+        select(vec![
+            "a", "b", "c.txt", "build", "x.log", "a", "b", "c.txt", "build", "d.bin", "e.u16", "é", "sp ace", "-b",
+        ])
+    };
     proptest::collection::vec(name(), 1..4).prop_map(|names| names.join("/"))
 }
 

@@ -1,6 +1,9 @@
 use std::fs;
 
-use toolbox::{Answer, Call, Change, Collect, Content, Difference, ErrorKind, Instruction, Instructions, Limits, Mode};
+use toolbox::{
+    Answer, Call, Change, Collect, Content, Difference, ErrorKind, Instruction, Instructions, Limits, Mode, Response,
+    Toolbox,
+};
 
 use crate::fixture::{Fixture, answer, changes, git, kind, sha256};
 
@@ -170,6 +173,40 @@ fn a_change_has_the_content_that_git_would_store() {
             Change::write("b.bin", Mode::Regular, b"x\r\n".to_vec()),
         ]
     );
+}
+
+#[test]
+fn in_an_ignored_directory_only_the_files_of_the_base_count() {
+    let fixture = Fixture::cloned(&[(".gitignore", "build/\n"), ("build/kept", "1\n"), ("build/sub/kept", "1\n")]);
+    for path in ["build/kept", "build/sub/kept", "build/new", "build/sub/new", "build/other/new"] {
+        fixture.write(path, "2\n");
+    }
+    assert_eq!(paths(&fixture.collect().changes), ["build/kept", "build/sub/kept"]);
+}
+
+#[test]
+fn a_file_that_was_committed_with_crlf_keeps_it_where_git_decides_what_is_text() {
+    let fixture = Fixture::cloned(&[("old.txt", "1\r\n")]);
+    fixture.write(".gitattributes", "*.txt text=auto\n");
+    fixture.write("old.txt", "1\r\n2\r\n");
+    fixture.write("new.txt", "1\r\n");
+    let changes = changes(&fixture.collect());
+    let content = |path: &str, content: &str| Change::write(path, Mode::Regular, content.as_bytes().to_vec());
+    assert_eq!(changes[1..], [content("new.txt", "1\n"), content("old.txt", "1\r\n2\r\n")]);
+}
+
+#[test]
+fn a_file_that_is_written_twice_in_one_tick_of_the_clock_is_read_twice() {
+    let fixture = Fixture::cloned(&[("a", "1\n")]);
+    let mut toolbox = Toolbox::default();
+    for round in 0..500 {
+        let content = format!("{round:04}");
+        fixture.write("a", &content);
+        let response = toolbox.answer(fixture.request(Call::Collect(Collect::default())));
+        let response = Response::parse(&serde_json::to_vec(&response).unwrap());
+        let collected = answer!(response, Answer::Collect);
+        assert_eq!(changes(&collected), [Change::write("a", Mode::Regular, content.into_bytes())]);
+    }
 }
 
 #[test]
