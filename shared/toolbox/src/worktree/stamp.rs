@@ -52,3 +52,24 @@ impl Stamp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_the_time_of_the_record_or_a_later_one_is_racy() {
+        let is_racy = |modified: (i64, u64), written: (i64, u64)| {
+            let time = |(seconds, nanoseconds)| Time { seconds, nanoseconds };
+            let stamp =
+                Stamp { bytes: 1, modified: time(modified), changed: Time::default(), inode: 1, mode: 0o100_644 };
+            stamp.is_racy(time(written))
+        };
+        assert!(!is_racy((7, 4), (7, 5)));
+        assert!(is_racy((7, 5), (7, 5)));
+        assert!(is_racy((8, 1), (7, 5)));
+        // A file system that counts in seconds may have cut the time of a later write down to this one.
+        assert!(is_racy((7, 0), (7, 5)));
+        assert!(!is_racy((6, 0), (7, 5)));
+    }
+}

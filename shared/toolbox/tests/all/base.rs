@@ -1,9 +1,7 @@
 use std::fs;
+use std::process::Command;
 
-use toolbox::{
-    Answer, Call, Change, Collect, Content, Difference, ErrorKind, Instruction, Instructions, Limits, Mode, Response,
-    Toolbox,
-};
+use toolbox::{Answer, Call, Change, Collect, Content, Difference, ErrorKind, Instruction, Instructions, Limits, Mode};
 
 use crate::fixture::{Fixture, answer, changes, git, kind, sha256};
 
@@ -196,17 +194,21 @@ fn a_file_that_was_committed_with_crlf_keeps_it_where_git_decides_what_is_text()
 }
 
 #[test]
-fn a_file_that_is_written_twice_in_one_tick_of_the_clock_is_read_twice() {
-    let fixture = Fixture::cloned(&[("a", "1\n")]);
-    let mut toolbox = Toolbox::default();
-    for round in 0..500 {
-        let content = format!("{round:04}");
-        fixture.write("a", &content);
-        let response = toolbox.answer(fixture.request(Call::Collect(Collect::default())));
-        let response = Response::parse(&serde_json::to_vec(&response).unwrap());
-        let collected = answer!(response, Answer::Collect);
-        assert_eq!(changes(&collected), [Change::write("a", Mode::Regular, content.into_bytes())]);
-    }
+fn new_attributes_count_for_a_file_that_was_collected_before() {
+    let fixture = Fixture::cloned(&[("base", "1\n")]);
+    fixture.write("new.txt", "1\r\n");
+    // So old that what was read of it counts until the attributes change.
+    let touched = Command::new("touch").args(["-d", "@1000000000"]).arg(fixture.path("new.txt")).status().unwrap();
+    assert!(touched.success());
+    let content = |collected| match changes(&collected).pop() {
+        Some(Change::Write { content, .. }) => content,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(content(fixture.collect()), b"1\r\n");
+    fixture.write(".gitattributes", "*.txt text\n");
+    assert_eq!(content(fixture.collect()), b"1\n");
+    fixture.write(".gitattributes", "*.txt -text\n");
+    assert_eq!(content(fixture.collect()), b"1\r\n");
 }
 
 #[test]
