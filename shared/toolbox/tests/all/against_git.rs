@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 use proptest::sample::select;
-use toolbox::{Change, Collected, Mode};
+use toolbox::{Change, Collect, Collected, Content, Mode};
 
-use crate::fixture::{Fixture, changes, git};
+use crate::fixture::{Fixture, changes, git, sha256};
 
 const IGNORES: &[&str] = &[
     "*.log",
@@ -179,6 +179,8 @@ struct Subject {
     index: std::path::PathBuf,
     /// Gives every written file a time of its own: git compares times in whole seconds.
     writes: u64,
+    /// What earlier answers of `collect` contained, which is not sent again.
+    contents: BTreeMap<String, Vec<u8>>,
 }
 
 impl Subject {
@@ -205,7 +207,7 @@ impl Subject {
         // Not racy: git trusts the files that nobody has touched.
         set_time(&index.join("index"), 100_000);
         fixture.baseline();
-        Self { fixture, index, writes: 0 }
+        Self { fixture, index, writes: 0, contents: BTreeMap::new() }
     }
 
     fn act(&mut self, action: &Action) {
@@ -259,8 +261,18 @@ impl Subject {
                 run(&fixture.workspace(), &["commit", "-q", "-m", "mine"]);
             }
             Action::Reset => drop(run(&fixture.workspace(), &["reset", "-q", "--hard"])),
-            Action::Collect => drop(fixture.collect()),
+            Action::Collect => drop(self.collect()),
         }
+    }
+
+    /// Collects, and puts the contents back that were not sent.
+    fn collect(&mut self) -> Collected {
+        let known = self.contents.keys().cloned().collect();
+        let mut collected = self.fixture.collect_with(Collect { known, ..Collect::default() });
+        let sent = collected.contents.iter().map(|Content(content)| (sha256(content), content.clone()));
+        self.contents.extend(sent.collect::<Vec<_>>());
+        collected.contents = self.contents.values().cloned().map(Content).collect();
+        collected
     }
 
     /// Removes what is at a path, and files and links above it.
@@ -382,8 +394,8 @@ proptest! {
         for action in &actions {
             subject.act(action);
         }
-        let collected = subject.fixture.collect();
-        let again = subject.fixture.collect();
+        let collected = subject.collect();
+        let again = subject.collect();
         let (changed, impossible) = subject.expected();
         prop_assert_eq!(&collected_changes(&collected), &changed);
         for path in &impossible {
