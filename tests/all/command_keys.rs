@@ -113,7 +113,7 @@ async fn session_in(state: State, world: &World) -> SessionId {
             ];
             log.append(bodies).await.unwrap();
             let token = TaskToken("the task".to_owned());
-            world.store.put_token(&session, RunNumber(1), &token).await.unwrap();
+            world.store.put_token(&session, RunNumber(1), log.step(), &token).await.unwrap();
         }
         State::Over => {
             log.decide(|state| Ok::<_, CommandError>(final_events(state, Status::Cancelled, None))).await.unwrap()

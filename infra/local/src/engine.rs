@@ -135,8 +135,7 @@ impl Workflows for Engine {
 
     async fn forget(&self, session: &SessionId) -> Result<(), Unavailable> {
         let unavailable = |cause: String| Unavailable::new(Dependency::Workflows, cause);
-        let lock = self.locks.acquire_to_drive(session).await.map_err(|error| unavailable(error.to_string()))?;
-        // Its driver has not returned since the run ended, which takes it a moment.
+        let lock = self.locks.acquire_to_delete(session).await.map_err(|error| unavailable(error.to_string()))?;
         let Some(lock) = lock else { return Err(unavailable(format!("a process still drives session {session}"))) };
         self.store.forget_executions(session)?;
         self.locks.remove(session, lock).map_err(|error| unavailable(error.to_string()))

@@ -58,6 +58,20 @@ impl SessionLocks {
         Ok(None)
     }
 
+    /// Acquires the lock of a session whose run is over, to delete the session. Its driver may need some seconds until it returns:
+    /// it removes the sandbox first. Returns none when it needs more than ten.
+    pub(crate) async fn acquire_to_delete(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
+        const MAX_TRIES: u32 = 200;
+        const PAUSE: Duration = Duration::from_millis(50);
+        for _ in 0..MAX_TRIES {
+            if let Some(lock) = self.try_acquire(session)? {
+                return Ok(Some(lock));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(None)
+    }
+
     /// Acquires the lock of a session for a moment. Returns none when another process holds it.
     pub fn try_acquire(&self, session: &SessionId) -> io::Result<Option<SessionLock>> {
         let path = self.directory.join(session.as_str());

@@ -76,10 +76,12 @@ async fn first(sessions: &dyn Sessions) {
 
     // Of the first session's run 2 a task waits. A token that is cleared late does not take the next one with it.
     let run = RunNumber(2);
-    sessions.put_token(&ids[0], run, &token("the first wait")).await.unwrap();
+    assert!(sessions.put_token(&ids[0], run, Seq(10), &token("the first wait")).await.unwrap());
     assert_eq!(sessions.token(&ids[0], RunNumber(1)).await.unwrap(), None, "a token belongs to its run");
     assert_eq!(sessions.token(&ids[0], run).await.unwrap(), Some(token("the first wait")));
-    sessions.put_token(&ids[0], run, &token("the next wait")).await.unwrap();
+    assert!(sessions.put_token(&ids[0], run, Seq(20), &token("the next wait")).await.unwrap());
+    assert!(!sessions.put_token(&ids[0], run, Seq(10), &token("a late one")).await.unwrap(), "of an earlier step");
+    assert!(sessions.put_token(&ids[0], run, Seq(20), &token("the next wait")).await.unwrap(), "once more");
     sessions.clear_token(&ids[0], run, &token("the first wait")).await.unwrap();
     sessions.clear_token(&ids[0], RunNumber(1), &token("the next wait")).await.unwrap();
     assert_eq!(sessions.token(&ids[0], run).await.unwrap(), Some(token("the next wait")));
@@ -112,6 +114,7 @@ async fn second(sessions: &dyn Sessions) {
     assert_eq!(sessions.token(&id, run).await.unwrap(), Some(token("the next wait")));
     sessions.clear_token(&id, run, &token("the next wait")).await.unwrap();
     assert_eq!(sessions.token(&id, run).await.unwrap(), None);
+    assert!(!sessions.put_token(&id, run, Seq(19), &token("a late one")).await.unwrap(), "of an earlier step");
     let key = "key-1".parse().unwrap();
     assert_eq!(sessions.bind_key(&owner, &key, &binding(2)).await.unwrap(), binding(1), "the first binding");
     assert_eq!(sessions.session_of(&issue(1)).await.unwrap(), Some(id.clone()));
@@ -119,7 +122,7 @@ async fn second(sessions: &dyn Sessions) {
     let other: Principal = "bob".parse().unwrap();
     assert!(!sessions.begin_deletion(&id, &other).await.unwrap(), "of another owner");
     assert!(!sessions.begin_deletion(&session_id(9), &owner).await.unwrap(), "it never existed");
-    sessions.put_token(&id, run, &token("another wait")).await.unwrap();
+    assert!(sessions.put_token(&id, run, Seq(30), &token("another wait")).await.unwrap());
     assert!(sessions.begin_deletion(&id, &owner).await.unwrap());
 }
 
@@ -143,7 +146,7 @@ async fn after(sessions: &dyn Sessions) {
     // Nothing that comes late brings it back. Its key still stands for it; its issue is free.
     assert!(sessions.is_deleted(&id).await.unwrap());
     sessions.update(&summary(&first, 50, Status::Working)).await.unwrap();
-    sessions.put_token(&id, RunNumber(2), &token("late")).await.unwrap();
+    assert!(!sessions.put_token(&id, RunNumber(2), Seq(40), &token("late")).await.unwrap());
     assert_eq!(sessions.snapshot(&id).await.unwrap(), None);
     assert!(!sessions.put_snapshot(&id, &snapshot(9, "late")).await.unwrap());
     assert!(!sessions.create(&first, &summary(&first, 50, Status::Queued)).await.unwrap());
@@ -168,7 +171,7 @@ async fn the_local_store_fulfils_the_contract_and_encrypts_task_tokens() {
     );
     after(&store).await;
     let token = TaskToken("a very recognisable token".to_owned());
-    store.put_token(&session_id(2), RunNumber(1), &token).await.unwrap();
+    assert!(store.put_token(&session_id(2), RunNumber(1), Seq(10), &token).await.unwrap());
     for entry in std::fs::read_dir(directory.path()).unwrap() {
         let Ok(content) = std::fs::read(entry.unwrap().path()) else { continue };
         assert!(!String::from_utf8_lossy(&content).contains("recognisable"), "a token stands readable on the disk");

@@ -95,7 +95,7 @@ intercept!(Sessions {
     fn list(owner: Option<&Principal>, before: Option<&SessionId>, limit: usize) -> Vec<SessionSummary>, Unavailable;
     fn unfinished(written_before: Timestamp, after: Option<&SessionId>, limit: usize) -> Vec<SessionId>, Unavailable;
     fn bind_key(owner: &Principal, key: &IdempotencyKey, binding: &KeyBinding) -> KeyBinding, Unavailable;
-    fn put_token(id: &SessionId, run: RunNumber, token: &TaskToken) -> (), Unavailable;
+    fn put_token(id: &SessionId, run: RunNumber, step: Seq, token: &TaskToken) -> bool, Unavailable;
     fn token(id: &SessionId, run: RunNumber) -> Option<TaskToken>, Unavailable;
     fn clear_token(id: &SessionId, run: RunNumber, token: &TaskToken) -> (), Unavailable;
     fn bind_outside(key: &OutsideKey, session: &SessionId) -> SessionId, Unavailable;

@@ -121,7 +121,7 @@ not_kept! {
     list(Option<&Principal>, Option<&SessionId>, usize) -> Vec<SessionSummary>;
     unfinished(Timestamp, Option<&SessionId>, usize) -> Vec<SessionId>;
     bind_key(&Principal, &IdempotencyKey, &KeyBinding) -> KeyBinding;
-    put_token(&SessionId, RunNumber, &TaskToken) -> ();
+    put_token(&SessionId, RunNumber, Seq, &TaskToken) -> bool;
     token(&SessionId, RunNumber) -> Option<TaskToken>;
     clear_token(&SessionId, RunNumber, &TaskToken) -> ();
     bind_outside(&OutsideKey, &SessionId) -> SessionId;

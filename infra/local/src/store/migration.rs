@@ -38,6 +38,16 @@ const FIND: &str = "
 
 const REMOVE: &str = "UPDATE accounts SET account = json_remove(account, '$.queue', '$.ledger') WHERE principal = ?1";
 
+/// Adds the columns that tables of an earlier version do not have.
+pub(super) fn add_columns(connection: &Connection) -> Result<(), Unavailable> {
+    let find = "SELECT COUNT(*) FROM pragma_table_info('sessions') WHERE name = 'token_step'";
+    let found: i64 = connection.query_row(find, [], |row| row.get(0)).map_err(unavailable)?;
+    if found == 0 {
+        connection.execute("ALTER TABLE sessions ADD COLUMN token_step INTEGER", []).map_err(unavailable)?;
+    }
+    Ok(())
+}
+
 /// Moves the queues out of the accounts, to reservations and counters of their own. Changes nothing the second time.
 pub(super) fn move_queues(connection: &mut Connection) -> Result<(), Unavailable> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
@@ -68,6 +78,16 @@ pub(super) fn move_queues(connection: &mut Connection) -> Result<(), Unavailable
 mod tests {
     use super::*;
     use crate::store::reservations::counters_of;
+
+    #[test]
+    fn a_column_is_added_once() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, token_run INTEGER)").unwrap();
+        for _ in 0..2 {
+            add_columns(&connection).unwrap();
+            connection.execute("UPDATE sessions SET token_step = 1", []).unwrap();
+        }
+    }
 
     #[test]
     fn runs_and_costs_of_an_earlier_version_are_kept() {

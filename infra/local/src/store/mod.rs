@@ -51,6 +51,7 @@ impl Store {
         // In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
         connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
+        migration::add_columns(&connection)?;
         migration::move_queues(&mut connection)?;
         let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
         let connection = Arc::new(Mutex::new(connection));

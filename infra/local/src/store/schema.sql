@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     summary TEXT NOT NULL,
     updated_at INTEGER NOT NULL,
     token_run INTEGER,
+    token_step INTEGER,
     token BLOB
 ) WITHOUT ROWID;
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::ports::{SessionSummary, Sessions, SnapshotRecord};
 use domain::{
-    Dependency, IdempotencyKey, KeyBinding, OutsideKey, Principal, RunNumber, Session, SessionId, TaskToken,
+    Dependency, IdempotencyKey, KeyBinding, OutsideKey, Principal, RunNumber, Seq, Session, SessionId, TaskToken,
     Unavailable,
 };
 use jiff::Timestamp;
@@ -153,11 +153,19 @@ impl Sessions for Store {
         serde_json::from_str(&bound).map_err(unreadable)
     }
 
-    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable> {
+    async fn put_token(
+        &self,
+        id: &SessionId,
+        run: RunNumber,
+        step: Seq,
+        token: &TaskToken,
+    ) -> Result<bool, Unavailable> {
         let sealed = self.seal.seal(token.0.as_bytes()).map_err(|error| Unavailable::new(Dependency::Store, error))?;
-        let query = "UPDATE sessions SET token_run = ?2, token = ?3 WHERE id = ?1";
-        self.connection().execute(query, params![id.as_str(), run.0, sealed]).map_err(unavailable)?;
-        Ok(())
+        let step = i64::try_from(step.0).map_err(unreadable)?;
+        let query = "UPDATE sessions SET token_run = ?2, token_step = ?3, token = ?4
+                     WHERE id = ?1 AND (token_step IS NULL OR token_step <= ?3)";
+        let written = self.connection().execute(query, params![id.as_str(), run.0, step, sealed]);
+        Ok(written.map_err(unavailable)? == 1)
     }
 
     async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable> {
@@ -169,7 +177,7 @@ impl Sessions for Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         // Two seals of the same token differ, so the stored one is opened to compare them.
         if self.stored_token(&transaction, id, run)?.as_ref() == Some(token) {
-            let clear = "UPDATE sessions SET token = NULL, token_run = NULL WHERE id = ?1";
+            let clear = "UPDATE sessions SET token = NULL WHERE id = ?1";
             transaction.execute(clear, [id.as_str()]).map_err(unavailable)?;
         }
         transaction.commit().map_err(unavailable)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use domain::commands::after_wait;
 use domain::effects::terminate_sandbox;
 use domain::ports::{Sandboxes, Workflows, elapsed};
-use domain::{RunNumber, SessionLog, Step, StepError, StepOutput, Verdict};
+use domain::{RunNumber, SessionLog, SessionLogError, Step, StepError, StepOutput, Verdict};
 
 use crate::context::{Common, Context};
 use crate::invocation::StepHandler;
@@ -44,10 +44,10 @@ impl StepHandler for AwaitUser {
             return Err(crate::context::internal("await-user was invoked without a task token"));
         };
         let (session, run) = (context.input.session_id.clone(), context.input.run);
-        // An invocation that a newer one has replaced would store a token over one that is waited for.
-        context.log.refresh().await?;
-        context.log.check_fence()?;
-        context.common.sessions.put_token(&session, run, &token).await?;
+        // The record keeps the token of the latest invocation: an older one must not replace it with one that nobody waits for.
+        if !context.common.sessions.put_token(&session, run, context.log.step(), &token).await? {
+            return Err(SessionLogError::Stale.into());
+        }
         // The token is stored before the log is read. An answer that came earlier could not use the token and is found in
         // the log; one that comes later finds the token.
         context.log.refresh().await?;

@@ -121,8 +121,15 @@ pub trait Sessions: Send + Sync {
         binding: &KeyBinding,
     ) -> Result<KeyBinding, Unavailable>;
 
-    /// Stores the token of a run's waiting task.
-    async fn put_token(&self, id: &SessionId, run: RunNumber, token: &TaskToken) -> Result<(), Unavailable>;
+    /// Stores the token of a run's waiting task. `step` is the `step.started` of the invocation that got it. False when a later
+    /// invocation has stored its token before, even if that was cleared: nothing was written.
+    async fn put_token(
+        &self,
+        id: &SessionId,
+        run: RunNumber,
+        step: Seq,
+        token: &TaskToken,
+    ) -> Result<bool, Unavailable>;
 
     /// The token of a run's waiting task.
     async fn token(&self, id: &SessionId, run: RunNumber) -> Result<Option<TaskToken>, Unavailable>;

@@ -183,6 +183,11 @@ impl SessionLog {
         self.writer.map_or(Attempt(1), |(writer, _)| writer.attempt)
     }
 
+    /// The `step.started` of the step that writes; 0 for a command.
+    pub fn step(&self) -> Seq {
+        self.writer.map_or(Seq(0), |(_, started)| started)
+    }
+
     /// The span that appended events belong to.
     pub fn span(&self) -> &SpanId {
         &self.span

@@ -73,7 +73,7 @@ async fn every_run_of_a_thousand_random_schedules_is_started_once_or_ended() {
         check(seed, Jumps::Long, &mut seen).await;
     }
     for change in ["runs", "admitted", "queued", "promoted", "raised", "settled", "discarded"] {
-        assert!(seen.get(change).is_some_and(|count| *count > 50), "the schedules show too little: {seen:?}");
+        assert!(seen.get(change).is_some_and(|count| *count > 20), "the schedules show too little: {seen:?}");
     }
 }
 
