@@ -183,7 +183,7 @@ fn in_an_ignored_directory_only_the_files_of_the_base_count() {
 }
 
 #[test]
-fn a_file_that_was_committed_with_crlf_keeps_it_where_git_decides_what_is_text() {
+fn a_file_committed_with_crlf_keeps_it_where_text_is_automatic() {
     let fixture = Fixture::cloned(&[("old.txt", "1\r\n")]);
     fixture.write(".gitattributes", "*.txt text=auto\n");
     fixture.write("old.txt", "1\r\n2\r\n");
