@@ -1,12 +1,12 @@
 //! The ignore rules of a directory: its own `.gitignore`, then those above it, then `info/exclude`.
 
-use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use bstr::{BStr, ByteSlice};
 use gix_ignore::glob::pattern::Case;
@@ -31,9 +31,9 @@ pub(crate) struct Level<'a> {
     /// The path of the directory, with a `/` at its end; empty for the root.
     pub(crate) prefix: Vec<u8>,
     /// Whether the directory itself is ignored. What the base commit has in it is compared all the same.
-    is_ignored: OnceCell<bool>,
+    is_ignored: OnceLock<bool>,
     /// Read when something untracked is found in the directory or below it.
-    rules: OnceCell<Rules>,
+    rules: OnceLock<Rules>,
 }
 
 enum Rules {
@@ -45,18 +45,18 @@ enum Rules {
 
 impl<'a> Level<'a> {
     pub(crate) fn root(directory: OwnedFd) -> Self {
-        Self { above: None, directory, prefix: Vec::new(), is_ignored: OnceCell::from(false), rules: OnceCell::new() }
+        Self { above: None, directory, prefix: Vec::new(), is_ignored: OnceLock::from(false), rules: OnceLock::new() }
     }
 
     /// A directory of this one that the base commit has too.
     pub(crate) fn below(&'a self, directory: OwnedFd, name: &[u8]) -> Self {
         let prefix = [self.prefix.as_slice(), name, b"/"].concat();
-        Self { above: Some(self), directory, prefix, is_ignored: OnceCell::new(), rules: OnceCell::new() }
+        Self { above: Some(self), directory, prefix, is_ignored: OnceLock::new(), rules: OnceLock::new() }
     }
 
     /// A directory of this one that is not ignored.
     pub(crate) fn below_untracked(&'a self, directory: OwnedFd, name: &[u8]) -> Self {
-        Self { is_ignored: OnceCell::from(false), ..self.below(directory, name) }
+        Self { is_ignored: OnceLock::from(false), ..self.below(directory, name) }
     }
 
     /// The path of an entry.

@@ -31,6 +31,13 @@ impl LeftOut {
         self.more += count;
     }
 
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (path, reason) in other.named {
+            self.add_name(path, reason);
+        }
+        self.more += other.more;
+    }
+
     /// The named paths, sorted, and the number of the others.
     pub(crate) fn into_parts(self) -> (Vec<Skipped>, usize) {
         let named = self.named.into_iter().map(|(path, reason)| Skipped { path, reason });
