@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod agent_loop;
 #[cfg(test)]
+mod checkpoints;
+#[cfg(test)]
 mod claude;
 #[cfg(test)]
 mod command_keys;

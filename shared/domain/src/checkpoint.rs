@@ -1,7 +1,13 @@
 //! The difference between workspace and base commit, stored outside the sandbox: a sandbox can die at any moment.
+//!
+//! A checkpoint is a small manifest, and each content that it names is a blob of its own. A file that did not change since the
+//! last checkpoint is not stored again.
+
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Blobs;
@@ -10,6 +16,9 @@ use crate::{
     Terminal,
 };
 
+/// Maximum contents that are stored or fetched at the same time.
+const MAX_CONCURRENT: usize = 8;
+
 /// A stored checkpoint.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
@@ -17,7 +26,7 @@ pub struct Checkpoint {
     pub content: CheckpointContent,
 }
 
-/// The content of a checkpoint, as it is stored in `Blobs`.
+/// The manifest, as it is stored in `Blobs`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckpointContent {
@@ -32,6 +41,9 @@ pub struct CheckpointContent {
     pub additions: u64,
     /// Lines.
     pub deletions: u64,
+    /// What the session's checkpoints have stored up to this one, in bytes, without this manifest.
+    #[serde(default)]
+    pub stored_bytes: u64,
 }
 
 /// One file of a checkpoint.
@@ -46,22 +58,44 @@ pub struct CheckpointChange {
 
 /// Mode and content of a file in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct CheckpointFile {
     pub mode: FileMode,
-    pub content_base64: String,
+    #[serde(flatten)]
+    pub content: FileContent,
+}
+
+/// Where the content of a file is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum FileContent {
+    Stored {
+        blob: BlobRef,
+    },
+    /// In the manifest itself, as checkpoints of the first version have it.
+    Inline {
+        #[serde(rename = "contentBase64")]
+        base64: String,
+    },
 }
 
 impl Checkpoint {
-    /// Stores the difference that a toolbox reported.
+    /// Stores a checkpoint with the contents that `Blobs` does not have yet.
     ///
     /// # Errors
     /// A terminal error when the difference contains something that must not be published, a retryable one when `blobs` fails.
-    pub async fn store(blobs: &dyn Blobs, session: &SessionId, content: CheckpointContent) -> Result<Self, StepError> {
+    pub async fn store(
+        blobs: &dyn Blobs,
+        session: &SessionId,
+        content: CheckpointContent,
+        contents: &BTreeMap<Digest256, Vec<u8>>,
+    ) -> Result<Self, StepError> {
         // What must not be published is refused before it is stored.
-        content.changeset()?;
+        content.check()?;
         let bytes = serde_json::to_vec(&content)
             .map_err(|error| StepError::terminal(ErrorCode::Internal, error.to_string()))?;
+        // A crash in between leaves contents without a manifest, which is harmless: the event that names it comes last.
+        let puts: Vec<_> = contents.values().map(|content| blobs.put(session, content)).collect();
+        stream::iter(puts).buffer_unordered(MAX_CONCURRENT).try_for_each(|_| std::future::ready(Ok(()))).await?;
         Ok(Self { blob: blobs.put(session, &bytes).await?, content })
     }
 
@@ -78,31 +112,132 @@ impl Checkpoint {
         Ok(Self { blob, content })
     }
 
-    /// See [`CheckpointContent::changeset`].
-    pub fn changeset(&self) -> Result<Changeset, Terminal> {
-        self.content.changeset()
+    /// The checkpoint as a change that may be published, with its contents.
+    ///
+    /// # Errors
+    /// A retryable error when `blobs` fails, [`ErrorCode::ChangesetRejected`] as in [`Changeset::check`].
+    pub async fn changeset(&self, blobs: &dyn Blobs, session: &SessionId) -> Result<Changeset, StepError> {
+        let fetched: Vec<_> = self.content.changes.iter().map(|change| change.fetch(blobs, session)).collect();
+        let changes: Vec<_> = stream::iter(fetched).buffered(MAX_CONCURRENT).try_collect().await?;
+        Ok(Changeset::check(changes, ChangesetLimits::default())?)
     }
 }
 
 impl CheckpointContent {
-    /// The checkpoint as a change that may be published.
-    ///
-    /// # Errors
-    /// [`ErrorCode::ChangesetRejected`], as in [`Changeset::check`], or when a content is not base64.
-    pub fn changeset(&self) -> Result<Changeset, Terminal> {
-        let mut changes = Vec::with_capacity(self.changes.len());
-        for change in &self.changes {
-            let checked = match &change.file {
+    /// The contents that are stored as blobs.
+    pub fn stored(&self) -> impl Iterator<Item = &BlobRef> {
+        self.changes.iter().filter_map(|change| match &change.file.as_ref()?.content {
+            FileContent::Stored { blob } => Some(blob),
+            FileContent::Inline { .. } => None,
+        })
+    }
+
+    /// Checks everything but the contents, which are checked one by one when they leave the sandbox.
+    fn check(&self) -> Result<(), Terminal> {
+        let limits = ChangesetLimits::default();
+        let without_content = self.changes.iter().map(|change| {
+            let file = match &change.file {
                 None => FileChange::Delete,
-                Some(file) => {
-                    let content = BASE64_STANDARD.decode(&file.content_base64).map_err(|error| {
-                        Terminal::new(ErrorCode::ChangesetRejected, format!("{}: {error}", change.path))
-                    })?;
-                    FileChange::Write { mode: file.mode, content }
-                }
+                Some(_) => FileChange::Write { mode: FileMode::Regular, content: Vec::new() },
             };
-            changes.push((change.path.clone(), checked));
+            (change.path.clone(), file)
+        });
+        Changeset::check(without_content, limits)?;
+        let bytes: u64 = self.changes.iter().filter_map(|change| Some(change.file.as_ref()?.content.bytes())).sum();
+        if bytes > limits.bytes as u64 {
+            let max = limits.bytes;
+            let message = format!("the change has {bytes} bytes; at most {max} can be published");
+            return Err(Terminal::new(ErrorCode::ChangesetRejected, message));
         }
-        Changeset::check(changes, ChangesetLimits::default())
+        Ok(())
+    }
+}
+
+impl CheckpointChange {
+    /// The path with what the change does to it.
+    async fn fetch(&self, blobs: &dyn Blobs, session: &SessionId) -> Result<(String, FileChange), StepError> {
+        let change = match &self.file {
+            None => FileChange::Delete,
+            Some(CheckpointFile { mode, content }) => {
+                let content = match content {
+                    FileContent::Stored { blob } => blobs.get(session, &blob.sha256).await?,
+                    FileContent::Inline { base64 } => BASE64_STANDARD.decode(base64).map_err(|error| {
+                        StepError::terminal(ErrorCode::ChangesetRejected, format!("{}: {error}", self.path))
+                    })?,
+                };
+                FileChange::Write { mode: *mode, content }
+            }
+        };
+        Ok((self.path.clone(), change))
+    }
+}
+
+impl FileContent {
+    /// The size of the content, in bytes.
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Stored { blob } => blob.bytes,
+            Self::Inline { base64 } => (base64.len() / 4 * 3) as u64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::ports::BlobError;
+    use crate::{Dependency, Unavailable};
+
+    /// Holds one content.
+    struct OneBlob(&'static [u8]);
+
+    #[async_trait]
+    impl Blobs for OneBlob {
+        async fn put(&self, _: &SessionId, content: &[u8]) -> Result<BlobRef, Unavailable> {
+            Ok(BlobRef { sha256: Digest256::of(content), bytes: content.len() as u64 })
+        }
+
+        async fn get(&self, _: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
+            if Digest256::of(self.0) == *digest { Ok(self.0.to_vec()) } else { Err(BlobError::Gone(digest.clone())) }
+        }
+
+        async fn delete(&self, _: &SessionId, _: &Digest256) -> Result<(), Unavailable> {
+            Err(Unavailable::new(Dependency::Blobs, "nothing is deleted here"))
+        }
+
+        async fn delete_session(&self, _: &SessionId) -> Result<(), Unavailable> {
+            Err(Unavailable::new(Dependency::Blobs, "nothing is deleted here"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_of_the_first_version_is_still_read() {
+        let stored = BlobRef { sha256: Digest256::of(b"new"), bytes: 3 };
+        let manifest = serde_json::json!({
+            "base": null, "digest": Digest256::of(b""), "skipped": [], "additions": 1, "deletions": 0,
+            "changes": [
+                { "path": "inline", "file": { "mode": "100755", "contentBase64": "b2xk" } },
+                { "path": "gone" },
+                { "path": "stored", "file": { "mode": "100644", "blob": stored } },
+            ],
+        });
+        let content: CheckpointContent = serde_json::from_value(manifest).unwrap();
+        assert_eq!(content.stored().collect::<Vec<_>>(), [&stored]);
+        assert_eq!(content.stored_bytes, 0);
+        let checkpoint = Checkpoint { blob: stored, content };
+        let session: SessionId = "01JD0000000000000000000000".parse().unwrap();
+        let changeset = checkpoint.changeset(&OneBlob(b"new"), &session).await.unwrap();
+        let changes: Vec<_> = changeset.iter().map(|(path, change)| (path.as_str(), change.clone())).collect();
+        let write = |mode, content: &[u8]| FileChange::Write { mode, content: content.to_vec() };
+        assert_eq!(
+            changes,
+            [
+                ("gone", FileChange::Delete),
+                ("inline", write(FileMode::Executable, b"old")),
+                ("stored", write(FileMode::Regular, b"new")),
+            ]
+        );
     }
 }

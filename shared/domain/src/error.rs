@@ -72,6 +72,8 @@ error_codes! {
     BudgetExhausted => "Start again with higher limits.",
     /// No sandbox can be created on this machine.
     SandboxUnavailable => "Run `backspace doctor`: it names what is missing and how to fix it.",
+    /// The workspace could not be read after the calls of a turn, and no earlier state of it is stored.
+    WorkspaceUnreadable => "The session's events say why; ask for work that leaves a smaller or simpler workspace behind.",
     /// The change contains something that must not leave a sandbox.
     ChangesetRejected => "The session's events name the file and the rule; ask for a change without it.",
     /// Somebody else changed the branch.

@@ -13,7 +13,7 @@ pub mod transcript;
 pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use budget::{Budget, LimitReached};
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
-pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile};
+pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile, FileContent};
 pub use command_key::{CommandKey, CommandKeys, KnownKey};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
@@ -25,7 +25,8 @@ pub use event::{
     SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
     SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
     StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted,
-    UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, Writer, kinds,
+    UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint,
+    WorkspaceCheckpointFailed, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,

@@ -158,6 +158,10 @@ fn view(event: &Event) -> View {
         EventBody::WorkspaceCheckpoint(checkpoint) => {
             View::status(format!("Checkpoint: {} changed", counted(checkpoint.files, "file")))
         }
+        EventBody::WorkspaceCheckpointFailed(failed) => View::status(format!(
+            "The workspace could not be read after turn {}, so the run ends with the state before it: {}",
+            failed.turn, failed.reason
+        )),
         EventBody::AgentStuck(stuck) => View::status(stuck.reason.clone()),
         EventBody::ContextChanged(changed) => View::status({
             let (before, after) = (changed.tokens_before, changed.tokens_after);

@@ -1,4 +1,4 @@
-//! A changeset: the paths that differ from the base commit, with their content.
+//! A changeset: the paths that differ from the base commit. [`Change`] has the content with it, [`Difference`] its hash.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -40,6 +40,40 @@ impl Change {
         }
     }
 }
+
+/// One path that differs from the base commit, without the content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Difference {
+    /// The path now has the content with this hash.
+    Write {
+        /// Relative to the workspace, with `/` between components.
+        path: String,
+        mode: Mode,
+        /// The hash of the content as git stores it, in lower-case hexadecimal; for a symbolic link, of its target.
+        sha256: String,
+        /// The length of the content.
+        bytes: u64,
+    },
+    /// The path is in the base commit and no longer exists.
+    Delete {
+        /// Relative to the workspace, with `/` between components.
+        path: String,
+    },
+}
+
+impl Difference {
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Write { path, .. } | Self::Delete { path } => path,
+        }
+    }
+}
+
+/// The content of a file, which its hash names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Content(#[serde(with = "base64_bytes")] pub Vec<u8>);
 
 /// The file modes that a changeset may contain. Git's others are for submodules and directories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,16 +121,16 @@ pub struct Conflict {
 /// The digest of a changeset: SHA-256 over its sorted paths, modes and content hashes, in hexadecimal.
 ///
 /// Two changesets against the same base have the same digest exactly when they lead to the same files.
-pub fn digest(changes: &[Change]) -> String {
-    let mut sorted: Vec<&Change> = changes.iter().collect();
+pub fn digest(changes: &[Difference]) -> String {
+    let mut sorted: Vec<&Difference> = changes.iter().collect();
     sorted.sort_by_key(|change| change.path());
     let mut hasher = Sha256::new();
     for change in sorted {
         match change {
-            Change::Write { path, mode, sha256, .. } => {
-                hasher.update(format!("{}\0{}\0{sha256}\0", path, mode.as_str()));
+            Difference::Write { path, mode, sha256, .. } => {
+                hasher.update(format!("{path}\0{}\0{sha256}\0", mode.as_str()));
             }
-            Change::Delete { path } => hasher.update(format!("{path}\0delete\0\0")),
+            Difference::Delete { path } => hasher.update(format!("{path}\0delete\0\0")),
         }
     }
     hexadecimal(&hasher.finalize())
@@ -106,7 +140,7 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }

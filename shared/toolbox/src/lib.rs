@@ -1,11 +1,10 @@
 #![doc = include_str!("../README.md")]
 
-pub use change::{Change, Conflict, Mode, Skipped, digest};
+pub use change::{Change, Conflict, Content, Difference, Mode, Skipped, digest};
 pub use error::{ErrorKind, Failure};
 pub use operations::baseline::{Baseline, BaselineTaken};
 pub use operations::collect::{Collect, Collected, Limits};
 pub use operations::create::Create;
-pub use operations::diff::{Diff, Diffed};
 pub use operations::edited::Edited;
 pub use operations::glob::{Glob, Globbed};
 pub use operations::grep::{Grep, GrepMode, Grepped};
@@ -17,7 +16,7 @@ pub use operations::str_replace::StrReplace;
 pub use operations::survey::{Extension, Manifest, Survey, Surveyed};
 pub use operations::view::{View, Viewed};
 pub use protocol::{Answer, Call, Request, Response, VERSION};
-pub use serve::serve;
+pub use serve::{Toolbox, serve};
 
 mod change;
 mod error;
@@ -27,3 +26,4 @@ mod operations;
 mod protocol;
 mod serve;
 mod text;
+mod worktree;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Failure, ToolError};
 use crate::{
-    Baseline, BaselineTaken, Collect, Collected, Create, Diff, Diffed, Edited, Glob, Globbed, Grep, Grepped, Insert,
-    Instructions, InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
+    Baseline, BaselineTaken, Collect, Collected, Create, Edited, Glob, Globbed, Grep, Grepped, Insert, Instructions,
+    InstructionsRead, Rebase, Rebased, Restore, Restored, StrReplace, Survey, Surveyed, View, Viewed,
 };
 
 /// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`, and the
@@ -17,7 +17,7 @@ use crate::{
 /// To be raised with every change after which one side would misread the other: a call, an answer or an error kind that is added,
 /// renamed or removed, a field whose meaning or type changes, a field that is no longer sent. A field that both sides may miss
 /// (`default`, and no `deny_unknown_fields` on the reading side) needs no new version.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// One call, with the directories that it works on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +64,6 @@ pub enum Call {
     Baseline(Baseline),
     Collect(Collect),
     Restore(Restore),
-    Diff(Diff),
     Rebase(Rebase),
 }
 
@@ -83,7 +82,6 @@ pub enum Answer {
     Baseline(BaselineTaken),
     Collect(Collected),
     Restore(Restored),
-    Diff(Diffed),
     Rebase(Rebased),
 }
 

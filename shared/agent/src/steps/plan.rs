@@ -61,7 +61,7 @@ impl StepHandler for Plan {
             match self.survey(context, &workspace).await {
                 Ok(()) => {}
                 Err(WorkspaceError::SandboxLost(reason)) => return workspace.record_loss(context, reason).await,
-                Err(WorkspaceError::Step(error)) => return Err(error),
+                Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => return Err(error.into()),
             }
         }
         let setup = &context.session()?.setup;

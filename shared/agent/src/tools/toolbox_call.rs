@@ -2,7 +2,6 @@
 
 use domain::ports::ExitStatus;
 
-use crate::context::internal;
 use crate::workspace::{ExecOutcome, WorkspaceError};
 
 use super::tool::{Answer, Progress, Scope};
@@ -44,9 +43,8 @@ fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
         | toolbox::Answer::Baseline(_)
         | toolbox::Answer::Collect(_)
         | toolbox::Answer::Restore(_)
-        | toolbox::Answer::Diff(_)
         | toolbox::Answer::Rebase(_) => {
-            Err(WorkspaceError::Step(internal("the toolbox answered a tool call with the answer of another operation")))
+            Err(WorkspaceError::Toolbox("it answered a tool call with the answer of another operation".to_owned()))
         }
     }
 }

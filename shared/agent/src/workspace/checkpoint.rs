@@ -1,14 +1,22 @@
 //! Checkpoints: the difference between workspace and base commit, stored outside the sandbox.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use domain::ports::Blobs;
+use domain::ports::{Blobs, elapsed};
 use domain::{
-    Checkpoint, CheckpointChange, Digest256, EventBody, FileChangeKind, FileChanged, TurnNumber, WorkspaceCheckpoint,
+    Checkpoint, CheckpointChange, CheckpointContent, Digest256, EventBody, FileChangeKind, FileChanged, TurnNumber,
+    WorkspaceCheckpoint,
 };
 
-use super::{Workspace, WorkspaceError};
+use super::{Workspace, WorkspaceError, collected};
 use crate::context::Context;
+
+/// Maximum bytes that the checkpoints of one session store. A file that does not fit any more is left out and named.
+const MAX_STORED_BYTES: u64 = 1 << 30;
+
+/// A failure to collect that took no longer is followed by one more attempt. One that took longer would take as long again.
+const MAX_FAILURE_TO_REPEAT: Duration = Duration::from_secs(20);
 
 /// Stores the difference between workspace and base commit as a checkpoint, unless its digest is `unless`. Returns the events
 /// that record it, for the caller to append in the same batch as the result that the checkpoint belongs to.
@@ -19,20 +27,53 @@ pub(crate) async fn checkpoint(
     turn: TurnNumber,
     unless: Option<Digest256>,
 ) -> Result<Vec<EventBody>, WorkspaceError> {
-    let Some(content) = workspace.collect(context, unless).await? else { return Ok(Vec::new()) };
-    let session = context.log.session_id().clone();
-    let previous = match &context.log.state().checkpoint {
-        Some(latest) => Checkpoint::fetch(blobs, &session, &latest.blob.sha256).await?.content.changes,
-        None => Vec::new(),
+    let (session, state) = (context.log.session_id().clone(), context.log.state());
+    let previous = match state.latest_change() {
+        Some(blob) => Some(Checkpoint::fetch(blobs, &session, &blob.sha256).await?),
+        None => None,
     };
-    let stored = Checkpoint::store(blobs, &session, content).await?;
-    let mut bodies: Vec<EventBody> = changed_files(&previous, &stored.content.changes).map(EventBody::from).collect();
+    let stored: BTreeMap<Digest256, u64> = previous
+        .iter()
+        .flat_map(|latest| latest.content.stored())
+        .map(|blob| (blob.sha256.clone(), blob.bytes))
+        .collect();
+    let start = context.common.clock.now();
+    let collected = match workspace.collect(context, stored.keys(), unless.clone()).await {
+        // It was killed, perhaps for want of memory. The command that took the memory has ended.
+        Err(WorkspaceError::Toolbox(_)) if elapsed(start, context.common.clock.now()) < MAX_FAILURE_TO_REPEAT => {
+            workspace.collect(context, stored.keys(), unless).await?
+        }
+        collected => collected?,
+    };
+    if collected.unchanged {
+        return Ok(Vec::new());
+    }
+    let (additions, deletions) = (collected.additions, collected.deletions);
+    let used = previous.as_ref().map_or(0, |latest| latest.content.stored_bytes + latest.blob.bytes);
+    let judged = collected::judge(collected, &stored, MAX_STORED_BYTES.saturating_sub(used));
+    let judged = judged.map_err(|contradiction| WorkspaceError::Toolbox(format!("collect: {contradiction}")))?;
+    let new_bytes: usize = judged.new_contents.values().map(Vec::len).sum();
+    let content = CheckpointContent {
+        base: state.sandbox.as_ref().and_then(|sandbox| sandbox.base.as_ref()?.commit.clone()),
+        digest: judged.digest,
+        changes: judged.changes,
+        skipped: judged.skipped,
+        additions,
+        deletions,
+        stored_bytes: used + new_bytes as u64,
+    };
+    let checkpoint = Checkpoint::store(blobs, &session, content, &judged.new_contents).await?;
+    // A published change is part of the base, so files are compared with none.
+    let previous =
+        previous.filter(|_| state.checkpoint.is_some()).map(|latest| latest.content.changes).unwrap_or_default();
+    let mut bodies: Vec<EventBody> =
+        changed_files(&previous, &checkpoint.content.changes).map(EventBody::from).collect();
     bodies.push(
         WorkspaceCheckpoint {
             turn,
-            blob: stored.blob,
-            digest: stored.content.digest.clone(),
-            files: u32::try_from(stored.content.changes.len()).unwrap_or(u32::MAX),
+            blob: checkpoint.blob,
+            digest: checkpoint.content.digest.clone(),
+            files: u32::try_from(checkpoint.content.changes.len()).unwrap_or(u32::MAX),
         }
         .into(),
     );
@@ -54,7 +95,7 @@ fn changed_files<'a>(
     let written_or_deleted =
         current.iter().filter(move |change| old.get(change.path.as_str()) != Some(change)).map(|change| {
             let (kind, bytes) = match &change.file {
-                Some(file) => (FileChangeKind::Written, (file.content_base64.len() / 4 * 3) as u64),
+                Some(file) => (FileChangeKind::Written, file.content.bytes()),
                 None => (FileChangeKind::Deleted, 0),
             };
             FileChanged { path: change.path.clone(), change: kind, bytes }

@@ -1,6 +1,7 @@
 //! The workspace in its sandbox, as the steps use it.
 
 mod checkpoint;
+mod collected;
 mod operations;
 
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use domain::ports::{
 };
 use domain::state::{SandboxStage, SessionState};
 use domain::{ExecId, SandboxId, SandboxLost, StepError, StepOutput, Verdict};
+
+use toolbox::ErrorKind;
 
 use crate::context::{Context, internal};
 pub(crate) use checkpoint::checkpoint;
@@ -34,6 +37,9 @@ pub(crate) enum WorkspaceError {
     /// The step answers `prepare`, which creates a new sandbox.
     #[error("the sandbox is gone: {0}")]
     SandboxLost(String),
+    /// The toolbox died, took too long, or gave an answer that cannot be used. A command in the sandbox can bring that about.
+    #[error("the toolbox failed: {0}")]
+    Toolbox(String),
     /// Ends the step with this error.
     #[error(transparent)]
     Step(#[from] StepError),
@@ -52,6 +58,7 @@ impl From<WorkspaceError> for StepError {
     fn from(error: WorkspaceError) -> Self {
         match error {
             WorkspaceError::SandboxLost(reason) => SandboxError::Lost(reason).into(),
+            WorkspaceError::Toolbox(reason) => internal(format!("the toolbox failed: {reason}")),
             WorkspaceError::Step(error) => error,
         }
     }
@@ -156,7 +163,7 @@ impl Workspace {
             ExitStatus::TimedOut => "it exceeded its time limit".to_owned(),
             ExitStatus::Killed => "it was killed".to_owned(),
         };
-        Err(WorkspaceError::Step(internal(format!("the toolbox gave no answer: {ending}"))))
+        Err(WorkspaceError::Toolbox(format!("no answer: {ending}")))
     }
 
     /// Carries out a toolbox call for a step. A repeated step repeats the call: its exec id is new each time.
@@ -184,11 +191,27 @@ impl Workspace {
         let exit = match context.in_span(format!("sandbox {name}"), running).await? {
             ExecOutcome::Finished(exit) => exit,
             ExecOutcome::CutOff => return Err(WorkspaceError::SandboxLost(format!("{name} was cut off"))),
-            ExecOutcome::Running => {
-                return Err(WorkspaceError::Step(internal(format!("{name} exceeded its time limit"))));
-            }
+            ExecOutcome::Running => return Err(WorkspaceError::Toolbox(format!("{name} exceeded its time limit"))),
         };
         let answer = self.toolbox_answer(&exec.id, &exit).await?;
-        answer.map_err(|failure| WorkspaceError::Step(internal(format!("{name}: {}", failure.message))))
+        answer.map_err(|failure| match failure.kind {
+            // The sandbox was made by another version of this program, or a command destroyed the toolbox's records. A new
+            // sandbox has neither problem.
+            ErrorKind::Version | ErrorKind::NoBase => {
+                WorkspaceError::SandboxLost(format!("{name}: {}", failure.message))
+            }
+            ErrorKind::Protocol
+            | ErrorKind::Path
+            | ErrorKind::Missing
+            | ErrorKind::WrongType
+            | ErrorKind::Unseen
+            | ErrorKind::NoMatch
+            | ErrorKind::Ambiguous
+            | ErrorKind::Range
+            | ErrorKind::TooLarge
+            | ErrorKind::Invalid
+            | ErrorKind::Git
+            | ErrorKind::Io => WorkspaceError::Toolbox(format!("{name}: {}", failure.message)),
+        })
     }
 }

@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::ports::{ByteRange, Exec, ExitStatus, Program, Stderr, Stream};
 use domain::text::shorten;
-use domain::{
-    Changeset, ChangesetLimits, CheckpointChange, CheckpointContent, CheckpointFile, CommitId, Digest256, FileChange,
-    FileMode, InstructionsRead, WorkspacePath,
-};
+use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
 use toolbox::{Answer, Call, Change, Mode};
 
 use super::{ExecOutcome, TIMEOUT, Workspace, WorkspaceError};
@@ -31,7 +28,7 @@ const INSPECT_SCRIPT: &str =
     "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
 
 fn unexpected(name: &str) -> WorkspaceError {
-    WorkspaceError::Step(internal(format!("the toolbox answered {name} with the answer of another operation")))
+    WorkspaceError::Toolbox(format!("it answered {name} with the answer of another operation"))
 }
 
 impl Workspace {
@@ -83,12 +80,14 @@ impl Workspace {
         Ok(files.collect())
     }
 
-    /// The difference between workspace and base commit. None when its digest is `unless`.
+    /// The difference between workspace and base commit, as the toolbox reports it: nothing of it is checked. `known` are the
+    /// contents that need not be sent.
     pub(crate) async fn collect(
         &self,
         context: &Context,
+        known: impl Iterator<Item = &Digest256>,
         unless: Option<Digest256>,
-    ) -> Result<Option<CheckpointContent>, WorkspaceError> {
+    ) -> Result<toolbox::Collected, WorkspaceError> {
         let limits = ChangesetLimits::default();
         let call = Call::Collect(toolbox::Collect {
             limits: toolbox::Limits {
@@ -97,62 +96,38 @@ impl Workspace {
                 bytes_total: limits.bytes as u64,
             },
             unless: unless.map(String::from),
+            known: known.map(|digest| digest.as_str().to_owned()).collect(),
         });
         let Answer::Collect(collected) = self.toolbox(context, "collect", call).await? else {
             return Err(unexpected("collect"));
         };
-        if collected.unchanged {
-            return Ok(None);
-        }
-        let mut skipped: Vec<String> =
-            collected.skipped.into_iter().map(|skipped| format!("{}: {}", skipped.path, skipped.reason)).collect();
-        if collected.skipped_more > 0 {
-            skipped.push(format!("and {} more", collected.skipped_more));
-        }
-        // A file that may not be published, such as a link out of the workspace, is left out and named. It does not end the
-        // run.
-        let mut changes = Vec::with_capacity(collected.changes.len());
-        for change in collected.changes {
-            match Changeset::objection(change.path(), &file_change(&change), limits) {
-                None => changes.push(kept_change(change)),
-                Some(objection) => skipped.push(objection),
-            }
-        }
-        let base = context.log.state().sandbox.as_ref().and_then(|sandbox| sandbox.base.clone());
-        Ok(Some(CheckpointContent {
-            base: base.and_then(|base| base.commit),
-            digest: Digest256::try_from(collected.digest).map_err(internal)?,
-            changes,
-            skipped,
-            additions: collected.additions,
-            deletions: collected.deletions,
-        }))
+        Ok(collected)
     }
 
     /// Applies a checkpoint to a fresh checkout of its own base.
-    pub(crate) async fn restore(&self, context: &Context, content: &CheckpointContent) -> Result<(), WorkspaceError> {
-        let call = Call::Restore(toolbox::Restore { changes: changes(content)? });
+    pub(crate) async fn restore(&self, context: &Context, changeset: &Changeset) -> Result<(), WorkspaceError> {
+        let changes = changeset.iter().map(|(path, change)| toolbox_change(path, change)).collect();
+        let call = Call::Restore(toolbox::Restore { changes });
         let Answer::Restore(_) = self.toolbox(context, "restore", call).await? else {
             return Err(unexpected("restore"));
         };
         Ok(())
     }
 
-    /// Merges a checkpoint three-way into a checkout of another base. `old_contents` are the changed files as the checkpoint's
-    /// base has them. Returns the paths that now contain conflict markers.
+    /// Merges a checkpoint three-way into a checkout of another base than its own, `base`. `old_contents` are the changed files
+    /// as that base has them. Returns the paths that now contain conflict markers.
     pub(crate) async fn rebase(
         &self,
         context: &Context,
-        content: &CheckpointContent,
+        base: Option<&CommitId>,
+        changeset: &Changeset,
         old_contents: &BTreeMap<WorkspacePath, Vec<u8>>,
     ) -> Result<Vec<String>, WorkspaceError> {
-        let old: BTreeMap<&str, &Vec<u8>> =
-            old_contents.iter().map(|(path, content)| (path.as_str(), content)).collect();
-        let changes = changes(content)?.into_iter().map(|change| {
-            let base = old.get(change.path()).map(|content| (*content).clone());
-            toolbox::RebaseChange { change, base }
+        let changes = changeset.iter().map(|(path, change)| {
+            let base = old_contents.get(path).cloned();
+            toolbox::RebaseChange { change: toolbox_change(path, change), base }
         });
-        let old_base = content.base.as_ref().map(ToString::to_string);
+        let old_base = base.map(ToString::to_string);
         let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
         // Once per sandbox: merging into files that were merged already would put markers around markers.
         let Answer::Rebase(rebased) = self.toolbox_as(context, "rebase", "rebase", call).await? else {
@@ -205,48 +180,16 @@ fn instruction_directory(path: &str) -> Option<String> {
     ["AGENTS.md", "CLAUDE.md"].contains(&name).then(|| directory.to_owned())
 }
 
-fn file_mode(mode: Mode) -> FileMode {
-    match mode {
-        Mode::Regular => FileMode::Regular,
-        Mode::Executable => FileMode::Executable,
-        Mode::Symlink => FileMode::Symlink,
-    }
-}
-
-fn file_change(change: &Change) -> FileChange {
+fn toolbox_change(path: &WorkspacePath, change: &FileChange) -> Change {
     match change {
-        Change::Delete { .. } => FileChange::Delete,
-        Change::Write { mode, content, .. } => FileChange::Write { mode: file_mode(*mode), content: content.clone() },
-    }
-}
-
-fn kept_change(change: Change) -> CheckpointChange {
-    use base64::Engine as _;
-    match change {
-        Change::Delete { path } => CheckpointChange { path, file: None },
-        Change::Write { path, mode, content, .. } => {
-            let mode = file_mode(mode);
-            let content_base64 = base64::prelude::BASE64_STANDARD.encode(content);
-            CheckpointChange { path, file: Some(CheckpointFile { mode, content_base64 }) }
-        }
-    }
-}
-
-fn changes(content: &CheckpointContent) -> Result<Vec<Change>, WorkspaceError> {
-    use base64::Engine as _;
-    content
-        .changes
-        .iter()
-        .map(|change| {
-            let path = change.path.clone();
-            let Some(file) = &change.file else { return Ok(Change::Delete { path }) };
-            let mode = match file.mode {
+        FileChange::Delete => Change::Delete { path: path.as_str().to_owned() },
+        FileChange::Write { mode, content } => {
+            let mode = match mode {
                 FileMode::Regular => Mode::Regular,
                 FileMode::Executable => Mode::Executable,
                 FileMode::Symlink => Mode::Symlink,
             };
-            let content = base64::prelude::BASE64_STANDARD.decode(&file.content_base64).map_err(internal)?;
-            Ok(Change::write(path, mode, content))
-        })
-        .collect()
+            Change::write(path.as_str(), mode, content.clone())
+        }
+    }
 }

@@ -34,7 +34,7 @@ pub use sandbox::{
 };
 pub use tools::{
     Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
-    WorkspaceCheckpoint,
+    WorkspaceCheckpoint, WorkspaceCheckpointFailed,
 };
 pub use waiting::{
     AgentStuck, Author, ContextChanged, Conversation, Keep, SessionCancelRequested, UserMessage, WaitEnded,
@@ -161,6 +161,7 @@ bodies! {
     TodoUpdated = TODO_UPDATED = "todo.updated",
     FileChanged = FILE_CHANGED = "file.changed",
     WorkspaceCheckpoint = WORKSPACE_CHECKPOINT = "workspace.checkpoint",
+    WorkspaceCheckpointFailed = WORKSPACE_CHECKPOINT_FAILED = "workspace.checkpoint_failed",
     AgentStuck = AGENT_STUCK = "agent.stuck",
     ContextChanged = CONTEXT_CHANGED = "context.changed",
     DecisionRecorded = DECISION_RECORDED = "decision.recorded",

@@ -153,3 +153,13 @@ pub struct WorkspaceCheckpoint {
     /// Number of files that differ.
     pub files: u32,
 }
+
+/// The workspace could not be read after a call that may have written to it. The run ends with the checkpoint before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkspaceCheckpointFailed {
+    /// The turn whose calls are not in any checkpoint.
+    pub turn: TurnNumber,
+    /// A clause.
+    pub reason: String,
+}

@@ -124,6 +124,9 @@ impl SessionState {
 
             EventBody::FileChanged(changed) => self.file_changed(event, changed),
             EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
+            EventBody::WorkspaceCheckpointFailed(failed) => {
+                self.in_run(event, |run| run.checkpoint_failed = Some(failed.reason.clone()));
+            }
             EventBody::ChangesetCollected(collected) => {
                 self.in_run(event, |run| run.changeset = Some(collected.clone()));
             }

@@ -67,6 +67,8 @@ pub struct RunState {
     pub check: Option<(Check, Seq)>,
     /// The last `file.changed`.
     pub last_write: Option<Seq>,
+    /// Why the workspace could not be read after the last calls. The checkpoint lacks what they wrote.
+    pub checkpoint_failed: Option<String>,
     /// The change that was collected for publication.
     pub changeset: Option<ChangesetCollected>,
     /// The publication that was started, and when. The time becomes the commit's date, so that a second attempt writes the
@@ -109,6 +111,7 @@ impl RunState {
             recent_calls: RecentCalls::default(),
             check: None,
             last_write: None,
+            checkpoint_failed: None,
             changeset: None,
             publishing: None,
             base_moves: 0,

@@ -60,6 +60,7 @@ impl Transcripts {
             | EventBody::TodoUpdated(_)
             | EventBody::FileChanged(_)
             | EventBody::WorkspaceCheckpoint(_)
+            | EventBody::WorkspaceCheckpointFailed(_)
             | EventBody::AgentStuck(_)
             | EventBody::DecisionRecorded(_)
             | EventBody::SessionCancelRequested(_)

@@ -69,6 +69,10 @@ impl Root {
         &self.path
     }
 
+    pub(crate) fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
     /// Resolves a path from a model. Symbolic links are followed as long as they stay inside.
     pub(crate) fn locate(&self, given: &str) -> Result<Located, ToolError> {
         self.walk(&RelativePath::parse(given, &self.path)?, given, Links::Follow)

@@ -1,30 +1,20 @@
 //! Copies the git directory of a fresh checkout, with hard links where possible.
 
-use std::fs::{self, File, FileTimes};
+use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The configuration of the copy: what git needs to know about the repository, and nothing that runs a program. Names that
-/// are a problem only on Windows or macOS are allowed; `files::path` refuses the disguised forms of `.git`.
+/// The configuration of the copy: what git needs to know about the repository, and nothing that runs a program.
 const CONFIGURATION: &str = include_str!("base.config");
 
-/// Copies what git needs to read the objects of `from` and to maintain an index of its own.
-///
-/// The index is copied with its modification time. A fresh clone's index knows the workspace's files, so that the first
-/// comparison need not read all of them, and git compares the times of files with that of the index to detect a file that
-/// changed in the same instant.
+/// Copies what git needs to read the objects of `from`.
 pub(crate) fn copy(from: &Path, to: &Path, object_format: &str) -> io::Result<()> {
     fs::create_dir_all(to.join("refs/heads"))?;
     link_tree(&from.join("objects"), &to.join("objects"))?;
     resolve_alternates(from, to)?;
-    for name in ["index", "shallow"] {
-        match fs::copy(from.join(name), to.join(name)) {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error),
-        }
-        let modified = fs::metadata(from.join(name))?.modified()?;
-        File::options().append(true).open(to.join(name))?.set_times(FileTimes::new().set_modified(modified))?;
+    match fs::copy(from.join("shallow"), to.join("shallow")) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(_) | Err(_) => {}
     }
     let mut configuration = CONFIGURATION.to_owned();
     if object_format != "sha1" {

@@ -2,8 +2,8 @@
 
 pub(crate) mod base;
 pub(crate) mod copy;
+pub(crate) mod object_store;
 pub(crate) mod objects;
-pub(crate) mod stage;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};

@@ -18,8 +18,8 @@ pub(crate) enum Object {
     NotBlob,
     /// A blob within the limit.
     Blob(Vec<u8>),
-    /// The beginning of a larger blob of `bytes` bytes.
-    Cut { bytes: u64, head: Vec<u8> },
+    /// The beginning of a larger blob.
+    Cut(Vec<u8>),
 }
 
 /// Whether symbolic links in a tree are followed within that tree.
@@ -102,7 +102,7 @@ fn read_one(stream: &mut impl BufRead, limit: u64) -> io::Result<Object> {
     }
     Ok(match kind {
         _ if unresolved => Object::Missing,
-        "blob" if size > limit => Object::Cut { bytes: size, head },
+        "blob" if size > limit => Object::Cut(head),
         "blob" => Object::Blob(head),
         _ => Object::NotBlob,
     })

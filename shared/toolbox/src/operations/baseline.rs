@@ -1,15 +1,19 @@
-//! `baseline`: copies the checkout's git directory before any code of the repository runs.
+//! `baseline`: records the checkout and copies its git directory, before any code of the repository runs.
 
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use bstr::BString;
 use serde::{Deserialize, Serialize};
 
 use crate::error::ToolError;
+use crate::files::path::RelativePath;
 use crate::files::root::Root;
 use crate::git::base::{Base, is_object_id};
 use crate::git::{Git, copy};
+use crate::worktree::ignores::MAX_RULES_BYTES;
+use crate::worktree::record::{Autocrlf, Record, Settings};
 
 /// Git's id of the empty tree, in repositories with SHA-1 and with SHA-256 ids.
 const EMPTY_TREE: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
@@ -67,11 +71,14 @@ pub(crate) fn baseline(root: &Root, state: &Path) -> Result<BaselineTaken, ToolE
     copied().map_err(ToolError::io("copying the git directory to", partial.display().to_string()))?;
 
     let git = Git::new(partial.clone(), root.path());
-    ensure_index_matches(&git, &base)?;
-    let files = git.output(&["ls-tree", "-r", "-z", "--name-only", &base.tree], b"")?;
-    base.files = memchr::memchr_iter(0, &files).count();
+    let tree = git.output(&["ls-tree", "-r", "-z", "--full-tree", &base.tree], b"")?;
+    let settings = settings(&checkout, &format)?;
     // The rename comes last, so that a base which exists is complete.
-    let saved = base.save(&partial).and_then(|()| fs::rename(&partial, Base::directory(state)));
+    let saved = Record::write(root, &partial, &tree, settings).and_then(|record| {
+        base.files = record.entries.len();
+        base.save(&partial)?;
+        fs::rename(&partial, Base::directory(state))
+    });
     saved.map_err(ToolError::io("saving", partial.display().to_string()))?;
     Ok(base.into())
 }
@@ -94,20 +101,38 @@ fn read_base(checkout: &Git, format: &str) -> Result<Base, ToolError> {
     }
 }
 
-/// Makes the copied index match the commit. An index that does not (after a clone without a checkout, or one that depends on
-/// further files) is rebuilt from the commit, at the cost of one slow comparison with the workspace.
-fn ensure_index_matches(git: &Git, base: &Base) -> Result<(), ToolError> {
-    let difference = git.run(&["diff-index", "--cached", "--quiet", &base.tree], b"", MAX_LINE_BYTES)?;
-    if difference.code == Some(0) {
-        return Ok(());
-    }
-    match fs::remove_file(git.git_dir().join("index")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(ToolError::io("deleting", "the copied index")(error));
+/// Reads what the checkout's git directory says about comparing files.
+fn settings(checkout: &Git, format: &str) -> Result<Settings, ToolError> {
+    let configuration = checkout.output(&["config", "--list", "-z"], b"")?;
+    let mut settings = Settings {
+        sha256: format == "sha256",
+        file_mode: true,
+        autocrlf: Autocrlf::False,
+        eol_crlf: None,
+        exclude: info(checkout, "exclude"),
+        attributes: info(checkout, "attributes"),
+    };
+    // The last of several values counts. A name without a value is true.
+    for line in configuration.split(|byte| *byte == 0) {
+        let line = String::from_utf8_lossy(line).to_ascii_lowercase();
+        let (name, value) = line.split_once('\n').unwrap_or((&line, "true"));
+        let is_true = matches!(value, "true" | "yes" | "on" | "1");
+        match name {
+            "core.filemode" => settings.file_mode = is_true,
+            "core.autocrlf" if value == "input" => settings.autocrlf = Autocrlf::Input,
+            "core.autocrlf" => settings.autocrlf = if is_true { Autocrlf::True } else { Autocrlf::False },
+            "core.eol" => settings.eol_crlf = ["lf", "crlf"].contains(&value).then_some(value == "crlf"),
+            _ => {}
         }
-        Ok(()) | Err(_) => {}
     }
-    git.output(&["read-tree", &base.tree], b"").map(drop)
+    Ok(settings)
+}
+
+/// A file of the git directory's `info`; empty when it is missing, or larger than any that a person writes.
+fn info(checkout: &Git, name: &str) -> BString {
+    let directory = Root::open(&checkout.git_dir().join("info"));
+    let content = directory.and_then(|info| info.locate_exact(&RelativePath::exact(name)?)?.read(MAX_RULES_BYTES, ""));
+    content.unwrap_or_default().into()
 }
 
 fn line(bytes: &[u8]) -> String {

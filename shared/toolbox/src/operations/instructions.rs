@@ -72,7 +72,7 @@ pub(crate) fn instructions(root: &Root, state: &Path, call: &Instructions) -> Re
         let (content, is_cut) = match object {
             Object::Missing | Object::NotBlob => return,
             Object::Blob(content) => (content, false),
-            Object::Cut { mut head, .. } => {
+            Object::Cut(mut head) => {
                 head.truncate(cut::complete(&head).len());
                 (head, true)
             }

@@ -5,7 +5,6 @@ pub(crate) mod apply;
 pub(crate) mod baseline;
 pub(crate) mod collect;
 pub(crate) mod create;
-pub(crate) mod diff;
 pub(crate) mod edited;
 pub(crate) mod glob;
 pub(crate) mod grep;

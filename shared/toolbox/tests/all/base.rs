@@ -1,11 +1,12 @@
 use std::fs;
+use std::process::Command;
 
-use toolbox::{Answer, Call, Change, Collect, Diff, ErrorKind, Instruction, Instructions, Limits, Mode};
+use toolbox::{Answer, Call, Change, Collect, Content, Difference, ErrorKind, Instruction, Instructions, Limits, Mode};
 
-use crate::fixture::{Fixture, answer, git, kind};
+use crate::fixture::{Fixture, answer, changes, git, kind, sha256};
 
-fn paths(changes: &[Change]) -> Vec<&str> {
-    changes.iter().map(Change::path).collect()
+fn paths(changes: &[Difference]) -> Vec<&str> {
+    changes.iter().map(Difference::path).collect()
 }
 
 #[test]
@@ -21,7 +22,7 @@ fn the_base_does_not_depend_on_the_workspaces_git_directory() {
     assert_eq!(fixture.baseline(), before);
     assert_eq!((before.branch.as_deref(), before.files), (Some("main"), 2));
     let collected = fixture.collect();
-    assert_eq!(collected.changes, [Change::write("a", Mode::Regular, b"changed\n".to_vec())]);
+    assert_eq!(changes(&collected), [Change::write("a", Mode::Regular, b"changed\n".to_vec())]);
     assert_eq!((collected.additions, collected.deletions), (1, 1));
 }
 
@@ -97,7 +98,7 @@ fn paths_that_a_changeset_cannot_contain_are_listed_with_the_reason() {
     assert_eq!(paths(&fixture.collect().changes), ["grows", "ok/file"]);
     fixture.write("grows", "x".repeat(101));
     let limits = Limits { files: 10, bytes_per_file: 100, bytes_total: 1_000 };
-    let collected = answer!(fixture.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
+    let collected = fixture.collect_with(Collect { limits, ..Collect::default() });
     // The index still holds the earlier, smaller content of `grows`, which must not be collected instead.
     assert_eq!(paths(&collected.changes), ["ok/file"]);
     let skipped: Vec<&str> = collected.skipped.iter().map(|skipped| skipped.path.as_str()).collect();
@@ -112,7 +113,7 @@ fn paths_above_the_limits_are_left_out_and_listed() {
         fixture.write(name, name.repeat(10));
     }
     let collect = |limits| {
-        let collected = answer!(fixture.call(Call::Collect(Collect { limits, unless: None })), Answer::Collect);
+        let collected = fixture.collect_with(Collect { limits, ..Collect::default() });
         (collected.changes.len(), collected.skipped.len())
     };
     assert_eq!(collect(Limits { files: 3, ..Limits::default() }), (3, 1));
@@ -126,15 +127,33 @@ fn an_unchanged_changeset_is_not_sent_again() {
     let fixture = Fixture::cloned(&[("a", "1\n")]);
     fixture.write("b", "2\n");
     let first = fixture.collect();
-    let again = |unless: &str| {
-        let call = Collect { limits: Limits::default(), unless: Some(unless.to_owned()) };
-        answer!(fixture.call(Call::Collect(call)), Answer::Collect)
-    };
+    let again = |unless: &str| fixture.collect_with(Collect { unless: Some(unless.to_owned()), ..Collect::default() });
     assert!(again(&first.digest).unchanged && again(&first.digest).changes.is_empty());
     assert_eq!(first.digest, toolbox::digest(&first.changes));
     fixture.set_mode("b", 0o755);
     let second = again(&first.digest);
     assert!(!second.unchanged && second.digest != first.digest);
+}
+
+#[test]
+fn a_content_that_the_caller_has_is_not_sent_again() {
+    let fixture = Fixture::cloned(&[("a", "1\n")]);
+    fixture.write("b", "2\n");
+    fixture.write("c", "2\n");
+    fixture.write("d", "3\n");
+    fixture.link("link", "b");
+    let known = vec![sha256(b"2\n"), sha256(b"b"), "no hash".to_owned()];
+    let sent = |known: &[String]| {
+        let collected = fixture.collect_with(Collect { known: known.to_vec(), ..Collect::default() });
+        assert_eq!(paths(&collected.changes), ["b", "c", "d", "link"]);
+        let mut contents: Vec<Vec<u8>> = collected.contents.into_iter().map(|Content(content)| content).collect();
+        contents.sort();
+        contents
+    };
+    assert_eq!(sent(&[]), [b"2\n".as_slice(), b"3\n", b"b"], "each content once");
+    // The caller judges the target of a link by its text, so it always gets it.
+    assert_eq!(sent(&known), [b"3\n".as_slice(), b"b"]);
+    assert_eq!(sent(&[]), [b"2\n".as_slice(), b"3\n", b"b"], "also those that an earlier answer left out");
 }
 
 #[test]
@@ -145,14 +164,52 @@ fn a_change_has_the_content_that_git_would_store() {
     assert!(fixture.collect().changes.is_empty());
     fixture.write("a.txt", "1\r\n2\r\n");
     fixture.write("b.bin", "x\r\n");
-    let changes = fixture.collect().changes;
     assert_eq!(
-        changes,
+        changes(&fixture.collect()),
         [
             Change::write("a.txt", Mode::Regular, b"1\n2\n".to_vec()),
             Change::write("b.bin", Mode::Regular, b"x\r\n".to_vec()),
         ]
     );
+}
+
+#[test]
+fn in_an_ignored_directory_only_the_files_of_the_base_count() {
+    let fixture = Fixture::cloned(&[(".gitignore", "build/\n"), ("build/kept", "1\n"), ("build/sub/kept", "1\n")]);
+    for path in ["build/kept", "build/sub/kept", "build/new", "build/sub/new", "build/other/new"] {
+        fixture.write(path, "2\n");
+    }
+    assert_eq!(paths(&fixture.collect().changes), ["build/kept", "build/sub/kept"]);
+}
+
+#[test]
+fn a_file_committed_with_crlf_keeps_it_where_text_is_automatic() {
+    let fixture = Fixture::cloned(&[("old.txt", "1\r\n")]);
+    fixture.write(".gitattributes", "*.txt text=auto\n");
+    fixture.write("old.txt", "1\r\n2\r\n");
+    fixture.write("new.txt", "1\r\n");
+    let changes = changes(&fixture.collect());
+    let content = |path: &str, content: &str| Change::write(path, Mode::Regular, content.as_bytes().to_vec());
+    assert_eq!(changes[1..], [content("new.txt", "1\n"), content("old.txt", "1\r\n2\r\n")]);
+}
+
+#[test]
+fn new_attributes_count_for_a_file_that_was_collected_before() {
+    let fixture = Fixture::cloned(&[("base", "1\n")]);
+    fixture.write("new.txt", "1\r\n");
+    // So old that what was read of it counts until the attributes change.
+    let touched = Command::new("touch").args(["-d", "@1000000000"]).arg(fixture.path("new.txt")).status().unwrap();
+    assert!(touched.success());
+    let known: Vec<String> = [b"1\r\n".as_slice(), b"1\n"].map(sha256).to_vec();
+    let hash = || match fixture.collect_with(Collect { known: known.clone(), ..Collect::default() }).changes.pop() {
+        Some(Difference::Write { sha256, .. }) => sha256,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(hash(), known[0]);
+    fixture.write(".gitattributes", "*.txt text\n");
+    assert_eq!(hash(), known[1]);
+    fixture.write(".gitattributes", "*.txt -text\n");
+    assert_eq!(hash(), known[0]);
 }
 
 #[test]
@@ -165,20 +222,5 @@ fn a_file_that_git_refuses_does_not_block_the_others() {
     let collected = fixture.collect();
     assert_eq!(collected.changes.len(), 9);
     assert_eq!(collected.skipped.len(), 1);
-    assert!(collected.skipped[0].reason.starts_with("git refuses it: BOM is required"), "{:?}", collected.skipped);
-}
-
-#[test]
-fn the_diff_shows_new_files_and_reports_when_it_is_cut() {
-    let fixture = Fixture::cloned(&[("a", "1\n2\n"), ("moved", "1\n2\n3\n4\n5\n6\n")]);
-    fixture.write("a", "1\nchanged\n");
-    fixture.write("new é", "x\n");
-    fs::rename(fixture.path("moved"), fixture.path("there")).unwrap();
-    let call = |max_characters| answer!(fixture.call(Call::Diff(Diff { max_characters })), Answer::Diff);
-    let diff = call(None);
-    for part in ["-2\n+changed\n", "+++ b/new é", "rename to there"] {
-        assert!(diff.diff.contains(part), "{}", diff.diff);
-    }
-    assert_eq!((diff.files, diff.additions, diff.deletions, diff.cut), (3, 2, 1, false));
-    assert!(call(Some(20)).cut);
+    assert!(collected.skipped[0].reason.starts_with("git refuses it: a BOM is required"), "{:?}", collected.skipped);
 }

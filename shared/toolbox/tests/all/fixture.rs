@@ -1,5 +1,6 @@
 //! A workspace with a state directory beside it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -7,8 +8,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use toolbox::{
-    Answer, Baseline, BaselineTaken, Call, Collect, Collected, Create, Edited, ErrorKind, Failure, Grep, GrepMode,
-    Insert, Request, Response, Restore, StrReplace, View, Viewed, serve,
+    Answer, Baseline, BaselineTaken, Call, Change, Collect, Collected, Content, Create, Difference, Edited, ErrorKind,
+    Failure, Grep, GrepMode, Insert, Mode, Request, Response, Restore, StrReplace, View, Viewed, serve,
 };
 
 pub(crate) struct Fixture {
@@ -138,12 +139,38 @@ impl Fixture {
     }
 
     pub(crate) fn collect(&self) -> Collected {
-        answer!(self.call(Call::Collect(Collect::default())), Answer::Collect)
+        self.collect_with(Collect::default())
+    }
+
+    pub(crate) fn collect_with(&self, call: Collect) -> Collected {
+        answer!(self.call(Call::Collect(call)), Answer::Collect)
     }
 
     pub(crate) fn restore(&self, collected: &Collected) {
-        let call = Restore { changes: collected.changes.clone() };
+        let call = Restore { changes: changes(collected) };
         let _ = answer!(self.call(Call::Restore(call)), Answer::Restore);
+    }
+}
+
+/// The collected changes, with their contents found by their hashes.
+pub(crate) fn changes(collected: &Collected) -> Vec<Change> {
+    let contents: BTreeMap<String, &Vec<u8>> =
+        collected.contents.iter().map(|Content(content)| (sha256(content), content)).collect();
+    let change = |difference: &Difference| match difference {
+        Difference::Delete { path } => Change::Delete { path: path.clone() },
+        Difference::Write { path, mode, sha256, bytes } => {
+            let content = contents[sha256];
+            assert_eq!(*bytes, content.len() as u64, "{path}");
+            Change::write(path.as_str(), *mode, content.clone())
+        }
+    };
+    collected.changes.iter().map(change).collect()
+}
+
+pub(crate) fn sha256(content: &[u8]) -> String {
+    match Change::write("", Mode::Regular, content.to_vec()) {
+        Change::Write { sha256, .. } => sha256,
+        Change::Delete { .. } => unreachable!(),
     }
 }
 

@@ -38,11 +38,11 @@ fn an_invalid_response_is_a_failure() {
     for bytes in [
         "",
         "[]",
-        r#"{"version":1}"#,
-        r#"{"version":1,"ok":{"view":{"text":"","path":"","cut":false}},"error":{"kind":"io","message":""}}"#,
-        r#"{"version":1,"error":{"kind":"unheard-of","message":""}}"#,
+        r#"{"version":2}"#,
+        r#"{"version":2,"ok":{"view":{"text":"","path":"","cut":false}},"error":{"kind":"io","message":""}}"#,
+        r#"{"version":2,"error":{"kind":"unheard-of","message":""}}"#,
     ] {
         assert_eq!(kind(Response::parse(bytes.as_bytes())), ErrorKind::Protocol, "{bytes}");
     }
-    assert_eq!(kind(Response::parse(br#"{"version":2,"ok":1}"#)), ErrorKind::Version);
+    assert_eq!(kind(Response::parse(br#"{"version":1,"ok":1}"#)), ErrorKind::Version);
 }

@@ -110,7 +110,7 @@ async fn view(api: &Api, session: &SessionId, state: &SessionState) -> Result<Di
         return Ok(DiffView { base_commit: None, files: Vec::new() });
     };
     let checkpoint = Checkpoint::fetch(api.blobs.as_ref(), session, &latest.sha256).await.map_err(step_error)?;
-    let changes = checkpoint.changeset()?;
+    let changes = checkpoint.changeset(api.blobs.as_ref(), session).await.map_err(step_error)?;
     let last_base = checkpoint.content.base.clone();
     // A follow-up run starts from what the earlier runs published. The diff is against the commit that the first run started from.
     let first_base = state.published_from.clone().unwrap_or_else(|| last_base.clone());

@@ -13,7 +13,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::ports::{Blobs, Sandboxes, elapsed, store_text};
 use domain::state::ReplyState;
-use domain::{EventBody, Keep, Step, StepError, StepOutput, ToolKind, ToolResult, ToolStarted, Verdict};
+use domain::{
+    ErrorCode, EventBody, Keep, Step, StepError, StepOutput, ToolKind, ToolResult, ToolStarted, Verdict,
+    WorkspaceCheckpointFailed,
+};
 use serde_json::Value;
 
 use crate::context::{Context, Interruptible, internal};
@@ -66,7 +69,7 @@ impl StepHandler for ExecuteTool {
         match self.run_calls(context, &workspace, &reply).await {
             Ok(output) => Ok(output),
             Err(WorkspaceError::SandboxLost(reason)) => workspace.record_loss(context, reason).await,
-            Err(WorkspaceError::Step(error)) => Err(error),
+            Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => Err(error.into()),
         }
     }
 }
@@ -98,8 +101,13 @@ impl ExecuteTool {
             };
             // The checkpoint goes into the same batch as the result, so that every acknowledged write can be restored. If the
             // sandbox is lost before this append, the call has no result and the model reads that it was cut off.
-            if writes {
-                bodies.extend(self.checkpoint(context, workspace, reply).await?);
+            let failure = match writes {
+                true => self.checkpoint(context, workspace, reply, &mut bodies).await?,
+                false => None,
+            };
+            if let Some(failed) = failure {
+                context.log.append(bodies).await.map_err(StepError::from)?;
+                return Ok(end_with_last_checkpoint(context, failed)?);
             }
             let works_on =
                 !calls.is_empty() || !questions.is_empty() || instructions::are_due(context, workspace, &touched);
@@ -211,21 +219,46 @@ impl ExecuteTool {
         }
         let cancel = context.log.state().run().and_then(|run| run.cancel.clone());
         if writes && cancel.is_some_and(|cancel| cancel.keep == Keep::Branch) {
-            context.closing = self.checkpoint(context, workspace, reply).await?;
+            let mut bodies = Vec::new();
+            if let Some(failed) = self.checkpoint(context, workspace, reply, &mut bodies).await? {
+                bodies.push(failed.into());
+            }
+            context.closing = bodies;
             return Ok(StepOutput::new(Verdict::Publish));
         }
         Ok(output)
     }
 
+    /// Stores a checkpoint and adds the events that record it to `bodies`. The result is the failure to read the workspace.
     async fn checkpoint(
         &self,
         context: &Context,
         workspace: &Workspace,
         reply: &ReplyState,
-    ) -> Result<Vec<EventBody>, WorkspaceError> {
+        bodies: &mut Vec<EventBody>,
+    ) -> Result<Option<WorkspaceCheckpointFailed>, WorkspaceError> {
         let latest = context.log.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
-        checkpoint(context, self.blobs.as_ref(), workspace, reply.call.turn, latest).await
+        let turn = reply.call.turn;
+        match checkpoint(context, self.blobs.as_ref(), workspace, turn, latest).await {
+            Ok(recorded) => bodies.extend(recorded),
+            Err(WorkspaceError::Toolbox(reason)) => {
+                let reason = context.common.redactor.redact(&reason).into_owned();
+                return Ok(Some(WorkspaceCheckpointFailed { turn, reason }));
+            }
+            Err(error @ (WorkspaceError::SandboxLost(_) | WorkspaceError::Step(_))) => return Err(error),
+        }
+        Ok(None)
     }
+}
+
+/// Ends the run because the workspace cannot be read: what is stored of it is published.
+fn end_with_last_checkpoint(context: &mut Context, failed: WorkspaceCheckpointFailed) -> Result<StepOutput, StepError> {
+    if context.log.state().checkpoint.is_none() {
+        let message = format!("the workspace could not be read after turn {}: {}", failed.turn, failed.reason);
+        return Err(StepError::terminal(ErrorCode::WorkspaceUnreadable, message));
+    }
+    context.closing.push(failed.into());
+    Ok(StepOutput::new(Verdict::Publish))
 }
 
 /// How many calls from the front run together: all reads before the first write, or one write.

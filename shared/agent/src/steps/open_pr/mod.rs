@@ -115,7 +115,7 @@ impl OpenPr {
     /// The latest change, checked for publication. None when no file differs.
     async fn change(&self, context: &Context) -> Result<Option<(Checkpoint, Changeset)>, StepError> {
         let Some(checkpoint) = self.latest(context).await? else { return Ok(None) };
-        let changes = checkpoint.changeset()?;
+        let changes = checkpoint.changeset(self.blobs.as_ref(), context.log.session_id()).await?;
         Ok((!changes.is_empty()).then_some((checkpoint, changes)))
     }
 

@@ -2,6 +2,7 @@
 
 use domain::ports::{PullRequestText, Readiness, load_text};
 use domain::state::{Base, RunState};
+use domain::text::one_line;
 use domain::{Delivery, EventBody, INVOCATIONS_BEFORE_PUBLISHING, PrOpened, PrUpdated, StepError, StepOutput, Verdict};
 
 use super::{OpenPr, base, text};
@@ -83,6 +84,10 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
     }
     if expired {
         return Some("the run waited for an answer that did not come; the work is not finished".to_owned());
+    }
+    if let Some(reason) = &run.checkpoint_failed {
+        let reason = one_line(reason);
+        return Some(format!("the workspace could not be read at the end ({reason}); this is the state before that"));
     }
     if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING {
         return Some("the run reached its limit of steps; the work may not be finished".to_owned());

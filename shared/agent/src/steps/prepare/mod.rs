@@ -47,7 +47,7 @@ impl StepHandler for Prepare {
         match self.prepare(context).await {
             Ok(output) => Ok(output),
             Err(Stop::Forge(stop)) => stop.answer(Verdict::Prepare),
-            Err(Stop::Workspace(WorkspaceError::Step(error))) => Err(error),
+            Err(Stop::Workspace(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_)))) => Err(error.into()),
             Err(Stop::Workspace(WorkspaceError::SandboxLost(reason))) => {
                 if let Some(sandbox) = context.log.state().sandbox.as_ref().map(|sandbox| sandbox.id.clone()) {
                     context.log.append(vec![SandboxLost { sandbox, reason }.into()]).await?;

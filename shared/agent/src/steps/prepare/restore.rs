@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::state::Base;
-use domain::{Author, Checkpoint, Conversation, EventBody, StepError, UserMessage};
+use domain::{Author, Checkpoint, Conversation, EventBody, UserMessage};
 
 use super::Prepare;
 use super::stop::Stop;
@@ -15,23 +15,24 @@ impl Prepare {
     /// merged into it three-way, and the model is asked to resolve the conflicts. Returns the events to append.
     pub(super) async fn restore(&self, context: &Context, workspace: &Workspace) -> Result<Vec<EventBody>, Stop> {
         let Some(latest) = context.log.state().checkpoint.clone() else { return Ok(Vec::new()) };
-        let stored = Checkpoint::fetch(self.blobs.as_ref(), context.log.session_id(), &latest.blob.sha256).await?;
+        let (blobs, session) = (self.blobs.as_ref(), context.log.session_id());
+        let stored = Checkpoint::fetch(blobs, session, &latest.blob.sha256).await?;
+        let changes = stored.changeset(blobs, session).await?;
         let base = context.log.state().base.clone().ok_or_else(|| internal("there is a checkpoint but no base"))?;
         let new_base = base.commit.clone();
         if stored.content.base == new_base {
-            workspace.restore(context, &stored.content).await?;
+            workspace.restore(context, &changes).await?;
             return Ok(Vec::new());
         }
         let repository = base.repository;
-        let changes = stored.changeset().map_err(StepError::from)?;
         let paths: Vec<_> = changes.iter().map(|(path, _)| path.clone()).collect();
         let old_contents = match &stored.content.base {
             Some(old_base) => self.forge.contents(&repository, old_base, &paths).await?,
             None => BTreeMap::new(),
         };
-        let conflicts = workspace.rebase(context, &stored.content, &old_contents).await?;
+        let conflicts = workspace.rebase(context, stored.content.base.as_ref(), &changes, &old_contents).await?;
         // From here on the change is a difference to the new base.
-        let mut bodies = checkpoint(context, self.blobs.as_ref(), workspace, latest.turn, None).await?;
+        let mut bodies = checkpoint(context, blobs, workspace, latest.turn, None).await?;
         if !conflicts.is_empty() {
             let text = conflict_message(&context.log.state().base, &conflicts);
             let message =
