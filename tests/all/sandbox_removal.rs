@@ -8,15 +8,16 @@ use std::time::Duration;
 use agent::{ExecuteTool, Finish, ToolLimits};
 use asl::{Failure, TaskCall, Tasks};
 use async_trait::async_trait;
-use domain::commands::{message, start};
+use domain::commands::{CommandError, Conflict, Services, delete, message, start};
 use domain::ports::{
-    ByteRange, Clock as _, Exec, ExecState, Sandbox, SandboxError, SandboxSpec, Sandboxes, Sessions as _, Started,
-    Stream, all_unfinished,
+    ByteRange, Clock, Exec, ExecState, Sandbox, SandboxError, SandboxSpec, Sandboxes, Sessions as _, Started, Stream,
+    all_unfinished,
 };
 use domain::{
     Dependency, Event, EventBody, ExecId, RunNumber, SandboxId, Seq, SessionId, Status, Step, Unavailable,
     UncheckedRequest,
 };
+use jiff::{SignedDuration, Timestamp};
 use local::{DriveOutcome, StepTasks, WaitPolicy, WallClock, World, drive_session};
 use serde_json::Value;
 use stand_ins::claude::{Script, Server, Settings as StandIn};
@@ -95,6 +96,20 @@ async fn is_left(world: &World, session: &SessionId) -> bool {
     due
 }
 
+/// A clock that is an hour later each time it is read.
+#[derive(Default)]
+struct Leaping(AtomicUsize);
+
+#[async_trait]
+impl Clock for Leaping {
+    fn now(&self) -> Timestamp {
+        let hours = i64::try_from(self.0.fetch_add(1, Ordering::SeqCst)).unwrap();
+        WallClock.now() + SignedDuration::from_hours(hours)
+    }
+
+    async fn sleep(&self, _duration: Duration) {}
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_ends_and_the_next_starts_while_the_provider_is_down() {
     let home = Home::new();
@@ -141,6 +156,10 @@ async fn a_run_ends_and_the_next_starts_while_the_provider_is_down() {
     assert_eq!(of_kind(&log, "sandbox.terminated").count(), 0);
     assert!(is_left(&world, &session).await);
     assert_ne!(home.sandboxes(), Vec::<String>::new());
+    // Nothing would know of the sandboxes any more.
+    let hasty = Services { clock: Arc::new(Leaping::default()), ..world.services() };
+    let refused = delete(&hasty, &"local".parse().unwrap(), &session).await;
+    assert!(matches!(refused, Err(CommandError::Conflict(Conflict::NotOver(_)))), "{refused:?}");
 
     // What the dispatcher does with a session that it finds.
     let ended = drive_session(&world, &interpreter, &session, WaitPolicy::Release).await.unwrap();

@@ -106,7 +106,7 @@ impl Feeds {
         }
         open.retain(|_, feed| feed.strong_count() > 0);
         let feed = Arc::new(Feed {
-            backlog: Mutex::new(Backlog { start: seen, tail: seen, ..Backlog::default() }),
+            backlog: Mutex::new(Backlog { start: seen, tail: seen, read: seen, ..Backlog::default() }),
             changed: watch::Sender::default(),
             live: watch::Sender::default(),
         });
