@@ -16,6 +16,7 @@ ROUTES = [
     ("POST", "/code"), ("GET", "/sessions"), ("GET", "/sessions/{id}"), ("GET", "/sessions/{id}/events"), ("GET", "/sessions/{id}/diff"),
     ("POST", "/sessions/{id}/messages"), ("POST", "/sessions/{id}/approve"), ("POST", "/sessions/{id}/reject"),
     ("POST", "/sessions/{id}/extend"), ("POST", "/sessions/{id}/cancel"), ("GET", "/tokens"), ("POST", "/tokens"), ("DELETE", "/tokens/{id}"),
+    ("DELETE", "/sessions/{id}"),
     ("GET", "/health"), ("GET", "/openapi.json"), ("GET", "/docs/"), ("GET", "/"), ("GET", "/pulls/{id}/1"), ("GET", "/pulls/x/{id}/diff"),
     ("GET", "/nothing"),
 ]
@@ -77,6 +78,9 @@ def request(chance: random.Random, session: str) -> bytes:
     method, path = chance.choice(ROUTES)
     path = path.replace("{id}", identity) + (chance.choice(QUERIES) if chance.random() < 0.3 else "")
     method = method if chance.random() < 0.85 else chance.choice(METHODS)
+    if method == "DELETE":
+        # The session is needed to the end.
+        path = path.replace(session, chance.choice(IDS))
     headers = [("Host", "localhost")] if chance.random() < 0.95 else []
     headers += [(chance.choice(NAMES), chance.choice(VALUES)) for _ in range(max(0, chance.randrange(6) - 2))]
     if chance.random() < 0.01:

@@ -3,7 +3,7 @@
 import asyncio
 import http.client
 
-from server import bash, script, serve
+from server import bash, script, serve, streamed
 
 FRAMES = 3
 
@@ -74,7 +74,7 @@ async def main() -> None:
         seen, connections = await asyncio.to_thread(watch, port, session)
         proxy.close()
         _, page = server.request("GET", f"/sessions/{session}/events?limit=1000")
-        assert seen == [frame["id"] for frame in page["events"]], seen
+        assert seen == streamed(page["events"]), seen
         print(f"proxy: {len(seen)} events exactly once and in order through {connections} connections that were cut")
         assert connections > len(seen) / FRAMES
 

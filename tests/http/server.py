@@ -39,6 +39,12 @@ def script(*turns: dict, end: str = "Changed what was asked for.") -> dict:
     return {"plan": plan("Change a file"), "turns": [*turns, {"text": end}]}
 
 
+def streamed(frames: list[dict]) -> list[int]:
+    """The ids of the events that a stream of an ended session shows: up to its end, but not the removal of the sandbox after it."""
+    end = max(number for number, frame in enumerate(frames) if frame["kind"] == "run.finished")
+    return [frame["id"] for frame in frames[: end + 1]]
+
+
 class Server:
     """A running server: its port, its process, and a repository for its sessions."""
 

@@ -4,7 +4,7 @@ import asyncio
 import random
 import sys
 
-from server import bash, script, serve
+from server import bash, script, serve, streamed
 
 VIEWERS = 1000
 MAX_MEMORY = 300  # MB, of a debug build
@@ -88,7 +88,7 @@ async def main() -> None:
                 if task.done():
                     task.result()
         _, page = server.request("GET", f"/sessions/{session}/events?limit=1000")
-        whole = [frame["id"] for frame in page["events"]]
+        whole = streamed(page["events"])
         assert page["done"] and whole == list(range(1, len(whole) + 1))
         wrong = [viewer for viewer in viewers if viewer.seen != whole]
         assert not wrong, f"{len(wrong)} viewers saw {wrong[0].seen[-5:]} of {len(whole)}"

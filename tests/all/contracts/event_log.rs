@@ -100,6 +100,9 @@ async fn after(log: &dyn EventLog) {
     let deleted = session_id(2);
     assert!(read_all(log, &deleted, Seq(0)).await.unwrap().is_empty(), "the second process deleted it");
     assert!(!log.wait(&deleted, Seq(0), Duration::ZERO).await.unwrap());
+    let end = Seq(opening_events(&deleted).len() as u64);
+    let late = log.append(&deleted, end, &[event(end.next(), message("of a frozen writer"))]).await;
+    assert!(matches!(late, Err(AppendError::Conflict)), "nothing continues a deleted log");
     log.delete(&deleted).await.unwrap();
 }
 

@@ -66,10 +66,12 @@ impl SessionLogs {
     }
 
     /// Stores a snapshot of a log if it has grown enough since the last one, and keeps in memory what is known of it. Neither is
-    /// needed to go on, so a failure is only logged.
+    /// needed to go on, so a failure is only logged. Nothing is kept after one: what is known may name parts that no stored
+    /// snapshot has.
     pub async fn keep(&self, mut log: SessionLog) {
         if let Err(error) = log.store_snapshot_if_due().await {
             tracing::warn!(session_id = %log.session_id(), error = error_chain(&error), "the snapshot of a log was not stored");
+            return;
         }
         let Cached { session, folded } = log.into_cached();
         // Another task may have cached the same log meanwhile: the one that was read further stays.

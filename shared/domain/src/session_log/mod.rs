@@ -3,7 +3,9 @@
 //! Every append names the last event that was read and fails if the log has grown since. The writer then reads what was
 //! added, checks whether it may still write, decides again, and retries.
 
+mod append;
 mod error;
+mod fence;
 mod folded;
 mod logs;
 mod messages;
@@ -17,12 +19,11 @@ pub use logs::SessionLogs;
 pub use messages::MessagesError;
 pub use snapshot::SNAPSHOT_VERSION;
 
-use crate::ports::{AppendError, read_all};
-use crate::state::{IllegalEvent, SessionState};
+use crate::state::SessionState;
 use crate::transcript::Recap;
 use crate::{
-    Attempt, CommandKey, Event, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq, SessionId,
-    SessionStatus, SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
+    Attempt, CommandKey, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq, SessionId, SessionStatus,
+    SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
 };
 use folded::Folded;
 use logs::Cached;
@@ -55,9 +56,6 @@ pub struct StepStart {
     /// When this invocation is cut off, if it has not ended by then.
     pub deadline: Timestamp,
 }
-
-/// Interval at which running work checks whether it is to stop. A cancel has to be noticed within two seconds.
-const STOP_POLL: Duration = Duration::from_secs(1);
 
 impl SessionLog {
     /// Reads what follows the events that were folded already.
@@ -239,140 +237,5 @@ impl SessionLog {
         self.refresh().await?;
         // Only a log that was deleted meanwhile conflicts and has nothing new.
         if self.folded.state.tail == tail { Err(SessionLogError::Deleted(self.session.clone())) } else { Ok(()) }
-    }
-
-    /// Appends events that do not depend on the state, after whatever others appended meanwhile.
-    ///
-    /// # Errors
-    /// As [`SessionLog::decide`].
-    pub async fn append(&mut self, bodies: Vec<EventBody>) -> Result<(), SessionLogError> {
-        self.decide(|_| Ok::<_, SessionLogError>(bodies.clone())).await
-    }
-
-    /// Appends the events that `decide` derives from the state. Calls it again with the new state whenever somebody else
-    /// appended first, so the events always follow from the state they are appended to.
-    ///
-    /// # Errors
-    /// The error of `decide`; [`SessionLogError::KeyReused`] as in [`SessionLog::is_recorded`]; [`SessionLogError::Stale`] when
-    /// this step was replaced or its run is over; [`SessionLogError::Illegal`] when an event must not follow the state. After
-    /// [`SessionLogError::Unavailable`] it is not known whether the batch was written; [`SessionLog::refresh`] tells.
-    pub async fn decide<E: From<SessionLogError>>(
-        &mut self,
-        mut decide: impl FnMut(&SessionState) -> Result<Vec<EventBody>, E>,
-    ) -> Result<(), E> {
-        // Checked in every round, because the append itself compares positions only: after a conflict the tail may contain the
-        // `step.started` of a newer attempt, and a retry on top of it would succeed.
-        self.append_decided(|log| {
-            log.check_fence()?;
-            decide(&log.folded.state)
-        })
-        .await
-    }
-
-    /// Like [`SessionLog::decide`], for what follows the end of a run, which makes every step of the run stale.
-    ///
-    /// # Errors
-    /// As [`SessionLog::decide`], but never [`SessionLogError::Stale`].
-    pub async fn decide_after_end(
-        &mut self,
-        mut decide: impl FnMut(&SessionState) -> Vec<EventBody>,
-    ) -> Result<(), SessionLogError> {
-        self.append_decided(|log| Ok(decide(&log.folded.state))).await
-    }
-
-    async fn append_decided<E: From<SessionLogError>>(
-        &mut self,
-        mut decide: impl FnMut(&Self) -> Result<Vec<EventBody>, E>,
-    ) -> Result<(), E> {
-        loop {
-            // Another request with the same key may have been faster.
-            if self.is_recorded()? {
-                return Ok(());
-            }
-            let bodies = decide(self)?;
-            if bodies.is_empty() || self.try_append(bodies).await? {
-                return Ok(());
-            }
-            self.read_others().await?;
-        }
-    }
-
-    /// Whether this step may still write, as far as the log was read.
-    ///
-    /// # Errors
-    /// [`SessionLogError::Stale`] when a newer attempt has taken over or the run is over. Never for a command.
-    pub fn check_fence(&self) -> Result<(), SessionLogError> {
-        if self.is_stale(&self.folded.state) { Err(SessionLogError::Stale) } else { Ok(()) }
-    }
-
-    fn is_stale(&self, state: &SessionState) -> bool {
-        let Some((_, started)) = self.writer else { return false };
-        let run = state.run_number(self.run);
-        run.is_none_or(|run| run.status.is_terminal() || run.last_step_started > started)
-    }
-
-    /// Whether running work is to stop, as far as the log was read: its run is to be cancelled, or this step is stale.
-    pub fn is_stop_requested(&self) -> bool {
-        self.requests_stop(&self.folded.state)
-    }
-
-    fn requests_stop(&self, state: &SessionState) -> bool {
-        let cancelled = state.run_number(self.run).is_some_and(|run| run.cancel.is_some());
-        cancelled || self.is_stale(state)
-    }
-
-    /// Returns when the log says that running work is to stop. A log that cannot be read does not stop the work: the read is
-    /// retried. Leaves [`SessionLog::state`] as it is, so the caller has to refresh.
-    pub async fn stop_requested(&self) {
-        let mut state = self.folded.state.clone();
-        while !self.requests_stop(&state) {
-            let event_log = self.logs.event_log.as_ref();
-            let read = match event_log.wait(&self.session, state.tail, STOP_POLL).await {
-                Ok(false) => continue,
-                Ok(true) => read_all(event_log, &self.session, state.tail).await,
-                Err(unavailable) => Err(unavailable.into()),
-            };
-            match read {
-                Ok(events) => events.iter().for_each(|event| state.apply(event)),
-                Err(_) => self.logs.clock.sleep(STOP_POLL).await,
-            }
-        }
-    }
-
-    /// One conditional write. False when the log has grown since it was read: nothing was written.
-    async fn try_append(&mut self, bodies: Vec<EventBody>) -> Result<bool, SessionLogError> {
-        let (batch, next) = self.batch(bodies)?;
-        match self.logs.event_log.append(&self.session, self.folded.state.tail, &batch).await {
-            Ok(()) => {
-                self.folded.state = next;
-                batch.iter().for_each(|event| self.folded.transcripts.apply(event));
-                Ok(true)
-            }
-            Err(AppendError::Conflict) => Ok(false),
-            Err(AppendError::Unavailable(unavailable)) => Err(unavailable.into()),
-        }
-    }
-
-    /// The events that would be appended next, and the state after them.
-    fn batch(&self, bodies: Vec<EventBody>) -> Result<(Vec<Event>, SessionState), IllegalEvent> {
-        let at = self.logs.clock.now();
-        let mut next = self.folded.state.clone();
-        let mut batch = Vec::with_capacity(bodies.len());
-        for body in bodies {
-            next.check(self.run, &body)?;
-            let event = Event {
-                seq: next.tail.next(),
-                at,
-                run: self.run,
-                writer: self.writer.map(|(writer, _)| writer),
-                command: self.command.clone().filter(|_| batch.is_empty()),
-                trace_id: self.trace.clone(),
-                span_id: self.span.clone(),
-                body,
-            };
-            next.apply(&event);
-            batch.push(event);
-        }
-        Ok((batch, next))
     }
 }

@@ -75,7 +75,7 @@ impl SessionState {
             // The decisions of a plan are in the plan already.
             EventBody::DecisionRecorded(recorded) => {
                 if event.writer.is_some_and(|by| by.step == Step::ExecuteTool) {
-                    self.decisions.push(recorded.decision.clone());
+                    Arc::make_mut(&mut self.decisions).push(recorded.decision.clone());
                 }
             }
 

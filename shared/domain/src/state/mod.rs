@@ -114,7 +114,7 @@ pub struct SessionState {
     /// The model's to-do list.
     pub todo: Vec<Todo>,
     /// Decisions that the model recorded while it worked; those of the plan are in the plan.
-    pub decisions: Vec<Decision>,
+    pub decisions: Arc<Vec<Decision>>,
     /// Files that differ from the base, as of the latest checkpoint.
     pub changed_files: Arc<BTreeMap<String, FileChangeKind>>,
     /// What a person is asked for; none when the session does not wait for one.

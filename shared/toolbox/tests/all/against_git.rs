@@ -184,6 +184,13 @@ struct Subject {
 }
 
 impl Subject {
+    fn leads_in_a_circle(&self, path: &str) -> bool {
+        // Linux's number of the error; the standard library has no stable name for it.
+        const ELOOP: i32 = 40;
+        let found = fs::symlink_metadata(self.fixture.workspace().join(path));
+        found.is_err_and(|error| error.raw_os_error() == Some(ELOOP))
+    }
+
     fn new(files: &[(String, String)], ignores: &str, attributes: &str, settings: &[&str]) -> Self {
         let fixture = Fixture::bare();
         let origin = fixture.origin();
@@ -394,6 +401,8 @@ proptest! {
         for action in &actions {
             subject.act(action);
         }
+        // Git cannot tell whether a file behind links that lead in a circle is there, and leaves it as it was.
+        prop_assume!(!files.iter().any(|(path, _)| subject.leads_in_a_circle(path)));
         let collected = subject.collect();
         let again = subject.collect();
         let (changed, impossible) = subject.expected();

@@ -56,7 +56,7 @@ pub(super) fn body(
         let plan = &plan.content;
         let (confidence, reason) = (plan.confidence.in_words(), one_line(&plan.confidence.reason));
         let _ = writeln!(body, "- The model's confidence in its plan, before the work: {confidence}. {reason}");
-        let mut decisions = plan.decisions.iter().chain(&state.decisions).peekable();
+        let mut decisions = plan.decisions.iter().chain(state.decisions.iter()).peekable();
         if decisions.peek().is_some() {
             body.push_str("\n## Decisions\n\n");
             for decision in decisions {
