@@ -5,6 +5,7 @@ mod blobs;
 mod event_log;
 mod forge;
 mod live_text;
+mod reservations;
 mod sandboxes;
 mod second_process;
 mod secrets;
