@@ -55,7 +55,9 @@ const readSession = async (tab, prompt, cancelled) => {
   const { id } = await request('/code', { repoUrl: repository, prompt });
   const session = `${address}/sessions/${id}`;
   const result = await tab.evaluate(watch, [`${session}/events`, 120_000, cancelled && `${session}/cancel`]);
-  const { nextAfter: total, done } = await request(`/sessions/${id}/events?limit=1000`);
+  const { events, done } = await request(`/sessions/${id}/events?limit=1000`);
+  // The stream ends with the run; the removal of its sandbox is recorded after that.
+  const total = events.findLastIndex((event) => event.kind === 'run.finished') + 1;
   const whole = result.seen.length === total && result.seen.every((number, place) => number === place + 1);
   if (!whole || !result.stopped || !done) fail(`${result.seen.length} of ${total} events, stopped: ${result.stopped}, over: ${done}`);
   return { ...result, url: `${session}/events` };
