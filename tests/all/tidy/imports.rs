@@ -10,12 +10,29 @@ const TABLE: &[(&str, &[&str])] = &[
     ("toolbox", &[]),
     ("asl", &[]),
     ("sandbox", &[]),
-    ("agent", &["domain", "toolbox"]),
+    ("sandbox-protocol", &["toolbox"]),
+    ("supervisor", &["sandbox", "sandbox-protocol", "toolbox"]),
+    ("agent", &["domain", "sandbox-protocol", "toolbox"]),
     ("telemetry", &["domain"]),
     ("claude", &["domain"]),
     ("web", &["domain"]),
-    ("stand-ins", &["toolbox", "sandbox"]),
-    ("local", &["agent", "asl", "claude", "domain", "sandbox", "stand-ins", "telemetry", "toolbox", "web"]),
+    ("stand-ins", &["supervisor"]),
+    (
+        "local",
+        &[
+            "agent",
+            "asl",
+            "claude",
+            "domain",
+            "sandbox",
+            "sandbox-protocol",
+            "stand-ins",
+            "supervisor",
+            "telemetry",
+            "toolbox",
+            "web",
+        ],
+    ),
 ];
 
 /// Heavy crates, and the only one of ours that may use each.
