@@ -64,8 +64,7 @@ fn checkout() -> tempfile::TempDir {
 fn survey(workspace: &Path) -> Survey {
     let state = tempfile::tempdir().unwrap();
     let request = Request::new(workspace, state.path(), Call::Survey(toolbox::Survey {}));
-    let mut response = Vec::new();
-    toolbox::serve(serde_json::to_vec(&request).unwrap().as_slice(), &mut response);
+    let response = toolbox::Toolbox::default().answer_json(&serde_json::to_vec(&request).unwrap());
     match Response::parse(&response).unwrap() {
         Answer::Survey(facts) => agent::survey::classify(&facts),
         other => panic!("not an answer to `survey`: {other:?}"),

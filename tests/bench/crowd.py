@@ -13,69 +13,19 @@ import os
 import pathlib
 import statistics
 import sys
-import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 os.environ.setdefault("BACKSPACE_PROGRAM", str(TOP / "target/release/backspace"))
 sys.path.insert(0, str(TOP / "tests/http"))
 
+from common import Peak, memory  # noqa: E402
 from server import bash, program, script, serve  # noqa: E402
 
 PARKED = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
 AT_WORK = int(sys.argv[2]) if len(sys.argv) > 2 else 100
+FILE = os.path.realpath(program())
 WORK = script(*[bash(f"sleep 0.2; echo {turn} >> a.txt") for turn in range(5)])
-
-
-def family(process: int) -> list[int]:
-    """A process and all that descend from it."""
-    found = [process]
-    try:
-        tasks = [task.read_text() for task in pathlib.Path(f"/proc/{process}/task").glob("*/children")]
-    except OSError:
-        return found  # it has ended
-    for child in " ".join(tasks).split():
-        found.extend(family(int(child)))
-    return found
-
-
-def memory(server) -> tuple[float, float]:
-    """Proportional memory of the server and of its supervisors, in MB."""
-    own, supervisors = 0.0, 0.0
-    file = os.path.realpath(program())
-    for process in family(server.process.pid):
-        try:
-            if os.path.realpath(f"/proc/{process}/exe") != file:
-                continue
-            text = pathlib.Path(f"/proc/{process}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        size = next(int(line.split()[1]) / 1024 for line in text.splitlines() if line.startswith("Pss:"))
-        if process == server.process.pid:
-            own += size
-        else:
-            supervisors += size
-    return own, supervisors
-
-
-class Peak:
-    """Samples the memory until it is stopped."""
-
-    def __init__(self, server):
-        self.highest, self.parts, self.stopped = 0.0, (0.0, 0.0), threading.Event()
-        self.thread = threading.Thread(target=self.sample, args=(server,))
-        self.thread.start()
-
-    def sample(self, server):
-        while not self.stopped.wait(0.5):
-            parts = memory(server)
-            if sum(parts) > self.highest:
-                self.highest, self.parts = sum(parts), parts
-
-    def stop(self) -> str:
-        self.stopped.set()
-        self.thread.join()
-        return f"{self.highest:.0f} MB at most (server {self.parts[0]:.0f}, supervisors {self.parts[1]:.0f})"
 
 
 def watched(server, prompt: str) -> tuple[float, float, str]:
@@ -116,12 +66,12 @@ def main() -> None:
     with serve(WORK, {"BACKSPACE_MAX_STREAMS": "2000"}) as server:
         alone = [watched(server, f"Alone {number}.") for number in range(10)]
         shown("first event, one session at a time", [row[0] for row in alone])
-        peak, start = Peak(server), time.perf_counter()
+        peak, start = Peak(server.process.pid, FILE), time.perf_counter()
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             parked = list(pool.map(lambda number: park(server, number), range(PARKED)))
         print(f"{PARKED} sessions parked after {time.perf_counter() - start:.0f} s, {peak.stop()}", flush=True)
-        print(f"{'parked, at rest':58} {sum(memory(server)):.0f} MB", flush=True)
-        peak, start = Peak(server), time.perf_counter()
+        print(f"{'parked, at rest':58} {sum(memory(server.process.pid, FILE)):.0f} MB", flush=True)
+        peak, start = Peak(server.process.pid, FILE), time.perf_counter()
         with concurrent.futures.ThreadPoolExecutor(AT_WORK) as pool:
             worked = list(pool.map(lambda number: watched(server, f"Work {number}."), range(AT_WORK)))
         seconds = time.perf_counter() - start

@@ -6,90 +6,16 @@ time of the whole process tree. The session is one call of the release program, 
 writes the log durably, takes a checkpoint after every command, publishes the branch and writes the pull request.
 """
 
-import json
-import os
 import pathlib
 import re
-import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 
-TESTS = pathlib.Path(__file__).resolve().parent.parent
-PROGRAM = TESTS.parent / "target/release/backspace"
+from common import GROUP, PROGRAM, TESTS, bare_script, measured, run, web_repository
+
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-QUIET_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
-IDENTITY = ["-c", "user.name=Bench", "-c", "user.email=bench@example.invalid"]
-
-
-def git(directory, *arguments):
-    environment = {**os.environ, **QUIET_GIT}
-    subprocess.run(["git", "-C", directory, *IDENTITY, *arguments], check=True, env=environment, capture_output=True)
-
-
-class Group:
-    """A control group, which counts the CPU time of every process started in it. The time of children that were waited for, the
-    usual measure, misses the processes that end with a sandbox."""
-
-    ROOT = pathlib.Path("/sys/fs/cgroup/cpuacct")
-
-    def __init__(self):
-        self.path = self.ROOT / f"backspace-bench-{os.getpid()}"
-        try:
-            self.path.mkdir()
-        except OSError:
-            self.path = None
-
-    def join(self):
-        (self.path / "cgroup.procs").write_text(str(os.getpid()))
-
-    def seconds(self):
-        if self.path:
-            return int((self.path / "cpuacct.usage").read_text()) / 1e9
-        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return usage.ru_utime + usage.ru_stime
-
-    def close(self):
-        if self.path:
-            self.path.rmdir()
-
-
-GROUP = Group()
-
-
-def measured(work):
-    """Wall seconds, CPU seconds and result of `work`."""
-    before = GROUP.seconds()
-    start = time.perf_counter()
-    result = work()
-    wall = time.perf_counter() - start
-    return wall, GROUP.seconds() - before, result
-
-
-def run(command, environment):
-    join = GROUP.join if GROUP.path else None
-    return subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=join)
-
-
-def bare_script(repository, directory):
-    """Clone, branch, the script's commands, commit, all in one shell."""
-    checkout = directory / "checkout"
-    commands = (TESTS / "fixtures/scripts/web.commands.sh").read_text()
-    script = f"""set -e
-git clone --quiet --depth=50 --single-branch --no-tags 'file://{repository}' '{checkout}'
-cd '{checkout}'
-git checkout --quiet -b change
-{commands}
-git add --all
-git -c user.name=Bench -c user.email=bench@example.invalid commit --quiet --message=Change
-"""
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), **QUIET_GIT}
-    ran = run(["sh", "-c", script], environment)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    shutil.rmtree(checkout)
 
 
 def session(repository, directory):
@@ -112,11 +38,7 @@ def main():
         sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
     with tempfile.TemporaryDirectory() as directory:
         top = pathlib.Path(directory)
-        repository = top / "web"
-        shutil.copytree(TESTS / "fixtures/repositories/web", repository)
-        git(repository, "init", "--quiet", "--initial-branch=main")
-        git(repository, "add", "--all")
-        git(repository, "commit", "--quiet", "--message=Begin")
+        repository = web_repository(top)
         bare, ours, traces = [], [], []
         for number in range(-1, ROUNDS):
             round_directory = top / f"round{number}"

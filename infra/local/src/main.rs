@@ -4,11 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Chosen before a runtime is set up: the supervisor has to be single-threaded, and the toolbox starts once per tool call.
-    match std::env::args().nth(1).as_deref() {
-        Some(local::reexec::SUPERVISOR) => return sandbox::supervise(),
-        Some(local::reexec::TOOLBOX) => return toolbox::serve(std::io::stdin().lock(), std::io::stdout().lock()),
-        Some(_) | None => {}
+    // Chosen before a runtime is set up: the supervisor has to be single-threaded.
+    if std::env::args().nth(1).as_deref() == Some(local::reexec::SUPERVISOR) {
+        return supervisor::supervise();
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {

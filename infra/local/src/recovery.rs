@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use domain::SessionId;
 use domain::commands::{Progress, finish_deletions};
-use domain::ports::{LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
-use domain::{SandboxId, SessionId};
+use domain::ports::{ListedSandbox, LiveText as _, Sandboxes as _, Sessions as _, all_unfinished};
 use jiff::Timestamp;
 
 use crate::world::World;
@@ -23,9 +23,9 @@ pub(crate) async fn recover(world: &World) -> anyhow::Result<()> {
     }
     // Reservations of runs whose start crashed before their sessions had a record, or that are over and were not released.
     world.services().advance_outstanding(Duration::ZERO, |_| false).await?;
-    for sandbox in world.sandboxes.list()? {
-        if let Err(error) = recover_sandbox(world, &sandbox).await {
-            tracing::warn!(%sandbox, error = format!("{error:#}"), "the sandbox could not be removed");
+    for listed in world.sandboxes.list(None).await? {
+        if let Err(error) = recover_sandbox(world, &listed).await {
+            tracing::warn!(sandbox = %listed.id, error = format!("{error:#}"), "the sandbox could not be removed");
         }
     }
     Ok(())
@@ -39,18 +39,17 @@ async fn recover_session(world: &World, session: &SessionId) -> anyhow::Result<(
     Ok(())
 }
 
-async fn recover_sandbox(world: &World, sandbox: &SandboxId) -> anyhow::Result<()> {
-    let session = sandbox.as_str().split('-').next().unwrap_or_default().to_uppercase();
-    let session: SessionId = session.parse()?;
-    let Some(_lock) = world.locks.try_acquire(&session)? else { return Ok(()) };
-    let needed = match world.log(&session).await {
-        Ok(log) => log.state().sandbox.as_ref().is_some_and(|known| known.id == *sandbox),
+async fn recover_sandbox(world: &World, sandbox: &ListedSandbox) -> anyhow::Result<()> {
+    let session = &sandbox.session;
+    let Some(_lock) = world.locks.try_acquire(session)? else { return Ok(()) };
+    let needed = match world.log(session).await {
+        Ok(log) => log.state().sandbox.as_ref().is_some_and(|known| known.id == sandbox.id),
         // Another version of the program may be able to read this log, and needs the sandbox then.
-        Err(error) if world.store.get(&session).await?.is_some() => return Err(error.into()),
+        Err(error) if world.store.get(session).await?.is_some() => return Err(error.into()),
         Err(_) => false,
     };
     if !needed {
-        world.sandboxes.terminate(sandbox).await?;
+        world.sandboxes.terminate(&sandbox.id).await?;
     }
     Ok(())
 }

@@ -2,6 +2,3 @@
 
 /// Starts the supervisor of a local sandbox.
 pub const SUPERVISOR: &str = "sandbox-supervisor";
-
-/// Starts the toolbox, inside a sandbox.
-pub const TOOLBOX: &str = "toolbox";

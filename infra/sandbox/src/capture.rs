@@ -58,7 +58,7 @@ impl Capture {
 
     /// Puts the tail beside the head and says what is kept.
     pub(crate) fn finish(mut self, spool: &Spool, id: &ExecId) -> Captured {
-        if self.captured.kept_bytes > 0 && self.head.sync_data().is_err() {
+        if self.captured.kept_bytes > 0 && spool.flush(&self.head).is_err() {
             // The bytes are there for readers; only a power failure could still take them.
         }
         let tail = self.tail.make_contiguous();
@@ -68,6 +68,10 @@ impl Capture {
         let kept = self.captured.kept_bytes + self.captured.tail_bytes;
         self.captured.dropped = self.captured.total_bytes.saturating_sub(kept);
         self.captured
+    }
+
+    pub(crate) fn tail(&self) -> Vec<u8> {
+        self.tail.iter().copied().collect()
     }
 
     fn read_once(&mut self) -> Progress {

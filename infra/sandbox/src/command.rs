@@ -5,14 +5,16 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
+use nix::sys::prctl::set_dumpable;
 use nix::sys::signal::SigSet;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid};
 
+use crate::Limits;
 use crate::part::{Failure, Part};
 use crate::restrictions::{Restrictions, apply_limits};
 use crate::system;
-use crate::wire::Launch;
+use crate::wire::Program;
 
 /// What a shell answers for a program that is not there, and for one that does not run.
 const NOT_FOUND: c_int = 127;
@@ -27,11 +29,42 @@ pub(crate) struct Standard {
 
 /// Becomes the program. Returns the exit code when there is none to become, or the preparation that failed.
 pub(crate) fn become_program(
-    launch: &Launch,
+    program: &Program,
+    limits: &Limits,
     standard: &Standard,
     restrictions: &Restrictions,
 ) -> Result<c_int, Failure> {
-    let prepared = Prepared::new(launch)?;
+    let prepared = Prepared::new(program)?;
+    settle(limits, standard)?;
+    choose_first_when_memory_ends()?;
+    system::close_all_on_exec();
+    restrictions.apply()?;
+
+    // From here on everything happens within the command's own rights.
+    if let Err(error) = nix::unistd::chdir(program.working_directory.as_str()) {
+        explain(&program.working_directory, error);
+        return Ok(NOT_RUNNABLE);
+    }
+    Ok(prepared.exec(&program.argv[0]))
+}
+
+/// Becomes the worker: its code is in memory already. Returns its exit code, or the preparation that failed.
+pub(crate) fn become_worker(
+    worker: fn() -> c_int,
+    limits: &Limits,
+    standard: &Standard,
+    restrictions: &Restrictions,
+) -> Result<c_int, Failure> {
+    settle(limits, standard)?;
+    nix::unistd::chdir("/").map_err(Failure::other("leaving the working directory"))?;
+    system::clear_environment();
+    restrictions.apply()?;
+    // Also the pipe for failures, by whose closing the first process knows that the worker works.
+    system::close_all_except(&[]);
+    Ok(worker())
+}
+
+fn settle(limits: &Limits, standard: &Standard) -> Result<(), Failure> {
     setsid().map_err(Failure::of(Part::Privileges, "starting a session"))?;
     let failed = || Failure::other("passing on the standard streams");
     dup2_stdin(&standard.input).map_err(failed())?;
@@ -39,16 +72,17 @@ pub(crate) fn become_program(
     dup2_stderr(&standard.error).map_err(failed())?;
     umask(Mode::from_bits_truncate(0o022));
     SigSet::empty().thread_set_mask().map_err(Failure::of(Part::Privileges, "unblocking signals"))?;
-    apply_limits(&launch.limits)?;
-    system::close_all_on_exec();
-    restrictions.apply()?;
+    apply_limits(limits)
+}
 
-    // From here on everything happens within the command's own rights.
-    if let Err(error) = nix::unistd::chdir(launch.working_directory.as_str()) {
-        explain(&launch.working_directory, error);
-        return Ok(NOT_RUNNABLE);
-    }
-    Ok(prepared.exec(&launch.argv[0]))
+/// Has the kernel kill commands before anything else of the machine. A process that is not dumpable may not say so of itself;
+/// nothing untrusted is in reach while it is.
+fn choose_first_when_memory_ends() -> Result<(), Failure> {
+    let failed = || Failure::of(Part::Privileges, "allowing to be chosen when memory ends");
+    set_dumpable(true).map_err(failed())?;
+    std::fs::write("/proc/self/oom_score_adj", "1000")
+        .map_err(Failure::of(Part::Privileges, "writing /proc/self/oom_score_adj"))?;
+    set_dumpable(false).map_err(failed())
 }
 
 /// Says on the command's standard error what a shell would have said.
@@ -63,18 +97,18 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(launch: &Launch) -> Result<Self, Failure> {
+    fn new(program: &Program) -> Result<Self, Failure> {
         let text = |text: String| CString::new(text).map_err(Failure::other("a NUL byte in the command"));
-        let program = launch.argv.first().ok_or_else(|| Failure::other("the command")("is empty"))?;
-        let candidates = if program.contains('/') {
-            vec![program.clone()]
+        let name = program.argv.first().ok_or_else(|| Failure::other("the command")("is empty"))?;
+        let candidates = if name.contains('/') {
+            vec![name.clone()]
         } else {
-            launch.search.iter().map(|directory| format!("{directory}/{program}")).collect()
+            program.search.iter().map(|directory| format!("{directory}/{name}")).collect()
         };
-        let environment = launch.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let environment = program.environment.iter().map(|(name, value)| format!("{name}={value}"));
         Ok(Self {
             candidates: candidates.into_iter().map(text).collect::<Result<_, _>>()?,
-            argv: launch.argv.iter().cloned().map(text).collect::<Result<_, _>>()?,
+            argv: program.argv.iter().cloned().map(text).collect::<Result<_, _>>()?,
             environment: environment.map(text).collect::<Result<_, _>>()?,
         })
     }

@@ -1,9 +1,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::part::Failure;
 use crate::{ExecId, Part};
 
-/// What can go wrong between a caller and a sandbox.
+/// What can go wrong with a sandbox.
 ///
 /// A command that fails is not among it: that is an [`Exit`](crate::Exit).
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +21,7 @@ pub enum Error {
         /// What the kernel answered.
         detail: String,
         /// What to do about it.
-        remedy: String,
+        remedy: &'static str,
     },
 
     /// Another supervisor has this directory.
@@ -35,24 +36,17 @@ pub enum Error {
     SetUp(String),
 
     /// The command was never reached; the same id may be tried again.
-    #[error("{id} could not be started: {reason}")]
+    #[error("{id} could not be started: {source}")]
     NotStarted {
         /// The exec asked for.
         id: ExecId,
         /// Which preparation failed.
-        reason: String,
+        source: io::Error,
     },
 
-    /// The exec was started and lost its supervisor; how far it came is unknown. It is never repeated.
-    #[error("{id} was cut off: it was started, and how it ended is not known")]
-    CutOff {
-        /// The exec asked for.
-        id: ExecId,
-    },
-
-    /// The supervisor of this handle is gone, and all that ran with it; the directory can be opened again.
-    #[error("the supervisor of the sandbox is gone")]
-    Gone,
+    /// Nothing can be started any more, and what ran may not be supervised any more: the supervisor has to end.
+    #[error("the sandbox is lost: {0}")]
+    Lost(&'static str),
 
     /// An operation of the host failed.
     #[error("{action}: {source}")]
@@ -68,5 +62,14 @@ impl Error {
     pub(crate) fn io<S: Into<io::Error>>(action: impl Into<String>) -> impl FnOnce(S) -> Self {
         let action = action.into();
         move |source| Self::Io { action, source: source.into() }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure.part {
+            Some(part) => Self::Lacking { part, detail: failure.detail, remedy: part.remedy() },
+            None => Self::SetUp(failure.detail),
+        }
     }
 }

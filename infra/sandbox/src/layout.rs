@@ -11,7 +11,7 @@ pub struct Layout {
     pub home: PathBuf,
     /// Temporary files; writable.
     pub tmp: PathBuf,
-    /// What outlives a command and is no part of the checkout; writable.
+    /// What the worker keeps. No command sees it.
     pub state: PathBuf,
     /// The spool of all execs; readable only.
     pub outputs: PathBuf,
@@ -49,8 +49,9 @@ impl Layout {
         }
     }
 
-    pub(crate) fn writable(&self) -> [&Path; 4] {
-        [&self.workspace, &self.home, &self.tmp, &self.state]
+    /// What commands may write.
+    pub(crate) fn writable(&self) -> [&Path; 3] {
+        [&self.workspace, &self.home, &self.tmp]
     }
 
     /// The path that a mount's target, or a path below it, has inside: itself when isolated, below the mount's source when

@@ -1,38 +1,36 @@
 #![doc = include_str!("../README.md")]
 
-pub use attached::{Attached, Found};
 pub use error::Error;
-pub use examine::{Finding, examine};
 pub use exec::{Exec, ExecId, Output};
 pub use exit::{Captured, Exit, Status};
 pub use layout::Layout;
 pub use limits::Limits;
 pub use part::Part;
-pub use removal::remove_directory;
-pub use sandbox::Sandbox;
-pub use specification::{Launcher, Mode, Mount, Network, Specification, Survives};
+pub use removal::{is_in_use, remove_directory};
+pub use sandbox::{Ended, Ending, Found, Progress, Sandbox, Source};
+pub use specification::{Mode, Mount, Network, Specification, Survives};
 pub use spool::Stream;
-pub use supervisor::supervise;
+pub use system::{close_all_on_exec, landlock_version};
 
-mod attached;
 mod capture;
 mod command;
-mod connection;
+mod environment;
 mod error;
-mod examine;
 mod exec;
 mod exit;
+mod ground;
+mod hold;
 mod init;
 mod keeper;
 mod layout;
 mod limits;
 mod part;
+mod place;
 mod removal;
 mod restrictions;
+mod running;
 mod sandbox;
-mod spawner;
 mod specification;
 mod spool;
-mod supervisor;
 mod system;
 mod wire;

@@ -34,7 +34,7 @@ pub enum Part {
 
 impl Part {
     /// In the order in which a sandbox meets them.
-    pub(crate) const ALL: [Self; 12] = [
+    pub const ALL: [Self; 12] = [
         Self::Namespaces,
         Self::IdentityMaps,
         Self::Loopback,
@@ -50,7 +50,7 @@ impl Part {
     ];
 
     /// What somebody with rights on the machine can do about its absence.
-    pub(crate) fn remedy(self) -> &'static str {
+    pub fn remedy(self) -> &'static str {
         match self {
             Self::Namespaces => {
                 "allow user namespaces (sysctl user.max_user_namespaces=15000; on Debian kernel.unprivileged_userns_clone=1; \

@@ -46,6 +46,23 @@ pub fn remove_directory(directory: &Path) -> Result<(), Error> {
     std::fs::remove_dir(directory).map_err(failed())
 }
 
+/// Whether a supervisor, or what it has left dying, has a sandbox's directory.
+///
+/// # Errors
+///
+/// [`Error::Io`] when the lock cannot be tried.
+pub fn is_in_use(directory: &Path) -> Result<bool, Error> {
+    match OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(directory.join("lock")) {
+        Ok(lock) => match hold(lock, directory) {
+            Ok(_) => Ok(false),
+            Err(Error::InUse { .. }) => Ok(true),
+            Err(error) => Err(error),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io(format!("locking {}", directory.display()))(error)),
+    }
+}
+
 fn hold(lock: File, directory: &Path) -> Result<File, Error> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),

@@ -1,19 +1,8 @@
-use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Limits};
-
-/// How to start a process that calls [`supervise`](crate::supervise): usually the embedding program itself with an argument
-/// of its own.
-#[derive(Clone, Debug)]
-pub struct Launcher {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
 
 /// What a sandbox is made of. All paths are absolute and UTF-8.
 #[derive(Clone, Debug, Serialize, Deserialize)]

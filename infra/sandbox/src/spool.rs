@@ -116,6 +116,35 @@ impl Spool {
         Ok(bytes)
     }
 
+    /// At most `length` bytes from the end of the kept start.
+    pub(crate) fn end_of_head(&self, id: &ExecId, stream: Stream, length: usize) -> io::Result<Vec<u8>> {
+        let kept = match fs::metadata(self.path(id, stream.head_name())) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        self.read(id, stream, kept.saturating_sub(length as u64), length)
+    }
+
+    /// Everything that was ever started.
+    pub(crate) fn list(&self) -> io::Result<Vec<ExecId>> {
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let name = entry?.file_name();
+            // Names are ours alone: no command may write here.
+            ids.extend(name.to_str().and_then(|name| ExecId::new(name).ok()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Stores a whole output at once.
+    pub(crate) fn write_head(&self, id: &ExecId, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.create(id, stream.head_name())?;
+        file.write_all(bytes)?;
+        self.flush(&file)
+    }
+
     pub(crate) fn tail(&self, id: &ExecId, stream: Stream) -> io::Result<Vec<u8>> {
         match fs::read(self.path(id, stream.tail_name())) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -123,7 +152,7 @@ impl Spool {
         }
     }
 
-    fn flush(&self, file: &File) -> io::Result<()> {
+    pub(crate) fn flush(&self, file: &File) -> io::Result<()> {
         match self.survives {
             Survives::PowerFailure => file.sync_all(),
             Survives::Crash => Ok(()),

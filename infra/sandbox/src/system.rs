@@ -16,22 +16,65 @@ use nix::unistd::Pid;
 
 use crate::Status;
 
-/// Forks into the given namespaces. The child runs `child` and exits with what it returns; it never comes back.
+/// Forks. The child runs `child` and exits with what it returns; it never comes back.
 ///
-/// The caller must be single-threaded, which [`supervise`](crate::supervise) makes sure of: only then may the child allocate.
-pub(crate) fn fork_into(namespaces: CloneFlags, child: impl FnOnce() -> c_int) -> nix::Result<Pid> {
-    let flags = c_long::from(namespaces.bits()) | c_long::from(libc::SIGCHLD);
-    // SAFETY: without CLONE_VM and with a null stack this is fork: the child gets a copy of everything. The process has one
-    // thread, so no lock of the allocator is held by another one.
-    let result = unsafe { libc::syscall(libc::SYS_clone, flags, 0 as c_long, 0 as c_long, 0 as c_long, 0 as c_long) };
-    match Errno::result(result)? {
-        0 => {
-            // An unwinding child would run on as a second supervisor.
-            let code = catch_unwind(AssertUnwindSafe(child)).unwrap_or(libc::EXIT_FAILURE);
-            exit_now(code)
-        }
-        pid => Ok(Pid::from_raw(pid as c_int)),
+/// The caller must be single-threaded, which [`Sandbox::open`](crate::Sandbox::open) makes sure of: only then may the child
+/// allocate.
+pub(crate) fn fork(child: impl FnOnce() -> c_int) -> nix::Result<Pid> {
+    // SAFETY: the process has one thread, so no lock of the allocator is held by another one.
+    match Errno::result(unsafe { libc::fork() })? {
+        0 => become_child(child),
+        pid => Ok(Pid::from_raw(pid)),
     }
+}
+
+/// The same into the given namespaces. Also returns a descriptor that stands for the child, whatever becomes of its number.
+pub(crate) fn fork_into(namespaces: CloneFlags, child: impl FnOnce() -> c_int) -> nix::Result<(Pid, OwnedFd)> {
+    let flags = c_long::from(namespaces.bits()) | c_long::from(libc::SIGCHLD) | c_long::from(libc::CLONE_PIDFD);
+    let mut handle: c_int = -1;
+    // SAFETY: without CLONE_VM and with a null stack this is fork: the child gets a copy of everything. The process has one
+    // thread, so no lock of the allocator is held by another one. The kernel writes one integer, the descriptor, which nothing
+    // else owns.
+    let result =
+        unsafe { libc::syscall(libc::SYS_clone, flags, 0 as c_long, &raw mut handle, 0 as c_long, 0 as c_long) };
+    match Errno::result(result)? {
+        0 => become_child(child),
+        // SAFETY: as above.
+        pid => Ok((Pid::from_raw(pid as c_int), unsafe { OwnedFd::from_raw_fd(handle) })),
+    }
+}
+
+/// An unwinding child would run on as a second supervisor.
+fn become_child(child: impl FnOnce() -> c_int) -> ! {
+    exit_now(catch_unwind(AssertUnwindSafe(child)).unwrap_or(libc::EXIT_FAILURE))
+}
+
+/// Kills the process that a descriptor stands for.
+pub(crate) fn kill_by_handle(handle: BorrowedFd<'_>) -> nix::Result<()> {
+    // SAFETY: no information is passed along with the signal, and no flags are set.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            handle.as_raw_fd(),
+            libc::SIGKILL,
+            std::ptr::null::<libc::siginfo_t>(),
+            0 as c_uint,
+        )
+    };
+    Errno::result(result).map(|_| ())
+}
+
+/// Empties the environment of a process that keeps running this program's code.
+pub(crate) fn clear_environment() {
+    // SAFETY: the process has one thread.
+    unsafe { libc::clearenv() };
+}
+
+/// Applies a Landlock ruleset to the calling thread. The caller has given up gaining privileges.
+pub(crate) fn restrict_self(ruleset: BorrowedFd<'_>) -> nix::Result<()> {
+    // SAFETY: takes no pointers.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, ruleset.as_raw_fd(), 0 as c_uint) };
+    Errno::result(result).map(|_| ())
 }
 
 /// Ends the process without running what the parent registered for its own end.
@@ -54,15 +97,8 @@ pub(crate) fn close_all_except(keep: &[RawFd]) {
     close_range(first, c_uint::MAX, 0);
 }
 
-/// Closes what a forked child inherited and must not hold open.
-pub(crate) fn close(descriptors: &[RawFd]) {
-    for descriptor in descriptors.iter().filter_map(|descriptor| c_uint::try_from(*descriptor).ok()) {
-        close_range(descriptor, descriptor, 0);
-    }
-}
-
 /// Marks every descriptor from 3 on as closing on exec.
-pub(crate) fn close_all_on_exec() {
+pub fn close_all_on_exec() {
     close_range(3, c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC);
 }
 
@@ -112,10 +148,10 @@ pub(crate) fn wait_for_any(wait: Wait) -> nix::Result<Option<(Pid, Status)>> {
     Ok((pid > 0).then(|| (Pid::from_raw(pid), ended)))
 }
 
-/// Receives the descriptors of one message; `None` when the other end is closed.
-pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> nix::Result<Option<Vec<OwnedFd>>> {
-    let mut byte = [0_u8; 1];
-    let mut parts = [IoSliceMut::new(&mut byte)];
+/// Receives one message with its descriptors; `None` when the other end is closed.
+pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> nix::Result<Option<([u8; 9], Vec<OwnedFd>)>> {
+    let mut bytes = [0_u8; 9];
+    let mut parts = [IoSliceMut::new(&mut bytes)];
     let mut space = cmsg_space!([RawFd; 8]);
     let message = recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     if message.bytes == 0 {
@@ -128,7 +164,7 @@ pub(crate) fn receive_descriptors(socket: BorrowedFd<'_>) -> nix::Result<Option<
             descriptors.extend(received.into_iter().map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }));
         }
     }
-    Ok(Some(descriptors))
+    Ok(Some((bytes, descriptors)))
 }
 
 /// Removes all capabilities from the bounding set, so that no exec can bring one back.
@@ -231,7 +267,7 @@ pub(crate) fn loopback_up(socket: BorrowedFd<'_>) -> nix::Result<()> {
 }
 
 /// The version of Landlock's interface; 0 without Landlock.
-pub(crate) fn landlock_version() -> u32 {
+pub fn landlock_version() -> u32 {
     const CREATE_RULESET_VERSION: c_uint = 1;
     // SAFETY: this flag asks for a null pointer and a size of 0.
     let version = unsafe {

@@ -1,78 +1,33 @@
-//! What is said between the embedding program, the supervisor and the first process of an exec: length-prefixed frames of a
-//! JSON header and a raw body.
+//! What is said between the supervisor and the first process of an exec: JSON, each message with its length before it.
 
 use std::io::{self, Read, Write};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::part::{Failure, Part};
-use crate::{Exec, ExecId, Exit, Limits, Specification, Status};
+use crate::part::Failure;
+use crate::{Limits, Status};
 
-/// From the embedding program to the supervisor.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Request {
-    Open(Specification),
-    /// The body is the standard input.
-    Start {
-        call: u64,
-        exec: Exec,
-    },
-    Kill {
-        id: ExecId,
-    },
-}
-
-/// From the supervisor to the embedding program.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Reply {
-    Opened(Result<(), Refusal>),
-    Started { call: u64, outcome: Result<Outcome, String> },
-    Ended { run: u64, ending: Ending },
-}
-
-/// Why a sandbox was not opened.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Refusal {
-    InUse,
-    Lacking { part: Part, detail: String },
-    Other(String),
-}
-
-impl From<Failure> for Refusal {
-    fn from(failure: Failure) -> Self {
-        match failure.part {
-            Some(part) => Self::Lacking { part, detail: failure.detail },
-            None => Self::Other(failure.detail),
-        }
-    }
-}
-
-/// What a request to start found. `run` tells attempts under one id apart: one that was not started may be followed by another.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) enum Outcome {
-    Started { run: u64 },
-    Running { run: u64 },
-    Finished(Exit),
-    CutOff,
-}
-
-/// What became of an exec.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) enum Ending {
-    Exit(Exit),
-    NotStarted(Failure),
-    Lost,
-}
-
-/// What the first process of an exec is to run; nothing in it needs looking up.
+/// What the first process of an exec is to start; nothing in it needs looking up.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Launch {
+    pub(crate) task: Task,
+    pub(crate) limits: Limits,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Program(Program),
+    /// The function that the sandbox was opened with.
+    Worker,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) search: Vec<String>,
     pub(crate) working_directory: String,
-    pub(crate) limits: Limits,
 }
 
 /// What the first process of an exec has to say, once.
@@ -82,27 +37,23 @@ pub(crate) enum Report {
     Ended { status: Status, background_ended: u32, cpu_microseconds: u64 },
 }
 
-/// More than any legitimate frame; a peer that announces more is not ours.
-const MAXIMUM: usize = 512 << 20;
+/// More than any legitimate message: the kernel takes 6 MB of arguments and environment.
+const MAXIMUM: usize = 64 << 20;
 
-pub(crate) fn send(to: &mut impl Write, header: &impl Serialize, body: &[u8]) -> io::Result<()> {
-    let header = serde_json::to_vec(header)?;
-    let mut frame = Vec::with_capacity(16 + header.len());
-    frame.extend_from_slice(&(header.len() as u64).to_le_bytes());
-    frame.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    frame.extend_from_slice(&header);
-    to.write_all(&frame)?;
-    to.write_all(body)
+pub(crate) fn send(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    let text = serde_json::to_vec(message)?;
+    let mut frame = Vec::with_capacity(8 + text.len());
+    frame.extend_from_slice(&(text.len() as u64).to_le_bytes());
+    frame.extend_from_slice(&text);
+    to.write_all(&frame)
 }
 
-/// Waits for a whole frame; `None` when the other side has closed between two frames.
-pub(crate) fn receive<T: DeserializeOwned>(
-    from: &mut impl Read,
-    frames: &mut Frames,
-) -> io::Result<Option<(T, Vec<u8>)>> {
+/// Waits for a whole message; `None` when the other side has closed before one began.
+pub(crate) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut frames = Frames::default();
     loop {
-        if let Some(frame) = frames.next()? {
-            return Ok(Some(frame));
+        if let Some(message) = frames.next()? {
+            return Ok(Some(message));
         }
         if !frames.fill(from)? {
             return Ok(None);
@@ -110,7 +61,7 @@ pub(crate) fn receive<T: DeserializeOwned>(
     }
 }
 
-/// Bytes that have come and are not yet a whole frame.
+/// Bytes that have come and are not yet a whole message.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     buffer: Vec<u8>,
@@ -119,7 +70,7 @@ pub(crate) struct Frames {
 impl Frames {
     /// Reads once; false at the end of the stream.
     pub(crate) fn fill(&mut self, from: &mut impl Read) -> io::Result<bool> {
-        let mut chunk = [0_u8; 64 << 10];
+        let mut chunk = [0_u8; 16 << 10];
         loop {
             match from.read(&mut chunk) {
                 Ok(0) => return Ok(false),
@@ -133,30 +84,16 @@ impl Frames {
         }
     }
 
-    /// The next whole frame, if it has come.
-    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<u8>)>> {
-        let Some((header, body)) = self.lengths()? else { return Ok(None) };
-        let end = 16 + header + body;
-        if self.buffer.len() < end {
-            return Ok(None);
+    /// The next whole message, if it has come.
+    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+        let Some((length, rest)) = self.buffer.split_first_chunk::<8>() else { return Ok(None) };
+        let length = usize::try_from(u64::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        if length > MAXIMUM {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
         }
-        let message = serde_json::from_slice(&self.buffer[16..16 + header])?;
-        let content = self.buffer[16 + header..end].to_vec();
-        self.buffer.drain(..end);
-        Ok(Some((message, content)))
-    }
-
-    fn lengths(&self) -> io::Result<Option<(usize, usize)>> {
-        let number = |from: usize| {
-            let bytes: [u8; 8] = self.buffer.get(from..from + 8)?.try_into().ok()?;
-            usize::try_from(u64::from_le_bytes(bytes)).ok()
-        };
-        match (number(0), number(8)) {
-            (Some(header), Some(body)) if header.saturating_add(body) > MAXIMUM => {
-                Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too long"))
-            }
-            (Some(header), Some(body)) => Ok(Some((header, body))),
-            (Some(_), None) | (None, Some(_) | None) => Ok(None),
-        }
+        let Some(text) = rest.get(..length) else { return Ok(None) };
+        let message = serde_json::from_slice(text)?;
+        self.buffer.drain(..8 + length);
+        Ok(Some(message))
     }
 }

@@ -40,7 +40,7 @@ pub(crate) fn are_due(context: &Context, workspace: &Workspace, touched: &[Strin
 /// The directories whose instructions apply to the paths in `touched` and were not sent before.
 fn unsent(state: &SessionState, workspace: &Workspace, touched: &[String]) -> Vec<String> {
     let Some(surveyed) = &state.survey else { return Vec::new() };
-    let prefix = format!("{}/", workspace.layout.workspace);
+    let prefix = format!("{}/", workspace.layout().workspace);
     let mut unsent: Vec<String> = Vec::new();
     for path in touched {
         let relative = path.strip_prefix(&prefix).unwrap_or(path);

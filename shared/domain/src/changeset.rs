@@ -235,6 +235,9 @@ fn check_one(path: String, change: &FileChange, limits: ChangesetLimits) -> Resu
 }
 
 /// A link may point anywhere inside the repository, and nowhere else.
+///
+/// `..` is allowed only at the beginning: from the link's own directory, which is no link, it leads up for certain. After a name it
+/// would lead up from wherever that name leads, and a name may be a link of the repository or of the change itself.
 fn check_link(path: &WorkspacePath, target: &[u8]) -> Result<(), String> {
     let target = std::str::from_utf8(target).map_err(|_| format!("the target of the link {path} is not UTF-8"))?;
     if target.is_empty() || target.contains('\0') || target.len() > 4096 {
@@ -244,13 +247,17 @@ fn check_link(path: &WorkspacePath, target: &[u8]) -> Result<(), String> {
         return Err(format!("the link {path} points to the absolute path {target:?}"));
     }
     let mut depth = path.directories().len();
+    let mut is_named = false;
     for part in target.split('/') {
         match part {
             "" | "." => {}
+            ".." if is_named => {
+                return Err(format!("the link {path} goes up after a name, which may itself be a link: {target:?}"));
+            }
             ".." if depth == 0 => return Err(format!("the link {path} points out of the repository: {target:?}")),
             ".." => depth -= 1,
             part if is_git_directory(part) => return Err(format!("the link {path} points into .git: {target:?}")),
-            _ => depth += 1,
+            _ => is_named = true,
         }
     }
     Ok(())

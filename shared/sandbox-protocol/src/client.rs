@@ -16,6 +16,9 @@ use crate::exec::{ByteRange, Exec, Listed, Progress, Started, Stream};
 use crate::frame::{Frames, encode};
 use crate::message::{Answer, Call, Failure, Greeting, Layout, PROTOCOL_VERSION, Reply, Request};
 
+/// How much is read at once. Outside the futures, which would carry it along.
+const CHUNK_BYTES: usize = 16 << 10;
+
 /// A connection to a supervisor. Clones share it; it closes with the last one.
 pub struct Client<C> {
     shared: Arc<Shared<C>>,
@@ -58,6 +61,7 @@ struct Writer<C> {
 struct Reader<C> {
     connection: ReadHalf<C>,
     frames: Frames,
+    chunk: Vec<u8>,
 }
 
 type Received = (Reply, Vec<u8>);
@@ -79,7 +83,7 @@ impl<C: AsyncRead + AsyncWrite> Client<C> {
     /// `Version` when the other side is of another version, `Gone` when it closes or says something else.
     pub async fn connect(connection: C) -> Result<Self, ClientError> {
         let (read, write) = connection.split();
-        let mut reader = Reader { connection: read, frames: Frames::default() };
+        let mut reader = Reader { connection: read, frames: Frames::default(), chunk: vec![0; CHUNK_BYTES] };
         let greeting = loop {
             match reader.frames.take::<Greeting>() {
                 Ok(Some((greeting, _))) => break greeting,
@@ -315,11 +319,10 @@ impl<C: AsyncWrite> Writer<C> {
 impl<C: AsyncRead> Reader<C> {
     /// Reads once. Whoever is interrupted here has read nothing.
     async fn fill(&mut self) -> io::Result<()> {
-        let mut chunk = [0_u8; 16 << 10];
-        match self.connection.read(&mut chunk).await? {
+        match self.connection.read(&mut self.chunk).await? {
             0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the supervisor closed it")),
             read => {
-                self.frames.push(&chunk[..read]);
+                self.frames.push(&self.chunk[..read]);
                 Ok(())
             }
         }

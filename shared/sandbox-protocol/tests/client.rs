@@ -1,5 +1,7 @@
 //! The client against a supervisor that answers as each test says.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong in a test ends the test")]
+
 use std::future::Future;
 use std::time::Duration;
 

@@ -7,21 +7,16 @@
 )]
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use toolbox::{Baseline, Call, Collect, Request, Toolbox, serve};
+use toolbox::{Baseline, Call, Collect, Request, Toolbox};
 
 const FILES: usize = 100_000;
 const ROUNDS: usize = 9;
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
-        serve(std::io::stdin(), std::io::stdout());
-        return;
-    }
     let directory = tempfile::tempdir().unwrap();
     let large = directory.path().join("large");
     for number in 0..FILES {
@@ -53,22 +48,13 @@ fn measure(name: &str, origin: &Path, changed: &str) {
     git(&workspace, &["update-index", "-q", "--really-refresh"]);
     let collect = || request(Call::Collect(Collect::default()));
     let resident = time(ROUNDS, || toolbox.answer(collect()));
-    let bytes = serde_json::to_vec(&collect()).unwrap();
-    let process = time(ROUNDS, || serve_in_process(&bytes));
+    let restarted = time(ROUNDS, || Toolbox::default().answer(collect()));
     let status = time(ROUNDS, || git(&workspace, &["status", "--porcelain"]));
     println!("{name}:");
     println!("  collect, resident   {}", milliseconds(resident));
-    println!("  collect, a process  {}", milliseconds(process));
+    println!("  collect, restarted  {}", milliseconds(restarted));
     println!("  git status          {}", milliseconds(status));
     println!("  baseline, once      {}", milliseconds(baseline));
-}
-
-fn serve_in_process(request: &[u8]) {
-    let program = std::env::current_exe().unwrap();
-    let mut child = Command::new(program).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(request).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.stdout.starts_with(br#"{"version":2,"ok""#));
 }
 
 /// The median time of several rounds.

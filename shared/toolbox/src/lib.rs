@@ -16,7 +16,7 @@ pub use operations::str_replace::StrReplace;
 pub use operations::survey::{Extension, Manifest, Survey, Surveyed};
 pub use operations::view::{View, Viewed};
 pub use protocol::{Answer, Call, Request, Response, VERSION};
-pub use serve::{Toolbox, serve};
+pub use serve::Toolbox;
 
 mod change;
 mod error;

@@ -1,8 +1,6 @@
 //! Serves requests.
 
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use crate::error::ToolError;
 use crate::files::root::Root;
@@ -11,11 +9,7 @@ use crate::protocol::{Answer, Call, Request, Response, parse};
 use crate::worktree::tracker::Tracker;
 use crate::{Baseline, Survey};
 
-/// Maximum size of a request, in bytes. The largest requests carry a changeset for `restore` or `rebase`.
-const MAX_REQUEST_BYTES: u64 = 256 << 20;
-
-/// Carries out requests and keeps in memory what the next one can use. A caller that stays resident keeps it; for a process
-/// that serves one request, the state directory holds the same.
+/// Carries out requests and keeps in memory what the next one can use. The state directory holds the same for the next process.
 #[derive(Default)]
 pub struct Toolbox {
     tracked: Option<Tracked>,
@@ -28,34 +22,18 @@ struct Tracked {
     tracker: Tracker,
 }
 
-/// Reads one request from `input`, carries it out and writes one response to `output`.
-///
-/// A failed operation is reported in the response and still exits with success. The exit code is a failure only when the
-/// response could not be written.
-pub fn serve(input: impl Read, mut output: impl Write) -> ExitCode {
-    let response = read_request(input)
-        .map_or_else(|error| Response::new(Err(error)), |request| Toolbox::default().answer(request));
-    let written = serde_json::to_vec(&response).map_err(io::Error::from).and_then(|mut bytes| {
-        bytes.push(b'\n');
-        output.write_all(&bytes)?;
-        output.flush()
-    });
-    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-fn read_request(input: impl Read) -> Result<Request, ToolError> {
-    let mut bytes = Vec::new();
-    input
-        .take(MAX_REQUEST_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| ToolError::Protocol(error.to_string()))?;
-    if bytes.len() as u64 > MAX_REQUEST_BYTES {
-        return Err(ToolError::Protocol(format!("it is larger than {MAX_REQUEST_BYTES} bytes")));
-    }
-    parse(&bytes)
-}
-
 impl Toolbox {
+    /// Carries out a request in JSON and returns the response in JSON. A failed operation is reported in the response, and so is a
+    /// request that cannot be read.
+    pub fn answer_json(&mut self, request: &[u8]) -> Vec<u8> {
+        let response = match parse(request) {
+            Ok(request) => self.answer(request),
+            Err(error) => Response::new(Err(error)),
+        };
+        // Serialising plain data into memory cannot fail; nobody would understand half an answer.
+        serde_json::to_vec(&response).unwrap_or_default()
+    }
+
     pub fn answer(&mut self, request: Request) -> Response {
         Response::new(self.dispatch(request))
     }

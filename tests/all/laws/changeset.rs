@@ -53,7 +53,7 @@ fn no_path_leaves_the_repository_or_leads_into_its_git_directory() {
 #[test]
 fn a_link_points_inside_the_repository_and_nowhere_else() {
     for (path, target) in
-        [("link", "a"), ("a/link", "../b"), ("a/b/link", "../../c"), ("link", "a/../b"), ("link", ".")]
+        [("link", "a"), ("a/link", "../b"), ("a/b/link", "../../c"), ("a/b/link", "../../c/d"), ("link", ".")]
     {
         assert!(check(vec![(path, write(FileMode::Symlink, target))]).is_ok(), "{path} -> {target}");
     }
@@ -64,6 +64,9 @@ fn a_link_points_inside_the_repository_and_nowhere_else() {
         ("link", "a/../.."),
         ("link", ".git/x"),
         ("link", ""),
+        // A part of the way may be a link that leads up itself, such as `d/deep/up -> ../..`.
+        ("link", "d/deep/up/../../etc/passwd"),
+        ("link", "a/../b"),
     ];
     for (path, target) in hostile {
         assert!(check(vec![(path, write(FileMode::Symlink, target))]).is_err(), "{path} -> {target}");

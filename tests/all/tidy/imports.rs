@@ -45,7 +45,7 @@ const LEAVES: &[(&str, &[&str])] = &[
     ("clap", &["local"]),
     ("landlock", &["sandbox"]),
     ("seccompiler", &["sandbox"]),
-    ("nix", &["sandbox"]),
+    ("nix", &["sandbox", "supervisor"]),
     ("opentelemetry_sdk", &["telemetry"]),
     ("grep-searcher", &["toolbox"]),
 ];

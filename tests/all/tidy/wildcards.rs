@@ -21,7 +21,7 @@ fn indent(line: &str) -> usize {
 }
 
 /// Modules in whose enums the name may stand; an `io::ErrorKind` is none of ours.
-const OURS: &[&str] = &["asl", "crate", "domain", "sandbox", "super", "toolbox"];
+const OURS: &[&str] = &["asl", "crate", "domain", "sandbox", "sandbox_protocol", "super", "supervisor", "toolbox"];
 
 /// Lines of a file with a `_` arm beside arms that name a variant of one of `enums`. Formatted code has all arms of a match
 /// at one depth, below the line that opens it. Matches over tuples are left out: there `_` often is the only readable way.

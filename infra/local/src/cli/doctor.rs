@@ -8,9 +8,9 @@ use super::output::Output;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::Settings;
 
-fn findings() -> anyhow::Result<Vec<sandbox::Finding>> {
+fn findings() -> anyhow::Result<Vec<supervisor::Finding>> {
     let program = std::env::current_exe().context("cannot find the program's own file")?;
-    Ok(sandbox::examine(&LocalSandboxes::launcher(&program)))
+    Ok(supervisor::examine(&LocalSandboxes::launcher(&program)))
 }
 
 /// The first thing that an isolated sandbox lacks on this machine, with its remedy.

@@ -1,48 +1,51 @@
-//! The port to sandboxes, over the local sandbox: one directory and one supervisor process per sandbox.
+//! Sandboxes on this machine: a directory each, and while it is in use a supervisor, which is this program once more.
 
-mod convert;
-mod metadata;
-
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    ByteRange, Exec, ExecState, Layout, Network, Program, Sandbox as SandboxHandle, SandboxError, SandboxSpec,
-    Sandboxes, Started, Stderr, Stream,
+    ByteConnection, Clock as _, ListedSandbox, Network, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes,
+    SealedHandle,
 };
-use domain::{Dependency, ExecId, SandboxId, Unavailable};
-use sandbox::{Attached, Found, Launcher, Limits, Mode, Mount, Sandbox, Specification, Survives};
-use secrecy::ExposeSecret as _;
+use domain::{Dependency, SandboxId, SessionId, Unavailable};
+use sandbox::{Mode, Mount, Specification, Survives};
+use supervisor::{Launcher, Order, StartError, Tether};
+use tokio::net::UnixStream;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
-use convert::sandbox_error;
-use metadata::Metadata;
+use self::metadata::Metadata;
+use crate::WallClock;
 
-/// Path of the toolbox inside a sandbox.
-const TOOLBOX: &str = "/opt/backspace/toolbox";
+mod metadata;
 
-/// Path inside a sandbox of the repository to clone.
+/// Where a sandbox sees the repository to clone from.
 const SOURCE: &str = "/source";
 
-/// Maximum time that one blocking call waits for a command. The call occupies a thread also after its caller was dropped.
-const WAIT_SLICE: Duration = Duration::from_millis(500);
+/// A supervisor that is being started by another process, or that is ending, is tried again so many times.
+const MAX_ATTEMPTS: u32 = 100;
 
-/// Local sandboxes, each in a subdirectory.
+/// Time between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The local provider. A supervisor ends with the process that started it; the next process that connects starts another one in
+/// the same directory, and what commands have left there is as it was.
 pub struct LocalSandboxes {
     directory: PathBuf,
     program: PathBuf,
     mode: Mode,
     path: Vec<PathBuf>,
-    open: Mutex<HashMap<SandboxId, Arc<Sandbox>>>,
-    running: Mutex<HashMap<(SandboxId, ExecId), Arc<Attached>>>,
+    /// The supervisors that this process has started.
+    started: Mutex<BTreeMap<SandboxId, Tether>>,
 }
 
 impl LocalSandboxes {
-    /// `program` is the file of this program, which is also supervisor and toolbox; `path` are directories with toolchains.
+    /// `program` is the file of this program, which is also the supervisor; `path` are directories with toolchains.
     pub fn new(directory: PathBuf, program: PathBuf, mode: Mode, path: Vec<PathBuf>) -> Self {
-        Self { directory, program, mode, path, open: Mutex::default(), running: Mutex::default() }
+        Self { directory, program, mode, path, started: Mutex::default() }
     }
 
     /// The command line of the supervisor.
@@ -50,11 +53,63 @@ impl LocalSandboxes {
         Launcher { program: program.to_owned(), arguments: vec![crate::reexec::SUPERVISOR.into()] }
     }
 
-    /// Every sandbox that has a directory, whichever process created it.
-    pub(crate) fn list(&self) -> std::io::Result<Vec<SandboxId>> {
+    fn directory_of(&self, id: &SandboxId) -> PathBuf {
+        self.directory.join(id.as_str())
+    }
+
+    /// Connects to the supervisor, after starting one when there is none.
+    async fn reach(&self, id: &SandboxId) -> Result<UnixStream, SandboxError> {
+        let directory = self.directory_of(id);
+        for attempt in 1..=MAX_ATTEMPTS {
+            let metadata = Metadata::read(&directory)?;
+            if let Some(ending) = supervisor::ended(&directory) {
+                return Err(SandboxError::Lost(ending.to_string()));
+            }
+            if let Ok(connection) = supervisor::connect(&directory) {
+                return connected(connection).map_err(unavailable);
+            }
+            match self.start(id, &metadata).await {
+                Ok(()) => {}
+                // Another process was faster, or the last supervisor is still ending.
+                Err(StartError::InUse) if attempt < MAX_ATTEMPTS => tokio::time::sleep(PAUSE).await,
+                Err(error) => return Err(sandbox_error(error)),
+            }
+        }
+        Err(unavailable("its supervisor can be neither reached nor started"))
+    }
+
+    async fn start(&self, id: &SandboxId, metadata: &Metadata) -> Result<(), StartError> {
+        let mut specification = Specification::new(self.directory_of(id));
+        // Its records need not survive a power failure: the workspace does not either, and is rebuilt from the checkpoint.
+        specification.record = Survives::Crash;
+        specification.mode = self.mode;
+        specification.path.clone_from(&self.path);
+        let source = metadata.source.clone();
+        specification.mounts.extend(source.map(|source| Mount { source, target: SOURCE.into() }));
+        let mut order = Order::new(specification);
+        order.source = metadata.source.as_ref().map(|_| PathBuf::from(SOURCE));
+        order.lifetime = Some(metadata.time_left(WallClock.now()));
+        let launcher = Self::launcher(&self.program);
+        // Dropped first: it may be that of a supervisor that has died.
+        let last = self.started().remove(id);
+        let tether = blocking(move || {
+            drop(last);
+            supervisor::start(&launcher, &order)
+        })
+        .await
+        .map_err(|error| StartError::Other(error.to_string()))??;
+        self.started().insert(id.clone(), tether);
+        Ok(())
+    }
+
+    fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<SandboxId, Tether>> {
+        self.started.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ids(&self) -> io::Result<Vec<SandboxId>> {
         let entries = match std::fs::read_dir(&self.directory) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let mut ids = Vec::new();
@@ -68,77 +123,6 @@ impl LocalSandboxes {
         }
         Ok(ids)
     }
-
-    fn directory_of(&self, id: &SandboxId) -> PathBuf {
-        self.directory.join(id.as_str())
-    }
-
-    fn opened(&self, id: &SandboxId) -> Option<Arc<Sandbox>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).get(id).map(Arc::clone)
-    }
-
-    /// The sandbox, opened unless this process has it open.
-    async fn find(&self, id: &SandboxId) -> Result<Arc<Sandbox>, SandboxError> {
-        if let Some(open) = self.opened(id) {
-            return Ok(open);
-        }
-        let directory = self.directory_of(id);
-        if !directory.is_dir() {
-            return Err(SandboxError::Lost(format!("{} does not exist", directory.display())));
-        }
-        let metadata = Metadata::read(&directory)?;
-        self.open(id, metadata.source).await
-    }
-
-    async fn open(&self, id: &SandboxId, source: Option<PathBuf>) -> Result<Arc<Sandbox>, SandboxError> {
-        let mut specification = Specification::new(self.directory_of(id));
-        // Its records need not survive a power failure: the workspace does not either, and is rebuilt from the checkpoint.
-        specification.record = Survives::Crash;
-        specification.mode = self.mode;
-        specification.path.clone_from(&self.path);
-        specification.mounts.push(Mount { source: self.program.clone(), target: TOOLBOX.into() });
-        specification.mounts.extend(source.map(|source| Mount { source, target: SOURCE.into() }));
-        let launcher = Self::launcher(&self.program);
-        let opened = blocking(move || Sandbox::open(&launcher, &specification)).await?.map_err(sandbox_error)?;
-        let opened = Arc::new(opened);
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), Arc::clone(&opened));
-        Ok(opened)
-    }
-
-    fn handle(&self, id: &SandboxId, sandbox: &Sandbox) -> SandboxHandle {
-        let layout = sandbox.layout();
-        let text = |path: &Path| path.display().to_string();
-        SandboxHandle {
-            id: id.clone(),
-            layout: Layout {
-                workspace: text(&layout.workspace),
-                state: text(&layout.state),
-                outputs: text(&layout.outputs),
-                source: text(&layout.inside(Path::new(SOURCE))),
-                home: text(&layout.home),
-            },
-            reduced: match self.mode {
-                Mode::Isolated => None,
-                Mode::Reduced => Some(
-                    "reduced containment: Landlock, seccomp and resource limits, but no namespaces; commands see the \
-                     machine's processes and may read its system directories"
-                        .to_owned(),
-                ),
-            },
-        }
-    }
-
-    /// Converts an error. When the supervisor is gone, the next call opens the sandbox again.
-    fn close_if_gone(&self, id: &SandboxId, error: sandbox::Error) -> SandboxError {
-        if matches!(error, sandbox::Error::Gone) {
-            self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        }
-        sandbox_error(error)
-    }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable::new(Dependency::Sandboxes, error))
 }
 
 #[async_trait]
@@ -147,158 +131,94 @@ impl Sandboxes for LocalSandboxes {
         "local"
     }
 
-    async fn create(&self, spec: &SandboxSpec) -> Result<SandboxHandle, SandboxError> {
+    fn max_lifetime(&self) -> Duration {
+        Duration::from_hours(24)
+    }
+
+    async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
         match spec.network {
             Network::None => {}
         }
-        let name = format!("{}-{}-{}", spec.session.as_str().to_lowercase(), spec.run, spec.generation);
-        let id: SandboxId = name.parse().map_err(|error| Unavailable::new(Dependency::Sandboxes, error))?;
-        if let Some(open) = self.opened(&id) {
-            return Ok(self.handle(&id, &open));
+        if spec.resources != Resources::default() || spec.image.is_some() {
+            let message = "a local sandbox has neither an image nor limits on processors and memory of its own";
+            return Err(SandboxError::Impossible(message.to_owned()));
         }
+        let id = id_of(spec).map_err(unavailable)?;
         let directory = self.directory_of(&id);
-        let write = || -> std::io::Result<()> {
+        let write = || -> io::Result<()> {
             std::fs::create_dir_all(&self.directory)?;
-            Metadata::new(spec.source.clone()).write(&directory)
+            Metadata::new(spec, WallClock.now()).create(&directory)
         };
-        write().map_err(|error| Unavailable::new(Dependency::Sandboxes, error))?;
-        let opened = self.open(&id, spec.source.clone()).await?;
-        Ok(self.handle(&id, &opened))
-    }
-
-    async fn attach(&self, id: &SandboxId) -> Result<SandboxHandle, SandboxError> {
-        let sandbox = self.find(id).await?;
-        Ok(self.handle(id, &sandbox))
-    }
-
-    async fn start(&self, id: &SandboxId, exec: &Exec) -> Result<Started, SandboxError> {
-        let sandbox = self.find(id).await?;
-        let layout = sandbox.layout();
-        let mut command = sandbox::Exec::new(
-            convert::exec_id(&exec.id)?,
-            match &exec.program {
-                Program::Toolbox => {
-                    vec![layout.inside(Path::new(TOOLBOX)).display().to_string(), crate::reexec::TOOLBOX.to_owned()]
-                }
-                Program::Command(argv) => argv.clone(),
-            },
-        );
-        command.stdin.clone_from(&exec.stdin);
-        command.environment.clone_from(&exec.environment);
-        command
-            .environment
-            .extend(exec.secrets.iter().map(|(name, value)| (name.clone(), value.expose_secret().to_owned())));
-        command.working_directory = Some(PathBuf::from(&exec.directory));
-        command.timeout = exec.timeout;
-        command.output = match exec.stderr {
-            Stderr::Separate => sandbox::Output::Separate,
-            Stderr::Merged => sandbox::Output::Merged,
+        write().map_err(unavailable)?;
+        self.reach(&id).await?;
+        let reduced = match self.mode {
+            Mode::Isolated => None,
+            Mode::Reduced => Some(
+                "reduced containment: Landlock, seccomp and resource limits, but no namespaces; commands see the \
+                 machine's processes and may read its system directories"
+                    .to_owned(),
+            ),
         };
-        command.limits = Some(Limits { output_bytes: exec.kept_bytes, ..Limits::default() });
-        let attached =
-            blocking(move || sandbox.start_or_attach(command)).await?.map_err(|error| self.close_if_gone(id, error))?;
-        let started = match attached.found() {
-            Found::NotStarted => Started::New,
-            Found::Running => Started::Running,
-            Found::CutOff => return Ok(Started::CutOff),
-            Found::Finished => {
-                let ended = attached.wait_timeout(Duration::ZERO).map_err(sandbox_error)?;
-                return Ok(ended.map_or(Started::Running, |ended| Started::Finished(convert::exit(&ended))));
-            }
-        };
-        let key = (id.clone(), exec.id.clone());
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::new(attached));
-        Ok(started)
+        Ok(Sandbox { id, handle: SealedHandle::default(), reduced })
     }
 
-    async fn wait(&self, id: &SandboxId, exec: &ExecId, at_most: Duration) -> Result<ExecState, SandboxError> {
-        let key = (id.clone(), exec.clone());
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
-        let Some(attached) = running else {
-            return Err(
-                Unavailable::new(Dependency::Sandboxes, format!("{exec} was not started by this process")).into()
-            );
-        };
-        let deadline = tokio::time::Instant::now() + at_most;
-        loop {
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
-            let waited = Arc::clone(&attached);
-            let state = match blocking(move || waited.wait_timeout(left.min(WAIT_SLICE))).await? {
-                Ok(None) if left > WAIT_SLICE => continue,
-                Ok(None) => return Ok(ExecState::Running),
-                Ok(Some(ended)) => ExecState::Finished(convert::exit(&ended)),
-                Err(sandbox::Error::CutOff { .. }) => ExecState::CutOff,
-                Err(error) => return Err(self.close_if_gone(id, error)),
-            };
-            self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            return Ok(state);
-        }
+    /// The id is enough: the directory is named after it.
+    async fn connect(&self, id: &SandboxId, _handle: &SealedHandle) -> Result<Box<dyn ByteConnection>, SandboxError> {
+        Ok(Box::new(self.reach(id).await?.compat()))
     }
 
-    async fn output(
-        &self,
-        id: &SandboxId,
-        exec: &ExecId,
-        stream: Stream,
-        range: ByteRange,
-    ) -> Result<Vec<u8>, SandboxError> {
-        let sandbox = self.find(id).await?;
-        let exec = convert::exec_id(exec)?;
-        let stream = convert::stream(stream);
-        match range {
-            ByteRange::From(offset, length) => sandbox.read(&exec, stream, offset, length).map_err(sandbox_error),
-            ByteRange::Last(length) => {
-                let mut end = sandbox.tail(&exec, stream).map_err(sandbox_error)?;
-                if end.len() < length {
-                    end = end_of_spool(&sandbox, &exec, stream, length, end)?;
-                }
-                Ok(end.split_off(end.len().saturating_sub(length)))
-            }
-        }
-    }
-
-    async fn kill(&self, id: &SandboxId, exec: &ExecId) -> Result<(), SandboxError> {
-        match self.opened(id) {
-            Some(sandbox) => sandbox.kill(&convert::exec_id(exec)?).map_err(sandbox_error),
-            None => Ok(()),
-        }
+    async fn list(&self, session: Option<&SessionId>) -> Result<Vec<ListedSandbox>, SandboxError> {
+        let ids = self.ids().map_err(unavailable)?;
+        let listed = ids.into_iter().filter_map(|id| Some(ListedSandbox { session: session_of(&id)?, id }));
+        Ok(listed.filter(|listed| session.is_none_or(|session| listed.session == *session)).collect())
     }
 
     async fn terminate(&self, id: &SandboxId) -> Result<(), SandboxError> {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-        drop(open);
+        let tether = self.started().remove(id);
         let directory = self.directory_of(id);
         let removed = blocking(move || {
+            drop(tether);
             Metadata::remove(&directory);
             match directory.exists() {
-                true => sandbox::remove_directory(&directory),
+                true => supervisor::end(&directory)
+                    .map_err(|error| error.to_string())
+                    .and_then(|()| sandbox::remove_directory(&directory).map_err(|error| domain::error_chain(&error))),
                 false => Ok(()),
             }
         });
-        removed.await?.map_err(sandbox_error)
+        removed.await?.map_err(unavailable)
     }
 }
 
-/// The last bytes of a stream that is spooled up to a limit: the end of its spool, followed by `tail`.
-fn end_of_spool(
-    sandbox: &Sandbox,
-    exec: &sandbox::ExecId,
-    stream: sandbox::Stream,
-    length: usize,
-    tail: Vec<u8>,
-) -> Result<Vec<u8>, SandboxError> {
-    const CHUNK_BYTES: usize = 1024 * 1024;
-    let mut end: Vec<u8> = Vec::new();
-    let mut offset = 0;
-    loop {
-        let chunk = sandbox.read(exec, stream, offset, CHUNK_BYTES).map_err(sandbox_error)?;
-        if chunk.is_empty() {
-            break;
-        }
-        offset += chunk.len() as u64;
-        end.extend(chunk);
-        end = end.split_off(end.len().saturating_sub(length));
+/// `<session>-<run>-<generation>`, in lower case.
+fn id_of(spec: &SandboxSpec) -> Result<SandboxId, domain::InvalidId> {
+    format!("{}-{}-{}", spec.session.as_str().to_lowercase(), spec.run, spec.generation).parse()
+}
+
+fn session_of(id: &SandboxId) -> Option<SessionId> {
+    id.as_str().split('-').next()?.to_uppercase().parse().ok()
+}
+
+fn connected(connection: std::os::unix::net::UnixStream) -> io::Result<UnixStream> {
+    connection.set_nonblocking(true)?;
+    UnixStream::from_std(connection)
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> SandboxError {
+    Unavailable::new(Dependency::Sandboxes, error).into()
+}
+
+fn sandbox_error(error: StartError) -> SandboxError {
+    match error {
+        StartError::Lacking { .. } => SandboxError::Impossible(format!(
+            "{error}. Run `backspace doctor` to see everything that is missing, or set BACKSPACE_SANDBOX=reduced to run with \
+             less isolation"
+        )),
+        StartError::Invalid(_) => SandboxError::Impossible(error.to_string()),
+        StartError::InUse | StartError::Other(_) => unavailable(error),
     }
-    end.extend(tail);
-    Ok(end)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Unavailable> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Unavailable::new(Dependency::Sandboxes, error))
 }

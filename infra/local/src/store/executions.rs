@@ -86,7 +86,7 @@ impl Store {
         };
         let token = token.map(digest);
         let token = token.as_ref().map(Digest256::as_str);
-        let mut connection = self.connection();
+        let mut connection = self.derived();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         let save = "INSERT INTO executions (name, position, ended) VALUES (?1, ?2, ?3)
                     ON CONFLICT (name) DO UPDATE SET position = ?2, ended = ?3";

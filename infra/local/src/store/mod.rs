@@ -9,6 +9,7 @@ mod seal;
 mod sessions;
 
 use std::fs::OpenOptions;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,6 @@ impl Store {
         let mut connection = Connection::open(file).map_err(unavailable)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
-        // In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
         connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
         connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
         migration::add_columns(&mut connection)?;
@@ -60,6 +60,15 @@ impl Store {
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection whose commits are not synced to the disk one by one. They survive the death of any process, and a power failure
+    /// takes back only the latest of them, together with nothing that was committed otherwise after them. For what is derived from
+    /// the log, and for positions of executions: from an earlier one, steps run again and find in the log what they have done.
+    fn derived(&self) -> Derived<'_> {
+        let connection = self.connection();
+        set_synchronous(&connection, "NORMAL");
+        Derived(connection)
     }
 
     fn notify(&self) {
@@ -85,6 +94,36 @@ impl Store {
             // Both ends of the pause, a write or the time-out, lead to the next check.
             let _ = tokio::time::timeout_at(pause, written.changed()).await;
         }
+    }
+}
+
+/// See [`Store::derived`].
+struct Derived<'a>(MutexGuard<'a, Connection>);
+
+impl Deref for Derived<'_> {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Derived<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+impl Drop for Derived<'_> {
+    fn drop(&mut self) {
+        set_synchronous(&self.0, "FULL");
+    }
+}
+
+/// In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
+fn set_synchronous(connection: &Connection, value: &str) {
+    if let Err(error) = connection.pragma_update(None, "synchronous", value) {
+        tracing::error!(error = domain::error_chain(&error), value, "the database's durability cannot be set");
     }
 }
 

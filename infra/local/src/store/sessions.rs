@@ -90,7 +90,7 @@ impl Sessions for Store {
         let shown = serde_json::to_string(summary).map_err(unreadable)?;
         let query = "UPDATE sessions SET summary = ?2, updated_at = ?3 WHERE id = ?1 AND updated_at <= ?3";
         let row = params![summary.id.as_str(), shown, summary.updated_at.as_microsecond()];
-        self.connection().execute(query, row).map_err(unavailable)?;
+        self.derived().execute(query, row).map_err(unavailable)?;
         Ok(())
     }
 
@@ -103,7 +103,7 @@ impl Sessions for Store {
     async fn put_snapshot(&self, id: &SessionId, snapshot: &SnapshotRecord) -> Result<bool, Unavailable> {
         let record = serde_json::to_string(snapshot).map_err(unreadable)?;
         let row = params![id.as_str(), i64::try_from(snapshot.tail.0).unwrap_or(i64::MAX), record];
-        Ok(self.connection().execute(PUT_SNAPSHOT, row).map_err(unavailable)? == 1)
+        Ok(self.derived().execute(PUT_SNAPSHOT, row).map_err(unavailable)? == 1)
     }
 
     async fn list(

@@ -3,12 +3,11 @@
 
 use std::ffi::c_int;
 use std::io::Read;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sched::CloneFlags;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
@@ -16,11 +15,12 @@ use nix::sys::time::TimeValLike;
 use nix::unistd::Pid;
 
 use crate::Status;
-use crate::command::{Standard, become_program};
+use crate::command::{Standard, become_program, become_worker};
+use crate::ground::number;
 use crate::part::Failure;
 use crate::restrictions::Restrictions;
 use crate::system::{self, Wait};
-use crate::wire::{self, Frames, Launch, Report};
+use crate::wire::{self, Launch, Report, Task};
 
 pub(crate) mod privileges;
 pub(crate) mod tree;
@@ -39,19 +39,32 @@ pub(crate) enum Kingdom {
     Descendants,
 }
 
+/// What a first process needs besides its order.
+pub(crate) struct Kit {
+    pub(crate) restrictions: Restrictions,
+    pub(crate) worker: fn() -> c_int,
+}
+
+/// Closes what a first process inherited and must not hold open. Only for a freshly forked child.
+pub(crate) fn hold_only(control: &UnixStream, standard: &Standard, kit: &Kit, besides: &[RawFd]) {
+    let own = [number(control), number(&standard.input), number(&standard.output), number(&standard.error)];
+    let keep: Vec<RawFd> = own.into_iter().chain([kit.restrictions.number()]).chain(besides.iter().copied()).collect();
+    system::close_all_except(&keep);
+}
+
 /// Runs one exec from its first to its last process. `settle` prepares this process: mounts, then giving up privileges.
 pub(crate) fn run(
     kingdom: Kingdom,
     mut control: UnixStream,
     standard: Standard,
-    restrictions: &Restrictions,
+    kit: &Kit,
     settle: impl FnOnce(&Launch) -> Result<(), Failure>,
 ) -> c_int {
-    let report = match prepare(&mut control, standard, restrictions, settle) {
+    let report = match prepare(&mut control, standard, kit, settle) {
         Ok(started) => reign(kingdom, &mut control, &started),
         Err(failure) => Report::NotStarted(failure),
     };
-    match wire::send(&mut control, &report, &[]) {
+    match wire::send(&mut control, &report) {
         Ok(()) => libc::EXIT_SUCCESS,
         Err(_) => libc::EXIT_FAILURE,
     }
@@ -65,11 +78,11 @@ struct Started {
 fn prepare(
     control: &mut UnixStream,
     standard: Standard,
-    restrictions: &Restrictions,
+    kit: &Kit,
     settle: impl FnOnce(&Launch) -> Result<(), Failure>,
 ) -> Result<Started, Failure> {
     system::default_signals();
-    let (launch, _) = wire::receive::<Launch>(control, &mut Frames::default())
+    let launch = wire::receive::<Launch>(control)
         .map_err(Failure::other("reading the command"))?
         .ok_or_else(|| Failure::other("reading the command")("the supervisor is gone"))?;
     settle(&launch)?;
@@ -80,8 +93,8 @@ fn prepare(
         .map_err(Failure::other("watching for SIGCHLD"))?;
     let (reading, writing) =
         nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).map_err(Failure::other("making a pipe"))?;
-    let main = system::fork_into(CloneFlags::empty(), || command(&launch, &standard, restrictions, &writing))
-        .map_err(Failure::other("forking the command"))?;
+    let main =
+        system::fork(|| command(&launch, &standard, kit, &writing)).map_err(Failure::other("forking the command"))?;
     drop(writing);
     // The command's ends of the pipes must be its alone, or nobody sees when it closes them.
     drop(standard);
@@ -89,9 +102,13 @@ fn prepare(
     Ok(Started { main, children })
 }
 
-/// The child's part: either it becomes the program or it says why not.
-fn command(launch: &Launch, standard: &Standard, restrictions: &Restrictions, failures: &OwnedFd) -> c_int {
-    match become_program(launch, standard, restrictions) {
+/// The child's part: either it becomes what was asked for or it says why not.
+fn command(launch: &Launch, standard: &Standard, kit: &Kit, failures: &OwnedFd) -> c_int {
+    let became = match &launch.task {
+        Task::Program(program) => become_program(program, &launch.limits, standard, &kit.restrictions),
+        Task::Worker => become_worker(kit.worker, &launch.limits, standard, &kit.restrictions),
+    };
+    match became {
         Ok(code) => code,
         Err(failure) => {
             let text = serde_json::to_vec(&failure).unwrap_or_default();

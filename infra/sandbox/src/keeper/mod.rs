@@ -3,12 +3,12 @@
 
 use std::ffi::c_int;
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sched::CloneFlags;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::{set_dumpable, set_pdeathsig};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{
@@ -18,7 +18,8 @@ use nix::sys::wait::waitpid;
 use nix::unistd::{Gid, Pid, Uid, setgroups, sethostname};
 
 use crate::command::Standard;
-use crate::init::{self, Kingdom, privileges};
+use crate::ground::Guest;
+use crate::init::{self, Kingdom, Kit, privileges};
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
 use crate::restrictions::{self, NOBODY, Restrictions};
@@ -37,7 +38,12 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Makes the namespaces and the root. The lock stays held until the keeper is gone too.
-    pub(crate) fn start(specification: &Specification, layout: &Layout, lock: &File) -> Result<Self, Failure> {
+    pub(crate) fn start(
+        specification: &Specification,
+        layout: &Layout,
+        lock: &File,
+        worker: fn() -> c_int,
+    ) -> Result<Self, Failure> {
         let program = restrictions::program(Mode::Isolated)?;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(Failure::other("making a socket"))?;
@@ -48,9 +54,9 @@ impl Keeper {
             | CloneFlags::CLONE_NEWIPC
             | CloneFlags::CLONE_NEWUTS
             | CloneFlags::CLONE_NEWCGROUP;
-        let process = system::fork_into(namespaces, || {
+        let (process, _) = system::fork_into(namespaces, || {
             system::close_all_except(&[theirs.as_raw_fd(), lock.as_raw_fd()]);
-            keep(&theirs, || prepare(specification, layout, program))
+            keep(&theirs, || prepare(specification, layout, program, worker))
         })
         .map_err(Failure::of(Part::Namespaces, "making namespaces"))?;
         drop(theirs);
@@ -75,18 +81,23 @@ impl Keeper {
         serde_json::from_slice(&answer[..length]).map_err(Failure::other("the keeper ended while it set up"))?
     }
 
-    /// Has an exec forked that finds its command on `control`.
-    pub(crate) fn launch(&self, control: &UnixStream, standard: &Standard) -> nix::Result<()> {
+    /// Has a first process forked that finds its order on `control`.
+    pub(crate) fn launch(&self, guest: Guest, run: u64, control: &UnixStream, standard: &Standard) -> nix::Result<()> {
         let descriptors: [RawFd; 4] =
             [control.as_raw_fd(), standard.input.as_raw_fd(), standard.output.as_raw_fd(), standard.error.as_raw_fd()];
         let rights = [ControlMessage::ScmRights(&descriptors)];
-        let byte = [std::io::IoSlice::new(b"e")];
-        sendmsg::<()>(self.socket.as_raw_fd(), &byte, &rights, MsgFlags::MSG_NOSIGNAL, None).map(|_| ())
+        send_run(&self.socket, guest, run, &rights, MsgFlags::empty())
     }
 
-    /// Readable when the keeper is gone: it never speaks again after its set-up.
-    pub(crate) fn alive(&self) -> impl AsFd + '_ {
+    /// Readable when the keeper has forked, and when it is gone.
+    pub(crate) fn source(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// The handle of the first process of a run; `None` when the keeper is gone.
+    pub(crate) fn hear(&self) -> Option<(u64, OwnedFd)> {
+        let (_, run, mut descriptors) = receive_run(&self.socket).ok()??;
+        Some((run, descriptors.pop()?))
     }
 
     /// Returns when nothing inside is left: the death of a namespace's first process waits for all others.
@@ -126,14 +137,52 @@ fn keep(socket: &OwnedFd, prepare: impl FnOnce() -> Result<Prepared, Failure>) -
     }
 }
 
+const COMMAND: u8 = b'c';
+const WORKER: u8 = b'w';
+
+fn send_run(
+    socket: &OwnedFd,
+    guest: Guest,
+    run: u64,
+    rights: &[ControlMessage<'_>],
+    flags: MsgFlags,
+) -> nix::Result<()> {
+    let kind = match guest {
+        Guest::Command => COMMAND,
+        Guest::Worker => WORKER,
+    };
+    let bytes = [&[kind], run.to_le_bytes().as_slice()].concat();
+    let parts = [std::io::IoSlice::new(&bytes)];
+    sendmsg::<()>(socket.as_raw_fd(), &parts, rights, flags | MsgFlags::MSG_NOSIGNAL, None).map(|_| ())
+}
+
+/// `None` when the other side is gone.
+fn receive_run(socket: &OwnedFd) -> nix::Result<Option<(Guest, u64, Vec<OwnedFd>)>> {
+    loop {
+        match system::receive_descriptors(socket.as_fd()) {
+            Ok(Some(([kind, run @ ..], descriptors))) => {
+                let guest = if kind == WORKER { Guest::Worker } else { Guest::Command };
+                return Ok(Some((guest, u64::from_le_bytes(run), descriptors)));
+            }
+            Ok(None) => return Ok(None),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 struct Prepared {
-    restrictions: Restrictions,
+    commands: Kit,
+    worker: Kit,
+    /// A mount namespace in which the worker's state is mounted. The keeper's own, which commands get copies of, has it not.
+    vault: OwnedFd,
 }
 
 fn prepare(
     specification: &Specification,
     layout: &Layout,
     program: seccompiler::BpfProgram,
+    worker: fn() -> c_int,
 ) -> Result<Prepared, Failure> {
     let privileges = || Failure::of(Part::Privileges, "becoming root of the namespace");
     // An ordinary user may not, which is why its map denies it: the groups it has stay, and name nothing inside.
@@ -146,35 +195,69 @@ fn prepare(
         .map_err(Failure::of(Part::Loopback, "making a socket"))?;
     system::loopback_up(any.as_fd()).map_err(Failure::of(Part::Loopback, "bringing it up"))?;
     root::build(specification)?;
+    let commands = Kit { restrictions: Restrictions::isolated(layout, program.clone(), Guest::Command)?, worker };
+    let worker = Kit { restrictions: Restrictions::isolated(layout, program, Guest::Worker)?, worker };
+    let vault = leave_vault(layout)?;
     system::ignore_children().map_err(privileges())?;
-    Ok(Prepared { restrictions: Restrictions::isolated(layout, program)? })
+    Ok(Prepared { commands, worker, vault })
 }
 
-/// Forks execs until the supervisor is gone.
+/// Moves on to a copy of the mount namespace and takes the state away from it.
+fn leave_vault(layout: &Layout) -> Result<OwnedFd, Failure> {
+    let failed = || Failure::of(Part::PrivateMounts, "putting the state away");
+    let vault = File::open("/proc/self/ns/mnt").map_err(Failure::of(Part::Proc, "opening the mount namespace"))?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(failed())?;
+    umount2(&layout.state, MntFlags::MNT_DETACH).map_err(failed())?;
+    Ok(vault.into())
+}
+
+/// Forks first processes until the supervisor is gone.
 fn serve(socket: &OwnedFd, prepared: &Prepared) -> c_int {
-    loop {
-        let descriptors = match system::receive_descriptors(socket.as_fd()) {
-            Ok(Some(descriptors)) => descriptors,
-            Err(Errno::EINTR) => continue,
-            Ok(None) | Err(_) => return libc::EXIT_SUCCESS,
-        };
+    while let Ok(Some((guest, run, descriptors))) = receive_run(socket) {
         let Ok([control, input, output, error]) = <[OwnedFd; 4]>::try_from(descriptors) else { continue };
         let control = UnixStream::from(control);
         let Ok(mut for_failure) = control.try_clone() else { continue };
         let standard = Standard { input, output, error };
-        let own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC;
-        let forked = system::fork_into(own, || {
-            system::close(&[socket.as_raw_fd(), for_failure.as_raw_fd()]);
-            init::run(Kingdom::Namespace, control, standard, &prepared.restrictions, settle)
-        });
-        if let Err(error) = forked {
-            let failure = Failure::of(Part::Namespaces, "forking an exec")(error);
-            let _ = wire::send(&mut for_failure, &Report::NotStarted(failure), &[]);
+        let handle = match guest {
+            Guest::Command => {
+                let own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC;
+                system::fork_into(own, || {
+                    init::hold_only(&control, &standard, &prepared.commands, &[]);
+                    init::run(Kingdom::Namespace, control, standard, &prepared.commands, settle)
+                })
+            }
+            Guest::Worker => system::fork_into(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC, || {
+                init::hold_only(&control, &standard, &prepared.worker, &[prepared.vault.as_raw_fd()]);
+                let enter = |launch: &Launch| {
+                    enter_vault(&prepared.vault)?;
+                    settle(launch)
+                };
+                init::run(Kingdom::Namespace, control, standard, &prepared.worker, enter)
+            }),
+        };
+        match handle {
+            Ok((_, handle)) => {
+                let handle = [handle.as_raw_fd()];
+                // A supervisor that does not listen ends its first processes without.
+                let _ = send_run(socket, guest, run, &[ControlMessage::ScmRights(&handle)], MsgFlags::MSG_DONTWAIT);
+            }
+            Err(error) => {
+                let failure = Failure::of(Part::Namespaces, "forking an exec")(error);
+                let _ = wire::send(&mut for_failure, &Report::NotStarted(failure));
+            }
         }
     }
+    libc::EXIT_SUCCESS
 }
 
-/// An exec's own view: its processes, its shared memory. Then no more rights to mount anything.
+/// Into a mount namespace of its own, copied from the vault.
+fn enter_vault(vault: &OwnedFd) -> Result<(), Failure> {
+    let failed = || Failure::of(Part::PrivateMounts, "reaching the state");
+    setns(vault, CloneFlags::CLONE_NEWNS).map_err(failed())?;
+    unshare(CloneFlags::CLONE_NEWNS).map_err(failed())
+}
+
+/// A first process's own view: its processes, its shared memory. Then no more rights to mount anything.
 fn settle(launch: &Launch) -> Result<(), Failure> {
     let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)

@@ -95,6 +95,7 @@ fn own_pieces(specification: &Specification) -> Result<Vec<Piece>, Failure> {
     for (source, target) in host.writable().into_iter().zip(inside.writable()) {
         pieces.push(pick(source, target.to_path_buf(), GUARDED)?);
     }
+    pieces.push(pick(&host.state, inside.state, GUARDED)?);
     pieces.push(pick(&host.outputs, inside.outputs, READ_ONLY)?);
     for Mount { source, target } in &mounts {
         pieces.push(pick(source, target.clone(), READ_ONLY)?);

@@ -1,10 +1,12 @@
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
 };
 
+use crate::ground::Guest;
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
 use crate::specification::Specification;
@@ -23,8 +25,8 @@ pub(crate) struct Territory {
 
 impl Territory {
     /// The root holds nothing but what may be read.
-    pub(crate) fn isolated(layout: &Layout) -> Self {
-        let mut writable: Vec<PathBuf> = layout.writable().map(Path::to_path_buf).into();
+    pub(crate) fn isolated(layout: &Layout, guest: Guest) -> Self {
+        let mut writable = writable(layout, guest);
         // For /dev/shm, which each exec mounts anew; the rest of /dev is on the read-only root.
         writable.push("/dev".into());
         Self { readable: vec!["/".into()], writable, devices: vec!["/dev".into()] }
@@ -32,7 +34,7 @@ impl Territory {
 
     /// The host's system directories. /proc stays out, except for what says nothing about other processes: it would show
     /// their command lines.
-    pub(crate) fn reduced(layout: &Layout, specification: &Specification) -> Self {
+    pub(crate) fn reduced(layout: &Layout, specification: &Specification, guest: Guest) -> Self {
         let system = [
             "/usr",
             "/etc",
@@ -54,22 +56,28 @@ impl Territory {
         readable.extend(specification.all_mounts().into_iter().map(|mount| mount.source));
         readable.push(layout.outputs.clone());
         let devices = ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
-        Self {
-            readable,
-            writable: layout.writable().map(Path::to_path_buf).into(),
-            devices: devices.iter().map(PathBuf::from).collect(),
-        }
+        Self { readable, writable: writable(layout, guest), devices: devices.iter().map(PathBuf::from).collect() }
     }
 }
 
+fn writable(layout: &Layout, guest: Guest) -> Vec<PathBuf> {
+    let state = match guest {
+        Guest::Command => None,
+        Guest::Worker => Some(layout.state.as_path()),
+    };
+    layout.writable().into_iter().chain(state).map(Path::to_path_buf).collect()
+}
+
 /// Refuses kernels whose interface is older than `least`; beyond that takes what the kernel has.
-pub(crate) fn ruleset(territory: &Territory, least: u32) -> Result<RulesetCreated, Failure> {
+pub(crate) fn ruleset(territory: &Territory, least: u32) -> Result<OwnedFd, Failure> {
     let version = system::landlock_version();
     if version < least {
         let detail = format!("its interface has version {version}, needed is {least}");
         return Err(Failure { part: Some(Part::Landlock), detail });
     }
-    build(territory).map_err(Failure::of(Part::Landlock, "building the ruleset"))
+    let built = build(territory).map_err(Failure::of(Part::Landlock, "building the ruleset"))?;
+    Option::<OwnedFd>::from(built)
+        .ok_or_else(|| Failure { part: Some(Part::Landlock), detail: "there is no ruleset".to_owned() })
 }
 
 fn build(territory: &Territory) -> Result<RulesetCreated, RulesetError> {
@@ -97,15 +105,4 @@ fn allow(ruleset: RulesetCreated, path: &Path, access: BitFlags<AccessFs>) -> Re
     let Ok(opened) = PathFd::new(path) else { return Ok(ruleset) };
     let access = if path.is_dir() { access } else { access & AccessFs::from_file(INTERFACE) };
     ruleset.add_rule(PathBeneath::new(opened, access))
-}
-
-/// Applies the ruleset to the calling thread.
-pub(crate) fn restrict(ruleset: RulesetCreated) -> Result<(), Failure> {
-    let status = ruleset.restrict_self().map_err(Failure::of(Part::Landlock, "applying the ruleset"))?;
-    match status.ruleset {
-        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
-        RulesetStatus::NotEnforced => {
-            Err(Failure { part: Some(Part::Landlock), detail: "the ruleset is not enforced".to_owned() })
-        }
-    }
 }

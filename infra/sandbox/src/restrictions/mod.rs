@@ -1,13 +1,18 @@
 //! What a command may do: prepared once per sandbox, applied by each command to itself.
 
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+
+use nix::sys::prctl::set_no_new_privs;
 use nix::unistd::Uid;
 
 pub(crate) use self::landlock::Territory;
 pub(crate) use self::resources::{apply as apply_limits, tasks_of};
 
+use crate::ground::Guest;
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
 use crate::specification::{Mode, Specification};
+use crate::system;
 
 mod landlock;
 mod resources;
@@ -24,27 +29,32 @@ pub(crate) fn owner() -> Uid {
 
 /// A Landlock ruleset and a seccomp program, ready for use by any number of forks.
 pub(crate) struct Restrictions {
-    ruleset: ::landlock::RulesetCreated,
+    ruleset: OwnedFd,
     program: seccompiler::BpfProgram,
 }
 
 impl Restrictions {
     /// Inside an isolated sandbox, once its root is built.
-    pub(crate) fn isolated(layout: &Layout, program: seccompiler::BpfProgram) -> Result<Self, Failure> {
-        Ok(Self { ruleset: landlock::ruleset(&Territory::isolated(layout), 1)?, program })
+    pub(crate) fn isolated(layout: &Layout, program: seccompiler::BpfProgram, guest: Guest) -> Result<Self, Failure> {
+        Ok(Self { ruleset: landlock::ruleset(&Territory::isolated(layout, guest), 1)?, program })
     }
 
-    pub(crate) fn reduced(layout: &Layout, specification: &Specification) -> Result<Self, Failure> {
+    pub(crate) fn reduced(layout: &Layout, specification: &Specification, guest: Guest) -> Result<Self, Failure> {
         // Before ABI 3 a file outside could be truncated.
-        let ruleset = landlock::ruleset(&Territory::reduced(layout, specification), 3)?;
+        let ruleset = landlock::ruleset(&Territory::reduced(layout, specification, guest), 3)?;
         Ok(Self { ruleset, program: program(Mode::Reduced)? })
     }
 
     /// Applies both to the calling process, for ever. Nothing may follow but the exec.
     pub(crate) fn apply(&self) -> Result<(), Failure> {
-        let ruleset = self.ruleset.try_clone().map_err(Failure::of(Part::Landlock, "copying the ruleset"))?;
-        landlock::restrict(ruleset)?;
+        set_no_new_privs().map_err(Failure::of(Part::Privileges, "giving up gaining privileges"))?;
+        system::restrict_self(self.ruleset.as_fd()).map_err(Failure::of(Part::Landlock, "applying the ruleset"))?;
         seccompiler::apply_filter(&self.program).map_err(Failure::of(Part::Seccomp, "installing the filter"))
+    }
+
+    /// The descriptor that must stay open until they are applied.
+    pub(crate) fn number(&self) -> RawFd {
+        self.ruleset.as_raw_fd()
     }
 }
 

@@ -36,6 +36,7 @@ const DENIED: &[c_long] = &[
     libc::SYS_fspick,
     libc::SYS_get_mempolicy,
     libc::SYS_init_module,
+    libc::SYS_io_setup, // its contexts are counted for the whole machine
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
@@ -144,6 +145,7 @@ pub(crate) fn program(mode: Mode) -> Result<BpfProgram, Error> {
     match mode {
         Mode::Isolated => {
             rules.insert(libc::SYS_socket, isolated_sockets()?);
+            rules.insert(libc::SYS_socketpair, isolated_sockets()?);
         }
         Mode::Reduced => {
             rules.insert(libc::SYS_socket, reduced_sockets()?);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::ports::Sandboxes;
+use domain::state::SandboxState;
 use domain::text::{first_line, shorten};
 use domain::{
     Approver, Author, Confidence, ContentBlock, Conversation, Decision, DecisionRecorded, EventBody, ModelReply,
@@ -20,7 +21,7 @@ use crate::invocation::StepHandler;
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
 use crate::survey;
 use crate::verdicts;
-use crate::workspace::{Workspace, WorkspaceError};
+use crate::workspace::{Workspace, WorkspaceError, record_loss};
 
 /// Maximum times that the model is asked to correct an answer that is not a plan.
 const MAX_CORRECTIONS: u32 = 2;
@@ -55,12 +56,12 @@ impl StepHandler for Plan {
             return after_plan(context, id, content);
         }
         if context.log.state().survey.is_none() || !context.log.state().planning.opened {
-            let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
+            let Some(sandbox) = Workspace::sandbox_of(context.log.state()).cloned() else {
                 return Ok(StepOutput::new(Verdict::Prepare));
             };
-            match self.survey(context, &workspace).await {
+            match self.survey(context, &sandbox).await {
                 Ok(()) => {}
-                Err(WorkspaceError::SandboxLost(reason)) => return workspace.record_loss(context, reason).await,
+                Err(WorkspaceError::SandboxLost(reason)) => return record_loss(context, sandbox.id, reason).await,
                 Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => return Err(error.into()),
             }
         }
@@ -84,7 +85,8 @@ impl StepHandler for Plan {
 
 impl Plan {
     /// Surveys the repository and opens the plan's conversation with the result.
-    async fn survey(&self, context: &mut Context, workspace: &Workspace) -> Result<(), WorkspaceError> {
+    async fn survey(&self, context: &mut Context, sandbox: &SandboxState) -> Result<(), WorkspaceError> {
+        let workspace = Workspace::connect(self.sandboxes.as_ref(), sandbox).await?;
         let facts = workspace.survey(context).await?;
         let checkout = workspace.inspect_checkout(context).await?;
         let mut bodies: Vec<EventBody> = Vec::new();

@@ -1,9 +1,9 @@
 //! `bash`: runs a command. Each call is a new process; `bash.sh` carries the working directory and exported variables over.
 
 use async_trait::async_trait;
-use domain::ports::{Exec, Exit, ExitStatus, Program, Stderr};
 use domain::text::{first_line, one_line, shorten};
 use domain::{Check, ToolKind, ToolOutcome};
+use sandbox_protocol::{Exec, Exit, ExitStatus, Program, Stderr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -90,15 +90,19 @@ impl Tool for Bash {
     }
 
     async fn run(&self, scope: &Scope<'_>) -> Result<Progress, WorkspaceError> {
-        let Some(exec) = self.exec(scope) else {
+        let Some((exec, input)) = self.exec(scope) else {
             return Ok(Answer::failed("bash needs a command, or restart: true").into());
         };
-        let exit = match scope.workspace.run(&exec, scope.wait).await? {
+        if input.contains(&0) {
+            return Ok(Answer::failed("a command cannot contain a NUL byte").into());
+        }
+        let head_bytes = scope.limits.output_characters as u64;
+        let (exit, head) = match scope.workspace.run(exec, input, scope.wait, head_bytes).await? {
             ExecOutcome::Running => return Ok(Progress::Running),
             ExecOutcome::CutOff => return Ok(Answer::cut_off().into()),
-            ExecOutcome::Finished(exit) => exit,
+            ExecOutcome::Finished(exit, head) => (exit, head),
         };
-        let mut output = bash_output::read(scope, exit.stdout_bytes).await?;
+        let mut output = bash_output::read(scope, &head, exit.stdout_bytes).await?;
         let (outcome, exit_code, ending) = self.ending(&exit, scope);
         if !ending.is_empty() {
             if !output.is_empty() && !output.ends_with('\n') {
@@ -112,36 +116,33 @@ impl Tool for Bash {
 }
 
 impl Bash {
-    /// The command as the sandbox runs it. The model's text is standard input, so that it is never part of a command line.
+    /// The command as the sandbox runs it, with its standard input: the model's text, which is never part of a command line.
     /// None when the call has neither a command nor `restart`.
-    fn exec(&self, scope: &Scope<'_>) -> Option<Exec> {
-        let layout = &scope.workspace.layout;
+    fn exec(&self, scope: &Scope<'_>) -> Option<(Exec, &[u8])> {
+        let shell = format!("{}/.shell", scope.workspace.layout().home);
         let mut argv: Vec<String> = Vec::new();
-        let mut stdin = Vec::new();
-        match (&self.command, self.restart) {
+        let input: &[u8] = match (&self.command, self.restart) {
             (_, Some(true)) => {
                 argv.extend(["rm", "-f", "--"].map(str::to_owned));
-                argv.push(format!("{}/shell", layout.state));
+                argv.push(shell);
+                &[]
             }
             (Some(command), _) => {
                 argv.extend(["bash", "--noprofile", "--norc", "-c", SCRIPT, "bash"].map(str::to_owned));
-                argv.push(layout.state.clone());
+                argv.push(shell);
                 argv.push(self.pipeline_status(scope).pipefail_option().to_owned());
-                stdin.extend_from_slice(command.as_bytes());
+                command.as_bytes()
             }
             (None, _) => return None,
-        }
-        Some(Exec {
-            id: scope.exec.clone(),
-            program: Program::Command(argv),
-            stdin,
+        };
+        let exec = Exec {
             environment: ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-            secrets: Vec::new(),
-            directory: layout.workspace.clone(),
             timeout: scope.limits.command,
             stderr: Stderr::Merged,
             kept_bytes: scope.limits.kept_bytes,
-        })
+            ..Exec::new(scope.exec.as_str(), Program::Command(argv))
+        };
+        Some((exec, input))
     }
 
     fn pipeline_status(&self, scope: &Scope<'_>) -> PipelineStatus {

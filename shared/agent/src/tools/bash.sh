@@ -1,9 +1,11 @@
 # Runs one command of the model. The command is read from standard input, so that it is never part of a command line.
-# $1 is the directory in which working directory and exported variables are kept between calls. $2 is -o or +o, for pipefail.
+# $1 is the file in which working directory and exported variables are kept between calls. $2 is -o or +o, for pipefail.
 # The command runs in this shell and shares its names, so those used here have a prefix that no command is likely to use.
-__backspace_command=$(cat)
+# Read by the shell itself, in large pieces, which no other builtin does with a pipe: `cat` would be a process more.
+mapfile __backspace_command
+printf -v __backspace_command %s "${__backspace_command[@]}"
 exec </dev/null
-if [ -f "$1/shell" ]; then . "$1/shell" >/dev/null 2>&1; fi
+if [ -f "$1" ]; then . "$1" >/dev/null 2>&1; fi
 __backspace_keep() {
   set -- "$?" "$1"
   set +a +e +u
@@ -12,7 +14,7 @@ __backspace_keep() {
   { declare -px; printf 'cd -- %q\n' "$PWD"; } 2>/dev/null >|"$2"
   exit "$1"
 }
-trap "__backspace_keep ${1@Q}/shell" EXIT
+trap "__backspace_keep ${1@Q}" EXIT
 set "$2" pipefail
 set --
 eval "$__backspace_command"

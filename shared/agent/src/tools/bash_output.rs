@@ -1,23 +1,21 @@
 //! The output of a command as the model reads it: whole when it is short, otherwise cut in the middle.
 
 use domain::Redactor;
-use domain::ports::{ByteRange, Stream};
+use sandbox_protocol::{ByteRange, Stream};
 
 use super::tool::Scope;
 use crate::workspace::WorkspaceError;
 
-/// Reads the output of a finished command that wrote `bytes` bytes.
-pub(super) async fn read(scope: &Scope<'_>, bytes: u64) -> Result<String, WorkspaceError> {
+/// The output of a finished command that wrote `bytes` bytes, of which `head` is the beginning.
+pub(super) async fn read(scope: &Scope<'_>, head: &[u8], bytes: u64) -> Result<String, WorkspaceError> {
     let max = scope.limits.output_characters;
-    let read_range = async |range| scope.workspace.output(&scope.exec, Stream::Stdout, range).await;
-    let length = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if length <= max {
-        return Ok(scope.redacted(&String::from_utf8_lossy(&read_range(ByteRange::From(0, length)).await?)));
+    if bytes <= max as u64 {
+        return Ok(scope.redacted(&String::from_utf8_lossy(head)));
     }
-    let head = read_range(ByteRange::From(0, max / 2)).await?;
-    let tail = read_range(ByteRange::Last(max / 2)).await?;
-    let file = format!("{}/{}/stdout", scope.workspace.layout.outputs, scope.exec);
-    Ok(cut_middle(&scope.context.common.redactor, &head, &tail, bytes, scope.limits.kept_bytes, &file))
+    let head = &head[..head.len().min(max / 2)];
+    let tail = scope.workspace.output(&scope.exec, Stream::Stdout, ByteRange::Last(max as u64 / 2)).await?;
+    let file = format!("{}/{}/stdout", scope.workspace.layout().outputs, scope.exec);
+    Ok(cut_middle(&scope.context.common.redactor, head, &tail, bytes, scope.limits.kept_bytes, &file))
 }
 
 /// The beginning and the end of an output of `bytes` bytes, with a line between them that says how much is missing and which

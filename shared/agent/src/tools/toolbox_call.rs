@@ -1,30 +1,37 @@
 //! Tool calls that the toolbox inside the sandbox carries out.
 
-use domain::ports::ExitStatus;
+use sandbox_protocol::ExitStatus;
 
-use crate::workspace::{ExecOutcome, WorkspaceError};
+use crate::workspace::{RecordedCall, WorkspaceError};
 
 use super::tool::{Answer, Progress, Scope};
 
 /// Runs `call` in the toolbox and answers with its text.
 pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progress, WorkspaceError> {
-    let exec = scope.workspace.toolbox_exec(scope.exec.clone(), call, scope.limits.toolbox)?;
-    let exit = match scope.workspace.run(&exec, scope.wait).await? {
-        ExecOutcome::Running => return Ok(Progress::Running),
-        ExecOutcome::CutOff => return Ok(Answer::cut_off().into()),
-        ExecOutcome::Finished(exit) => exit,
-    };
-    match exit.status {
-        ExitStatus::TimedOut => {
-            let seconds = scope.limits.toolbox.as_secs();
-            return Ok(Answer::failed(format!("The call was stopped because it took more than {seconds} s.")).into());
-        }
-        ExitStatus::Killed => return Ok(Answer::failed("The call was stopped because the run was cancelled.").into()),
-        ExitStatus::Exited(_) | ExitStatus::Signalled(_) => {}
-    }
-    let answer = match scope.workspace.toolbox_answer(&exec.id, &exit).await? {
-        Ok(answer) => Answer::ok(scope.redacted(text(&answer)?)),
-        Err(failure) => Answer::failed(scope.redacted(&failure.message)),
+    let called = scope.workspace.recorded_call(&scope.exec, &call, scope.limits.toolbox, scope.wait);
+    let answer = match called.await? {
+        RecordedCall::Running => return Ok(Progress::Running),
+        RecordedCall::CutOff => Answer::cut_off(),
+        RecordedCall::Ended(status) => Answer::failed(match status {
+            ExitStatus::TimedOut => {
+                format!("The call was stopped because it took more than {} s.", scope.limits.toolbox.as_secs())
+            }
+            ExitStatus::Killed => "The call was stopped because the run was cancelled.".to_owned(),
+            ExitStatus::Exited(_) | ExitStatus::Signalled(_) => {
+                "The process that reads and edits files died during this call, perhaps because a file needs more memory than it \
+                 may use. How much of the call was carried out is unknown: check the file before you try again, with a smaller \
+                 part of it."
+                    .to_owned()
+            }
+        }),
+        RecordedCall::Answered(answer) => match *answer {
+            Ok(answer) => Answer::ok(scope.redacted(text(&answer)?)),
+            // The program was updated while the sandbox lived. No call of the model has anything to do with it.
+            Err(failure) if failure.kind == toolbox::ErrorKind::Version => {
+                return Err(WorkspaceError::SandboxLost("its toolbox is of another version".to_owned()));
+            }
+            Err(failure) => Answer::failed(scope.redacted(&failure.message)),
+        },
     };
     Ok(answer.into())
 }

@@ -1,9 +1,8 @@
 //! Checkpoints: the difference between workspace and base commit, stored outside the sandbox.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use domain::ports::{Blobs, elapsed};
+use domain::ports::Blobs;
 use domain::{
     Checkpoint, CheckpointChange, CheckpointContent, Digest256, EventBody, FileChangeKind, FileChanged, TurnNumber,
     WorkspaceCheckpoint,
@@ -14,9 +13,6 @@ use crate::context::Context;
 
 /// Maximum bytes that the checkpoints of one session store. A file that does not fit any more is left out and named.
 const MAX_STORED_BYTES: u64 = 1 << 30;
-
-/// A failure to collect that took no longer is followed by one more attempt. One that took longer would take as long again.
-const MAX_FAILURE_TO_REPEAT: Duration = Duration::from_secs(20);
 
 /// Stores the difference between workspace and base commit as a checkpoint, unless its digest is `unless`. Returns the events
 /// that record it, for the caller to append in the same batch as the result that the checkpoint belongs to.
@@ -37,14 +33,7 @@ pub(crate) async fn checkpoint(
         .flat_map(|latest| latest.content.stored())
         .map(|blob| (blob.sha256.clone(), blob.bytes))
         .collect();
-    let start = context.common.clock.now();
-    let collected = match workspace.collect(context, stored.keys(), unless.clone()).await {
-        // It was killed, perhaps for want of memory. The command that took the memory has ended.
-        Err(WorkspaceError::Toolbox(_)) if elapsed(start, context.common.clock.now()) < MAX_FAILURE_TO_REPEAT => {
-            workspace.collect(context, stored.keys(), unless).await?
-        }
-        collected => collected?,
-    };
+    let collected = workspace.collect(context, stored.keys(), unless).await?;
     if collected.unchanged {
         return Ok(Vec::new());
     }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::ports::{ByteRange, Exec, ExitStatus, Program, Stderr, Stream};
 use domain::text::shorten;
 use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
+use sandbox_protocol::{Exec, Program};
 use toolbox::{Answer, Call, Change, Mode};
 
-use super::{ExecOutcome, TIMEOUT, Workspace, WorkspaceError};
+use super::{Workspace, WorkspaceError};
 use crate::context::{Context, internal};
 
 /// Maximum entries of the file list that the plan's conversation is shown.
@@ -36,7 +36,7 @@ impl Workspace {
     /// none when the repository is empty.
     pub(crate) async fn baseline(&self, context: &Context) -> Result<Option<CommitId>, WorkspaceError> {
         let Answer::Baseline(baseline) =
-            self.toolbox(context, "baseline", Call::Baseline(toolbox::Baseline {})).await?
+            self.toolbox(context, "baseline", &Call::Baseline(toolbox::Baseline {})).await?
         else {
             return Err(unexpected("baseline"));
         };
@@ -44,7 +44,7 @@ impl Workspace {
     }
 
     pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, WorkspaceError> {
-        let Answer::Survey(facts) = self.toolbox(context, "survey", Call::Survey(toolbox::Survey {})).await? else {
+        let Answer::Survey(facts) = self.toolbox(context, "survey", &Call::Survey(toolbox::Survey {})).await? else {
             return Err(unexpected("survey"));
         };
         Ok(facts)
@@ -66,7 +66,7 @@ impl Workspace {
         directories: Vec<String>,
     ) -> Result<Vec<InstructionsRead>, WorkspaceError> {
         let call = Call::Instructions(toolbox::Instructions { directories });
-        let Answer::Instructions(read) = self.toolbox(context, "instructions", call).await? else {
+        let Answer::Instructions(read) = self.toolbox(context, "instructions", &call).await? else {
             return Err(unexpected("instructions"));
         };
         let redactor = &context.common.redactor;
@@ -98,7 +98,7 @@ impl Workspace {
             unless: unless.map(String::from),
             known: known.map(|digest| digest.as_str().to_owned()).collect(),
         });
-        let Answer::Collect(collected) = self.toolbox(context, "collect", call).await? else {
+        let Answer::Collect(collected) = self.toolbox(context, "collect", &call).await? else {
             return Err(unexpected("collect"));
         };
         Ok(collected)
@@ -108,7 +108,7 @@ impl Workspace {
     pub(crate) async fn restore(&self, context: &Context, changeset: &Changeset) -> Result<(), WorkspaceError> {
         let changes = changeset.iter().map(|(path, change)| toolbox_change(path, change)).collect();
         let call = Call::Restore(toolbox::Restore { changes });
-        let Answer::Restore(_) = self.toolbox(context, "restore", call).await? else {
+        let Answer::Restore(_) = self.toolbox(context, "restore", &call).await? else {
             return Err(unexpected("restore"));
         };
         Ok(())
@@ -130,7 +130,7 @@ impl Workspace {
         let old_base = base.map(ToString::to_string);
         let call = Call::Rebase(toolbox::Rebase { changes: changes.collect(), old_base });
         // Once per sandbox: merging into files that were merged already would put markers around markers.
-        let Answer::Rebase(rebased) = self.toolbox_as(context, "rebase", "rebase", call).await? else {
+        let Answer::Rebase(rebased) = self.toolbox_once(context, "rebase", &call).await? else {
             return Err(unexpected("rebase"));
         };
         Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())
@@ -138,30 +138,13 @@ impl Workspace {
 
     /// Inspects a fresh checkout with git, before any code of the repository has run.
     pub(crate) async fn inspect_checkout(&self, context: &Context) -> Result<CheckoutFacts, WorkspaceError> {
+        let program = Program::Command(["sh", "-c", INSPECT_SCRIPT].map(str::to_owned).to_vec());
         let exec = Exec {
-            id: format!("inspect-{}", context.common.ids.span()).parse().map_err(internal)?,
-            program: Program::Command(["sh", "-c", INSPECT_SCRIPT].map(str::to_owned).to_vec()),
-            stdin: Vec::new(),
             environment: vec![("GIT_PAGER".to_owned(), "cat".to_owned())],
-            secrets: Vec::new(),
-            directory: self.layout.workspace.clone(),
-            timeout: TIMEOUT,
-            stderr: Stderr::Separate,
             kept_bytes: 1024 * 1024,
+            ..Exec::new(format!("inspect-{}", context.common.ids.span()), program)
         };
-        let exit = match self.run(&exec, TIMEOUT).await? {
-            ExecOutcome::Finished(exit) => exit,
-            ExecOutcome::CutOff => {
-                return Err(WorkspaceError::SandboxLost("the inspection of the checkout was cut off".to_owned()));
-            }
-            ExecOutcome::Running => {
-                return Err(WorkspaceError::Step(internal("the inspection of the checkout exceeded its time limit")));
-            }
-        };
-        if exit.status != ExitStatus::Exited(0) {
-            return Err(WorkspaceError::Step(internal(format!("git cannot read the checkout: {:?}", exit.status))));
-        }
-        let output = self.output(&exec.id, Stream::Stdout, ByteRange::From(0, 1024 * 1024)).await?;
+        let output = self.run_command(exec, "the inspection of the checkout").await?;
         let output = String::from_utf8_lossy(&output);
         let (files, subjects) = output.split_once("---\n").unwrap_or((&output, ""));
         let mut directories: Vec<String> = files.lines().filter_map(instruction_directory).collect();

@@ -29,9 +29,7 @@ pub use publishing::{
     BranchPublished, ChangesetCollected, GitAction, GitOperation, PrOpened, PrUpdated, PublishStarted, ScoreRecorded,
     ScoreSource,
 };
-pub use sandbox::{
-    CloneProgress, Layout, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating,
-};
+pub use sandbox::{CloneProgress, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating};
 pub use tools::{
     Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
     WorkspaceCheckpoint, WorkspaceCheckpointFailed,

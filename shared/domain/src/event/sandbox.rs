@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::SandboxId;
+use crate::ports::SealedHandle;
 
 /// A sandbox was created. Its workspace is prepared next; no other step uses it before `sandbox.attached`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,22 +17,9 @@ pub struct SandboxCreated {
     pub reduced: Option<String>,
     /// `none`, `registries` or `open`.
     pub network: String,
-    pub layout: Layout,
-}
-
-/// Absolute paths inside a sandbox.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Layout {
-    /// The checkout.
-    pub workspace: String,
-    /// Files that the toolbox stores between calls, outside the checkout.
-    pub state: String,
-    /// Stored outputs of commands, one directory per exec id; read-only.
-    pub outputs: String,
-    /// The repository to clone from, where it is a directory of the host; read-only.
-    pub source: String,
-    pub home: String,
+    /// What the provider needs to connect to it.
+    #[serde(default, skip_serializing_if = "SealedHandle::is_empty")]
+    pub handle: SealedHandle,
 }
 
 /// The workspace in the sandbox is ready; steps use it from here on.

@@ -39,13 +39,10 @@ pub use model::{
 };
 pub use reservations::Reservations;
 pub use sandboxes::{
-    ByteRange, Exec, ExecState, Exit, ExitStatus, Network, Program, Sandbox, SandboxError, SandboxSpec, Sandboxes,
-    Started, Stderr, Stream,
+    ByteConnection, ListedSandbox, Network, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes, SealedHandle,
+    Snapshot,
 };
 pub use secrets::{SecretName, Secrets};
 pub use sessions::{KeyBinding, SessionSummary, Sessions, SnapshotRecord, all_unfinished};
 pub use traces::Traces;
 pub use workflows::{ExecutionState, Workflows};
-
-// The event `sandbox.created` contains the layout, so the type belongs to the events.
-pub use crate::Layout;

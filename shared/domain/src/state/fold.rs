@@ -174,8 +174,8 @@ impl SessionState {
     fn sandbox_created(&mut self, created: &SandboxCreated) {
         self.leave_sandbox();
         self.sandboxes += 1;
-        let (id, layout) = (created.sandbox.clone(), created.layout.clone());
-        self.sandbox = Some(SandboxState { id, layout, stage: SandboxStage::Preparing, base: None });
+        let (id, handle) = (created.sandbox.clone(), created.handle.clone());
+        self.sandbox = Some(SandboxState { id, handle, stage: SandboxStage::Preparing, base: None });
     }
 
     fn git_operation(&mut self, event: &Event, operated: &GitOperation) {

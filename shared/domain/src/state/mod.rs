@@ -23,10 +23,11 @@ pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
 
+use crate::ports::SealedHandle;
 use crate::{
     Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
-    EventBody, FileChangeKind, InstructionsRead, Layout, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber,
-    SandboxId, Seq, Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
+    EventBody, FileChangeKind, InstructionsRead, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
+    Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -51,7 +52,8 @@ pub struct Base {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxState {
     pub id: SandboxId,
-    pub layout: Layout,
+    #[serde(default)]
+    pub handle: SealedHandle,
     pub stage: SandboxStage,
     /// The commit that was cloned into it.
     pub base: Option<Base>,
@@ -316,13 +318,16 @@ mod tests {
         let mut state = SessionState::default();
         let root_span_id = "0123456789abcdef".parse().unwrap();
         add(&mut state, RunStarted { root_span_id, limits: crate::Limits::default(), queued: None });
-        let layout = String::new;
-        let layout =
-            Layout { workspace: layout(), state: layout(), outputs: layout(), source: layout(), home: layout() };
         let (sandbox, provider, network): (SandboxId, _, _) =
             ("s-1-1".parse().unwrap(), "local".to_owned(), String::new());
         let (status, summary, totals) = (Status::Failed, String::new(), crate::Totals::default());
-        let created = crate::SandboxCreated { sandbox: sandbox.clone(), provider, reduced: None, network, layout };
+        let created = crate::SandboxCreated {
+            sandbox: sandbox.clone(),
+            provider,
+            reduced: None,
+            network,
+            handle: SealedHandle::default(),
+        };
         add(&mut state, created);
         add(&mut state, crate::RunFinished { status, summary, pr_url: None, branch: None, totals });
         assert!(state.sandbox.is_none() && state.leftover(&sandbox).is_some_and(|left| !left.is_terminating));

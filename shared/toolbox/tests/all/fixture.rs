@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use toolbox::{
     Answer, Baseline, BaselineTaken, Call, Change, Collect, Collected, Content, Create, Difference, Edited, ErrorKind,
-    Failure, Grep, GrepMode, Insert, Mode, Request, Response, Restore, StrReplace, View, Viewed, serve,
+    Failure, Grep, GrepMode, Insert, Mode, Request, Response, Restore, StrReplace, Toolbox, View, Viewed,
 };
 
 pub(crate) struct Fixture {
@@ -188,9 +188,7 @@ pub(crate) fn grep(pattern: &str) -> Grep {
 
 /// Serves one request, as the embedding program does.
 pub(crate) fn send(request: &[u8]) -> Result<Answer, Failure> {
-    let mut response = Vec::new();
-    let _exit = serve(request, &mut response);
-    Response::parse(&response)
+    Response::parse(&Toolbox::default().answer_json(request))
 }
 
 pub(crate) fn kind<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> ErrorKind {

@@ -23,7 +23,7 @@ use crate::context::{Context, Interruptible, internal};
 use crate::invocation::StepHandler;
 use crate::tool_call::{CallEnd, CallStart, OpenCall};
 use crate::tools::{Answer, ToolLimits};
-use crate::workspace::{Workspace, WorkspaceError, checkpoint};
+use crate::workspace::{Workspace, WorkspaceError, checkpoint, record_loss};
 use crate::{instructions, loop_detection, verdicts};
 
 /// Time kept free before the deadline for the checkpoint and the events of a call that has just ended, so that the step answers
@@ -63,12 +63,16 @@ impl StepHandler for ExecuteTool {
         let Some(reply) = context.log.state().main.last_reply.clone() else {
             return Ok(StepOutput::new(Verdict::Turn));
         };
-        let Some(workspace) = Workspace::of(context.log.state(), &self.sandboxes) else {
+        let Some(sandbox) = Workspace::sandbox_of(context.log.state()).cloned() else {
             return Ok(StepOutput::new(Verdict::Prepare));
         };
-        match self.run_calls(context, &workspace, &reply).await {
+        let answer = match Workspace::connect(self.sandboxes.as_ref(), &sandbox).await {
+            Ok(workspace) => self.run_calls(context, &workspace, &reply).await,
+            Err(error) => Err(error),
+        };
+        match answer {
             Ok(output) => Ok(output),
-            Err(WorkspaceError::SandboxLost(reason)) => workspace.record_loss(context, reason).await,
+            Err(WorkspaceError::SandboxLost(reason)) => record_loss(context, sandbox.id, reason).await,
             Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => Err(error.into()),
         }
     }

@@ -3,22 +3,19 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use domain::ports::{
-    ByteRange, CloneSource, Exec, ExecState, Exit, ExitStatus, Layout, Program, Repository, Started, Stderr, Stream,
-    elapsed,
-};
+use domain::ports::{CloneSource, Repository, elapsed};
 use domain::text::shorten;
 use domain::{
-    CloneProgress, CommitId, ErrorCode, GitAction, GitOperation, InvalidId, SpanKind, SpanOutcome, StepError,
-    StepOutput,
+    CloneProgress, CommitId, ErrorCode, ExecId, GitAction, GitOperation, SpanKind, SpanOutcome, StepError, StepOutput,
 };
-use secrecy::{ExposeSecret, SecretString};
+use sandbox_protocol::{ByteRange, Exec, Exit, ExitStatus, Layout, Program, Started, Stream};
+use secrecy::ExposeSecret;
 
 use super::stop::Stop;
 use super::{Prepare, RESERVE};
 use crate::context::{Context, Interruptible, internal};
 use crate::verdicts;
-use crate::workspace::Workspace;
+use crate::workspace::{ExecOutcome, Workspace};
 
 const TIMEOUT: Duration = Duration::from_secs(240);
 
@@ -26,10 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(240);
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Bytes at the end of git's standard error that hold its latest progress line.
-const PROGRESS_BYTES: usize = 400;
+const PROGRESS_BYTES: u64 = 400;
 
 /// Bytes at the end of git's standard error that are shown when the clone fails.
-const ERROR_BYTES: usize = 2000;
+const ERROR_BYTES: u64 = 2000;
 
 /// The shell script of the clone. Its values are arguments, so that the shell interprets none of them: `$1` is the
 /// workspace, `$2` the branch, `$3` the source (empty for an empty repository), `$4` the URL that `origin` is set to.
@@ -57,11 +54,12 @@ impl Prepare {
         source: &CloneSource,
     ) -> Result<CloneOutcome, Stop> {
         let repo_url = context.session()?.request.repo_url.clone();
-        let exec = exec(&workspace.layout, repository, source, &repo_url).map_err(internal)?;
+        let id: ExecId = "clone".parse().map_err(internal)?;
+        let exec = exec(&id, workspace.layout(), repository, source, &repo_url);
         let start = context.common.clock.now();
         let span = context.start_span("sandbox clone", SpanKind::Client);
-        let exit = match self.sandboxes.start(&workspace.id, &exec).await? {
-            Started::New | Started::Running => match self.wait_for_clone(context, workspace, &exec).await? {
+        let exit = match workspace.start(exec).await? {
+            Started::New | Started::Running => match wait_for_clone(context, workspace, &id).await? {
                 ControlFlow::Continue(exit) if context.time_left() > RESERVE => exit,
                 ControlFlow::Continue(_) => return Ok(CloneOutcome::Unfinished),
                 ControlFlow::Break(outcome) => return Ok(outcome),
@@ -74,7 +72,7 @@ impl Prepare {
         context.end_span(span, outcome);
         if !is_cloned {
             let range = ByteRange::Last(ERROR_BYTES);
-            let stderr = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, range).await?;
+            let stderr = workspace.output(&id, Stream::Stderr, range).await?;
             let stderr = String::from_utf8_lossy(&stderr);
             let stderr = context.common.redactor.redact(stderr.trim());
             let message = format!("git could not clone {repo_url}: {stderr}");
@@ -94,74 +92,67 @@ impl Prepare {
         context.log.append(vec![CloneProgress { message }.into(), operation.into()]).await?;
         Ok(CloneOutcome::Completed)
     }
+}
 
-    /// Waits until git exits, or breaks with the outcome of a clone that does not get there.
-    async fn wait_for_clone(
-        &self,
-        context: &mut Context,
-        workspace: &Workspace,
-        exec: &Exec,
-    ) -> Result<ControlFlow<CloneOutcome, Exit>, Stop> {
-        let mut last_reported = String::new();
-        loop {
-            let waiting = self.sandboxes.wait(&workspace.id, &exec.id, PROGRESS_INTERVAL);
-            match context.run_until_stopped(waiting).await {
-                Interruptible::Completed(state) => match state? {
-                    ExecState::Running if context.time_left() > RESERVE => {}
-                    ExecState::Running => return Ok(ControlFlow::Break(CloneOutcome::Unfinished)),
-                    ExecState::Finished(exit) => return Ok(ControlFlow::Continue(exit)),
-                    ExecState::CutOff => return Ok(ControlFlow::Break(CloneOutcome::CutOff)),
-                },
-                Interruptible::Stopped => {
-                    // Before the kill: this fails when a newer attempt has taken over, and then the command is that one's.
-                    let answer = verdicts::stopped(context).await?;
-                    self.sandboxes.kill(&workspace.id, &exec.id).await?;
-                    return Ok(ControlFlow::Break(CloneOutcome::Stopped(answer)));
-                }
+/// Waits until git exits, or breaks with the outcome of a clone that does not get there.
+async fn wait_for_clone(
+    context: &mut Context,
+    workspace: &Workspace,
+    exec: &ExecId,
+) -> Result<ControlFlow<CloneOutcome, Exit>, Stop> {
+    let mut last_reported = String::new();
+    loop {
+        match context.run_until_stopped(workspace.wait(exec, PROGRESS_INTERVAL)).await {
+            Interruptible::Completed(outcome) => match outcome? {
+                ExecOutcome::Running if context.time_left() > RESERVE => {}
+                ExecOutcome::Running => return Ok(ControlFlow::Break(CloneOutcome::Unfinished)),
+                ExecOutcome::Finished(exit, _) => return Ok(ControlFlow::Continue(exit)),
+                ExecOutcome::CutOff => return Ok(ControlFlow::Break(CloneOutcome::CutOff)),
+            },
+            Interruptible::Stopped => {
+                // Before the kill: this fails when a newer attempt has taken over, and then the command is that one's.
+                let answer = verdicts::stopped(context).await?;
+                workspace.kill(exec).await?;
+                return Ok(ControlFlow::Break(CloneOutcome::Stopped(answer)));
             }
-            let range = ByteRange::Last(PROGRESS_BYTES);
-            let stderr = self.sandboxes.output(&workspace.id, &exec.id, Stream::Stderr, range).await?;
-            let progress = last_progress_line(&stderr);
-            if !progress.is_empty() && progress != last_reported {
-                last_reported.clone_from(&progress);
-                let message = context.common.redactor.redact(&progress).into_owned();
-                context.log.append(vec![CloneProgress { message }.into()]).await?;
-            }
+        }
+        let stderr = workspace.output(exec, Stream::Stderr, ByteRange::Last(PROGRESS_BYTES)).await?;
+        let progress = last_progress_line(&stderr);
+        if !progress.is_empty() && progress != last_reported {
+            last_reported.clone_from(&progress);
+            let message = context.common.redactor.redact(&progress).into_owned();
+            context.log.append(vec![CloneProgress { message }.into()]).await?;
         }
     }
 }
 
 /// The command that clones, or that creates an empty repository with the same branch and remote.
-fn exec(layout: &Layout, repository: &Repository, source: &CloneSource, repo_url: &str) -> Result<Exec, InvalidId> {
+fn exec(id: &ExecId, layout: &Layout, repository: &Repository, source: &CloneSource, repo_url: &str) -> Exec {
     let (address, authorization) = match source {
-        CloneSource::Directory(_) => (format!("file://{}", layout.source), None),
+        CloneSource::Directory(_) => (format!("file://{}", layout.source.as_deref().unwrap_or_default()), None),
         CloneSource::Address { url, authorization } => (url.clone(), authorization.clone()),
     };
     let address = if repository.base_commit.is_some() { address } else { String::new() };
     let mut argv: Vec<String> = ["sh", "-c", SCRIPT, "clone"].map(str::to_owned).to_vec();
     argv.extend([layout.workspace.clone(), repository.base_branch.clone(), address, repo_url.to_owned()]);
+    let mut environment = vec![("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned())];
     // The credential is in the environment of this one command, where no command line and no file shows it. No code of the
     // repository has run in the sandbox yet.
-    let secrets = authorization.map(|header| {
-        let value = SecretString::from(format!("Authorization: {}", header.expose_secret()));
-        ("GIT_CONFIG_VALUE_0".to_owned(), value)
-    });
-    let mut environment = vec![("GIT_TERMINAL_PROMPT".to_owned(), "0".to_owned())];
-    if secrets.is_some() {
-        environment.push(("GIT_CONFIG_COUNT".to_owned(), "1".to_owned()));
-        environment.push(("GIT_CONFIG_KEY_0".to_owned(), "http.extraHeader".to_owned()));
+    if let Some(header) = authorization {
+        let setting = |name: &str, value: String| (name.to_owned(), value);
+        environment.extend([
+            setting("GIT_CONFIG_COUNT", "1".to_owned()),
+            setting("GIT_CONFIG_KEY_0", "http.extraHeader".to_owned()),
+            setting("GIT_CONFIG_VALUE_0", format!("Authorization: {}", header.expose_secret())),
+        ]);
     }
-    Ok(Exec {
-        id: "clone".parse()?,
-        program: Program::Command(argv),
-        stdin: Vec::new(),
+    Exec {
         environment,
-        secrets: secrets.into_iter().collect(),
-        directory: layout.state.clone(),
+        directory: Some(layout.temporary.clone()),
         timeout: TIMEOUT,
-        stderr: Stderr::Separate,
         kept_bytes: 1024 * 1024,
-    })
+        ..Exec::new(id.as_str(), Program::Command(argv))
+    }
 }
 
 /// The last complete line of git's progress, which separates its updates by carriage returns.

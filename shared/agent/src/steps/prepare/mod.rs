@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::terminate_sandbox;
-use domain::ports::{Blobs, CloneSource, Forge, ForgeError, Network, Repository, SandboxError, SandboxSpec, Sandboxes};
+use domain::ports::{Blobs, CloneSource, Forge, ForgeError, Network, Repository, Resources, SandboxSpec, Sandboxes};
 use domain::state::{SandboxStage, SessionState};
 use domain::{ErrorCode, SandboxAttached, SandboxCreated, SandboxLost, Step, StepError, StepOutput, Verdict};
 
-use crate::context::{Context, Interruptible};
+use crate::context::{Context, Interruptible, internal};
 use crate::invocation::StepHandler;
 use crate::verdicts;
 use crate::workspace::{Workspace, WorkspaceError};
@@ -152,14 +152,14 @@ impl Prepare {
             SandboxStage::Preparing => false,
             SandboxStage::Ready => true,
         };
-        match self.sandboxes.attach(&sandbox.id).await {
+        match Workspace::connect(self.sandboxes.as_ref(), &sandbox).await {
             Ok(_) if is_ready => Ok(Found::Ready),
-            Ok(_) => Ok(Found::Preparing(Workspace::new(Arc::clone(&self.sandboxes), sandbox.id, sandbox.layout))),
-            Err(SandboxError::Lost(reason)) => {
+            Ok(workspace) => Ok(Found::Preparing(workspace)),
+            Err(WorkspaceError::SandboxLost(reason)) => {
                 context.log.append(vec![SandboxLost { sandbox: sandbox.id, reason }.into()]).await?;
                 Ok(Found::Nothing)
             }
-            Err(error @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_))) => Err(error.into()),
+            Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => Err(error.into()),
         }
     }
 
@@ -181,11 +181,11 @@ impl Prepare {
         self.forge.preflight(&request.repo_url, request.base_branch.as_deref()).await
     }
 
-    async fn create_sandbox(&self, context: &mut Context, source: &CloneSource) -> Result<Workspace, StepError> {
+    async fn create_sandbox(&self, context: &mut Context, source: &CloneSource) -> Result<Workspace, WorkspaceError> {
         let state = context.log.state();
         if state.sandboxes >= MAX_SANDBOXES {
             let message = format!("{} sandboxes were lost in this session", state.sandboxes);
-            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message));
+            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message).into());
         }
         let spec = SandboxSpec {
             session: context.input.session_id.clone(),
@@ -197,6 +197,9 @@ impl Prepare {
                 CloneSource::Address { .. } => None,
             },
             network: self.network,
+            lifetime: self.sandboxes.max_lifetime(),
+            resources: Resources::default(),
+            image: None,
         };
         let sandbox = context.in_span("sandbox create", self.sandboxes.create(&spec)).await?;
         let created = SandboxCreated {
@@ -204,9 +207,12 @@ impl Prepare {
             provider: self.sandboxes.provider().to_owned(),
             reduced: sandbox.reduced.clone(),
             network: spec.network.name().to_owned(),
-            layout: sandbox.layout.clone(),
+            handle: sandbox.handle.clone(),
         };
-        context.log.append(vec![created.into()]).await?;
-        Ok(Workspace::new(Arc::clone(&self.sandboxes), sandbox.id, sandbox.layout))
+        context.log.append(vec![created.into()]).await.map_err(StepError::from)?;
+        let Some(sandbox) = context.log.state().sandbox.clone() else {
+            return Err(internal("the sandbox that was just recorded is not in the state").into());
+        };
+        Workspace::connect(self.sandboxes.as_ref(), &sandbox).await
     }
 }
