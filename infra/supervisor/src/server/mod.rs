@@ -1,4 +1,4 @@
-//! The supervisor's loop. One thread waits for everything: clients, commands, the worker, the clock. Nothing in it blocks.
+//! The supervisor's loop. One thread waits for everything: clients, commands, the worker, the clock.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -125,7 +125,8 @@ impl Operations {
         }
     }
 
-    /// `call` is the JSON of a [`toolbox::Call`]; whether it is one is for the worker to say.
+    /// `call` is the JSON of a [`toolbox::Call`]. Whether it is one is for the worker to say; what is no JSON could break out of the
+    /// request around it.
     pub(super) fn prepare(&self, task: Task, time: Duration, call: &[u8]) -> Result<Job, Failure> {
         let invalid = |what: &str| Failure::new(FailureKind::Invalid, format!("the toolbox's call {what}"));
         if self.queue.len() >= MAX_QUEUED {

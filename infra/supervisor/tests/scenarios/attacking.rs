@@ -49,6 +49,9 @@ fn out_of_reach(world: &World) {
         assert!(!ran.succeeded(), "succeeded: {attempt}\n{}{}", ran.stdout, ran.stderr);
         assert!(!ran.stderr.contains("command not found"), "{attempt}: {}", ran.stderr);
     }
+    // Not even another process of the same user may look into it.
+    let memory = std::fs::File::open(format!("/proc/{supervisor}/mem"));
+    assert!(memory.is_err() || nix::unistd::Uid::effective().is_root());
     // Everything it can name, and still all of them live.
     world.run(&sandbox, "kill -9 -1");
     // Its own descriptors are its pipes and nothing else.

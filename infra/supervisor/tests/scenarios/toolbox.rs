@@ -50,6 +50,10 @@ fn operations(world: &World) {
     let mut paths: Vec<String> = collected.changes.iter().map(|change| format!("{:?}", change.path())).collect();
     paths.sort();
     assert_eq!(paths.len(), 2, "{paths:?}");
+    // It reads what commands wrote, in memory that has an end.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker())).unwrap();
+    let data = limits.lines().find(|line| line.starts_with("Max data size")).unwrap();
+    assert!(data.contains(" 1073741824 "), "{data}");
     // The stored outputs of commands can be viewed too.
     let noisy = world.script("echo said by a command");
     let id = noisy.id.clone();
