@@ -124,7 +124,7 @@ fn kept(world: &World) {
 }
 
 fn lifetime(world: &World) {
-    let order = Order { lifetime: Some(Duration::from_millis(1500)), ..world.order() };
+    let order = Order { lifetime: Some(Duration::from_secs(4)), ..world.order() };
     let sandbox = Sandbox::open(&order);
     let (id, mut alive) = world.start_alive(&sandbox, "true", "setsid sleep 1000 & sleep 1000");
     assert_eq!(supervisor::ended(sandbox.directory()), None);
