@@ -66,9 +66,9 @@ fn starving(world: &World) {
     let sandbox = world.open();
     let survey = toolbox::Call::Survey(toolbox::Survey {});
     sandbox.ask(&survey, crate::world::LONG).unwrap().unwrap();
-    // Also one that never lets a chance go by to make another one.
-    let script = "for i in {1..480}; do (exec 3>&-; while :; do :; done) & done; echo busy; \
-                  perl -e 'while (1) { fork }'";
+    // They begin all at once, when the pipe closes; the last one never lets a chance go by to make another one.
+    let script = "perl -e '$| = 1; pipe(R, W); for (1..480) { if (!fork) { close W; <R>; 1 while 1 } } \
+                  print qq(busy\\n); close W; while (1) { fork }'";
     let exec = world.script(script);
     let id = exec.id.clone();
     sandbox.start(exec, b"").unwrap();
