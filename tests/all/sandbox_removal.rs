@@ -1,8 +1,8 @@
 //! The sandbox of a run is removed after the run's last event, later when its provider is down. A sandbox that cannot be used is left
 //! and removed like the others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::{ExecuteTool, Finish, ToolLimits};
@@ -16,22 +16,34 @@ use domain::ports::{
 use domain::{
     Dependency, Event, EventBody, RunNumber, SandboxId, Seq, SessionId, Status, Step, Unavailable, UncheckedRequest,
 };
-use futures_util::io::Cursor;
 use jiff::{SignedDuration, Timestamp};
 use local::{DriveOutcome, StepTasks, WaitPolicy, WallClock, World, drive_session};
-use sandbox_protocol::{Greeting, Layout, encode};
+use sandbox_protocol::{Answer, Exit, ExitStatus, Greeting, Layout, Progress, Reply, Started, encode};
 use serde_json::Value;
 use stand_ins::claude::{Script, Server, Settings as StandIn};
+use tokio::io::AsyncWriteExt as _;
+use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use crate::support::{
     FastForward, Home, PublishedBranch, bash, ends, repository, script, settings, start_request, tools, world,
 };
 
-/// A provider of sandboxes that is down at times, and whose supervisors are of another version once.
+/// A provider of sandboxes that is down at times, and in whose place a supervisor speaks that says what the test has put down.
 struct Provider {
     sandboxes: Arc<dyn Sandboxes>,
     down: AtomicBool,
-    updated: AtomicBool,
+    /// All that the supervisor of the next connection says.
+    spoken: Mutex<Option<Vec<u8>>>,
+}
+
+/// A supervisor that says this and listens to nothing.
+async fn supervisor(spoken: Vec<u8>) -> Box<dyn ByteConnection> {
+    let (ours, mut theirs) = tokio::io::duplex(64 << 10);
+    tokio::spawn(async move {
+        theirs.write_all(&spoken).await.unwrap();
+        tokio::io::copy(&mut theirs, &mut tokio::io::sink()).await.unwrap();
+    });
+    Box::new(ours.compat())
 }
 
 #[async_trait]
@@ -49,11 +61,11 @@ impl Sandboxes for Provider {
     }
 
     async fn connect(&self, id: &SandboxId, handle: &SealedHandle) -> Result<Box<dyn ByteConnection>, SandboxError> {
-        if self.updated.swap(false, Ordering::SeqCst) {
-            let greeting = Greeting { toolbox: 99, ..Greeting::new(Layout::default()) };
-            return Ok(Box::new(Cursor::new(encode(&greeting, b"").unwrap())));
+        let spoken = self.spoken.lock().unwrap().take();
+        match spoken {
+            Some(spoken) => Ok(supervisor(spoken).await),
+            None => self.sandboxes.connect(id, handle).await,
         }
-        self.sandboxes.connect(id, handle).await
     }
 
     async fn list(&self, session: Option<&SessionId>) -> Result<Vec<ListedSandbox>, SandboxError> {
@@ -106,7 +118,7 @@ async fn a_run_ends_and_the_next_starts_while_the_provider_is_down() {
     let played = Script::parse(&script(&turns).to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", played, StandIn::default()).await.unwrap();
     let sandboxes = Arc::clone(&world.sandboxes) as Arc<dyn Sandboxes>;
-    let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(true), updated: AtomicBool::new(false) });
+    let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(true), spoken: Mutex::default() });
     let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let live = Arc::clone(&world.live) as _;
     let finish = Finish { sandboxes: Arc::clone(&provider) as _, live, services: world.services() };
@@ -159,8 +171,8 @@ async fn a_run_ends_and_the_next_starts_while_the_provider_is_down() {
     server.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
+/// Runs a session of three calls, of which the second one meets a supervisor that says this. Returns its log.
+async fn run_with(spoken: Vec<u8>) -> (SessionId, Vec<Event>) {
     let home = Home::new();
     let world = world(settings(&home.beside("data"), &[]));
     let looks = tools(&[("glob", serde_json::json!({ "pattern": "*" }))]);
@@ -168,15 +180,15 @@ async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
     let played = Script::parse(&script(&turns).to_string()).unwrap();
     let server = Server::bind("127.0.0.1:0", played, StandIn::default()).await.unwrap();
     let sandboxes = Arc::clone(&world.sandboxes) as Arc<dyn Sandboxes>;
-    let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(false), updated: AtomicBool::new(false) });
+    let provider = Arc::new(Provider { sandboxes, down: AtomicBool::new(false), spoken: Mutex::default() });
     let mut tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
     let handlers = Arc::get_mut(&mut tasks.handlers).unwrap();
     handlers.retain(|handler| handler.step() != Step::ExecuteTool);
     let (blobs, limits) = (Arc::clone(&world.blobs) as _, ToolLimits::default());
     handlers.push(Box::new(ExecuteTool { sandboxes: Arc::clone(&provider) as _, blobs, limits }));
-    let updating = Updating { tasks, provider, executions: AtomicUsize::new(0) };
+    let replaced = Replaced { tasks, provider, spoken, executions: AtomicUsize::new(0) };
     let time = Arc::new(FastForward::default());
-    let interpreter = Arc::new(world.engine.interpreter(Arc::new(updating), time).unwrap());
+    let interpreter = Arc::new(world.engine.interpreter(Arc::new(replaced), time).unwrap());
     let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
     let draft = UncheckedRequest {
         repo_url: checkout.display().to_string(),
@@ -187,29 +199,67 @@ async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
     let ended = drive_session(&world, &interpreter, &session, WaitPolicy::Release).await.unwrap();
     assert_eq!(ended, Some(DriveOutcome::Ended(Status::Done)));
     let log = events(&world, &session).await;
-    let lost: Vec<&Event> = of_kind(&log, "sandbox.lost").collect();
-    let [Event { body: EventBody::SandboxLost(lost), .. }] = lost[..] else { panic!("{lost:?}") };
-    assert!(lost.reason.contains("99 of the toolbox"), "{}", lost.reason);
-    let results = of_kind(&log, "tool.result").map(|event| domain::public_event(&session, event)["outcome"].clone());
-    assert_eq!(results.collect::<Vec<_>>(), ["ok", "ok", "ok"], "the model is told nothing of it");
-    assert_eq!(of_kind(&log, "sandbox.terminated").count(), 2, "the one that was left lived on");
     let published = domain::public_event(&session, of_kind(&log, "branch.published").last().unwrap());
     assert_eq!(PublishedBranch::of(&published).file("a.txt"), "one\ntwo\nthree");
     server.shutdown().await;
+    (session, log)
 }
 
-/// The steps, of which the second `execute-tool` meets a program that was updated.
-struct Updating {
+fn results(session: &SessionId, log: &[Event]) -> Vec<Value> {
+    of_kind(log, "tool.result").map(|event| domain::public_event(session, event)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
+    let greeting = Greeting { toolbox: 99, ..Greeting::new(Layout::default()) };
+    let (session, log) = run_with(encode(&greeting, b"").unwrap()).await;
+    let lost: Vec<&Event> = of_kind(&log, "sandbox.lost").collect();
+    let [Event { body: EventBody::SandboxLost(lost), .. }] = lost[..] else { panic!("{lost:?}") };
+    assert!(lost.reason.contains("99 of the toolbox"), "{}", lost.reason);
+    let results = results(&session, &log);
+    assert!(results.iter().all(|result| result["outcome"] == "ok"), "the model is told nothing of it: {results:?}");
+    assert_eq!(results.len(), 3);
+    assert_eq!(of_kind(&log, "sandbox.terminated").count(), 2, "the one that was left lived on");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_that_dies_is_a_failed_call_and_not_the_end_of_the_run() {
+    let killed = Exit {
+        status: ExitStatus::Signalled(9),
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        background_ended: 0,
+        wall: Duration::ZERO,
+        cpu: Duration::ZERO,
+    };
+    let reply = |id, answer| encode(&Reply { id, outcome: Ok(answer) }, b"").unwrap();
+    let spoken = [
+        encode(&Greeting::new(Layout::default()), b"").unwrap(),
+        reply(1, Answer::Start(Started::New)),
+        reply(2, Answer::Wait(Progress::Finished(killed))),
+    ];
+    let (session, log) = run_with(spoken.concat()).await;
+    let results = results(&session, &log);
+    let outcomes: Vec<&Value> = results.iter().map(|result| &result["outcome"]).collect();
+    assert_eq!(outcomes, ["ok", "failed", "ok"]);
+    let told = results[1]["output"].as_str().unwrap();
+    assert!(told.contains("died during this call"), "{told}");
+    assert_eq!(of_kind(&log, "sandbox.lost").count(), 0);
+}
+
+/// The steps, of which the second `execute-tool` meets the supervisor that the test has put down.
+struct Replaced {
     tasks: StepTasks,
     provider: Arc<Provider>,
+    spoken: Vec<u8>,
     executions: AtomicUsize,
 }
 
 #[async_trait]
-impl Tasks for Updating {
+impl Tasks for Replaced {
     async fn invoke(&self, call: TaskCall) -> Result<Value, Failure> {
         if call.resource == Step::ExecuteTool.name() && self.executions.fetch_add(1, Ordering::SeqCst) == 1 {
-            self.provider.updated.store(true, Ordering::SeqCst);
+            *self.provider.spoken.lock().unwrap() = Some(self.spoken.clone());
         }
         self.tasks.invoke(call).await
     }

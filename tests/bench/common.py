@@ -1,10 +1,13 @@
 """What the benchmarks of whole sessions share: the bare script that a session is compared with, and how CPU and memory are counted."""
 
+import contextlib
 import os
 import pathlib
 import resource
 import shutil
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -84,8 +87,17 @@ git -c user.name=Bench -c user.email=bench@example.invalid commit --quiet --mess
     shutil.rmtree(checkout)
 
 
+@contextlib.contextmanager
+def workplace():
+    """A directory for the benchmark, and in it the repository of the scripted session, with one commit."""
+    if not PROGRAM.exists():
+        sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
+    with tempfile.TemporaryDirectory() as directory:
+        top = pathlib.Path(directory)
+        yield top, web_repository(top)
+
+
 def web_repository(top):
-    """The repository of the scripted session, with one commit."""
     repository = top / "web"
     shutil.copytree(TESTS / "fixtures/repositories/web", repository)
     git(repository, "init", "--quiet", "--initial-branch=main")

@@ -8,13 +8,11 @@ memory of the program with its supervisors.
 import concurrent.futures
 import json
 import os
-import pathlib
 import shutil
 import statistics
 import sys
-import tempfile
 
-from common import GROUP, PROGRAM, TESTS, Peak, bare_script, measured, web_repository
+from common import GROUP, PROGRAM, TESTS, Peak, bare_script, measured, workplace
 
 os.environ.setdefault("BACKSPACE_PROGRAM", str(PROGRAM))
 sys.path.insert(0, str(TESTS / "http"))
@@ -56,11 +54,7 @@ def shown(name, rounds):
 
 
 def main():
-    if not PROGRAM.exists():
-        sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
-    with tempfile.TemporaryDirectory() as directory:
-        top = pathlib.Path(directory)
-        repository = web_repository(top)
+    with workplace() as (top, repository):
         prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
         model_script = json.loads((TESTS / "fixtures/scripts/web.json").read_text())
         if GROUP.path:

@@ -6,14 +6,12 @@ time of the whole process tree. The session is one call of the release program, 
 writes the log durably, takes a checkpoint after every command, publishes the branch and writes the pull request.
 """
 
-import pathlib
 import re
 import shutil
 import statistics
 import sys
-import tempfile
 
-from common import GROUP, PROGRAM, TESTS, bare_script, measured, run, web_repository
+from common import GROUP, PROGRAM, TESTS, bare_script, measured, run, workplace
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 
@@ -34,11 +32,7 @@ def spans(trace, name):
 
 
 def main():
-    if not PROGRAM.exists():
-        sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
-    with tempfile.TemporaryDirectory() as directory:
-        top = pathlib.Path(directory)
-        repository = web_repository(top)
+    with workplace() as (top, repository):
         bare, ours, traces = [], [], []
         for number in range(-1, ROUNDS):
             round_directory = top / f"round{number}"

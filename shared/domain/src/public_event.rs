@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::text::{first_line, shorten};
 use crate::{
-    Author, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause, RunFinished, SessionId, Status, TodoStatus,
-    ToolKind, ToolResult,
+    Author, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause, RunFinished, SandboxCreated, SessionId,
+    Status, TodoStatus, ToolKind, ToolResult,
 };
 
 /// Version of the public form, the field `v`.
@@ -21,7 +21,7 @@ const VERSION: u32 = 1;
 const MAX_MESSAGE_CHARACTERS: usize = 300;
 
 /// The public view of an event, as a JSON object. It omits what is private to the log: the raw reply, which is not redacted,
-/// and the prompts of the deployment.
+/// the prompts of the deployment, and what leads to a sandbox.
 pub fn public_event(session: &SessionId, event: &Event) -> Value {
     let View { label, message, fields } = view(event);
     let mut shown = Map::new();
@@ -97,10 +97,18 @@ fn view(event: &Event) -> View {
             let what = if failed.code.is_some() { "failed" } else { "failed and is retried" };
             View::of("error", format!("Step {} {what}: {}", failed.step, failed.message))
         }
-        EventBody::SandboxCreated(created) => View::status(match &created.reduced {
-            None => format!("Sandbox {} created ({})", created.sandbox, created.provider),
-            Some(reduced) => format!("Sandbox {} created ({}): {reduced}", created.sandbox, created.provider),
-        }),
+        EventBody::SandboxCreated(created) => {
+            let SandboxCreated { sandbox, provider, reduced, network, handle: _ } = created;
+            let fields = match reduced {
+                None => json!({ "sandbox": sandbox, "provider": provider, "network": network }),
+                Some(_) => json!({ "sandbox": sandbox, "provider": provider, "reduced": reduced, "network": network }),
+            };
+            View::status(match reduced {
+                None => format!("Sandbox {sandbox} created ({provider})"),
+                Some(reduced) => format!("Sandbox {sandbox} created ({provider}): {reduced}"),
+            })
+            .with_fields(fields)
+        }
         EventBody::SandboxAttached(_) => View::status("Workspace ready"),
         EventBody::SandboxLost(lost) => View::status(format!("Sandbox lost: {}", lost.reason)),
         EventBody::SandboxTerminating(terminating) => View::status(format!("Sandbox ending: {}", terminating.reason)),

@@ -232,6 +232,43 @@ async fn after(sandboxes: &dyn Sandboxes) {
     sandboxes.terminate(&sandbox.id).await.unwrap();
 }
 
+/// Of many callers that find a supervisor gone, one starts the next, and all reach it.
+async fn all_at_once(sandboxes: &dyn Sandboxes, sandbox: &Sandbox, directory: &Path) {
+    supervisor::end(directory).unwrap();
+    let clients = futures_util::future::join_all((0..16).map(|_| connect(sandboxes, sandbox))).await;
+    for client in &clients {
+        assert!(client.list().await.is_ok());
+    }
+}
+
+/// Kills the worker of the toolbox from outside, where no command could: the next call has another one, or is itself the one that
+/// fails.
+async fn a_worker_that_is_killed(client: &Connected, directory: &Path) {
+    let survey = || client.ask(&Call::Survey(toolbox::Survey {}), TIMEOUT);
+    survey().await.unwrap().unwrap();
+    let connection = supervisor::connect(directory).unwrap();
+    let supervisor = rustix::net::sockopt::socket_peercred(&connection).unwrap().pid;
+    let worker = deepest(supervisor.as_raw_nonzero().get(), 0).1;
+    rustix::process::kill_process(rustix::process::Pid::from_raw(worker).unwrap(), rustix::process::Signal::KILL)
+        .unwrap();
+    match survey().await {
+        Ok(answer) => assert!(answer.is_ok()),
+        Err(ClientError::Failed(failure)) => {
+            assert_eq!(failure.kind, FailureKind::WorkerDied);
+            survey().await.unwrap().unwrap();
+        }
+        Err(other) => panic!("{other}"),
+    }
+    assert_ne!(deepest(supervisor.as_raw_nonzero().get(), 0).1, worker);
+}
+
+/// The descendant that is furthest from a process, with its distance: below a supervisor that runs no command, the worker.
+fn deepest(process: i32, distance: u32) -> (u32, i32) {
+    let children = std::fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let below = children.split_whitespace().map(|child| deepest(child.parse().unwrap(), distance + 1));
+    below.chain([(distance, process)]).max().unwrap()
+}
+
 fn local(directory: &Path, mode: Mode) -> LocalSandboxes {
     LocalSandboxes::new(directory.join("data/sandboxes"), program(), mode, Vec::new())
 }
@@ -246,7 +283,11 @@ async fn fulfils_the_contract(mode: Mode, test: &str) {
     std::fs::set_permissions(home.path(), searchable).unwrap();
     std::fs::create_dir_all(home.beside("data/sandboxes")).unwrap();
     let sandboxes = local(home.path(), mode);
+    let sandbox = create(&sandboxes).await;
+    let directory = home.beside("data/sandboxes").join(sandbox.id.as_str());
+    all_at_once(&sandboxes, &sandbox, &directory).await;
     let client = first(&sandboxes).await;
+    a_worker_that_is_killed(&client, &directory).await;
     client.start(exec("shared", "sleep 1000"), b"").await.unwrap();
     second_process::run(test, home.path());
     meanwhile(&client).await;

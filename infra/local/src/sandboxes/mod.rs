@@ -90,16 +90,12 @@ impl LocalSandboxes {
         order.source = metadata.source.as_ref().map(|_| PathBuf::from(SOURCE));
         order.lifetime = Some(metadata.time_left(WallClock.now()));
         let launcher = Self::launcher(&self.program);
-        // Dropped first: it may be that of a supervisor that has died.
-        let last = self.started().remove(id);
-        let tether = blocking(move || {
-            drop(last);
-            supervisor::start(&launcher, &order)
-        })
-        .await
-        .map_err(|error| StartError::Other(error.to_string()))??;
-        self.started().insert(id.clone(), tether);
-        Ok(())
+        let failed = |error: Unavailable| StartError::Other(error.to_string());
+        let tether = blocking(move || supervisor::start(&launcher, &order)).await.map_err(failed)??;
+        // What it replaces is that of a supervisor that has died: a living one has the directory, and this one was not started. Only
+        // now is it known to be dead; another caller may have started it since this one could not connect.
+        let last = self.started().insert(id.clone(), tether);
+        blocking(move || drop(last)).await.map_err(failed)
     }
 
     fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<SandboxId, Tether>> {
