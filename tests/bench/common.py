@@ -88,10 +88,10 @@ git -c user.name=Bench -c user.email=bench@example.invalid commit --quiet --mess
 
 
 @contextlib.contextmanager
-def workplace():
+def workplace(program=PROGRAM):
     """A directory for the benchmark, and in it the repository of the scripted session, with one commit."""
-    if not PROGRAM.exists():
-        sys.exit(f"{PROGRAM} is not built: cargo build --release --bin backspace")
+    if not program.exists():
+        sys.exit(f"{program} is not built: cargo build --release --bin backspace")
     with tempfile.TemporaryDirectory() as directory:
         top = pathlib.Path(directory)
         yield top, web_repository(top)

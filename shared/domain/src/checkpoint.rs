@@ -37,10 +37,6 @@ pub struct CheckpointContent {
     pub changes: Vec<CheckpointChange>,
     /// Files that were left out, each with the reason.
     pub skipped: Vec<String>,
-    /// Lines.
-    pub additions: u64,
-    /// Lines.
-    pub deletions: u64,
     /// What the session's checkpoints have stored up to this one, in bytes, without this manifest.
     #[serde(default)]
     pub stored_bytes: u64,

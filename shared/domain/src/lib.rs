@@ -34,6 +34,7 @@ pub use ids::{
 pub use invisible::name_invisible;
 pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
+pub use line_diff::{Incomparable, LineCounts, LineDiff};
 pub use money::{InvalidAmount, MicroDollars};
 pub use outside_key::{InvalidOutsideKey, OutsideKey};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
@@ -71,6 +72,7 @@ mod ids;
 mod invisible;
 mod invocation;
 mod json;
+mod line_diff;
 mod money;
 mod outside_key;
 mod payload;

@@ -17,7 +17,7 @@ use crate::{
 /// To be raised with every change after which one side would misread the other: a call, an answer or an error kind that is added,
 /// renamed or removed, a field whose meaning or type changes, a field that is no longer sent. A field that both sides may miss
 /// (`default`, and no `deny_unknown_fields` on the reading side) needs no new version.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// One call, with the directories that it works on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

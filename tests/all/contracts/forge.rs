@@ -44,8 +44,13 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     assert_eq!(forge.branch_head(name, "backspace/none").await.unwrap(), None);
 
     // Publishing the same change again makes the same commit; another change on the same branch is refused.
-    let change =
-        vec![write("a.txt", "two\n"), ("dir/b.txt".to_owned(), FileChange::Delete), write("dir/c \"d\".txt", "new\n")];
+    let change = vec![
+        write("a.txt", "two\n"),
+        ("dir/b.txt".to_owned(), FileChange::Delete),
+        write("dir/c \"d\".txt", "new\n"),
+        write("odd\nblob 3", "odd\n\nblob 3\n"),
+        write("really missing", ""),
+    ];
     let first = publication(&found, "backspace/change", change);
     let Published::Done { commit, .. } = forge.publish(name, &first).await.unwrap() else { panic!("small enough") };
     let again = forge.publish(name, &first).await.unwrap();
@@ -63,11 +68,21 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     let changed = forge.changed_paths(name, &base, &commit).await.unwrap();
     assert_eq!(
         changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(),
-        ["a.txt", "dir/b.txt", "dir/c \"d\".txt"]
+        ["a.txt", "dir/b.txt", "dir/c \"d\".txt", "odd\nblob 3", "really missing"]
     );
-    let contents = forge.contents(name, &commit, &changed).await.unwrap();
-    assert_eq!(contents.len(), 2, "deleted files are left out");
-    assert_eq!(contents[&WorkspacePath::try_from("a.txt".to_owned()).unwrap()], b"two\n");
+    // Deleted files, directories and names that do not exist are left out.
+    let path = |path: &str| WorkspacePath::try_from(path.to_owned()).unwrap();
+    let asked: Vec<WorkspacePath> =
+        [path("dir"), path("no blob 0"), path("no\nname")].into_iter().chain(changed).collect();
+    let contents = forge.contents(name, &commit, &asked).await.unwrap();
+    let contents: Vec<_> = contents.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+    let expected: [(&str, &[u8]); 4] = [
+        ("a.txt", b"two\n"),
+        ("dir/c \"d\".txt", b"new\n"),
+        ("odd\nblob 3", b"odd\n\nblob 3\n"),
+        ("really missing", b""),
+    ];
+    assert_eq!(contents, expected);
 
     // A pull request is found by its branch.
     assert_eq!(forge.find_pull_request(name, "backspace/change").await.unwrap(), None);

@@ -5,6 +5,7 @@ mod append;
 mod budget;
 mod changeset;
 mod conversation;
+mod line_diff;
 mod quota;
 mod snapshot;
 mod status;

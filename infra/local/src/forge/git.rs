@@ -120,10 +120,28 @@ impl Git {
         Ok(())
     }
 
-    /// The content of an object (`commit:path`), or none when the commit has no such file.
-    pub(super) async fn blob(&self, object: &str) -> Result<Option<Vec<u8>>, Unavailable> {
-        let output = self.try_run(&["cat-file", "blob", object], b"").await?;
-        Ok(output.success.then_some(output.stdout))
+    /// The contents of objects (`commit:path`), in their order; none for those that the commit does not have as a file.
+    pub(super) async fn blobs(&self, objects: &[String]) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
+        // Git reads a name per line, so a name that contains a line break is asked for alone.
+        let listed: Vec<&str> = objects.iter().map(String::as_str).filter(|object| !object.contains('\n')).collect();
+        let mut answers = Vec::new();
+        if !listed.is_empty() {
+            let output = self.run(&["cat-file", "--batch"], (listed.join("\n") + "\n").as_bytes()).await?;
+            answers = batch(&output).ok_or_else(|| {
+                Unavailable::new(Dependency::Forge, "git cat-file: its answer cannot be read".to_owned())
+            })?;
+        }
+        let mut answers = answers.into_iter();
+        let mut contents = Vec::with_capacity(objects.len());
+        for object in objects {
+            contents.push(if object.contains('\n') {
+                let output = self.try_run(&["cat-file", "blob", object], b"").await?;
+                output.success.then_some(output.stdout)
+            } else {
+                answers.next().flatten()
+            });
+        }
+        Ok(contents)
     }
 
     /// Moves a branch from `expected` (none for a new branch) to `commit`. Returns false when the branch is elsewhere.
@@ -148,6 +166,28 @@ impl Git {
         }
         Ok(false)
     }
+}
+
+/// What `git cat-file --batch` answered, per object: the content of a file, or none. None when it is no such answer.
+fn batch(mut output: &[u8]) -> Option<Vec<Option<Vec<u8>>>> {
+    let mut contents = Vec::new();
+    while !output.is_empty() {
+        let end = output.iter().position(|byte| *byte == b'\n')?;
+        let (line, rest) = (str::from_utf8(&output[..end]).ok()?, &output[end + 1..]);
+        output = rest;
+        // `<object> <type> <bytes>`, and the content; or the name, which may contain spaces, and ` missing`.
+        let words: Vec<&str> = line.split(' ').collect();
+        if line.ends_with(" missing") {
+            contents.push(None);
+            continue;
+        }
+        let [_, kind, bytes] = words.as_slice() else { return None };
+        let bytes: usize = bytes.parse().ok()?;
+        contents.push((*kind == "blob").then(|| rest.get(..bytes).map(<[u8]>::to_vec)).flatten());
+        // A line break follows the content.
+        output = rest.get(bytes + 1..)?;
+    }
+    Some(contents)
 }
 
 /// Variables that redirect git to another repository. Git hooks and some dotfile managers leave them in the environment.

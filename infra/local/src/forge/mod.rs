@@ -209,14 +209,9 @@ impl Forge for LocalForge {
         commit: &CommitId,
         paths: &[WorkspacePath],
     ) -> Result<BTreeMap<WorkspacePath, Vec<u8>>, ForgeError> {
-        let mut contents = BTreeMap::new();
-        for path in paths {
-            let object = format!("{commit}:{path}");
-            if let Some(content) = self.git(repository).blob(&object).await? {
-                contents.insert(path.clone(), content);
-            }
-        }
-        Ok(contents)
+        let objects: Vec<String> = paths.iter().map(|path| format!("{commit}:{path}")).collect();
+        let contents = self.git(repository).blobs(&objects).await?;
+        Ok(paths.iter().zip(contents).filter_map(|(path, content)| Some((path.clone(), content?))).collect())
     }
 
     async fn publish(&self, repository: &str, publication: &Publication) -> Result<Published, ForgeError> {

@@ -37,7 +37,6 @@ pub(crate) async fn checkpoint(
     if collected.unchanged {
         return Ok(Vec::new());
     }
-    let (additions, deletions) = (collected.additions, collected.deletions);
     let used = previous.as_ref().map_or(0, |latest| latest.content.stored_bytes + latest.blob.bytes);
     let judged = collected::judge(collected, &stored, MAX_STORED_BYTES.saturating_sub(used));
     let judged = judged.map_err(|contradiction| WorkspaceError::Toolbox(format!("collect: {contradiction}")))?;
@@ -47,8 +46,6 @@ pub(crate) async fn checkpoint(
         digest: judged.digest,
         changes: judged.changes,
         skipped: judged.skipped,
-        additions,
-        deletions,
         stored_bytes: used + new_bytes as u64,
     };
     let checkpoint = Checkpoint::store(blobs, &session, content, &judged.new_contents).await?;

@@ -63,12 +63,6 @@ pub struct Collected {
     /// The number of left-out paths that are not in `skipped`.
     #[serde(default)]
     pub skipped_more: usize,
-    /// Lines added by `changes`, without binary and very large files.
-    #[serde(default)]
-    pub additions: u64,
-    /// Lines deleted by `changes`, without binary and very large files.
-    #[serde(default)]
-    pub deletions: u64,
 }
 
 pub(crate) fn collect(
@@ -83,15 +77,10 @@ pub(crate) fn collect(
     for (path, outcome) in comparison.changes {
         match outcome {
             Outcome::Same => {}
-            Outcome::Written { mode, sha256, bytes, additions, deletions } => {
+            Outcome::Written { mode, sha256, bytes } => {
                 collected.changes.push(Difference::Write { path, mode, sha256: hexadecimal(&sha256), bytes });
-                collected.additions += additions;
-                collected.deletions += deletions;
             }
-            Outcome::Deleted { deletions } => {
-                collected.changes.push(Difference::Delete { path });
-                collected.deletions += deletions;
-            }
+            Outcome::Deleted => collected.changes.push(Difference::Delete { path }),
         }
     }
     collected.digest = digest(&collected.changes);

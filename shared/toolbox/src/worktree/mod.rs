@@ -9,7 +9,6 @@ pub(crate) mod attributes;
 pub(crate) mod clean;
 pub(crate) mod ignores;
 pub(crate) mod left_out;
-pub(crate) mod lines;
 pub(crate) mod observations;
 pub(crate) mod record;
 pub(crate) mod scan;

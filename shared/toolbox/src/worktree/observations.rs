@@ -37,12 +37,8 @@ pub(crate) enum Outcome {
         mode: Mode,
         sha256: [u8; 32],
         bytes: u64,
-        additions: u64,
-        deletions: u64,
     },
-    Deleted {
-        deletions: u64,
-    },
+    Deleted,
 }
 
 impl Observation {

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use super::attributes::{Attributes, Fingerprint};
 use super::clean::clean;
 use super::left_out::LeftOut;
-use super::lines;
 use super::observations::{Observation, Observations, Outcome};
 use super::record::{Entry, EntryKind, Record};
 use super::scan::{Candidate, Now, scan};
@@ -111,7 +110,7 @@ impl Tracker {
             let bytes = match outcome {
                 Outcome::Same => continue,
                 Outcome::Written { bytes, .. } => bytes,
-                Outcome::Deleted { .. } => 0,
+                Outcome::Deleted => 0,
             };
             if comparison.changes.len() >= limits.files {
                 comparison.left_out.add_name(candidate.path, format!("more than {} files differ", limits.files));
@@ -143,10 +142,7 @@ impl Tracker {
     ) -> Result<Read, String> {
         let base = || entry.and_then(Entry::id).and_then(|id| self.objects.blob(id, limits.bytes_per_file));
         let (raw, mode) = match &candidate.now {
-            Now::Nothing => {
-                let (_, deletions) = lines::count(&base().unwrap_or_default(), b"");
-                return Ok(Read { outcome: Outcome::Deleted { deletions }, content: None });
-            }
+            Now::Nothing => return Ok(Read { outcome: Outcome::Deleted, content: None }),
             Now::Link(_) => (link(root, &candidate.path)?, Mode::Symlink),
             Now::File(stamp) => {
                 if stamp.bytes > limits.bytes_per_file {
@@ -167,10 +163,7 @@ impl Tracker {
             return Ok(Read { outcome: Outcome::Same, content: None });
         }
         let sha256 = Sha256::digest(&raw).into();
-        let is_mode_alone = entry.is_some_and(|entry| is_id(entry, id.as_ref()));
-        let (additions, deletions) =
-            if is_mode_alone { (0, 0) } else { lines::count(&base().unwrap_or_default(), &raw) };
-        let outcome = Outcome::Written { mode, sha256, bytes: raw.len() as u64, additions, deletions };
+        let outcome = Outcome::Written { mode, sha256, bytes: raw.len() as u64 };
         Ok(Read { outcome, content: Some((sha256, raw)) })
     }
 
@@ -200,7 +193,7 @@ impl Outcome {
         match self {
             Self::Written { mode: Mode::Symlink, .. } => true,
             Self::Written { mode: Mode::Regular | Mode::Executable, sha256, .. } => !known.contains(sha256),
-            Self::Same | Self::Deleted { .. } => false,
+            Self::Same | Self::Deleted => false,
         }
     }
 }

@@ -209,6 +209,14 @@ impl Subject {
         output(&origin, &["commit", "-q", "-m", "base"]);
         let directory = origin.parent().unwrap();
         output(directory, &[&["clone", "-q"], configuration.as_slice(), &["origin", "workspace"]].concat());
+        // Git compares times in whole seconds: a file that something writes again in the second of the clone would
+        // look untouched to it, and only to it.
+        for path in str::from_utf8(&output(&fixture.workspace(), &["ls-files", "-z"])).unwrap().split_terminator('\0') {
+            if is_file(&fixture.path(path)) {
+                set_time(&fixture.path(path), -1_000_000);
+            }
+        }
+        output(&fixture.workspace(), &["update-index", "-q", "--refresh"]);
         let index = directory.join("clone.git");
         assert!(Command::new("cp").arg("-a").args([&fixture.path(".git"), &index]).status().unwrap().success());
         // Not racy: git trusts the files that nobody has touched.
@@ -231,7 +239,10 @@ impl Subject {
                 put(&fixture.path(path), &content);
                 self.stamp(path);
             }
-            Action::Mode(path, mode) if is_file(&fixture.path(path)) => fixture.set_mode(path, *mode),
+            Action::Mode(path, mode) if is_file(&fixture.path(path)) => {
+                fixture.set_mode(path, *mode);
+                self.stamp(path);
+            }
             Action::Mode(..) | Action::Touch(_) => {}
             Action::Link(path, target) => {
                 self.clear(path);
@@ -246,7 +257,10 @@ impl Subject {
                     fs::rename(&from, &aside).unwrap();
                     self.clear(to);
                     fs::create_dir_all(target.parent().unwrap()).unwrap();
-                    fs::rename(aside, target).unwrap();
+                    fs::rename(aside, &target).unwrap();
+                    if is_file(&target) {
+                        self.stamp(to);
+                    }
                 }
             }
             Action::Repository(path) => {
@@ -293,23 +307,14 @@ impl Subject {
         remove(&self.fixture.path(path));
     }
 
+    /// Gives a file a time that differs from its last one by whole seconds. What changes a file's mode or name needs it
+    /// too: of them git sees the time of the change alone, in whole seconds, and so nothing within the clone's second.
     fn stamp(&mut self, path: &str) {
         self.writes += 1;
         // Both before and after the present, so that both sides of the racy rule are taken.
         let seconds = 10 * self.writes;
         let offset = i64::try_from(seconds).unwrap() * if seconds.is_multiple_of(20) { 1 } else { -1 };
         set_time(&self.fixture.path(path), offset);
-    }
-
-    /// The lines that git counts as added and deleted.
-    fn expected_lines(&self) -> (u64, u64) {
-        let (git_dir, base) =
-            (self.index.to_str().unwrap(), ["diff", "--cached", "--numstat", "--no-renames", "--ignore-submodules"]);
-        let counts = output(&self.fixture.workspace(), &[&["--git-dir", git_dir], base.as_slice(), &["HEAD"]].concat());
-        let counts = String::from_utf8(counts).unwrap();
-        let column =
-            |number: usize| counts.lines().filter_map(|line| line.split('\t').nth(number)?.parse::<u64>().ok()).sum();
-        (column(0), column(1))
     }
 
     /// What git says: the changed paths, and those that a changeset cannot contain.
@@ -409,12 +414,6 @@ proptest! {
         prop_assert_eq!(&collected_changes(&collected), &changed);
         for path in &impossible {
             prop_assert!(collected.skipped.iter().any(|skipped| skipped.path == *path), "{} is missing in {:?}", path, collected.skipped);
-        }
-        // Attributes also say what git shows as text, and it shows a submodule as a line of text.
-        let has_submodule = changed.contains_key("sub") || !impossible.is_empty();
-        let is_plain = !has_submodule && !format!("{attributes}{actions:?}").contains("binary");
-        if is_plain {
-            prop_assert_eq!((collected.additions, collected.deletions), subject.expected_lines());
         }
         prop_assert_eq!(again, collected);
     }

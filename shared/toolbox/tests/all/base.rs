@@ -23,7 +23,6 @@ fn the_base_does_not_depend_on_the_workspaces_git_directory() {
     assert_eq!((before.branch.as_deref(), before.files), (Some("main"), 2));
     let collected = fixture.collect();
     assert_eq!(changes(&collected), [Change::write("a", Mode::Regular, b"changed\n".to_vec())]);
-    assert_eq!((collected.additions, collected.deletions), (1, 1));
 }
 
 #[test]

@@ -10,10 +10,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::ports::ForgeError;
 use domain::state::SessionState;
-use domain::{Checkpoint, CommitId, ErrorCode, FileChange, FileMode, SessionId, StepError, Terminal, WorkspacePath};
+use domain::{
+    Checkpoint, CommitId, ErrorCode, FileChange, FileMode, LineDiff, SessionId, StepError, Terminal, WorkspacePath,
+};
 use http::{HeaderMap, HeaderValue, header};
 use serde::Serialize;
-use similar::{ChangeTag, TextDiff};
 use utoipa::ToSchema;
 
 use super::ownership::owned_log;
@@ -22,15 +23,6 @@ use crate::access::Caller;
 use crate::body::Id;
 use crate::error::{ApiError, Code};
 use crate::negotiation::prefers_text;
-
-/// Maximum size of a file whose diff is computed, in bytes. Larger files are listed without a patch.
-const MAX_FILE_BYTES: usize = 1024 * 1024;
-
-/// Maximum lines of a file whose diff is computed. With more the comparison takes too long and recurses too deep.
-const MAX_LINES: usize = 20_000;
-
-/// Time limit for comparing a file. The rest of a file that takes longer counts as changed.
-const FILE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Time limit for comparing all files. The remaining files are listed without a patch.
 const TOTAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,9 +50,9 @@ pub(crate) struct FileDiff {
     #[schema(example = "100644")]
     pub mode: Option<String>,
     /// Lines added.
-    pub additions: usize,
+    pub additions: u64,
     /// Lines deleted.
-    pub deletions: usize,
+    pub deletions: u64,
     /// Why the patch does not show the change: the file is binary or too large. Null otherwise.
     pub left_out: Option<String>,
     /// The change in git's patch format.
@@ -229,28 +221,15 @@ fn file(
     let content = |side: Option<&'_ (FileMode, Vec<u8>)>| side.map(|(_, content)| content.clone()).unwrap_or_default();
     let (old, new) = (content(before), content(after));
     let heading = heading(path.as_str(), status, mode, old == new);
-    match (std::str::from_utf8(&old), std::str::from_utf8(&new)) {
+    match LineDiff::compare(&old, &new, Instant::now() + LineDiff::TIMEOUT) {
         _ if full => file.left_out = Some("the diff of this session is too long to be shown completely".to_owned()),
-        _ if old.len().max(new.len()) > MAX_FILE_BYTES => {
-            file.left_out = Some("the file is too large to be compared".to_owned())
-        }
-        (Ok(old), Ok(new)) if old.lines().count().max(new.lines().count()) > MAX_LINES => {
-            file.left_out = Some("the file has too many lines to be compared".to_owned());
-        }
-        (Ok(old), Ok(new)) if !old.contains('\0') && !new.contains('\0') => {
-            let compared = TextDiff::configure().timeout(FILE_TIMEOUT).diff_lines(old, new);
-            for change in compared.iter_all_changes() {
-                match change.tag() {
-                    ChangeTag::Insert => file.additions += 1,
-                    ChangeTag::Delete => file.deletions += 1,
-                    ChangeTag::Equal => {}
-                }
-            }
+        Err(incomparable) => file.left_out = Some(incomparable.to_string()),
+        Ok(difference) => {
+            let counts = difference.counts();
+            (file.additions, file.deletions) = (counts.additions, counts.deletions);
             let (from, to) = names(path.as_str(), status);
-            let body = compared.unified_diff().context_radius(3).header(&from, &to).to_string();
-            file.patch = format!("{heading}{body}");
+            file.patch = format!("{heading}{}", difference.patch(&from, &to));
         }
-        _ => file.left_out = Some("the file is binary".to_owned()),
     }
     if file.left_out.is_some() {
         let (from, to) = names(path.as_str(), status);

@@ -5,6 +5,7 @@
 
 mod base_check;
 mod branch;
+mod line_counts;
 mod pull_request;
 mod text;
 
@@ -16,8 +17,8 @@ use domain::commands::after_wait;
 use domain::ports::{Blobs, CommitAuthor, Forge};
 use domain::state::{Base, RunState};
 use domain::{
-    Changeset, ChangesetCollected, Checkpoint, CommitId, GitAction, GitOperation, Step, StepError, StepOutput, Verdict,
-    WaitEnded, WaitOutcome,
+    Changeset, ChangesetCollected, Checkpoint, CommitId, GitAction, GitOperation, LineCounts, Step, StepError,
+    StepOutput, Verdict, WaitEnded, WaitOutcome,
 };
 
 use crate::context::{Context, internal};
@@ -74,7 +75,7 @@ impl OpenPr {
         let Some((checkpoint, changes)) = self.change(context).await? else {
             if let Some(checkpoint) = self.latest(context).await?.filter(|latest| !latest.content.skipped.is_empty()) {
                 // All changed files had to be left out. The event names them, so that the user learns why nothing is published.
-                context.log.append(vec![collected(&checkpoint, &Changeset::default()).into()]).await?;
+                context.log.append(vec![collected(&checkpoint, 0, LineCounts::default()).into()]).await?;
             }
             return Ok(StepOutput::new(if run.cancel.is_some() {
                 Verdict::Cancelled
@@ -86,7 +87,9 @@ impl OpenPr {
         };
         let mut base = base(context)?;
         if run.changeset.is_none() {
-            context.log.append(vec![collected(&checkpoint, &changes).into()]).await?;
+            let commit = checkpoint.content.base.as_ref();
+            let lines = self.count_lines(context, &base.repository, commit, &changes).await?;
+            context.log.append(vec![collected(&checkpoint, changes.len(), lines).into()]).await?;
         }
         if checkpoint.content.base != base.commit {
             // The checkpoint is a difference to another base. On this one it would revert what came in between.
@@ -147,12 +150,12 @@ fn late_answer(run: &RunState) -> Option<WaitOutcome> {
     }
 }
 
-fn collected(checkpoint: &Checkpoint, changes: &Changeset) -> ChangesetCollected {
+fn collected(checkpoint: &Checkpoint, files: usize, lines: LineCounts) -> ChangesetCollected {
     ChangesetCollected {
         blob: checkpoint.blob.clone(),
-        files: u32::try_from(changes.len()).unwrap_or(u32::MAX),
-        additions: checkpoint.content.additions,
-        deletions: checkpoint.content.deletions,
+        files: u32::try_from(files).unwrap_or(u32::MAX),
+        additions: lines.additions,
+        deletions: lines.deletions,
         skipped: checkpoint.content.skipped.clone(),
     }
 }

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Builds the release program under several profiles, and prints build time, size and speed of each.
+
+Every build starts from nothing, with the sources already fetched; the sessions of the programs are run alternately. It takes about
+half an hour on two cores, so `tests/run bench` leaves it out.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from common import GROUP, TESTS, measured, run, workplace
+
+ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 11
+# Names of cargo's: link-time optimization, optimization level, units that a crate is compiled in.
+PROFILES = [("fat", "s", "16"), ("thin", "s", "16"), ("off", "s", "16"), ("fat", "3", "16"), ("thin", "3", "16"), ("thin", "2", "16")]
+
+
+def build(lto, level, units):
+    """Build time in seconds, and the program."""
+    target = TESTS.parent / "target/profiles"
+    shutil.rmtree(target, ignore_errors=True)
+    settings = {"CARGO_PROFILE_RELEASE_LTO": lto, "CARGO_PROFILE_RELEASE_OPT_LEVEL": level, "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": units}
+    command = ["cargo", "build", "--quiet", "--release", "--bin", "backspace", "--target-dir", target]
+    start = time.perf_counter()
+    subprocess.run(command, check=True, cwd=TESTS.parent, env={**os.environ, **settings})
+    seconds = time.perf_counter() - start
+    program = TESTS.parent / f"target/backspace-{lto}-{level}-{units}"
+    shutil.move(target / "release/backspace", program)
+    shutil.rmtree(target)
+    return seconds, program
+
+
+def session(program, repository, directory):
+    prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home")}
+    ran = run([program, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json"], environment)
+    assert ran.returncode == 0 and "pull request" in ran.stdout, ran.stdout + ran.stderr
+
+
+def main():
+    subprocess.run(["cargo", "fetch", "--locked", "--quiet"], check=True, cwd=TESTS.parent)
+    built = [(profile, *build(*profile)) for profile in PROFILES]
+    times = [[] for _ in built]
+    with workplace(built[0][2]) as (top, repository):
+        for number in range(-1, ROUNDS):
+            for index, (_, _, program) in enumerate(built):
+                directory = top / f"round{number}-{index}"
+                directory.mkdir()
+                measurement = measured(lambda: session(program, repository, directory))
+                shutil.rmtree(directory)
+                if number >= 0:  # the first round warms the page cache
+                    times[index].append(measurement)
+    print(f"{'lto':8}{'level':8}{'units':8}{'build s':>10}{'size MB':>10}{'session ms':>12}{'CPU ms':>10}   medians of {ROUNDS} sessions")
+    for (profile, seconds, program), rows in zip(built, times):
+        wall, cpu = (statistics.median(row[column] for row in rows) * 1e3 for column in (0, 1))
+        size = program.stat().st_size / 1e6
+        print("".join(f"{word:8}" for word in profile) + f"{seconds:>10.0f}{size:>10.1f}{wall:>12.0f}{cpu:>10.0f}")
+        program.unlink()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    finally:
+        GROUP.close()
