@@ -2,10 +2,12 @@
 //!
 //! A session of 400 turns runs in this process, against the stand-in in another one. Each turn has three commands with outputs
 //! of 1.2 KB, as in `model_session.py`, and the conversation is compacted at the usual length. Processor time is that of this
-//! process without its children, which are the sandbox and the commands in it. It is measured twice: warm, when one process
-//! runs every step, and cold, when every step knows nothing of the log, as in a function of its own.
+//! process without its children, which are the sandbox and the commands in it. It is measured in two ways: warm, when one process
+//! runs every step, and cold, when every step knows nothing of the log, as in a function of its own. Each session is run three
+//! times, and a turn counts with its fastest run: on a machine that others share, the same turn differs more from run to run
+//! than early and late turns do.
 //!
-//! Takes the number of turns, and needs the release program. Prints one table.
+//! Takes the number of turns, and needs the release program. Prints a table for each.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark: it ends with its first error and prints")]
 
 use std::fs;
@@ -30,12 +32,16 @@ const SHOWN: [usize; 4] = [10, 100, 200, 400];
 /// Turns before and after a shown one.
 const WINDOW: usize = 5;
 
+/// Sessions of each kind.
+const ROUNDS: usize = 3;
+
 /// What has been used when a turn starts.
 #[derive(Clone, Copy, Default)]
 struct Used {
     processor: Duration,
     appends: usize,
     reads: usize,
+    blobs: usize,
     blob_bytes: usize,
 }
 
@@ -99,7 +105,9 @@ impl Blobs for MeteredBlobs {
 
     async fn get(&self, session: &SessionId, digest: &Digest256) -> Result<Vec<u8>, BlobError> {
         let content = self.0.get(session, digest).await?;
-        self.1.used.lock().unwrap().blob_bytes += content.len();
+        let mut used = self.1.used.lock().unwrap();
+        used.blobs += 1;
+        used.blob_bytes += content.len();
         Ok(content)
     }
 
@@ -179,10 +187,11 @@ enum Memory {
     Cold,
 }
 
-async fn measure(program: &Path, directory: &Path, turns: usize, memory: Memory) {
+async fn measure(program: &Path, turns: usize, memory: Memory) -> Vec<Row> {
     let name = if memory == Memory::Warm { "warm" } else { "cold" };
-    let directory = directory.join(name);
-    let (repository, script) = prepare(&directory, turns);
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    let (repository, script) = prepare(directory, turns);
     let stand_in = StandIn::start(program, &script);
     let home = directory.join("home").display().to_string();
     let settings = Settings::from(|name| (name == variables::BACKSPACE_HOME).then(|| home.clone())).unwrap();
@@ -217,7 +226,7 @@ async fn measure(program: &Path, directory: &Path, turns: usize, memory: Memory)
         _ => None,
     });
     println!("{name}: {outcome:?} {waits_for:?}, {} events, {seconds:.1} s", events.len());
-    show(&meter, &events);
+    rows(&meter, &events)
 }
 
 fn median<T: Copy + PartialOrd>(values: impl Iterator<Item = T>) -> T {
@@ -226,7 +235,18 @@ fn median<T: Copy + PartialOrd>(values: impl Iterator<Item = T>) -> T {
     values[values.len() / 2]
 }
 
-fn show(meter: &Meter, events: &[Event]) {
+/// A shown turn.
+struct Row {
+    turn: usize,
+    own_ms: f64,
+    appends: usize,
+    log_bytes: usize,
+    blobs: usize,
+    blob_bytes: usize,
+    tokens: u64,
+}
+
+fn rows(meter: &Meter, events: &[Event]) -> Vec<Row> {
     let sizes: Vec<usize> = events.iter().map(|event| serde_json::to_string(event).unwrap().len()).collect();
     let (turns, reads) = (meter.turns.lock().unwrap().clone(), meter.reads.lock().unwrap().clone());
     let size = |(after, last): (Seq, Seq)| -> usize {
@@ -239,23 +259,36 @@ fn show(meter: &Meter, events: &[Event]) {
             _ => None,
         })
         .collect();
+    let row = |turn: usize| {
+        let around = || turns[turn - 1 - WINDOW..=turn + WINDOW].windows(2).map(|pair| (pair[0], pair[1]));
+        Row {
+            turn,
+            own_ms: median(around().map(|(from, to)| (to.processor - from.processor).as_secs_f64() * 1e3)),
+            appends: median(around().map(|(from, to)| to.appends - from.appends)),
+            log_bytes: median(
+                around().map(|(from, to)| reads[from.reads..to.reads].iter().copied().map(size).sum::<usize>()),
+            ),
+            blobs: median(around().map(|(from, to)| to.blobs - from.blobs)),
+            blob_bytes: median(around().map(|(from, to)| to.blob_bytes - from.blob_bytes)),
+            tokens: lengths.get(turn - 1).copied().unwrap_or_default(),
+        }
+    };
+    SHOWN.into_iter().filter(|shown| shown + WINDOW < turns.len()).map(row).collect()
+}
+
+fn show(rounds: &[Vec<Row>]) {
     println!(
-        "{:>6} {:>9} {:>9} {:>14} {:>15} {:>10}",
-        "turn", "own ms", "appends", "log bytes read", "blob bytes read", "tokens"
+        "{:>6} {:>9} {:>9} {:>14} {:>11} {:>15} {:>10}",
+        "turn", "own ms", "appends", "log bytes read", "blobs read", "blob bytes read", "tokens"
     );
-    let first = SHOWN[0];
-    let mut begun_with = None;
-    for shown in SHOWN.into_iter().filter(|shown| shown + WINDOW < turns.len()) {
-        let around = || turns[shown - 1 - WINDOW..=shown + WINDOW].windows(2).map(|pair| (pair[0], pair[1]));
-        let own = median(around().map(|(from, to)| (to.processor - from.processor).as_secs_f64() * 1e3));
-        let appends = median(around().map(|(from, to)| to.appends - from.appends));
-        let log =
-            median(around().map(|(from, to)| reads[from.reads..to.reads].iter().copied().map(size).sum::<usize>()));
-        let blobs = median(around().map(|(from, to)| to.blob_bytes - from.blob_bytes));
-        let tokens = lengths.get(shown - 1).copied().unwrap_or_default();
-        let begun_with = *begun_with.get_or_insert(own);
-        let share = format!("{:.2} x turn {first}", own / begun_with);
-        println!("{shown:>6} {own:>9.2} {appends:>9} {log:>14} {blobs:>15} {tokens:>10}   {share}");
+    let own = |shown: usize| rounds.iter().map(|rows| rows[shown].own_ms).fold(f64::INFINITY, f64::min);
+    for (shown, row) in rounds[0].iter().enumerate() {
+        let share = format!("{:.2} x turn {}", own(shown) / own(0), SHOWN[0]);
+        let Row { turn, appends, log_bytes, blobs, blob_bytes, tokens, .. } = row;
+        let own = own(shown);
+        println!(
+            "{turn:>6} {own:>9.2} {appends:>9} {log_bytes:>14} {blobs:>11} {blob_bytes:>15} {tokens:>10}   {share}"
+        );
     }
 }
 
@@ -263,8 +296,11 @@ fn show(meter: &Meter, events: &[Event]) {
 async fn main() {
     let turns = std::env::args().nth(1).map_or(SHOWN[3] + WINDOW + 2, |turns| turns.parse().unwrap());
     let release: PathBuf = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned();
-    let directory = tempfile::tempdir().unwrap();
     for memory in [Memory::Warm, Memory::Cold] {
-        measure(&release.join("backspace"), directory.path(), turns, memory).await;
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            rounds.push(measure(&release.join("backspace"), turns, memory).await);
+        }
+        show(&rounds);
     }
 }

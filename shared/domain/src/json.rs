@@ -1,6 +1,7 @@
 //! JSON that must stay the same, byte for byte.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
@@ -9,35 +10,45 @@ use serde_json::value::RawValue;
 /// A JSON value as text, which is written again exactly as it was read.
 ///
 /// Current models sign their thinking over everything before it, so what is sent back has to be what was received. A
-/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields. Clones share the text.
+/// round trip through [`serde_json::Value`] would change the spelling of numbers and the order of fields. Clones share the text,
+/// and values that were read from one text share it too.
 #[derive(Clone)]
-pub struct RawJson(Arc<str>);
+pub struct RawJson {
+    text: Arc<String>,
+    /// Where the value stands in it.
+    range: Range<usize>,
+}
 
 impl RawJson {
     /// # Errors
     /// When the text is not exactly one JSON value.
     pub fn parse(text: impl AsRef<str>) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<&RawValue>(text.as_ref()).map(|value| Self(value.get().into()))
+        serde_json::from_str::<&RawValue>(text.as_ref()).map(|value| Self::whole(value.get().to_owned()))
     }
 
     /// Serializes a value.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        serde_json::to_string(value).map(|text| Self(text.into()))
+        serde_json::to_string(value).map(Self::whole)
     }
 
-    /// A text that this program wrote as JSON and has read back unchanged, which is not parsed again: a long conversation is
-    /// read for every turn.
-    pub(crate) fn written_before(text: &str) -> Self {
-        Self(text.into())
+    fn whole(text: String) -> Self {
+        Self { range: 0..text.len(), text: Arc::new(text) }
+    }
+
+    /// A part of a text that this program wrote as JSON and has read back unchanged, which is neither parsed again nor copied: a
+    /// long conversation is read for every turn. None when the text has no such part.
+    pub(crate) fn written_before(text: &Arc<String>, range: Range<usize>) -> Option<Self> {
+        text.get(range.clone())?;
+        Some(Self { text: Arc::clone(text), range })
     }
 
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text[self.range.clone()]
     }
 
     /// Deserializes the value.
     pub fn read<'a, T: Deserialize<'a>>(&'a self) -> Result<T, serde_json::Error> {
-        serde_json::from_str(&self.0)
+        serde_json::from_str(self.as_str())
     }
 }
 
@@ -57,14 +68,14 @@ impl Eq for RawJson {}
 
 impl Serialize for RawJson {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let value: &RawValue = serde_json::from_str(&self.0).map_err(ser::Error::custom)?;
+        let value: &RawValue = serde_json::from_str(self.as_str()).map_err(ser::Error::custom)?;
         value.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for RawJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|value| Self(value.get().into()))
+        Box::<RawValue>::deserialize(deserializer).map(|value| Self::whole(Box::<str>::from(value).into()))
     }
 }
 

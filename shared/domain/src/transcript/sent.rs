@@ -1,5 +1,7 @@
 //! Messages that are final, as they are sent.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{BlobRef, CallId, RawJson, TurnNumber};
@@ -46,17 +48,18 @@ fn write_part(id: &str, messages: &[RawJson]) -> Result<Vec<u8>, serde_json::Err
     Ok(content)
 }
 
-/// The messages in a part's blob; none when it is not what [`write_part`] wrote.
-fn read_part(content: &str) -> Option<Vec<RawJson>> {
-    let (head, mut rest) = content.split_once('\n')?;
-    let PartHead { lengths, .. } = serde_json::from_str(head).ok()?;
+/// The messages in a part's blob, which share its text; none when it is not what [`write_part`] wrote.
+fn read_part(content: &Arc<String>) -> Option<Vec<RawJson>> {
+    let head = content.find('\n')?;
+    let PartHead { lengths, .. } = serde_json::from_str(&content[..head]).ok()?;
+    let mut start = head + 1;
     let mut messages = Vec::with_capacity(lengths.len());
     for length in lengths {
-        let (message, after) = rest.split_at_checked(length)?;
-        messages.push(RawJson::written_before(message));
-        rest = after;
+        let end = start.checked_add(length)?;
+        messages.push(RawJson::written_before(content, start..end)?);
+        start = end;
     }
-    rest.is_empty().then_some(messages)
+    (start == content.len()).then_some(messages)
 }
 
 /// Size in bytes from which on a part is not replaced by a longer one.

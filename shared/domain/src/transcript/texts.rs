@@ -16,19 +16,19 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Texts by their digests.
 #[derive(Debug, Default)]
-pub struct Texts(HashMap<Digest256, Arc<str>>);
+pub struct Texts(HashMap<Digest256, Arc<String>>);
 
 impl Texts {
     /// None when the text was not fetched.
     pub(super) fn get<'a>(&'a self, payload: &'a Payload) -> Option<&'a str> {
         match payload {
             Payload::Inline(text) => Some(text),
-            Payload::Stored(blob) => self.blob(blob),
+            Payload::Stored(blob) => self.blob(blob).map(|text| text.as_str()),
         }
     }
 
-    pub(super) fn blob(&self, blob: &BlobRef) -> Option<&str> {
-        self.0.get(&blob.sha256).map(AsRef::as_ref)
+    pub(super) fn blob(&self, blob: &BlobRef) -> Option<&Arc<String>> {
+        self.0.get(&blob.sha256)
     }
 }
 
@@ -42,7 +42,7 @@ pub struct TextCache {
 #[derive(Debug, Default)]
 struct Cached {
     /// The least recently fetched first.
-    texts: VecDeque<(Digest256, Arc<str>)>,
+    texts: VecDeque<(Digest256, Arc<String>)>,
     bytes: usize,
 }
 
@@ -80,14 +80,14 @@ impl TextCache {
         let fetched: Vec<(Digest256, String)> =
             futures_util::stream::iter(fetches).buffer_unordered(MAX_FETCHES).try_collect().await?;
         for (digest, text) in fetched {
-            let text: Arc<str> = text.into();
+            let text = Arc::new(text);
             self.insert(digest.clone(), Arc::clone(&text));
             texts.insert(digest, text);
         }
         Ok(Texts(texts))
     }
 
-    fn get(&self, digest: &Digest256) -> Option<Arc<str>> {
+    fn get(&self, digest: &Digest256) -> Option<Arc<String>> {
         let mut cached = self.cached();
         let index = cached.texts.iter().position(|(known, _)| known == digest)?;
         let found = cached.texts.remove(index)?;
@@ -96,7 +96,7 @@ impl TextCache {
         Some(text)
     }
 
-    fn insert(&self, digest: Digest256, text: Arc<str>) {
+    fn insert(&self, digest: Digest256, text: Arc<String>) {
         let mut cached = self.cached();
         cached.bytes += text.len();
         cached.texts.push_back((digest, text));
