@@ -109,6 +109,9 @@ impl Git {
     /// Deletes branches whose names conflict with `branch`: `feat` with `feat/x`, and the reverse. They are copies of branches
     /// that the source no longer has, since the source cannot have both either.
     pub(super) async fn delete_conflicting_branches(&self, branch: &str) -> Result<(), Unavailable> {
+        if self.has_no_conflicting_branch(branch) {
+            return Ok(());
+        }
         let listed = self.run(&["for-each-ref", "--format=%(refname)", "refs/heads"], b"").await?;
         for reference in String::from_utf8_lossy(&listed).lines() {
             let other = reference.strip_prefix("refs/heads/").unwrap_or(reference);
@@ -118,6 +121,15 @@ impl Git {
             }
         }
         Ok(())
+    }
+
+    /// Whether the files of the repository already say that no branch conflicts. Every one of them is loose or packed.
+    fn has_no_conflicting_branch(&self, branch: &str) -> bool {
+        let heads = self.repository.join("refs/heads");
+        let is_beside = |(slash, _): (usize, &str)| heads.join(&branch[..slash]).is_file();
+        !self.repository.join("packed-refs").exists()
+            && !branch.match_indices('/').any(is_beside)
+            && !heads.join(branch).is_dir()
     }
 
     /// The contents of objects (`commit:path`), in their order; none for those that the commit does not have as a file.

@@ -132,13 +132,22 @@ impl LocalForge {
             return Ok(Some(head));
         }
         let source = self.source(name)?;
-        let heads = source.heads(&git).await?;
-        let Some(head) = heads.branches.get(branch).cloned() else { return Ok(None) };
-        if git.resolve(&format!("refs/heads/{branch}")).await? != Some(head.clone()) {
-            source.fetch(&git, branch, &head).await?;
-        }
+        let head = match source.loose_head(Some(branch)) {
+            Some((_, head)) => Some(head),
+            None => source.heads(&git).await?.branches.get(branch).cloned(),
+        };
+        let Some(head) = head else { return Ok(None) };
+        copy(&git, &source, branch, &head).await?;
         Ok(Some(head))
     }
+}
+
+/// Copies a branch from the source, unless the copy is at its head already.
+async fn copy(git: &Git, source: &Source, branch: &str, head: &CommitId) -> Result<(), ForgeError> {
+    if git.resolve(&format!("refs/heads/{branch}")).await?.as_ref() == Some(head) {
+        return Ok(());
+    }
+    source.fetch(git, branch, head).await
 }
 
 #[async_trait]
@@ -161,6 +170,10 @@ impl Forge for LocalForge {
             let message = "a branch named backspace cannot be the base: git then allows no branches backspace/…, which is where results are published";
             return Err(Terminal::new(ErrorCode::InvalidRequest, message).into());
         }
+        if let Some((base_branch, head)) = source.loose_head(base_branch) {
+            copy(&git, &source, &base_branch, &head).await?;
+            return Ok(Repository { name, base_branch, base_commit: Some(head) });
+        }
         let heads = source.heads(&git).await?;
         let base_branch = match base_branch {
             Some(branch) => branch.to_owned(),
@@ -173,9 +186,7 @@ impl Forge for LocalForge {
             let message = format!("{repo_url} has no branch {base_branch}");
             return Err(Terminal::new(ErrorCode::BranchNotFound, message).into());
         };
-        if git.resolve(&format!("refs/heads/{base_branch}")).await? != Some(head.clone()) {
-            source.fetch(&git, &base_branch, &head).await?;
-        }
+        copy(&git, &source, &base_branch, &head).await?;
         Ok(Repository { name, base_branch, base_commit: Some(head) })
     }
 

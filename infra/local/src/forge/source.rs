@@ -82,6 +82,25 @@ impl Source {
         format!("{readable}-{}", &Digest256::of(address.as_bytes()).as_str()[..8])
     }
 
+    /// The head of a branch, and the name of the default branch if none is given, when two files of a directory say it: then no
+    /// process is needed. None when git has to be asked.
+    pub(super) fn loose_head(&self, branch: Option<&str>) -> Option<(String, CommitId)> {
+        let Self::Path(path) = self else { return None };
+        let directory =
+            [path.join(".git"), path.clone()].into_iter().find(|directory| directory.join("HEAD").is_file())?;
+        let branch = match branch {
+            Some(branch) => branch.to_owned(),
+            None => branch_of(&std::fs::read_to_string(directory.join("HEAD")).ok()?)?,
+        };
+        if !domain::is_branch_name(&branch) {
+            return None;
+        }
+        // A loose reference goes before a packed one. One that names another reference is left to git.
+        let commit = std::fs::read_to_string(directory.join("refs/heads").join(&branch)).ok()?;
+        let commit = commit.trim();
+        Some((branch, (commit.len() == 40).then(|| commit.parse().ok()).flatten()?))
+    }
+
     /// Lists the branches.
     pub(super) async fn heads(&self, git: &Git) -> Result<Heads, ForgeError> {
         let mut command = self.command(git)?;
@@ -153,8 +172,7 @@ impl Source {
         let Self::Path(path) = self else { return None };
         let heads = [path.join(".git/HEAD"), path.join("HEAD")];
         let text = heads.iter().find_map(|head| std::fs::read_to_string(head).ok())?;
-        let branch = text.trim().strip_prefix("ref: refs/heads/")?;
-        domain::is_branch_name(branch).then(|| branch.to_owned())
+        branch_of(&text)
     }
 
     /// Classifies a failure by what git printed: it has no exit codes for the reasons.
@@ -182,4 +200,10 @@ impl Source {
         };
         Terminal::new(code, format!("{address} cannot be read{hint}: {output}")).into()
     }
+}
+
+/// The branch that the content of a file `HEAD` names.
+fn branch_of(head: &str) -> Option<String> {
+    let branch = head.trim().strip_prefix("ref: refs/heads/")?;
+    domain::is_branch_name(branch).then(|| branch.to_owned())
 }

@@ -4,7 +4,7 @@ use asl::{End, ExecutionStore, Failure, Position, Progress, StoreError, TaskAnsw
 use async_trait::async_trait;
 use domain::ports::ExecutionState;
 use domain::{Dependency, Digest256, SessionId, StepOutput, TaskToken, Unavailable};
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, Params, TransactionBehavior, params};
 
 use super::{Store, unavailable, unreadable};
 
@@ -90,16 +90,23 @@ impl Store {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(unavailable)?;
         let save = "INSERT INTO executions (name, position, ended) VALUES (?1, ?2, ?3)
                     ON CONFLICT (name) DO UPDATE SET position = ?2, ended = ?3";
-        transaction.execute(save, params![execution, sealed, ended]).map_err(unavailable)?;
+        execute(&transaction, save, params![execution, sealed, ended])?;
         // A task's token can be answered only while the stored position names it.
         let close = "UPDATE tokens SET open = 0 WHERE execution = ?1 AND digest IS NOT ?2 AND open = 1";
-        transaction.execute(close, params![execution, token]).map_err(unavailable)?;
+        execute(&transaction, close, params![execution, token])?;
         if let Some(token) = token {
             let open = "INSERT OR IGNORE INTO tokens (digest, execution, open) VALUES (?1, ?2, 1)";
-            transaction.execute(open, params![token, execution]).map_err(unavailable)?;
+            execute(&transaction, open, params![token, execution])?;
         }
         transaction.commit().map_err(unavailable)
     }
+}
+
+/// Runs a statement that stays prepared.
+fn execute(connection: &Connection, query: &str, parameters: impl Params) -> Result<(), Unavailable> {
+    let mut statement = connection.prepare_cached(query).map_err(unavailable)?;
+    statement.execute(parameters).map_err(unavailable)?;
+    Ok(())
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! The SQLite store: event logs, session records, accounts, reservations and executions. Processes that use the same directory share it.
 
 mod accounts;
+mod connections;
 mod event_log;
 mod executions;
 mod migration;
@@ -9,10 +10,9 @@ mod seal;
 mod sessions;
 
 use std::fs::OpenOptions;
-use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::Blobs;
@@ -20,18 +20,16 @@ use domain::{Dependency, Unavailable};
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use connections::{Connections, Held};
 use seal::Seal;
-
-/// How long a statement waits for another process's write before SQLite reports the database as busy.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often a waiting caller checks for writes of other processes, which do not notify it.
 const POLL: Duration = Duration::from_millis(100);
 
-/// Clones share one connection.
+/// Clones share its connections.
 #[derive(Clone)]
 pub struct Store {
-    connection: Arc<Mutex<Connection>>,
+    connections: Arc<Connections>,
     seal: Arc<Seal>,
     /// Holds the batches that are too large for a row.
     blobs: Arc<dyn Blobs>,
@@ -46,29 +44,19 @@ impl Store {
         // SQLite gives its journal the permissions of the database file.
         let created = OpenOptions::new().create(true).append(true).mode(0o600).open(&file);
         created.map_err(|error| Unavailable::new(Dependency::Store, format!("{}: {error}", file.display())))?;
-        let mut connection = Connection::open(file).map_err(unavailable)?;
-        connection.busy_timeout(BUSY_TIMEOUT).map_err(unavailable)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(unavailable)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(unavailable)?;
-        connection.execute_batch(include_str!("schema.sql")).map_err(unavailable)?;
-        migration::add_columns(&mut connection)?;
-        migration::move_queues(&mut connection)?;
+        let connections = Connections::open(&file)?;
         let seal = Seal::open(&directory.join("key")).map_err(|error| Unavailable::new(Dependency::Store, error))?;
-        let connection = Arc::new(Mutex::new(connection));
-        Ok(Self { connection, seal: Arc::new(seal), blobs, written: Arc::default() })
+        Ok(Self { connections: Arc::new(connections), seal: Arc::new(seal), blobs, written: Arc::default() })
     }
 
-    fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> Held<'_> {
+        self.connections.synced()
     }
 
-    /// A connection whose commits are not synced to the disk one by one. They survive the death of any process, and a power failure
-    /// takes back only the latest of them, together with nothing that was committed otherwise after them. For what is derived from
-    /// the log, and for positions of executions: from an earlier one, steps run again and find in the log what they have done.
-    fn derived(&self) -> Derived<'_> {
-        let connection = self.connection();
-        set_synchronous(&connection, "NORMAL");
-        Derived(connection)
+    /// For what is derived from the log, and for positions of executions: from an earlier one, steps run again and find in the log
+    /// what they have done. See [`Connections::unsynced`].
+    fn derived(&self) -> Held<'_> {
+        self.connections.unsynced()
     }
 
     fn notify(&self) {
@@ -94,36 +82,6 @@ impl Store {
             // Both ends of the pause, a write or the time-out, lead to the next check.
             let _ = tokio::time::timeout_at(pause, written.changed()).await;
         }
-    }
-}
-
-/// See [`Store::derived`].
-struct Derived<'a>(MutexGuard<'a, Connection>);
-
-impl Deref for Derived<'_> {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-impl DerefMut for Derived<'_> {
-    fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
-    }
-}
-
-impl Drop for Derived<'_> {
-    fn drop(&mut self) {
-        set_synchronous(&self.0, "FULL");
-    }
-}
-
-/// In WAL mode, only FULL syncs each commit to the disk before it is acknowledged.
-fn set_synchronous(connection: &Connection, value: &str) {
-    if let Err(error) = connection.pragma_update(None, "synchronous", value) {
-        tracing::error!(error = domain::error_chain(&error), value, "the database's durability cannot be set");
     }
 }
 

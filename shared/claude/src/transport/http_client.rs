@@ -34,9 +34,13 @@ impl HttpClient {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent("tiny-backspace")
             .no_proxy();
-        // A proxy on another host cannot reach a gateway or a stand-in on this one.
-        if !is_loopback(&configuration.url("/")?) {
+        let url = configuration.url("/")?;
+        if !is_loopback(&url) {
+            // A proxy on another host cannot reach a gateway or a stand-in on this one.
             http = configuration.proxies.add_to(http)?;
+        } else if url.scheme() == "http" {
+            // No certificate is ever checked, so the system's are not read, which takes milliseconds.
+            http = http.tls_certs_only([]);
         }
         let http = http.build().map_err(|error| ConfigurationError::Http(error.without_url()))?;
         let Configuration { idle_timeout, first_pause, .. } = *configuration;

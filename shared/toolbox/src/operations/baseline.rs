@@ -53,8 +53,7 @@ pub(crate) fn baseline(root: &Root, state: &Path) -> Result<BaselineTaken, ToolE
         return Err(ToolError::NoBase(format!("{} has no git directory", root.path().display())));
     }
     let checkout = Git::new(original.clone(), root.path());
-    let format = line(&checkout.output(&["rev-parse", "--show-object-format"], b"")?);
-    let mut base = read_base(&checkout, &format)?;
+    let (format, mut base) = read_base(&checkout)?;
 
     let partial = state.join("base.git.partial");
     let copied = || -> io::Result<()> {
@@ -83,7 +82,28 @@ pub(crate) fn baseline(root: &Root, state: &Path) -> Result<BaselineTaken, ToolE
     Ok(base.into())
 }
 
-fn read_base(checkout: &Git, format: &str) -> Result<Base, ToolError> {
+/// The kind of object ids in the repository, and its base.
+fn read_base(checkout: &Git) -> Result<(String, Base), ToolError> {
+    // Usually there is a commit, and git says everything at once.
+    let arguments =
+        ["rev-parse", "--show-object-format", "HEAD^{commit}", "HEAD^{tree}", "--symbolic-full-name", "HEAD"];
+    let all = checkout.run(&arguments, b"", MAX_LINE_BYTES)?;
+    let text = String::from_utf8_lossy(&all.stdout);
+    let lines: Vec<&str> = text.lines().collect();
+    if let (Some(0), [format, commit, tree, head]) = (all.code, lines.as_slice())
+        && is_object_id(commit)
+        && is_object_id(tree)
+    {
+        let branch = head.strip_prefix("refs/heads/").map(str::to_owned);
+        let base = Base { commit: Some((*commit).to_owned()), branch, files: 0, tree: (*tree).to_owned() };
+        return Ok(((*format).to_owned(), base));
+    }
+    let format = line(&checkout.output(&["rev-parse", "--show-object-format"], b"")?);
+    let base = read_base_in_parts(checkout, &format)?;
+    Ok((format, base))
+}
+
+fn read_base_in_parts(checkout: &Git, format: &str) -> Result<Base, ToolError> {
     let branch = checkout.run(&["symbolic-ref", "--quiet", "--short", "HEAD"], b"", MAX_LINE_BYTES)?;
     let branch = (branch.code == Some(0)).then(|| line(&branch.stdout));
     let head = checkout.run(&["rev-parse", "--quiet", "--verify", "HEAD"], b"", MAX_LINE_BYTES)?;
