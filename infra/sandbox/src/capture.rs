@@ -14,7 +14,10 @@ pub(crate) struct Capture {
     stream: Stream,
     /// The reading end, non-blocking; `None` when the exec has closed it.
     pub(crate) pipe: Option<File>,
-    head: File,
+    /// The spool, and whose output this is.
+    place: (Spool, ExecId),
+    /// None until the first byte.
+    head: Option<File>,
     tail: VecDeque<u8>,
     captured: Captured,
     head_limit: u64,
@@ -30,11 +33,12 @@ enum Progress {
 }
 
 impl Capture {
-    pub(crate) fn new(stream: Stream, pipe: File, head: File, limits: &Limits) -> Self {
+    pub(crate) fn new(stream: Stream, pipe: File, spool: &Spool, id: &ExecId, limits: &Limits) -> Self {
         Self {
             stream,
             pipe: Some(pipe),
-            head,
+            place: (spool.clone(), id.clone()),
+            head: None,
             tail: VecDeque::new(),
             captured: Captured::default(),
             head_limit: limits.output_bytes,
@@ -57,8 +61,9 @@ impl Capture {
     }
 
     /// Puts the tail beside the head and says what is kept.
-    pub(crate) fn finish(mut self, spool: &Spool, id: &ExecId) -> Captured {
-        if self.captured.kept_bytes > 0 && spool.flush(&self.head).is_err() {
+    pub(crate) fn finish(mut self) -> Captured {
+        let (spool, id) = &self.place;
+        if self.head.as_ref().is_some_and(|head| spool.flush(head).is_err()) {
             // The bytes are there for readers; only a power failure could still take them.
         }
         let tail = self.tail.make_contiguous();
@@ -95,13 +100,24 @@ impl Capture {
         }
     }
 
+    fn write_head(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let head = match &mut self.head {
+            Some(head) => head,
+            None => {
+                let (spool, id) = &self.place;
+                self.head.insert(spool.create_head(id, self.stream)?)
+            }
+        };
+        head.write(bytes)
+    }
+
     fn take(&mut self, chunk: &[u8]) {
         self.captured.total_bytes += chunk.len() as u64;
         let room = usize::try_from(self.head_limit - self.captured.kept_bytes).unwrap_or(usize::MAX);
         let (first, mut rest) = chunk.split_at(chunk.len().min(room));
         let mut unwritten = first;
         while !unwritten.is_empty() {
-            match self.head.write(unwritten) {
+            match self.write_head(unwritten) {
                 Ok(written) if written > 0 => {
                     self.captured.kept_bytes += written as u64;
                     unwritten = &unwritten[written..];

@@ -62,13 +62,12 @@ impl Running {
         let (hold, theirs) = Hold::new(run)?;
         let (input, their_input) = input_pipe(exec.stdin)?;
         let (stdout, their_output) = output_pipe()?;
-        let stdout = Capture::new(Stream::Stdout, stdout, spool.create_head(&exec.id, Stream::Stdout)?, limits);
+        let stdout = Capture::new(Stream::Stdout, stdout, spool, &exec.id, limits);
         let (stderr, their_error) = match exec.output {
             Output::Merged => (None, their_output.try_clone()?),
             Output::Separate => {
                 let (pipe, their_error) = output_pipe()?;
-                let head = spool.create_head(&exec.id, Stream::Stderr)?;
-                (Some(Capture::new(Stream::Stderr, pipe, head, limits)), their_error)
+                (Some(Capture::new(Stream::Stderr, pipe, spool, &exec.id, limits)), their_error)
             }
         };
         let began = Instant::now();
@@ -172,8 +171,8 @@ impl Running {
             Phase::Working { .. } => report,
             Phase::Ending { because, .. } | Phase::Killing { because } => because,
         };
-        let stdout = self.stdout.finish(spool, &self.id);
-        let stderr = self.stderr.map_or_else(Captured::default, |stderr| stderr.finish(spool, &self.id));
+        let stdout = self.stdout.finish();
+        let stderr = self.stderr.map_or_else(Captured::default, Capture::finish);
         let exit = Exit { status, stdout, stderr, background_ended, wall, cpu };
         spool.finish(&self.id, &exit)?;
         Ok(exit)

@@ -176,7 +176,8 @@ impl Sandbox {
             cpu: Duration::ZERO,
         };
         let spool = &self.place.spool;
-        let written = spool.write_head(id, Stream::Stdout, stdout).and_then(|()| spool.finish(id, &exit));
+        let written = if stdout.is_empty() { Ok(()) } else { spool.write_head(id, Stream::Stdout, stdout) };
+        let written = written.and_then(|()| spool.finish(id, &exit));
         written.map(|()| exit).map_err(Error::io(format!("recording the end of {id}")))
     }
 

@@ -1,4 +1,7 @@
-//! The record of execs on the host: `spool/<exec id>/{started,stdout,stderr,stdout.tail,stderr.tail,exit.json}`.
+//! The record of execs on the host: `spool/<exec id>/{record,stdout,stderr,stdout.tail,stderr.tail}`.
+//!
+//! `record` is a line when the exec is started and another one when it has ended. Making a file is what takes longest of an exec
+//! of a short command, so there is one for both, and none for an output without a byte.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -32,6 +35,9 @@ impl Stream {
     }
 }
 
+/// The file that says that an exec was started, and how it ended.
+const RECORD: &str = "record";
+
 /// What the spool says of an exec that is not running.
 #[derive(Debug)]
 pub(crate) enum Record {
@@ -54,14 +60,16 @@ impl Spool {
     }
 
     pub(crate) fn record(&self, id: &ExecId) -> io::Result<Record> {
-        match fs::read(self.path(id, "exit.json")) {
-            Ok(bytes) => Ok(Record::Finished(serde_json::from_slice(&bytes)?)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let started = self.path(id, "started").try_exists()?;
-                Ok(if started { Record::CutOff } else { Record::Absent })
-            }
-            Err(error) => Err(error),
-        }
+        let text = match fs::read(self.path(id, RECORD)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Record::Absent),
+            other => other?,
+        };
+        // A power failure may leave any beginning of what was written.
+        let end = text.split_inclusive(|byte| *byte == b'\n').nth(1).filter(|line| line.ends_with(b"\n"));
+        Ok(match end.and_then(|line| serde_json::from_slice(line).ok()) {
+            Some(exit) => Record::Finished(exit),
+            None => Record::CutOff,
+        })
     }
 
     /// Makes the start durable; only then may the command be started.
@@ -73,11 +81,13 @@ impl Spool {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
-        let mut started = self.create(id, "started")?;
-        serde_json::to_writer(&mut started, &serde_json::json!({ "argv": argv }))?;
+        let mut record = self.create(id, RECORD)?;
+        let line = format!("{}\n", serde_json::json!({ "argv": argv }));
+        // A full disk must not leave a record of a command that was never reached.
+        record.write_all(line.as_bytes()).inspect_err(|_| drop(self.take_back(id)))?;
         // On the file systems in use (ext4, xfs, btrfs) this takes the new names on the way to the file along; a further flush
         // for each directory would triple the price of a start.
-        self.flush(&started)
+        self.flush(&record)
     }
 
     /// Takes back a start whose command was never reached.
@@ -95,13 +105,12 @@ impl Spool {
         self.flush(&file)
     }
 
-    /// Records the end in one step. Should a power failure take the new name back, the exec counts as cut off, never as not
-    /// started.
+    /// Records the end with one write. Should a power failure or a full disk take some of it, the exec counts as cut off, never
+    /// as not started.
     pub(crate) fn finish(&self, id: &ExecId, exit: &Exit) -> io::Result<()> {
-        let mut file = self.create(id, "exit.json.new")?;
-        serde_json::to_writer(&mut file, exit)?;
-        self.flush(&file)?;
-        fs::rename(self.path(id, "exit.json.new"), self.path(id, "exit.json"))
+        let mut record = OpenOptions::new().append(true).open(self.path(id, RECORD))?;
+        record.write_all(format!("{}\n", serde_json::to_string(exit)?).as_bytes())?;
+        self.flush(&record)
     }
 
     pub(crate) fn read(&self, id: &ExecId, stream: Stream, offset: u64, limit: usize) -> io::Result<Vec<u8>> {

@@ -11,6 +11,7 @@ use crate::{BOTH, Scenario};
 pub(crate) const SCENARIOS: &[Scenario] = &[
     ("an exec is started once, joined while it runs, and told again", BOTH, once),
     ("an exec whose supervisor was killed is cut off and never repeated", BOTH, cut_off),
+    ("an exec whose end was not written completely is cut off", BOTH, torn),
     ("a directory has one supervisor at a time", BOTH, one_supervisor),
     ("every exec that was started is listed", BOTH, listed),
 ];
@@ -56,6 +57,26 @@ fn cut_off(world: &World) {
     let sandbox = world.open();
     assert_eq!(sandbox.start(exec, b"").unwrap(), Started::CutOff);
     assert_eq!(sandbox.wait(&id), Progress::CutOff);
+    assert_eq!(world.run(&sandbox, "cat runs").stdout, "run\n");
+}
+
+fn torn(world: &World) {
+    let sandbox = world.open();
+    let exec = world.script("echo run >> runs");
+    let exit = sandbox.run(exec.clone(), b"").exit;
+    let record = sandbox.directory().join("spool").join(&exec.id).join("record");
+    drop(sandbox);
+    let whole = std::fs::read(&record).unwrap();
+    let start = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    for kept in [0, start - 1, start, start + 1, whole.len() - 1] {
+        std::fs::write(&record, &whole[..kept]).unwrap();
+        let sandbox = world.open();
+        assert_eq!(sandbox.start(exec.clone(), b"").unwrap(), Started::CutOff, "{kept} bytes are left");
+        assert_eq!(sandbox.wait(&exec.id), Progress::CutOff);
+    }
+    std::fs::write(&record, &whole).unwrap();
+    let sandbox = world.open();
+    assert_eq!(sandbox.start(exec, b"").unwrap(), Started::Finished(exit));
     assert_eq!(world.run(&sandbox, "cat runs").stdout, "run\n");
 }
 

@@ -55,7 +55,7 @@ fn files_outside(world: &World) {
             "echo x > /dev/planted".to_owned(),
             format!("echo x > {outputs}/planted"),
             format!("echo x >> {outputs}/exec-0/stdout"),
-            format!("rm {outputs}/exec-0/exit.json"),
+            format!("rm {outputs}/exec-0/record"),
             format!("mv {outputs} {outputs}-moved"),
             "cp /usr/bin/true true && chmod u+s true && test \"$(find true -user root)\"".to_owned(),
             "mknod device c 1 3".to_owned(),
