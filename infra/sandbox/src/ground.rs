@@ -106,7 +106,7 @@ impl Ground {
     pub(crate) fn end(&self) {
         match self {
             Self::Isolated(keeper) => keeper.end(),
-            Self::Reduced { .. } => tree::end(Kingdom::Descendants, || self.reap()),
+            Self::Reduced { .. } => tree::end_with_children_last(|| self.reap()),
         }
     }
 

@@ -94,6 +94,8 @@ fn open(Opening { order, trial }: Opening) -> Result<Server, Refusal> {
 
 /// Kills what is inside and leaves word of the end while the directory is still locked.
 fn conclude((server, end): (Server, io::Result<End>)) -> io::Result<()> {
+    // The starter's death, which may be what ends this, must not end it in the middle.
+    let _ = set_pdeathsig(None);
     let directory = server.directory().to_path_buf();
     let recorded = match &end {
         Ok(End::Ending(ending)) => ending::record(&directory, *ending),

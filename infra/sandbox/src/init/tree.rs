@@ -17,14 +17,18 @@ struct Entry {
 
 /// What is alive in this process's kingdom, itself apart.
 pub(crate) fn living(kingdom: Kingdom) -> Vec<Pid> {
+    entries(kingdom).iter().map(|entry| Pid::from_raw(entry.pid)).collect()
+}
+
+fn entries(kingdom: Kingdom) -> Vec<Entry> {
     let own = Pid::this().as_raw();
-    let entries = read();
+    let mut entries = read();
     let members: BTreeSet<i32> = match kingdom {
         Kingdom::Namespace => entries.iter().map(|entry| entry.pid).collect(),
         Kingdom::Descendants => descendants(own, &entries),
     };
-    let alive = entries.iter().filter(|entry| !entry.dead && entry.pid != own && members.contains(&entry.pid));
-    alive.map(|entry| Pid::from_raw(entry.pid)).collect()
+    entries.retain(|entry| !entry.dead && entry.pid != own && members.contains(&entry.pid));
+    entries
 }
 
 /// Kills the kingdom until nothing in it is alive; `reap` collects the dead between the rounds.
@@ -50,6 +54,27 @@ pub(crate) fn end(kingdom: Kingdom, mut reap: impl FnMut()) {
                 reap();
             }
         }
+    }
+}
+
+/// Kills this process's descendants, its children last. The children are first processes, which are never stopped: should this
+/// process be killed in the middle, each of them sees it and ends what is left of its tree.
+pub(crate) fn end_with_children_last(mut reap: impl FnMut()) {
+    let own = Pid::this().as_raw();
+    let mut signal = Signal::SIGSTOP;
+    loop {
+        let (children, below): (Vec<Entry>, Vec<Entry>) =
+            entries(Kingdom::Descendants).into_iter().partition(|entry| entry.parent == own);
+        let (members, with, next) = match (children.is_empty(), below.is_empty()) {
+            (true, true) => return,
+            (_, false) => (below, signal, Signal::SIGKILL),
+            (false, true) => (children, Signal::SIGKILL, Signal::SIGSTOP),
+        };
+        for member in members {
+            let _ = kill(Pid::from_raw(member.pid), with);
+        }
+        signal = next;
+        reap();
     }
 }
 

@@ -1,5 +1,5 @@
 //! The process that keeps a sandbox's namespaces: pid 1 of its PID namespace, so that with it everything inside ends. It
-//! forks the first process of each exec into a PID, mount and IPC namespace of its own.
+//! forks the first process of each exec into a PID, mount and IPC namespace of its own, that of a command ahead.
 
 use std::ffi::c_int;
 use std::fs::{self, File};
@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MntFlags, umount2};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl::{set_dumpable, set_pdeathsig};
 use nix::sys::signal::{Signal, kill};
@@ -19,16 +19,18 @@ use nix::unistd::{Gid, Pid, Uid, setgroups, sethostname};
 
 use crate::command::Standard;
 use crate::ground::Guest;
-use crate::init::{self, Kingdom, Kit, privileges};
+use crate::init::{self, Kingdom, Kit};
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
 use crate::restrictions::{self, NOBODY, Restrictions};
 use crate::specification::{Mode, Specification};
 use crate::system;
 use crate::wire::{self, Launch, Report};
+use spare::Spare;
 
 mod etc;
 mod root;
+mod spare;
 
 /// The supervisor's side of a keeper.
 pub(crate) struct Keeper {
@@ -213,41 +215,62 @@ fn leave_vault(layout: &Layout) -> Result<OwnedFd, Failure> {
 
 /// Forks first processes until the supervisor is gone.
 fn serve(socket: &OwnedFd, prepared: &Prepared) -> c_int {
+    let mut spare = None;
     while let Ok(Some((guest, run, descriptors))) = receive_run(socket) {
-        let Ok([control, input, output, error]) = <[OwnedFd; 4]>::try_from(descriptors) else { continue };
-        let control = UnixStream::from(control);
-        let Ok(mut for_failure) = control.try_clone() else { continue };
-        let standard = Standard { input, output, error };
+        let Ok(descriptors) = <[OwnedFd; 4]>::try_from(descriptors) else { continue };
         let handle = match guest {
-            Guest::Command => {
-                let own = CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWIPC;
-                system::fork_into(own, || {
-                    init::hold_only(&control, &standard, &prepared.commands, &[]);
-                    init::run(Kingdom::Namespace, control, standard, &prepared.commands, settle)
-                })
-            }
-            Guest::Worker => system::fork_into(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC, || {
-                init::hold_only(&control, &standard, &prepared.worker, &[prepared.vault.as_raw_fd()]);
-                let enter = |launch: &Launch| {
-                    enter_vault(&prepared.vault)?;
-                    settle(launch)
-                };
-                init::run(Kingdom::Namespace, control, standard, &prepared.worker, enter)
-            }),
+            Guest::Command => start_command(spare.take(), run, &descriptors, prepared),
+            Guest::Worker => fork_worker(&descriptors, prepared),
         };
         match handle {
-            Ok((_, handle)) => {
+            Ok(handle) => {
                 let handle = [handle.as_raw_fd()];
                 // A supervisor that does not listen ends its first processes without.
                 let _ = send_run(socket, guest, run, &[ControlMessage::ScmRights(&handle)], MsgFlags::MSG_DONTWAIT);
             }
             Err(error) => {
                 let failure = Failure::of(Part::Namespaces, "forking an exec")(error);
-                let _ = wire::send(&mut for_failure, &Report::NotStarted(failure));
+                let [control, ..] = descriptors;
+                let _ = wire::send(&mut UnixStream::from(control), &Report::NotStarted(failure));
+                continue;
             }
+        }
+        // While the command runs. One that cannot be forked now is tried again when it is needed.
+        if guest == Guest::Command {
+            drop(descriptors);
+            spare = Spare::fork(&prepared.commands).ok();
         }
     }
     libc::EXIT_SUCCESS
+}
+
+/// Makes a process the first one of a run, and answers its handle.
+fn start_command(
+    spare: Option<Spare>,
+    run: u64,
+    descriptors: &[OwnedFd; 4],
+    prepared: &Prepared,
+) -> nix::Result<OwnedFd> {
+    // One that waited may have been killed meanwhile.
+    if let Some(handle) = spare.and_then(|spare| spare.give(run, descriptors).ok()) {
+        return Ok(handle);
+    }
+    Spare::fork(&prepared.commands)?.give(run, descriptors)
+}
+
+fn fork_worker([control, input, output, error]: &[OwnedFd; 4], prepared: &Prepared) -> nix::Result<OwnedFd> {
+    let control = UnixStream::from(control.try_clone().map_err(|_| Errno::EMFILE)?);
+    let copy = |descriptor: &OwnedFd| descriptor.try_clone().map_err(|_| Errno::EMFILE);
+    let standard = Standard { input: copy(input)?, output: copy(output)?, error: copy(error)? };
+    let (_, handle) = system::fork_into(CloneFlags::CLONE_NEWPID | CloneFlags::CLONE_NEWIPC, || {
+        init::hold_only(&control, &standard, &prepared.worker, &[prepared.vault.as_raw_fd()]);
+        let enter = |launch: &Launch| {
+            enter_vault(&prepared.vault)?;
+            spare::settle_worker(launch)
+        };
+        init::run(Kingdom::Namespace, control, standard, &prepared.worker, enter)
+    })?;
+    Ok(handle)
 }
 
 /// Into a mount namespace of its own, copied from the vault.
@@ -255,16 +278,4 @@ fn enter_vault(vault: &OwnedFd) -> Result<(), Failure> {
     let failed = || Failure::of(Part::PrivateMounts, "reaching the state");
     setns(vault, CloneFlags::CLONE_NEWNS).map_err(failed())?;
     unshare(CloneFlags::CLONE_NEWNS).map_err(failed())
-}
-
-/// A first process's own view: its processes, its shared memory. Then no more rights to mount anything.
-fn settle(launch: &Launch) -> Result<(), Failure> {
-    let plain = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), plain, None::<&str>)
-        .map_err(Failure::of(Part::Proc, "mounting it for an exec"))?;
-    // A size of 0 would mean no limit.
-    let size = format!("mode=1777,size={}", launch.limits.shared_memory_bytes.max(1));
-    mount(Some("shm"), "/dev/shm", Some("tmpfs"), plain, Some(size.as_str()))
-        .map_err(Failure::of(Part::PrivateMounts, "mounting /dev/shm"))?;
-    privileges::leave_namespace_root()
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sandbox_protocol::{Exec, ExitStatus, Progress};
 
-use crate::world::{World, supervisors};
+use crate::world::{World, children, supervisors};
 use crate::{BOTH, ISOLATED, Scenario};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -13,6 +15,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("commands are the first to go when memory ends", BOTH, memory),
     ("limits do not depend on what the machine's user may have", BOTH, limits),
     ("an exec whose first process is stopped is ended by force", ISOLATED, force),
+    ("a process that waits for a command may be killed", ISOLATED, spare),
 ];
 
 fn out_of_reach(world: &World) {
@@ -137,14 +140,15 @@ fn limits(world: &World) {
 fn force(world: &World) {
     let sandbox = world.open();
     let (id, mut alive) = world.start_alive(&sandbox, "true", "trap '' TERM; sleep 1000 & wait; sleep 1000");
-    let keeper = crate::world::children(supervisors()[0])[0];
+    let keeper = children(supervisors()[0])[0];
     let first = loop {
-        // That of the command before may still be ending.
-        if let [first] = crate::world::children(keeper)[..] {
+        // That of the command before may still be ending, and that of the next one waits and has no child.
+        let firsts: Vec<i32> = children(keeper).into_iter().filter(|first| !children(*first).is_empty()).collect();
+        if let [first] = firsts[..] {
             break first;
         }
     };
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(first), nix::sys::signal::Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(first), Signal::SIGSTOP).unwrap();
     let begin = Instant::now();
     sandbox.kill(&id);
     let exit = sandbox.exit(&id);
@@ -154,4 +158,23 @@ fn force(world: &World) {
     std::io::Read::read_to_end(&mut alive, &mut Vec::new()).unwrap();
     let late = Exec { timeout: Duration::from_millis(10), ..world.script("true") };
     sandbox.run(late, b"");
+}
+
+/// The process that waits for the next command is the machine's to kill, as when memory runs out.
+fn spare(world: &World) {
+    let sandbox = world.open();
+    for round in 0..3 {
+        assert_eq!(world.run(&sandbox, &format!("echo {round} $$")).stdout, format!("{round} 2\n"));
+        let keeper = children(supervisors()[0])[0];
+        let waiting = loop {
+            if let [waiting] = children(keeper)[..]
+                && children(waiting).is_empty()
+            {
+                break waiting;
+            }
+        };
+        kill(Pid::from_raw(waiting), Signal::SIGKILL).unwrap();
+        while children(keeper).contains(&waiting) {}
+    }
+    assert!(world.run(&sandbox, "true").succeeded());
 }

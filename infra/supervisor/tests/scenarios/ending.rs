@@ -3,11 +3,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sandbox::{Limits, Mode, Specification};
 use sandbox_protocol::{Exec, ExitStatus, Progress};
 use supervisor::{Ending, Order};
 
-use crate::world::{Connection, Sandbox, World, command, launcher};
+use crate::world::{Connection, Sandbox, World, command, launcher, supervisors};
 use crate::{BOTH, Scenario};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -17,6 +19,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("a fork bomb stops at the limit and goes with its exec", BOTH, fork_bomb),
     ("dropping the tether ends everything and keeps the directory", BOTH, dropped),
     ("killing whoever started the supervisor ends everything", BOTH, embedder_killed),
+    ("a supervisor that is killed while it ends everything leaves nothing", BOTH, killed_while_ending),
     ("a supervisor that is to be kept survives whoever started it, and can be ended by anybody", BOTH, kept),
     ("a sandbox ends with its lifetime, and says so", BOTH, lifetime),
     ("a sandbox that is idle ends, and says so", BOTH, idle),
@@ -104,6 +107,23 @@ fn embedder_killed(world: &World) {
     embedder.0.wait().unwrap();
     // Whoever comes next waits for the dying supervisor.
     drop(world.open());
+}
+
+fn killed_while_ending(world: &World) {
+    for round in 0..20 {
+        let sandbox = world.open();
+        let (_, mut alive) = world.start_alive(&sandbox, "true", "setsid sleep 1000 & sleep 1000 & sleep 1000");
+        let directory = sandbox.directory().to_path_buf();
+        let supervisor = Pid::from_raw(supervisors()[0]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(sandbox));
+            std::thread::sleep(Duration::from_micros(round * 150));
+            // It may be gone already.
+            let _ = kill(supervisor, Signal::SIGKILL);
+        });
+        await_silence(&mut alive);
+        while sandbox::is_in_use(&directory).unwrap() {}
+    }
 }
 
 fn kept(world: &World) {
