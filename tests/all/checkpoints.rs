@@ -42,3 +42,18 @@ fn a_content_is_stored_once_however_often_files_around_it_change() {
     assert_eq!(tree, "a.txt\nlarge.txt\nmoved.txt");
     assert_eq!(branch.file("moved.txt"), branch.file("large.txt"));
 }
+
+#[test]
+fn a_content_that_no_checkpoint_names_any_more_is_deleted() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    let write = |first: u32| bash(&format!("seq {first} {} > large.txt", first + 20_000));
+    let turns = [write(1), write(2), write(3), write(1), write(4), ends()];
+    let run = home.code(&checkout, "Do it.", &script(&turns), &[]).expect_code(0);
+    assert_eq!(run.of_kind("workspace.checkpoint").len(), 5);
+    let blobs = home.beside("data").join("blobs").join(run.session());
+    let sizes = fs::read_dir(blobs).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len());
+    // The latest, and the one before it, which is deleted when the next one is taken.
+    assert_eq!(sizes.filter(|bytes| *bytes > 100_000).count(), 2);
+    assert_eq!(run.branch().file("large.txt").lines().next(), Some("4"));
+}

@@ -1,9 +1,7 @@
 //! The difference between workspace and base commit, stored outside the sandbox: a sandbox can die at any moment.
 //!
 //! A checkpoint is a small manifest, and each content that it names is a blob of its own. A file that did not change since the
-//! last checkpoint is not stored again.
-
-use std::collections::BTreeMap;
+//! last checkpoint is not stored again, and a content that a later checkpoint no longer names is deleted.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -37,9 +35,13 @@ pub struct CheckpointContent {
     pub changes: Vec<CheckpointChange>,
     /// Files that were left out, each with the reason.
     pub skipped: Vec<String>,
-    /// What the session's checkpoints have stored up to this one, in bytes, without this manifest.
+    /// What the session's checkpoints occupy up to this one, in bytes, without this manifest.
     #[serde(default)]
     pub stored_bytes: u64,
+    /// The blobs that only the checkpoint before this one names. They are deleted once this one stands in the log, when the next
+    /// one is taken: every later checkpoint follows from this one, so nothing will name them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub superseded: Vec<BlobRef>,
 }
 
 /// One file of a checkpoint.
@@ -64,9 +66,15 @@ pub struct CheckpointFile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum FileContent {
-    Stored {
+    /// In a blob that holds nothing else and that nothing else names, see [`FileContent::wrap`].
+    Own {
+        /// Digest and size of the content.
+        file: BlobRef,
         blob: BlobRef,
     },
+    /// In a blob that the result of a tool may name too, as checkpoints of the second version have it. It stays as long as the
+    /// session.
+    Stored { blob: BlobRef },
     /// In the manifest itself, as checkpoints of the first version have it.
     Inline {
         #[serde(rename = "contentBase64")]
@@ -75,7 +83,7 @@ pub enum FileContent {
 }
 
 impl Checkpoint {
-    /// Stores a checkpoint with the contents that `Blobs` does not have yet.
+    /// Stores a checkpoint with the blobs that `Blobs` does not have yet.
     ///
     /// # Errors
     /// A terminal error when the difference contains something that must not be published, a retryable one when `blobs` fails.
@@ -83,14 +91,14 @@ impl Checkpoint {
         blobs: &dyn Blobs,
         session: &SessionId,
         content: CheckpointContent,
-        contents: &BTreeMap<Digest256, Vec<u8>>,
+        contents: &[Vec<u8>],
     ) -> Result<Self, StepError> {
         // What must not be published is refused before it is stored.
         content.check()?;
         let bytes = serde_json::to_vec(&content)
             .map_err(|error| StepError::terminal(ErrorCode::Internal, error.to_string()))?;
         // A crash in between leaves contents without a manifest, which is harmless: the event that names it comes last.
-        let puts: Vec<_> = contents.values().map(|content| blobs.put(session, content)).collect();
+        let puts: Vec<_> = contents.iter().map(|content| blobs.put(session, content)).collect();
         stream::iter(puts).buffer_unordered(MAX_CONCURRENT).try_for_each(|_| std::future::ready(Ok(()))).await?;
         Ok(Self { blob: blobs.put(session, &bytes).await?, content })
     }
@@ -120,11 +128,21 @@ impl Checkpoint {
 }
 
 impl CheckpointContent {
-    /// The contents that are stored as blobs.
-    pub fn stored(&self) -> impl Iterator<Item = &BlobRef> {
+    /// The contents that are stored as blobs, by their digests.
+    pub fn stored(&self) -> impl Iterator<Item = (&Digest256, &FileContent)> {
         self.changes.iter().filter_map(|change| match &change.file.as_ref()?.content {
-            FileContent::Stored { blob } => Some(blob),
+            content @ (FileContent::Own { file, .. } | FileContent::Stored { blob: file }) => {
+                Some((&file.sha256, content))
+            }
             FileContent::Inline { .. } => None,
+        })
+    }
+
+    /// The blobs that nothing but checkpoints names.
+    pub fn own_blobs(&self) -> impl Iterator<Item = &BlobRef> {
+        self.stored().filter_map(|(_, content)| match content {
+            FileContent::Own { blob, .. } => Some(blob),
+            FileContent::Stored { .. } | FileContent::Inline { .. } => None,
         })
     }
 
@@ -156,6 +174,7 @@ impl CheckpointChange {
             None => FileChange::Delete,
             Some(CheckpointFile { mode, content }) => {
                 let content = match content {
+                    FileContent::Own { blob, .. } => unwrap(blobs.get(session, &blob.sha256).await?)?,
                     FileContent::Stored { blob } => blobs.get(session, &blob.sha256).await?,
                     FileContent::Inline { base64 } => BASE64_STANDARD.decode(base64).map_err(|error| {
                         StepError::terminal(ErrorCode::ChangesetRejected, format!("{}: {error}", self.path))
@@ -169,13 +188,30 @@ impl CheckpointChange {
 }
 
 impl FileContent {
+    /// A content in a blob of its own, and the blob. `id` is a line that is used for one checkpoint only, so that the blob is
+    /// unlike every other one, and deleting it takes nothing from anything else.
+    pub fn wrap(id: &str, content: &[u8]) -> (Self, Vec<u8>) {
+        let wrapped = [id.as_bytes(), b"\n", content].concat();
+        let reference = |bytes: &[u8]| BlobRef { sha256: Digest256::of(bytes), bytes: bytes.len() as u64 };
+        (Self::Own { file: reference(content), blob: reference(&wrapped) }, wrapped)
+    }
+
     /// The size of the content, in bytes.
     pub fn bytes(&self) -> u64 {
         match self {
-            Self::Stored { blob } => blob.bytes,
+            Self::Own { file: blob, .. } | Self::Stored { blob } => blob.bytes,
             Self::Inline { base64 } => (base64.len() / 4 * 3) as u64,
         }
     }
+}
+
+/// The content in a blob of its own.
+fn unwrap(mut wrapped: Vec<u8>) -> Result<Vec<u8>, StepError> {
+    let Some(id) = wrapped.iter().position(|byte| *byte == b'\n') else {
+        return Err(StepError::terminal(ErrorCode::LogCorrupt, "a content of a checkpoint cannot be read"));
+    };
+    wrapped.drain(..=id);
+    Ok(wrapped)
 }
 
 #[cfg(test)]
@@ -220,7 +256,9 @@ mod tests {
             ],
         });
         let content: CheckpointContent = serde_json::from_value(manifest).unwrap();
-        assert_eq!(content.stored().collect::<Vec<_>>(), [&stored]);
+        let known = FileContent::Stored { blob: stored.clone() };
+        assert_eq!(content.stored().collect::<Vec<_>>(), [(&stored.sha256, &known)]);
+        assert_eq!(content.own_blobs().count(), 0, "another payload may share the blob");
         assert_eq!(content.stored_bytes, 0);
         let checkpoint = Checkpoint { blob: stored, content };
         let session: SessionId = "01JD0000000000000000000000".parse().unwrap();

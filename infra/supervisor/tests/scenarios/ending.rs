@@ -117,7 +117,8 @@ fn killed_while_ending(world: &World) {
         let supervisor = Pid::from_raw(supervisors()[0]);
         std::thread::scope(|scope| {
             scope.spawn(|| drop(sandbox));
-            std::thread::sleep(Duration::from_micros(round * 150));
+            let moment = Instant::now() + Duration::from_micros(round * 150);
+            while Instant::now() < moment {}
             // It may be gone already.
             let _ = kill(supervisor, Signal::SIGKILL);
         });

@@ -1,11 +1,11 @@
 //! Checkpoints: the difference between workspace and base commit, stored outside the sandbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ports::Blobs;
 use domain::{
-    Checkpoint, CheckpointChange, CheckpointContent, Digest256, EventBody, FileChangeKind, FileChanged, TurnNumber,
-    WorkspaceCheckpoint,
+    BlobRef, Checkpoint, CheckpointChange, CheckpointContent, Digest256, EventBody, FileChangeKind, FileChanged,
+    FileContent, TurnNumber, WorkspaceCheckpoint, error_chain,
 };
 
 use super::{Workspace, WorkspaceError, collected};
@@ -28,27 +28,35 @@ pub(crate) async fn checkpoint(
         Some(blob) => Some(Checkpoint::fetch(blobs, &session, &blob.sha256).await?),
         None => None,
     };
-    let stored: BTreeMap<Digest256, u64> = previous
+    let stored: BTreeMap<Digest256, FileContent> = previous
         .iter()
         .flat_map(|latest| latest.content.stored())
-        .map(|blob| (blob.sha256.clone(), blob.bytes))
+        .map(|(digest, content)| (digest.clone(), content.clone()))
         .collect();
     let collected = workspace.collect(context, stored.keys(), unless).await?;
     if collected.unchanged {
         return Ok(Vec::new());
     }
-    let used = previous.as_ref().map_or(0, |latest| latest.content.stored_bytes + latest.blob.bytes);
-    let judged = collected::judge(collected, &stored, MAX_STORED_BYTES.saturating_sub(used));
+    let used = match &previous {
+        Some(latest) => (latest.content.stored_bytes + latest.blob.bytes)
+            .saturating_sub(delete_superseded(context, blobs, latest).await),
+        None => 0,
+    };
+    // The end of the log is never the same for two checkpoints.
+    let id = format!("{}-{}", context.log.span(), state.tail);
+    let judged = collected::judge(collected, &stored, MAX_STORED_BYTES.saturating_sub(used), &id);
     let judged = judged.map_err(|contradiction| WorkspaceError::Toolbox(format!("collect: {contradiction}")))?;
-    let new_bytes: usize = judged.new_contents.values().map(Vec::len).sum();
+    let new_bytes: usize = judged.new_blobs.iter().map(Vec::len).sum();
     let content = CheckpointContent {
         base: state.sandbox.as_ref().and_then(|sandbox| sandbox.base.as_ref()?.commit.clone()),
         digest: judged.digest,
         changes: judged.changes,
         skipped: judged.skipped,
         stored_bytes: used + new_bytes as u64,
+        superseded: Vec::new(),
     };
-    let checkpoint = Checkpoint::store(blobs, &session, content, &judged.new_contents).await?;
+    let content = CheckpointContent { superseded: superseded(previous.as_ref(), &content), ..content };
+    let checkpoint = Checkpoint::store(blobs, &session, content, &judged.new_blobs).await?;
     // A published change is part of the base, so files are compared with none.
     let previous =
         previous.filter(|_| state.checkpoint.is_some()).map(|latest| latest.content.changes).unwrap_or_default();
@@ -64,6 +72,26 @@ pub(crate) async fn checkpoint(
         .into(),
     );
     Ok(bodies)
+}
+
+/// The blobs that only `previous` names.
+fn superseded(previous: Option<&Checkpoint>, content: &CheckpointContent) -> Vec<BlobRef> {
+    let kept: BTreeSet<&Digest256> = content.own_blobs().map(|blob| &blob.sha256).collect();
+    let before: BTreeMap<&Digest256, &BlobRef> =
+        previous.iter().flat_map(|latest| latest.content.own_blobs()).map(|blob| (&blob.sha256, blob)).collect();
+    before.into_iter().filter(|(digest, _)| !kept.contains(digest)).map(|(_, blob)| blob.clone()).collect()
+}
+
+/// Deletes what a checkpoint that stands in the log has superseded, and answers how many bytes that were. One that cannot be
+/// deleted is left without a reference, which is harmless.
+async fn delete_superseded(context: &Context, blobs: &dyn Blobs, latest: &Checkpoint) -> u64 {
+    let session = context.log.session_id();
+    for blob in &latest.content.superseded {
+        if let Err(error) = blobs.delete(session, &blob.sha256).await {
+            tracing::debug!(session_id = %session, error = error_chain(&error), "a superseded content was not deleted");
+        }
+    }
+    latest.content.superseded.iter().map(|blob| blob.bytes).sum()
 }
 
 /// The files in which two checkpoints differ.

@@ -1,10 +1,10 @@
 //! Judges what a toolbox reports of a workspace. It ran beside code of the repository, so nothing of it is believed: hashes,
 //! sizes and the digest are computed again, and each file is checked as one that is to be published.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use domain::{
-    BlobRef, Changeset, ChangesetLimits, CheckpointChange, CheckpointFile, Digest256, FileChange, FileContent, FileMode,
+    Changeset, ChangesetLimits, CheckpointChange, CheckpointFile, Digest256, FileChange, FileContent, FileMode,
 };
 use toolbox::{Collected, Content, Difference, Mode};
 
@@ -13,8 +13,8 @@ use toolbox::{Collected, Content, Difference, Mode};
 pub(super) struct Judged {
     pub digest: Digest256,
     pub changes: Vec<CheckpointChange>,
-    /// The contents of `changes` that are not stored yet.
-    pub new_contents: BTreeMap<Digest256, Vec<u8>>,
+    /// The blobs of `changes` that are not stored yet.
+    pub new_blobs: Vec<Vec<u8>>,
     /// Files that were left out, each with the reason.
     pub skipped: Vec<String>,
 }
@@ -30,12 +30,14 @@ pub(super) enum Contradiction {
     Content { path: String },
 }
 
-/// Judges a report. `stored` are the contents that the session has stored, with their sizes, and `quota` the bytes that it may
-/// still store.
+/// Judges a report: a file that may not be published, such as a link out of the workspace, is left out and named, and does not
+/// end the run. `stored` are the contents that the session has stored, by their digests, and `quota` the bytes that it may
+/// still store. `id` is used for no other checkpoint.
 pub(super) fn judge(
     collected: Collected,
-    stored: &BTreeMap<Digest256, u64>,
+    stored: &BTreeMap<Digest256, FileContent>,
     quota: u64,
+    id: &str,
 ) -> Result<Judged, Contradiction> {
     if toolbox::digest(&collected.changes) != collected.digest {
         return Err(Contradiction::Digest);
@@ -44,59 +46,57 @@ pub(super) fn judge(
     let contents: BTreeMap<Digest256, Vec<u8>> =
         collected.contents.into_iter().map(|Content(content)| (Digest256::of(&content), content)).collect();
     let skipped = collected.skipped.into_iter().map(|skipped| format!("{}: {}", skipped.path, skipped.reason));
-    let mut judged = Judged { digest, changes: Vec::new(), new_contents: BTreeMap::new(), skipped: skipped.collect() };
+    let mut judged = Judged { digest, changes: Vec::new(), new_blobs: Vec::new(), skipped: skipped.collect() };
     if collected.skipped_more > 0 {
         judged.skipped.push(format!("and {} more", collected.skipped_more));
     }
-    let (mut new, mut new_bytes) = (BTreeSet::new(), 0);
+    let mut new: BTreeMap<Digest256, FileContent> = BTreeMap::new();
+    let mut new_bytes = 0;
     for difference in collected.changes {
         match difference {
-            Difference::Delete { path } => judged.keep(path, FileChange::Delete, None),
+            Difference::Delete { path } => {
+                match Changeset::objection(&path, &FileChange::Delete, ChangesetLimits::default()) {
+                    None => judged.changes.push(CheckpointChange { path, file: None }),
+                    Some(objection) => judged.skipped.push(objection),
+                }
+            }
             Difference::Write { path, mode, sha256, bytes } => {
                 let Ok(sha256) = Digest256::try_from(sha256) else { return Err(Contradiction::Hash { path }) };
                 let mode = file_mode(mode);
                 let content = match contents.get(&sha256) {
-                    Some(content) if content.len() as u64 == bytes => content.clone(),
+                    Some(content) if content.len() as u64 == bytes => content.as_slice(),
                     // Every rule but the size, which was checked when it was stored, concerns the path and a link's target.
-                    None if mode != FileMode::Symlink && stored.get(&sha256) == Some(&bytes) => Vec::new(),
+                    None if mode != FileMode::Symlink
+                        && stored.get(&sha256).is_some_and(|has| has.bytes() == bytes) =>
+                    {
+                        &[]
+                    }
                     Some(_) | None => return Err(Contradiction::Content { path }),
                 };
-                if !stored.contains_key(&sha256) && !new.contains(&sha256) {
-                    if new_bytes + bytes > quota {
+                let change = FileChange::Write { mode, content: content.to_vec() };
+                if let Some(objection) = Changeset::objection(&path, &change, ChangesetLimits::default()) {
+                    judged.skipped.push(objection);
+                    continue;
+                }
+                let content = match stored.get(&sha256).or_else(|| new.get(&sha256)) {
+                    Some(content) => content.clone(),
+                    None if new_bytes + bytes > quota => {
                         judged.skipped.push(format!("{path}: the session has used up its space for checkpoints"));
                         continue;
                     }
-                    new_bytes += bytes;
-                    new.insert(sha256.clone());
-                }
-                let blob = BlobRef { sha256, bytes };
-                let file = CheckpointFile { mode, content: FileContent::Stored { blob } };
-                judged.keep(path, FileChange::Write { mode, content }, Some(file));
+                    None => {
+                        let (stored, blob) = FileContent::wrap(id, content);
+                        new_bytes += bytes;
+                        judged.new_blobs.push(blob);
+                        new.insert(sha256, stored.clone());
+                        stored
+                    }
+                };
+                judged.changes.push(CheckpointChange { path, file: Some(CheckpointFile { mode, content }) });
             }
         }
     }
-    let kept: BTreeSet<&Digest256> = judged.changes.iter().filter_map(stored_content).collect();
-    judged.new_contents =
-        contents.into_iter().filter(|(sha256, _)| kept.contains(sha256) && new.contains(sha256)).collect();
     Ok(judged)
-}
-
-impl Judged {
-    /// Keeps a file, unless it may not be published, such as a link out of the workspace. Then it is named: it does not end
-    /// the run.
-    fn keep(&mut self, path: String, change: FileChange, file: Option<CheckpointFile>) {
-        match Changeset::objection(&path, &change, ChangesetLimits::default()) {
-            None => self.changes.push(CheckpointChange { path, file }),
-            Some(objection) => self.skipped.push(objection),
-        }
-    }
-}
-
-fn stored_content(change: &CheckpointChange) -> Option<&Digest256> {
-    match &change.file.as_ref()?.content {
-        FileContent::Stored { blob } => Some(&blob.sha256),
-        FileContent::Inline { .. } => None,
-    }
 }
 
 fn file_mode(mode: Mode) -> FileMode {
@@ -132,15 +132,19 @@ mod tests {
 
     #[test]
     fn a_content_is_stored_once_and_only_if_it_is_new() {
-        let stored = BTreeMap::from([(Digest256::of(b"old"), 3)]);
+        let (old, _) = FileContent::wrap("before", b"old");
+        let stored = BTreeMap::from([(Digest256::of(b"old"), old.clone())]);
         let report = report(&[
             ("a", Mode::Regular, b"old", false),
             ("b", Mode::Regular, b"new", true),
             ("c", Mode::Executable, b"new", true),
         ]);
-        let judged = judge(report, &stored, 3).unwrap();
+        let judged = judge(report, &stored, 3, "now").unwrap();
         assert_eq!(paths(&judged), ["a", "b", "c"]);
-        assert_eq!(judged.new_contents, BTreeMap::from([(Digest256::of(b"new"), b"new".to_vec())]));
+        assert_eq!(judged.new_blobs, [b"now\nnew"]);
+        let (new, _) = FileContent::wrap("now", b"new");
+        let contents = judged.changes.iter().map(|change| &change.file.as_ref().unwrap().content);
+        assert_eq!(contents.collect::<Vec<_>>(), [&old, &new, &new]);
     }
 
     #[test]
@@ -151,16 +155,18 @@ mod tests {
             ("link", Mode::Symlink, b"/", true),
             (".git/hooks/x", Mode::Regular, b"", true),
         ]);
-        let judged = judge(report, &BTreeMap::new(), 9).unwrap();
+        let judged = judge(report, &BTreeMap::new(), 9, "now").unwrap();
         assert_eq!(paths(&judged), ["fits"]);
         assert_eq!(judged.skipped.len(), 3, "{:?}", judged.skipped);
-        assert_eq!(judged.new_contents.len(), 1);
+        assert_eq!(judged.new_blobs.len(), 1);
     }
 
     #[test]
     fn a_report_that_contradicts_itself_is_refused() {
         let good = report(&[("a", Mode::Regular, b"1", true)]);
-        let judge = |report| judge(report, &BTreeMap::from([(Digest256::of(b"target"), 6)]), 100).unwrap_err();
+        let (target, _) = FileContent::wrap("before", b"target");
+        let stored = BTreeMap::from([(Digest256::of(b"target"), target)]);
+        let judge = |report| judge(report, &stored, 100, "now").unwrap_err();
         assert_eq!(judge(Collected { digest: Digest256::of(b"").into(), ..good.clone() }), Contradiction::Digest);
         let path = || "a".to_owned();
         assert_eq!(judge(Collected { contents: Vec::new(), ..good }), Contradiction::Content { path: path() });
