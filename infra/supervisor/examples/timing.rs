@@ -1,4 +1,6 @@
 //! Measures what an exec and an operation of the toolbox cost: the median of 100, in each mode, as root and as an ordinary user.
+//!
+//! Programs are started one right after the other, and with a pause between, as when a model answers in between.
 
 #![expect(clippy::print_stdout, reason = "an example that prints its figures")]
 
@@ -15,6 +17,8 @@ use sandbox_protocol::{Call, Exec, Frames, Greeting, Program, Reply, Request, en
 use supervisor::{Launcher, Order};
 
 const RUNS: u64 = 100;
+/// Less than the fastest model takes.
+const PAUSE: Duration = Duration::from_millis(10);
 /// No account; any id that owns nothing will do.
 const ORDINARY_USER: u32 = 12_345;
 
@@ -54,14 +58,18 @@ fn set_mode(path: &Path, mode: u32) -> std::io::Result<()> {
 }
 
 fn measure(user: &str) -> Result<(), Box<dyn Error>> {
-    let bare = median(|_| {
+    let bare = || {
         Command::new("/bin/true").status()?;
         Ok(())
-    })?;
-    println!("{user}, fork and exec alone: {bare:?}");
-    match median(|_| bubblewrap()) {
-        Ok(time) => println!("{user}, bubblewrap with namespaces of its own each time: {time:?}"),
-        Err(error) => println!("{user}, bubblewrap: not measured ({error})"),
+    };
+    let (at_once, paused) = (median(Duration::ZERO, |_| bare())?, median(PAUSE, |_| bare())?);
+    println!("{user}, fork and exec alone: {at_once:?}, after a pause {paused:?}");
+    let pauses = [Duration::ZERO, PAUSE].map(|pause| median(pause, |_| bubblewrap()));
+    match pauses {
+        [Ok(at_once), Ok(paused)] => {
+            println!("{user}, bubblewrap with namespaces of its own each time: {at_once:?}, after a pause {paused:?}");
+        }
+        [Err(error), _] | [_, Err(error)] => println!("{user}, bubblewrap: not measured ({error})"),
     }
     let launcher = Launcher { program: std::env::current_exe()?, arguments: vec!["supervisor".into()] };
     let disk = tempfile::tempdir()?;
@@ -75,11 +83,12 @@ fn measure(user: &str) -> Result<(), Box<dyn Error>> {
             let tether = supervisor::start(&launcher, &order)?;
             let mut connection = Connection::open(&directory)?;
             let opened = begin.elapsed();
-            let exec = median(|run| connection.run(format!("run-{run}")))?;
-            let operation =
-                median(|_| connection.ask(Call::Ask { at_most: Duration::from_secs(10) }, br#"{"survey":{}}"#))?;
+            let exec = median(Duration::ZERO, |run| connection.run(format!("run-{run}")))?;
+            let paused = median(PAUSE, |run| connection.run(format!("paused-{run}")))?;
+            let survey = Call::Ask { at_most: Duration::from_secs(10) };
+            let operation = median(Duration::ZERO, |_| connection.ask(survey.clone(), br#"{"survey":{}}"#))?;
             println!(
-                "{user}, {mode:?}, record survives {record:?}: opened in {opened:?}, an exec takes {exec:?}, an operation {operation:?}"
+                "{user}, {mode:?}, record survives {record:?}: opened in {opened:?}, an exec takes {exec:?}, after a pause {paused:?}, an operation {operation:?}"
             );
             drop(tether);
             sandbox::remove_directory(&directory)?;
@@ -137,9 +146,10 @@ impl Connection {
     }
 }
 
-fn median(mut run: impl FnMut(u64) -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {
+fn median(pause: Duration, mut run: impl FnMut(u64) -> Result<(), Box<dyn Error>>) -> Result<Duration, Box<dyn Error>> {
     let mut times = Vec::new();
     for number in 0..RUNS {
+        std::thread::sleep(pause);
         let begin = Instant::now();
         run(number)?;
         times.push(begin.elapsed());

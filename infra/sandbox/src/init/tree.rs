@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -21,6 +22,11 @@ pub(crate) fn living(kingdom: Kingdom) -> Vec<Pid> {
 }
 
 fn entries(kingdom: Kingdom) -> Vec<Entry> {
+    // Usually nothing is left in a namespace, and the kernel says so at once, while listing a /proc that nobody has listed before
+    // takes half a millisecond.
+    if kingdom == Kingdom::Namespace && kill(Pid::from_raw(-1), None) == Err(Errno::ESRCH) {
+        return Vec::new();
+    }
     let own = Pid::this().as_raw();
     let mut entries = read();
     let members: BTreeSet<i32> = match kingdom {
