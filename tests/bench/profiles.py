@@ -13,7 +13,8 @@ import statistics
 import subprocess
 import sys
 
-from common import GROUP, TESTS, measured, run, workplace
+from common import GROUP, TESTS, measured, workplace
+from session import session
 
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 11
 # Names of cargo's: link-time optimization, optimization level, units that a crate is compiled in.
@@ -37,13 +38,6 @@ def build(lto, level, units):
     return seconds, program
 
 
-def session(program, repository, directory):
-    prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
-    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home")}
-    ran = run([program, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json"], environment)
-    assert ran.returncode == 0 and "pull request" in ran.stdout, ran.stdout + ran.stderr
-
-
 def main():
     subprocess.run(["cargo", "fetch", "--locked", "--quiet"], check=True, cwd=TESTS.parent)
     built = [(profile, *build(*profile)) for profile in PROFILES]
@@ -53,7 +47,7 @@ def main():
             for index, (_, _, program) in enumerate(built):
                 directory = top / f"round{number}-{index}"
                 directory.mkdir()
-                measurement = measured(lambda: session(program, repository, directory))
+                measurement = measured(lambda: session(repository, directory, program))
                 shutil.rmtree(directory)
                 if number >= 0:  # the first round warms the page cache
                     times[index].append(measurement)

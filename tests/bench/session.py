@@ -16,10 +16,10 @@ from common import GROUP, PROGRAM, TESTS, bare_script, measured, run, workplace
 ROUNDS = int(sys.argv[1]) if len(sys.argv) > 1 else 15
 
 
-def session(repository, directory):
+def session(repository, directory, program=PROGRAM):
     prompt = (TESTS / "fixtures/scripts/web.prompt.txt").read_text()
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(directory), "BACKSPACE_HOME": str(directory / "home")}
-    command = [PROGRAM, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json", "--trace"]
+    command = [program, "code", repository, prompt, "--script", TESTS / "fixtures/scripts/web.json", "--trace"]
     ran = run(command, environment)
     assert ran.returncode == 0 and "pull request" in ran.stdout, ran.stdout + ran.stderr
     return ran.stderr

@@ -48,6 +48,7 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
         write("a.txt", "two\n"),
         ("dir/b.txt".to_owned(), FileChange::Delete),
         write("dir/c \"d\".txt", "new\n"),
+        write("a.txt\r", "another\n"),
         write("odd\nblob 3", "odd\n\nblob 3\n"),
         write("really missing", ""),
     ];
@@ -68,7 +69,7 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
     let changed = forge.changed_paths(name, &base, &commit).await.unwrap();
     assert_eq!(
         changed.iter().map(WorkspacePath::as_str).collect::<Vec<_>>(),
-        ["a.txt", "dir/b.txt", "dir/c \"d\".txt", "odd\nblob 3", "really missing"]
+        ["a.txt", "a.txt\r", "dir/b.txt", "dir/c \"d\".txt", "odd\nblob 3", "really missing"]
     );
     // Deleted files, directories and names that do not exist are left out.
     let path = |path: &str| WorkspacePath::try_from(path.to_owned()).unwrap();
@@ -76,8 +77,9 @@ async fn contract(forge: &dyn Forge, url: &str, nowhere: &str, move_main: impl F
         [path("dir"), path("no blob 0"), path("no\nname")].into_iter().chain(changed).collect();
     let contents = forge.contents(name, &commit, &asked).await.unwrap();
     let contents: Vec<_> = contents.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
-    let expected: [(&str, &[u8]); 4] = [
+    let expected: [(&str, &[u8]); 5] = [
         ("a.txt", b"two\n"),
+        ("a.txt\r", b"another\n"),
         ("dir/c \"d\".txt", b"new\n"),
         ("odd\nblob 3", b"odd\n\nblob 3\n"),
         ("really missing", b""),
@@ -173,4 +175,24 @@ async fn the_local_forge_accepts_bare_and_shallow_clones_and_worktrees() {
     git(&checkout, &["checkout", "--quiet", "--detach"]);
     let detached = forge.preflight(&path, None).await.unwrap_err();
     assert!(detached.to_string().contains("--base"), "{detached}");
+}
+
+/// A repository of somebody else's is hostile: whatever stands in the place of a reference, the answer comes.
+#[tokio::test]
+async fn the_local_forge_reads_no_pipe_or_device_in_the_place_of_a_reference() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    git(&checkout, &["branch", "piped"]);
+    git(&checkout, &["branch", "endless"]);
+    let heads = checkout.join(".git/refs/heads");
+    for name in ["piped", "endless"] {
+        std::fs::remove_file(heads.join(name)).unwrap();
+    }
+    assert!(std::process::Command::new("mkfifo").arg(heads.join("piped")).status().unwrap().success());
+    std::os::unix::fs::symlink("/dev/zero", heads.join("endless")).unwrap();
+    let forge = LocalForge::new(home.beside("forge"));
+    for name in ["piped", "endless"] {
+        let found = forge.preflight(&checkout.display().to_string(), Some(name)).await.map_err(code);
+        assert_eq!(found, Err(Some(ErrorCode::BranchNotFound)), "{name}");
+    }
 }

@@ -134,19 +134,20 @@ impl Git {
 
     /// The contents of objects (`commit:path`), in their order; none for those that the commit does not have as a file.
     pub(super) async fn blobs(&self, objects: &[String]) -> Result<Vec<Option<Vec<u8>>>, Unavailable> {
-        // Git reads a name per line, so a name that contains a line break is asked for alone.
-        let listed: Vec<&str> = objects.iter().map(String::as_str).filter(|object| !object.contains('\n')).collect();
+        // Git reads a name per line and takes a carriage return at its end for a part of the line break.
+        let is_alone = |object: &str| object.contains('\n') || object.ends_with('\r');
+        let listed: Vec<&str> = objects.iter().map(String::as_str).filter(|object| !is_alone(object)).collect();
         let mut answers = Vec::new();
         if !listed.is_empty() {
             let output = self.run(&["cat-file", "--batch"], (listed.join("\n") + "\n").as_bytes()).await?;
-            answers = batch(&output).ok_or_else(|| {
+            answers = batch(&output).filter(|answers| answers.len() == listed.len()).ok_or_else(|| {
                 Unavailable::new(Dependency::Forge, "git cat-file: its answer cannot be read".to_owned())
             })?;
         }
         let mut answers = answers.into_iter();
         let mut contents = Vec::with_capacity(objects.len());
         for object in objects {
-            contents.push(if object.contains('\n') {
+            contents.push(if is_alone(object) {
                 let output = self.try_run(&["cat-file", "blob", object], b"").await?;
                 output.success.then_some(output.stdout)
             } else {

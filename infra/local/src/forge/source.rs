@@ -90,13 +90,13 @@ impl Source {
             [path.join(".git"), path.clone()].into_iter().find(|directory| directory.join("HEAD").is_file())?;
         let branch = match branch {
             Some(branch) => branch.to_owned(),
-            None => branch_of(&std::fs::read_to_string(directory.join("HEAD")).ok()?)?,
+            None => branch_of(&read_reference(&directory.join("HEAD"))?)?,
         };
         if !domain::is_branch_name(&branch) {
             return None;
         }
         // A loose reference goes before a packed one. One that names another reference is left to git.
-        let commit = std::fs::read_to_string(directory.join("refs/heads").join(&branch)).ok()?;
+        let commit = read_reference(&directory.join("refs/heads").join(&branch))?;
         let commit = commit.trim();
         Some((branch, (commit.len() == 40).then(|| commit.parse().ok()).flatten()?))
     }
@@ -171,8 +171,7 @@ impl Source {
     fn unborn_branch(&self) -> Option<String> {
         let Self::Path(path) = self else { return None };
         let heads = [path.join(".git/HEAD"), path.join("HEAD")];
-        let text = heads.iter().find_map(|head| std::fs::read_to_string(head).ok())?;
-        branch_of(&text)
+        branch_of(&heads.iter().find_map(|head| read_reference(head))?)
     }
 
     /// Classifies a failure by what git printed: it has no exit codes for the reasons.
@@ -200,6 +199,17 @@ impl Source {
         };
         Terminal::new(code, format!("{address} cannot be read{hint}: {output}")).into()
     }
+}
+
+/// Maximum size of a file that holds a reference, in bytes: far more than the longest name of a branch.
+const MAX_REFERENCE_BYTES: u64 = 4096;
+
+/// The content of a file that holds a reference. None for what is no ordinary file: a repository of somebody else's may have a pipe
+/// or a device in its place, and reading it would not end.
+fn read_reference(file: &Path) -> Option<String> {
+    let metadata = std::fs::metadata(file).ok()?;
+    let is_plain = metadata.is_file() && metadata.len() <= MAX_REFERENCE_BYTES;
+    is_plain.then(|| std::fs::read_to_string(file).ok()).flatten()
 }
 
 /// The branch that the content of a file `HEAD` names.

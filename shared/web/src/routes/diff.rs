@@ -221,10 +221,11 @@ fn file(
     let content = |side: Option<&'_ (FileMode, Vec<u8>)>| side.map(|(_, content)| content.clone()).unwrap_or_default();
     let (old, new) = (content(before), content(after));
     let heading = heading(path.as_str(), status, mode, old == new);
-    match LineDiff::compare(&old, &new, Instant::now() + LineDiff::TIMEOUT) {
-        _ if full => file.left_out = Some("the diff of this session is too long to be shown completely".to_owned()),
-        Err(incomparable) => file.left_out = Some(incomparable.to_string()),
-        Ok(difference) => {
+    let compared = (!full).then(|| LineDiff::compare(&old, &new, Instant::now() + LineDiff::TIMEOUT));
+    match compared {
+        None => file.left_out = Some("the diff of this session is too long to be shown completely".to_owned()),
+        Some(Err(incomparable)) => file.left_out = Some(incomparable.to_string()),
+        Some(Ok(difference)) => {
             let counts = difference.counts();
             (file.additions, file.deletions) = (counts.additions, counts.deletions);
             let (from, to) = names(path.as_str(), status);
