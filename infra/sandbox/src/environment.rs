@@ -23,7 +23,7 @@ pub(crate) fn program(exec: &Exec, place: &Place) -> Program {
         ("TERM", "dumb".to_owned()),
     ];
     environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
-    for (name, value) in &exec.environment {
+    for (name, value) in place.specification.environment.iter().chain(&exec.environment) {
         environment.retain(|(present, _)| present != name);
         environment.push((name.clone(), value.clone()));
     }

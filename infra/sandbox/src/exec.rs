@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::specification::check_environment;
 use crate::{Error, Limits};
 
 /// The name under which a command runs at most once in a sandbox.
@@ -104,13 +105,8 @@ impl Exec {
         if self.argv.iter().any(|argument| argument.contains('\0')) {
             return invalid("an argument contains a NUL byte");
         }
-        for (name, value) in &self.environment {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                return invalid("an environment variable's name is empty or contains '=' or a NUL byte");
-            }
-            if value.contains('\0') {
-                return invalid(&format!("the environment variable {name} contains a NUL byte"));
-            }
+        if let Err(problem) = check_environment(&self.environment) {
+            return invalid(&problem);
         }
         match &self.working_directory {
             Some(directory) if !directory.is_absolute() => invalid("the working directory is not absolute"),

@@ -30,19 +30,24 @@ pub(crate) enum Guest {
 }
 
 impl Ground {
-    pub(crate) fn open(place: &Place, worker: fn() -> c_int) -> Result<Self, Failure> {
+    /// Also answers the listener of the sandbox's network.
+    pub(crate) fn open(place: &Place, worker: fn() -> c_int) -> Result<(Self, Option<OwnedFd>), Failure> {
         let Place { specification, layout, lock, .. } = place;
         match specification.mode {
-            Mode::Isolated => Keeper::start(specification, layout, lock, worker).map(Self::Isolated),
+            Mode::Isolated => {
+                let (keeper, listener) = Keeper::start(specification, layout, lock, worker)?;
+                Ok((Self::Isolated(keeper), listener))
+            }
             Mode::Reduced => {
                 // Should the first process of an exec be killed, its tree comes here.
                 set_child_subreaper(true).map_err(Failure::of(Part::Privileges, "becoming a subreaper"))?;
                 let restrictions = |guest| Restrictions::reduced(layout, specification, guest);
-                Ok(Self::Reduced {
+                let ground = Self::Reduced {
                     commands: Kit { restrictions: restrictions(Guest::Command)?, worker },
                     worker: Kit { restrictions: restrictions(Guest::Worker)?, worker },
                     lock: lock.as_raw_fd(),
-                })
+                };
+                Ok((ground, None))
             }
         }
     }

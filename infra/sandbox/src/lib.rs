@@ -8,7 +8,7 @@ pub use limits::Limits;
 pub use part::Part;
 pub use removal::{is_in_use, remove_directory};
 pub use sandbox::{Ended, Ending, Found, Progress, Sandbox, Source};
-pub use specification::{Mode, Mount, Network, Specification, Survives};
+pub use specification::{Mode, Mount, Network, PROXY, Specification, Survives};
 pub use spool::Stream;
 pub use system::{close_all_on_exec, landlock_version};
 

@@ -3,6 +3,7 @@ use std::ffi::c_int;
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ const WORKER_DATA_BYTES: u64 = 1 << 30;
 pub struct Sandbox {
     place: Place,
     ground: Ground,
+    listener: Option<OwnedFd>,
     running: BTreeMap<ExecId, Running>,
     /// Begun by the owner, who carries them out.
     begun: BTreeSet<ExecId>,
@@ -117,8 +119,14 @@ impl Sandbox {
         }
         let layout = Layout::new(&specification);
         let place = Place::open(specification, layout)?;
-        let ground = Ground::open(&place, worker)?;
-        Ok(Self { place, ground, running: BTreeMap::new(), begun: BTreeSet::new(), worker: None, runs: 0 })
+        let (ground, listener) = Ground::open(&place, worker)?;
+        let (running, begun) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Self { place, ground, listener, running, begun, worker: None, runs: 0 })
+    }
+
+    /// With [`Network::Proxy`](crate::Network::Proxy), once: the socket that listens at [`PROXY`](crate::PROXY) on the commands' loopback.
+    pub fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listener.take().map(TcpListener::from)
     }
 
     /// Where things are, as commands see them.

@@ -1,3 +1,4 @@
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub struct Specification {
     /// Further directories on PATH, before the system's. One that lies neither under `/usr` nor under a mount's target is
     /// itself mounted read-only at its own path.
     pub path: Vec<PathBuf>,
+    /// What every command finds in its environment besides its own; a later name replaces an earlier one.
+    pub environment: Vec<(String, String)>,
     /// What commands reach over the network.
     pub network: Network,
     /// What each exec may use unless it brings limits of its own.
@@ -32,6 +35,7 @@ impl Specification {
             mode: Mode::Isolated,
             mounts: Vec::new(),
             path: Vec::new(),
+            environment: Vec::new(),
             network: Network::None,
             limits: Limits::default(),
             record: Survives::PowerFailure,
@@ -65,7 +69,13 @@ pub enum Mode {
 pub enum Network {
     /// Nothing; a loopback of their own in isolated mode.
     None,
+    /// The same, and on that loopback whoever serves the [listener](crate::Sandbox::take_listener) at [`PROXY`]. Isolated mode only:
+    /// without a network namespace no wall tells one address from another.
+    Proxy,
 }
+
+/// Where the listener of [`Network::Proxy`] is, as commands see it.
+pub const PROXY: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 3128);
 
 /// A file or directory of the host that is readable inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +125,11 @@ impl Specification {
                 free_target(directory)?;
             }
         }
-        Ok(())
+        check_environment(&self.environment).map_err(Error::Invalid)?;
+        match (self.mode, self.network) {
+            (Mode::Reduced, Network::Proxy) => Err(Error::Invalid("the reduced mode has no network".to_owned())),
+            (Mode::Isolated, Network::Proxy) | (_, Network::None) => Ok(()),
+        }
     }
 
     /// The mounts asked for and those that PATH needs, outer targets before inner ones.
@@ -131,6 +145,19 @@ impl Specification {
     fn must_be_mounted(&self, directory: &Path) -> bool {
         !directory.starts_with("/usr") && !self.mounts.iter().any(|mount| directory.starts_with(&mount.target))
     }
+}
+
+/// Refuses what the kernel's interface cannot carry, and says why.
+pub(crate) fn check_environment(variables: &[(String, String)]) -> Result<(), String> {
+    for (name, value) in variables {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err("an environment variable's name is empty or contains '=' or a NUL byte".to_owned());
+        }
+        if value.contains('\0') {
+            return Err(format!("the environment variable {name} contains a NUL byte"));
+        }
+    }
+    Ok(())
 }
 
 /// An absolute path without `.`, `..` or NUL, in UTF-8 so that it survives the way to the supervisor.

@@ -1,7 +1,9 @@
 //! The life of a supervisor process.
 
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
@@ -10,6 +12,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{chdir, dup2_stdin, setsid};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sandbox::Sandbox;
 use sandbox_protocol::{Frames, encode};
 
@@ -36,7 +39,7 @@ pub fn supervise() -> ExitCode {
 pub fn serve(order: Order) -> io::Result<()> {
     settle()?;
     match open(Opening { order, trial: false }) {
-        Ok(server) => conclude(server.serve(None)),
+        Ok((server, _)) => conclude(server.serve(None)),
         Err(refusal) => Err(io::Error::other(refusal)),
     }
 }
@@ -51,8 +54,11 @@ fn serve_starter() -> io::Result<()> {
         set_pdeathsig(None)?;
     }
     match open(opening) {
-        Ok(server) => {
-            tether.write_all(&encode(&Ok::<(), Refusal>(()), &[])?)?;
+        Ok((server, listener)) => {
+            let answer = encode(&Ok::<(), Refusal>(()), &[])?;
+            send_with_descriptor(&tether, &answer, listener.as_ref().map(AsFd::as_fd))?;
+            // Whoever started this has it alone: with nobody to serve it, commands are to be refused instead of waiting.
+            drop(listener);
             // Closed last: whoever started this takes it for the end of everything.
             let tether = (!keep).then_some(tether);
             conclude(server.serve(tether.as_ref()))
@@ -73,7 +79,8 @@ fn settle() -> io::Result<()> {
     Ok(chdir("/")?)
 }
 
-fn open(Opening { order, trial }: Opening) -> Result<Server, Refusal> {
+/// Opens the sandbox. Also answers the listener of its network.
+fn open(Opening { order, trial }: Opening) -> Result<(Server, Option<TcpListener>), Refusal> {
     let directory = order.specification.directory.clone();
     if let Some(ending) = crate::ended(&directory) {
         return Err(ending.into());
@@ -89,7 +96,19 @@ fn open(Opening { order, trial }: Opening) -> Result<Server, Refusal> {
     }
     // Only now: a process that is not dumpable may not give its children's namespace its user.
     set_dumpable(false).map_err(io::Error::from)?;
-    Ok(Server::new(sandbox, listener, order))
+    let network = sandbox.take_listener();
+    Ok((Server::new(sandbox, listener, order), network))
+}
+
+/// The descriptor goes with the first byte.
+fn send_with_descriptor(mut tether: &UnixStream, bytes: &[u8], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if let Some(descriptor) = &descriptor {
+        ancillary.push(SendAncillaryMessage::ScmRights(std::slice::from_ref(descriptor)));
+    }
+    let sent = sendmsg(tether, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    tether.write_all(&bytes[sent..])
 }
 
 /// Kills what is inside and leaves word of the end while the directory is still locked.

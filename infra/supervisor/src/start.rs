@@ -1,13 +1,15 @@
 use std::ffi::OsString;
 use std::fmt;
-use std::io::{self, Read, Write};
-use std::net::Shutdown;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use sandbox::Part;
 use sandbox_protocol::{Frames, encode};
 
@@ -55,6 +57,14 @@ pub struct Tether {
     socket: UnixStream,
     supervisor: Child,
     keep: bool,
+    listener: Option<TcpListener>,
+}
+
+impl Tether {
+    /// With [`Network::Proxy`](sandbox::Network::Proxy), once: the socket that listens on the commands' loopback.
+    pub fn take_listener(&mut self) -> Option<TcpListener> {
+        self.listener.take()
+    }
 }
 
 /// Starts a supervisor. Blocks until the sandbox is open, which takes some milliseconds.
@@ -75,7 +85,7 @@ pub(crate) fn begin(launcher: &Launcher, opening: &Opening) -> Result<Tether, St
     command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).stderr(Stdio::null());
     let mut supervisor = spawner::spawn(command).map_err(failed)?;
     match negotiate(&ours, opening) {
-        Ok(()) => Ok(Tether { socket: ours, supervisor, keep: opening.order.keep }),
+        Ok(listener) => Ok(Tether { socket: ours, supervisor, keep: opening.order.keep, listener }),
         Err(error) => {
             let _ = supervisor.kill();
             let _ = supervisor.wait();
@@ -84,18 +94,20 @@ pub(crate) fn begin(launcher: &Launcher, opening: &Opening) -> Result<Tether, St
     }
 }
 
-fn negotiate(mut ours: &UnixStream, opening: &Opening) -> Result<(), StartError> {
+/// Answers the listener of the sandbox's network.
+fn negotiate(mut ours: &UnixStream, opening: &Opening) -> Result<Option<TcpListener>, StartError> {
     let silent = |_| StartError::Other("the supervisor did not answer; does its launcher call `supervise`?".to_owned());
     ours.set_read_timeout(Some(MAX_SET_UP)).map_err(silent)?;
     let opening = encode(opening, &[]).map_err(|error| StartError::Other(error.to_string()))?;
     ours.write_all(&opening).map_err(silent)?;
     let mut frames = Frames::default();
+    let mut listener = None;
     loop {
         if let Some((answer, _)) = frames.take::<Result<(), Refusal>>().map_err(silent)? {
-            return answer.map_err(refused);
+            return answer.map(|()| listener).map_err(refused);
         }
         let mut chunk = [0; 4 << 10];
-        match ours.read(&mut chunk) {
+        match receive(ours, &mut chunk, &mut listener) {
             Ok(0) => {
                 let message = "the supervisor ended before it answered; its launcher must call `supervise` before any thread is \
                                started";
@@ -106,6 +118,21 @@ fn negotiate(mut ours: &UnixStream, opening: &Opening) -> Result<(), StartError>
             Err(error) => return Err(silent(error)),
         }
     }
+}
+
+/// Reads bytes, and the descriptor that has come with them.
+fn receive(ours: &UnixStream, bytes: &mut [u8], listener: &mut Option<TcpListener>) -> io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(ours, &mut [IoSliceMut::new(bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(descriptors) = message
+            && let Some(descriptor) = descriptors.last()
+        {
+            *listener = Some(TcpListener::from(descriptor));
+        }
+    }
+    Ok(received.bytes)
 }
 
 fn refused(refusal: Refusal) -> StartError {

@@ -3,6 +3,7 @@
 
 use std::ffi::c_int;
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
@@ -23,7 +24,7 @@ use crate::init::{self, Kingdom, Kit};
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
 use crate::restrictions::{self, NOBODY, Restrictions};
-use crate::specification::{Mode, Specification};
+use crate::specification::{Mode, Network, PROXY, Specification};
 use crate::system;
 use crate::wire::{self, Launch, Report};
 use spare::Spare;
@@ -45,7 +46,7 @@ impl Keeper {
         layout: &Layout,
         lock: &File,
         worker: fn() -> c_int,
-    ) -> Result<Self, Failure> {
+    ) -> Result<(Self, Option<OwnedFd>), Failure> {
         let program = restrictions::program(Mode::Isolated)?;
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(Failure::other("making a socket"))?;
@@ -63,8 +64,8 @@ impl Keeper {
         .map_err(Failure::of(Part::Namespaces, "making namespaces"))?;
         drop(theirs);
         let keeper = Self { process, socket: ours };
-        match keeper.settle() {
-            Ok(()) => Ok(keeper),
+        match keeper.settle(specification.network) {
+            Ok(listener) => Ok((keeper, listener)),
             Err(failure) => {
                 keeper.end();
                 Err(failure)
@@ -72,7 +73,8 @@ impl Keeper {
         }
     }
 
-    fn settle(&self) -> Result<(), Failure> {
+    /// Answers the listener of the sandbox's network.
+    fn settle(&self, network: Network) -> Result<Option<OwnedFd>, Failure> {
         map_identities(self.process)
             .map_err(Failure::of(Part::IdentityMaps, "mapping the ids of the user namespace"))?;
         send(self.socket.as_raw_fd(), b"m", MsgFlags::MSG_NOSIGNAL)
@@ -80,7 +82,16 @@ impl Keeper {
         let mut answer = vec![0_u8; 64 << 10];
         let length = recv(self.socket.as_raw_fd(), &mut answer, MsgFlags::empty())
             .map_err(Failure::other("listening to the keeper"))?;
-        serde_json::from_slice(&answer[..length]).map_err(Failure::other("the keeper ended while it set up"))?
+        serde_json::from_slice::<Result<(), Failure>>(&answer[..length])
+            .map_err(Failure::other("the keeper ended while it set up"))??;
+        match network {
+            Network::None => Ok(None),
+            Network::Proxy => {
+                let received = receive_run(&self.socket).ok().flatten();
+                let listener = received.and_then(|(_, _, mut descriptors)| descriptors.pop());
+                listener.map(Some).ok_or_else(|| Failure::other("the keeper ended while it set up")("no listener"))
+            }
+        }
     }
 
     /// Has a first process forked that finds its order on `control`.
@@ -130,9 +141,17 @@ fn keep(socket: &OwnedFd, prepare: impl FnOnce() -> Result<Prepared, Failure>) -
     if set_pdeathsig(Signal::SIGKILL).is_err() || recv(socket.as_raw_fd(), &mut go, MsgFlags::empty()) != Ok(1) {
         return libc::EXIT_FAILURE;
     }
-    let prepared = prepare();
+    let mut prepared = prepare();
     let answer = serde_json::to_vec(&prepared.as_ref().map(|_| ()).map_err(Clone::clone)).unwrap_or_default();
-    let answered = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL);
+    let mut answered = send(socket.as_raw_fd(), &answer, MsgFlags::MSG_NOSIGNAL).map(|_| ());
+    // It must not stay here: nobody could connect to it then, and everybody would wait.
+    if let Ok(prepared) = &mut prepared
+        && let Some(listener) = prepared.listener.take()
+    {
+        let rights = [listener.as_raw_fd()];
+        let rights = [ControlMessage::ScmRights(&rights)];
+        answered = answered.and_then(|()| send_run(socket, Guest::Command, 0, &rights, MsgFlags::empty()));
+    }
     match (prepared, answered) {
         (Ok(prepared), Ok(_)) => serve(socket, &prepared),
         (Err(_), _) | (_, Err(_)) => libc::EXIT_FAILURE,
@@ -178,6 +197,7 @@ struct Prepared {
     worker: Kit,
     /// A mount namespace in which the worker's state is mounted. The keeper's own, which commands get copies of, has it not.
     vault: OwnedFd,
+    listener: Option<OwnedFd>,
 }
 
 fn prepare(
@@ -196,12 +216,18 @@ fn prepare(
     let any = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
         .map_err(Failure::of(Part::Loopback, "making a socket"))?;
     system::loopback_up(any.as_fd()).map_err(Failure::of(Part::Loopback, "bringing it up"))?;
+    let listener = match specification.network {
+        Network::None => None,
+        Network::Proxy => {
+            Some(TcpListener::bind(PROXY).map_err(Failure::of(Part::Loopback, "listening on it"))?.into())
+        }
+    };
     root::build(specification)?;
     let commands = Kit { restrictions: Restrictions::isolated(layout, program.clone(), Guest::Command)?, worker };
     let worker = Kit { restrictions: Restrictions::isolated(layout, program, Guest::Worker)?, worker };
     let vault = leave_vault(layout)?;
     system::ignore_children().map_err(privileges())?;
-    Ok(Prepared { commands, worker, vault })
+    Ok(Prepared { commands, worker, vault, listener })
 }
 
 /// Moves on to a copy of the mount namespace and takes the state away from it.

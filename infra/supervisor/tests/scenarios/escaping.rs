@@ -1,7 +1,9 @@
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
+use sandbox::{Network, PROXY};
 use sandbox_protocol::{Exec, Progress};
+use supervisor::StartError;
 
 use crate::world::{Sandbox, World};
 use crate::{BOTH, ISOLATED, REDUCED, Scenario};
@@ -10,6 +12,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ("files outside cannot be read or written", BOTH, files_outside),
     ("privileged and dangerous calls are refused", BOTH, calls),
     ("the host's network is out of reach", BOTH, network),
+    ("a network is whoever serves its listener, and nothing beside it", ISOLATED, served_network),
+    ("the reduced mode refuses a network", REDUCED, refused_network),
     ("the host's sockets are out of reach", REDUCED, host_sockets),
     ("processes outside cannot be seen, signalled or traced", BOTH, processes_outside),
     ("the first process of an exec and other execs are out of reach", ISOLATED, other_execs),
@@ -130,6 +134,51 @@ fn network(world: &World) {
     );
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err());
+}
+
+fn served_network(world: &World) {
+    let mut order = world.order();
+    order.specification.network = Network::Proxy;
+    order.specification.environment = vec![("GREETING".to_owned(), "hello".to_owned())];
+    let mut sandbox = Sandbox::open(&order);
+    let listener = sandbox.take_listener().unwrap();
+    assert!(sandbox.take_listener().is_none());
+    let own = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = own.local_addr().unwrap().port();
+    let proxy = format!("/dev/tcp/{}/{}", PROXY.ip(), PROXY.port());
+    assert_refused(
+        world,
+        &sandbox,
+        &[
+            format!("exec 3<>/dev/tcp/127.0.0.1/{port}"),
+            "exec 3<>/dev/tcp/10.0.0.1/80".to_owned(),
+            "exec 3<>/dev/udp/8.8.8.8/53".to_owned(),
+            // The port is taken, also for those who would like to hear what others ask for.
+            format!(
+                "perl -MIO::Socket::INET -e 'exit(IO::Socket::INET->new(Listen => 1, LocalPort => {}) ? 0 : 1)'",
+                PROXY.port()
+            ),
+        ],
+    );
+    let serving = std::thread::spawn(move || {
+        let (mut stream, peer) = listener.accept().unwrap();
+        assert!(peer.ip().is_loopback());
+        let mut question = [0; 6];
+        std::io::Read::read_exact(&mut stream, &mut question).unwrap();
+        std::io::Write::write_all(&mut stream, &[b"answer to ", question.as_slice()].concat()).unwrap();
+    });
+    let ran = world.run(&sandbox, &format!("exec 3<>{proxy}; echo $GREETING >&3; cat <&3"));
+    assert_eq!(ran.stdout, "answer to hello\n", "{}", ran.stderr);
+    serving.join().unwrap();
+    // Nobody serves it any more: refused at once, instead of waiting for ever.
+    assert_refused(world, &sandbox, &[format!("exec 3<>{proxy}")]);
+}
+
+fn refused_network(world: &World) {
+    let mut order = world.order();
+    order.specification.network = Network::Proxy;
+    let refused = supervisor::start(&crate::world::launcher(), &order).unwrap_err();
+    assert!(matches!(&refused, StartError::Invalid(reason) if reason.contains("network")), "{refused}");
 }
 
 fn host_sockets(world: &World) {

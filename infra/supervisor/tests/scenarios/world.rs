@@ -1,6 +1,7 @@
 //! What every scenario starts from: an empty directory and a way to open a sandbox in it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -103,6 +104,10 @@ impl Sandbox {
 
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    pub(crate) fn take_listener(&mut self) -> Option<TcpListener> {
+        self.tether.take_listener()
     }
 
     pub(crate) fn connect(&self) -> Connection {
