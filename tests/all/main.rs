@@ -21,6 +21,8 @@ mod invocations;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod networks;
+#[cfg(test)]
 mod preparation;
 #[cfg(test)]
 mod program;
@@ -32,6 +34,8 @@ mod regressions;
 mod sandbox_removal;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod set_up;
 #[cfg(test)]
 mod start_faults;
 #[cfg(test)]

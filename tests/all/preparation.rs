@@ -10,8 +10,7 @@ use asl::{Failure, TaskCall, Tasks};
 use async_trait::async_trait;
 use domain::commands::{message, start};
 use domain::ports::{
-    CloneSource, CommitAuthor, Forge, ForgeError, Network, Publication, Published, PullRequest, PullRequestText,
-    Repository,
+    CloneSource, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequest, PullRequestText, Repository,
 };
 use domain::{CommitId, Event, EventBody, Seq, SessionId, Status, Step, TASK_MARGIN, UncheckedRequest, WorkspacePath};
 use local::{DriveOutcome, StepTasks, WaitPolicy, World, drive_session};
@@ -185,8 +184,7 @@ async fn a_forge_that_pauses_at_each_call_delays_the_run_and_changes_nothing() {
     handlers.retain(|handler| ![Step::Prepare, Step::OpenPr].contains(&handler.step()));
     let (sandboxes, blobs) = (Arc::clone(&world.sandboxes), Arc::clone(&world.blobs));
     let author = CommitAuthor { name: "Tiny".to_owned(), email: "tiny@example.com".to_owned() };
-    let network = Network::None;
-    handlers.push(Box::new(Prepare { forge: Arc::clone(&forge) as _, sandboxes, blobs: blobs.clone(), network }));
+    handlers.push(Box::new(Prepare { forge: Arc::clone(&forge) as _, sandboxes, blobs: blobs.clone() }));
     handlers.push(Box::new(OpenPr { forge: Arc::clone(&forge) as _, blobs, author }));
     let time = Arc::new(FastForward::default());
     let interpreter = Arc::new(world.engine.interpreter(Arc::new(tasks), time).unwrap());

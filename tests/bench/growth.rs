@@ -214,7 +214,7 @@ async fn measure(program: &Path, turns: usize, memory: Memory) -> Vec<Row> {
         limits: Some(limits),
         ..UncheckedRequest::default()
     };
-    let request = request.check("claude-sonnet-5-5").unwrap();
+    let request = request.check("claude-sonnet-5-5", domain::Network::None).unwrap();
     let begin = Start { owner: "local".parse().unwrap(), request, setup: world.setup().unwrap(), key: None };
     let session = start(&world.services(), begin).await.unwrap().session;
     let begun = Instant::now();

@@ -1,17 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub use address::{AddressClass, refused_class};
-pub use journal::{Entry, Journal, MAX_ENTRIES, entries};
 pub use outside::{Internet, Outside};
 pub use policy::{Policy, Refusal};
 pub use proxy::Proxy;
-pub use target::Target;
+pub use request_log::{Entry, MAX_ENTRIES, RequestLog, entries};
+pub use target::{InvalidTarget, Target};
 
 mod address;
 mod forward;
-mod journal;
 mod outside;
 mod policy;
 mod proxy;
+mod request_log;
 mod target;
 mod tunnel;

@@ -31,7 +31,7 @@ pub enum Refusal {
     #[error("the TLS handshake names another server")]
     OtherServerName,
     #[error("too many hosts were asked for")]
-    JournalFull,
+    LogFull,
 }
 
 impl Policy {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use crate::forward::forward;
 use crate::policy::reachable;
 use crate::tunnel::Tunnel;
-use crate::{Journal, Outside, Policy, Refusal, Target};
+use crate::{Outside, Policy, Refusal, RequestLog, Target};
 
 /// Connections at one time; further ones wait.
 const MAX_CONNECTIONS: usize = 256;
@@ -35,12 +35,12 @@ type Body = BoxBody<Bytes, hyper::Error>;
 pub struct Proxy {
     policy: Arc<Policy>,
     outside: Arc<dyn Outside>,
-    journal: Arc<Journal>,
+    log: Arc<RequestLog>,
 }
 
 impl Proxy {
-    pub fn new(policy: Policy, outside: Arc<dyn Outside>, journal: Journal) -> Self {
-        Self { policy: Arc::new(policy), outside, journal: Arc::new(journal) }
+    pub fn new(policy: Policy, outside: Arc<dyn Outside>, log: RequestLog) -> Self {
+        Self { policy: Arc::new(policy), outside, log: Arc::new(log) }
     }
 
     /// Serves until it is dropped, which ends every connection.
@@ -84,7 +84,7 @@ impl Proxy {
     async fn carry(&self, tunnel: Tunnel) -> io::Result<()> {
         let target = tunnel.target.clone();
         if let Some(refusal) = tunnel.carry().await? {
-            self.journal.record(&target, Some(&refusal));
+            self.log.record(&target, Some(&refusal));
         }
         Ok(())
     }
@@ -126,8 +126,8 @@ impl Proxy {
             Ok(()) => self.outside.resolve(target).await.map_err(|_| Refusal::Unresolved).and_then(reachable),
             Err(refusal) => Err(refusal),
         };
-        if !self.journal.record(target, judged.as_ref().err()) {
-            return Err(Refusal::JournalFull);
+        if !self.log.record(target, judged.as_ref().err()) {
+            return Err(Refusal::LogFull);
         }
         judged
     }

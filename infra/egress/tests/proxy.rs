@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use egress::{AddressClass, Entry, Journal, MAX_ENTRIES, Outside, Policy, Proxy, Refusal, Target, entries};
+use egress::{AddressClass, Entry, MAX_ENTRIES, Outside, Policy, Proxy, Refusal, RequestLog, Target, entries};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -46,7 +46,7 @@ struct World {
     proxy: SocketAddr,
     outside: Arc<MadeUp>,
     server: TcpListener,
-    journal: PathBuf,
+    log: PathBuf,
     serving: JoinHandle<()>,
     _directory: tempfile::TempDir,
 }
@@ -79,14 +79,14 @@ impl World {
             server: server.local_addr().unwrap(),
         });
         let directory = tempfile::tempdir().unwrap();
-        let journal = directory.path().join("journal");
+        let log = directory.path().join("log");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = listener.local_addr().unwrap();
-        let served = Proxy::new(policy, Arc::clone(&outside) as _, Journal::open(&journal).unwrap());
+        let served = Proxy::new(policy, Arc::clone(&outside) as _, RequestLog::open(&log).unwrap());
         let serving = tokio::spawn(async move {
             served.serve(listener).await;
         });
-        Self { proxy, outside, server, journal, serving, _directory: directory }
+        Self { proxy, outside, server, log, serving, _directory: directory }
     }
 
     /// Sends a request, and reads until the end of the answer's head.
@@ -102,8 +102,8 @@ impl World {
         head.lines().next().unwrap_or_default().to_owned()
     }
 
-    fn journal(&self) -> Vec<Entry> {
-        entries(&self.journal, 0).unwrap()
+    fn log(&self) -> Vec<Entry> {
+        entries(&self.log, 0).unwrap()
     }
 
     fn connected(&self) -> Vec<String> {
@@ -172,11 +172,11 @@ async fn a_tunnel_carries_tls_to_the_host_that_was_named_in_both_directions() {
     client.read_to_end(&mut answer).await.unwrap();
     assert_eq!(answer, b"answer");
     assert_eq!(world.connected(), ["203.0.113.80:443"]);
-    assert_eq!(world.journal(), [Entry { target: target("good.example"), refused: None }]);
+    assert_eq!(world.log(), [Entry { target: target("good.example"), refused: None }]);
 }
 
 #[tokio::test]
-async fn a_tunnel_that_is_not_tls_or_asks_for_another_server_ends_without_a_byte_through() {
+async fn a_tunnel_without_tls_or_for_another_server_ends_at_once() {
     for (first, refusal) in [
         (b"SSH-2.0-client\r\n".to_vec(), Refusal::NotTls),
         (b"GET / HTTP/1.1\r\nHost: inside.example\r\n\r\n".to_vec(), Refusal::NotTls),
@@ -193,12 +193,12 @@ async fn a_tunnel_that_is_not_tls_or_asks_for_another_server_ends_without_a_byte
         assert_eq!(through, b"", "{refusal}");
         client.read_to_end(&mut Vec::new()).await.unwrap();
         let refused = Entry { target: target("good.example"), refused: Some(refusal) };
-        assert_eq!(world.journal()[1..], [refused]);
+        assert_eq!(world.log()[1..], [refused]);
     }
 }
 
 #[tokio::test]
-async fn what_is_not_on_the_list_is_refused_with_its_reason_and_never_connected_to() {
+async fn what_is_not_on_the_list_is_refused_with_its_reason() {
     let world = World::new(listed(&["good.example", "near.example", "private.example:8443"])).await;
     for (request, reason) in [
         (connect("evil.example:443"), "it is not on the list of hosts"),
@@ -216,8 +216,8 @@ async fn what_is_not_on_the_list_is_refused_with_its_reason_and_never_connected_
         );
     }
     assert_eq!(world.connected(), [""; 0]);
-    assert_eq!(world.journal().len(), 7);
-    assert!(world.journal().iter().all(|entry| entry.refused.is_some()));
+    assert_eq!(world.log().len(), 7);
+    assert!(world.log().iter().all(|entry| entry.refused.is_some()));
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn an_open_network_still_ends_before_the_machine_and_its_neighbours() {
     assert!(world.status(&connect("nobody.example:443")).await.contains("its name does not resolve"));
     assert_eq!(world.connected(), [""; 0]);
     let class = |entry: &Entry| matches!(entry.refused, Some(Refusal::Address(AddressClass::LinkLocal)));
-    assert_eq!(world.journal().iter().filter(|entry| class(entry)).count(), 4);
+    assert_eq!(world.log().iter().filter(|entry| class(entry)).count(), 4);
 }
 
 #[tokio::test]
@@ -287,11 +287,11 @@ async fn requests_that_name_no_host_or_two_are_refused() {
         assert!(status.starts_with("HTTP/1.1 400"), "{request:?}: {status}");
     }
     assert_eq!(world.connected(), [""; 0]);
-    assert_eq!(world.journal(), []);
+    assert_eq!(world.log(), []);
 }
 
 #[tokio::test]
-async fn a_plain_request_arrives_with_the_host_of_its_line_and_without_what_is_for_the_proxy() {
+async fn a_plain_request_arrives_with_the_host_of_its_line() {
     let world = World::new(Policy::Open).await;
     let request = "POST http://good.example:8080/path?query HTTP/1.1\r\nHost: evil.example\r\nProxy-Authorization: Basic x\r\n\
                    Connection: keep-alive, X-Hop, Host, Content-Length\r\nX-Hop: 1\r\nX-Kept: 2\r\nUpgrade: websocket\r\n\
@@ -346,16 +346,16 @@ async fn once_the_journal_is_full_no_new_host_is_reached() {
         let mut rest = [0; 200];
         assert_ne!(client.read(&mut rest).await.unwrap(), 0);
     }
-    assert_eq!(world.journal().len(), MAX_ENTRIES);
+    assert_eq!(world.log().len(), MAX_ENTRIES);
     assert!(world.status(&connect("mixed.example:443")).await.contains("too many hosts were asked for"));
     assert_eq!(world.connected(), ["203.0.113.80:443"]);
     // One that is in it already still is.
     assert!(world.status(&connect("good.example:443")).await.starts_with("HTTP/1.1 200"));
-    assert_eq!(entries(&world.journal, MAX_ENTRIES - 1).unwrap().len(), 1);
+    assert_eq!(entries(&world.log, MAX_ENTRIES - 1).unwrap().len(), 1);
     // Another process goes on where this one ended.
-    let again = Proxy::new(Policy::Open, Arc::clone(&world.outside) as _, Journal::open(&world.journal).unwrap());
+    let again = Proxy::new(Policy::Open, Arc::clone(&world.outside) as _, RequestLog::open(&world.log).unwrap());
     drop(again);
-    assert_eq!(world.journal().len(), MAX_ENTRIES);
+    assert_eq!(world.log().len(), MAX_ENTRIES);
 }
 
 #[tokio::test]

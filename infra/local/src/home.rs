@@ -11,7 +11,7 @@ use crate::settings::Containment;
 
 /// Names that the program gives to files and directories in its directory, besides `key.new-PID`. Another process may be in
 /// the middle of its first start, so any of them may exist without the others.
-const OWN_NAMES: [&str; 11] = [
+const OWN_NAMES: [&str; 13] = [
     ".env",
     "demo",
     "blobs",
@@ -21,6 +21,8 @@ const OWN_NAMES: [&str; 11] = [
     "sandboxes",
     "backspace.db",
     "key",
+    "recording",
+    "registries.json",
     "server.sock",
     "server.lock",
 ];

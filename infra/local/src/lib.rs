@@ -10,10 +10,15 @@ pub use engine::{Engine, StepTasks};
 pub use forge::{LocalForge, PullRecord};
 pub use live::LiveDirectory;
 pub use lock::{SessionLock, SessionLocks};
+pub use network::{Networks, RecordedTool, Registries};
 pub use sandboxes::LocalSandboxes;
 pub use server::{Server, ServerOptions, TokenPolicy};
-pub use settings::{Containment, EnvironmentSecrets, ModelAccess, Settings, SettingsError, variables};
+pub use settings::{
+    Containment, EnvironmentSecrets, HostEnvironment, ModelAccess, Settings, SettingsError,
+    Toolchains as ToolchainSetting, variables,
+};
 pub use store::Store;
+pub use toolchains::{Toolchain, Toolchains};
 pub use world::{KeepTree, World};
 
 mod blobs;
@@ -24,10 +29,12 @@ mod forge;
 mod home;
 mod live;
 mod lock;
+mod network;
 mod owner;
 mod recovery;
 mod sandboxes;
 mod server;
 mod settings;
 mod store;
+mod toolchains;
 mod world;

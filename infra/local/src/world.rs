@@ -12,7 +12,7 @@ use agent::{
 use anyhow::Context as _;
 use asl::Interpreter;
 use domain::commands::{CommandError, Progress, Services, reconcile};
-use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, Network, SecretName, Sessions, Traces};
+use domain::ports::{Blobs, Clock, CommitAuthor, Forge, LiveText, SecretName, Sessions, Traces};
 use domain::{Model, Redactor, Session, SessionId, SessionLog, SessionLogError, SessionLogs, Setup};
 use sandbox::Mode;
 use secrecy::SecretString;
@@ -25,9 +25,12 @@ use crate::forge::LocalForge;
 use crate::home;
 use crate::live::LiveDirectory;
 use crate::lock::SessionLocks;
+use crate::network::Networks;
+use crate::owner::owner;
 use crate::sandboxes::LocalSandboxes;
 use crate::settings::{Containment, Settings};
 use crate::store::Store;
+use crate::toolchains::Toolchains;
 
 /// The implementation of every port, over one directory.
 pub struct World {
@@ -89,7 +92,8 @@ impl World {
                 home.join("sandboxes"),
                 program,
                 mode,
-                settings.sandbox_path.clone(),
+                Toolchains::new(&settings, owner()?),
+                Networks::new(&settings),
             )),
             live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),
@@ -189,12 +193,7 @@ impl World {
         let caller = ModelCaller { model, live: Arc::clone(&live), blobs: Arc::clone(&blobs) };
         let (name, email) = self.settings.author.clone();
         vec![
-            Box::new(Prepare {
-                forge: Arc::clone(&forge),
-                sandboxes: sandboxes.clone(),
-                blobs: Arc::clone(&blobs),
-                network: Network::None,
-            }),
+            Box::new(Prepare { forge: Arc::clone(&forge), sandboxes: sandboxes.clone(), blobs: Arc::clone(&blobs) }),
             Box::new(Plan { caller: caller.clone(), sandboxes: sandboxes.clone() }),
             Box::new(GenerateTurn { caller }),
             Box::new(ExecuteTool {

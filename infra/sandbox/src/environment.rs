@@ -11,7 +11,10 @@ const SYSTEM_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 /// The command with everything looked up that the first process needs.
 pub(crate) fn program(exec: &Exec, place: &Place) -> Program {
     let extra = place.specification.path.iter().map(|directory| text(&place.layout.inside(directory)));
-    let default_search = extra.chain(SYSTEM_PATH.map(str::to_owned)).collect::<Vec<_>>().join(":");
+    // Where package managers put programs that a user installs without rights on the system.
+    let own = [text(&place.layout.home.join(".local/bin"))];
+    let default_search =
+        own.into_iter().chain(extra).chain(SYSTEM_PATH.map(str::to_owned)).collect::<Vec<_>>().join(":");
     let mut environment = vec![("PATH".to_owned(), default_search)];
     let own = [
         ("HOME", text(&place.layout.home)),

@@ -109,6 +109,11 @@ const RESERVED: [&str; 18] = [
 ];
 
 impl Specification {
+    /// Whether something may be mounted at this path.
+    pub fn accepts_mount_at(target: &Path) -> bool {
+        plain_path(target, "the target of a mount").and_then(|()| free_target(target)).is_ok()
+    }
+
     pub(crate) fn check(&self) -> Result<(), Error> {
         plain_path(&self.directory, "the directory")?;
         for mount in &self.mounts {

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 
-use domain::state::{MAX_USER_TEXT_CHARACTERS, SessionState, UserText};
-use domain::{FileChangeKind, ProjectType, RepositorySurveyed, Seq, StepError, Survey, TodoStatus, name_invisible};
+use domain::state::{MAX_USER_TEXT_CHARACTERS, SessionState, SetupState, UserText};
+use domain::{
+    FileChangeKind, Network, ProjectType, RepositorySurveyed, Seq, SetupOutcome, StepError, Survey, TodoStatus,
+    name_invisible,
+};
 
 use crate::context::internal;
 
@@ -29,6 +32,7 @@ pub(crate) fn for_plan(state: &SessionState, tree: &str) -> Result<String, StepE
     task(&mut text, state)?;
     if let Some(surveyed) = &state.survey {
         survey(&mut text, &surveyed.survey);
+        sandbox(&mut text, state);
         subjects(&mut text, surveyed);
     }
     instructions(&mut text, state);
@@ -116,6 +120,7 @@ fn changed_files(state: &SessionState) -> String {
 fn project(text: &mut String, state: &SessionState) {
     if let Some(surveyed) = &state.survey {
         survey(text, &surveyed.survey);
+        sandbox(text, state);
         section(text, "Guidance for this kind of project", guidance(surveyed.survey.project_type).trim());
     }
     instructions(text, state);
@@ -166,6 +171,39 @@ fn survey(text: &mut String, survey: &Survey) {
         }
     }
     section(text, "Survey of the repository", &untrusted(&lines));
+}
+
+/// What commands can count on: the network, and what was installed.
+fn sandbox(text: &mut String, state: &SessionState) {
+    let network = state.session.as_ref().map(|session| session.request.network).unwrap_or_default();
+    let mut lines = match network {
+        Network::None => "Commands reach no network.",
+        Network::Registries => {
+            "Commands reach package registries, through the proxy that the environment names, and nothing else."
+        }
+        Network::Open => "Commands reach the internet by HTTP and HTTPS, through the proxy that the environment names.",
+    }
+    .to_owned();
+    let missing = state.survey.as_ref().map(|surveyed| surveyed.missing_programs.as_slice()).unwrap_or_default();
+    if !missing.is_empty() {
+        let _ = write!(lines, "\nPrograms that the commands above need and that are not here: {}.", missing.join(", "));
+    }
+    if let Some(SetupState { command, finished: Some(finished) }) = &state.setup {
+        let ended = match finished.outcome {
+            SetupOutcome::Succeeded => "succeeded".to_owned(),
+            SetupOutcome::Failed => match finished.exit_code {
+                Some(code) => format!("failed with exit code {code}"),
+                None => "failed".to_owned(),
+            },
+            SetupOutcome::TimedOut => "was stopped because it took too long".to_owned(),
+            SetupOutcome::CutOff => "was cut off".to_owned(),
+        };
+        let _ = write!(lines, "\n\nThe set-up of the repository {ended}:\n\n{}", untrusted(command));
+        if finished.outcome != SetupOutcome::Succeeded {
+            let _ = write!(lines, "\n\nThe end of its output:\n\n{}", untrusted(&finished.output));
+        }
+    }
+    section(text, "Sandbox", &lines);
 }
 
 fn subjects(text: &mut String, surveyed: &RepositorySurveyed) {

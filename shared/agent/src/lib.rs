@@ -11,6 +11,7 @@ pub use tools::{ToolLimits, check_call};
 
 mod briefing;
 mod budget_warning;
+mod command_environment;
 mod compaction;
 mod context;
 mod forge_stop;
@@ -18,6 +19,7 @@ mod instructions;
 mod invocation;
 mod loop_detection;
 mod model_call;
+mod network;
 mod recap;
 mod setup;
 mod steps;

@@ -20,12 +20,13 @@ pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
     BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CloneProgress, ContextChanged,
     Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, Keep, ModelReplied, ModelRetrying, PlanApproved, PlanCreated, PlanRejected, PrOpened, PrUpdated,
-    PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted, SandboxAttached, SandboxCreated,
-    SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource, SessionCancelRequested,
-    SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished, StepStarted, TodoUpdated,
-    ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated, UserMessage,
-    WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint, WorkspaceCheckpointFailed, Writer, kinds,
+    InstructionsRead, Keep, ModelReplied, ModelRetrying, NetworkAllowed, NetworkRefused, PlanApproved, PlanCreated,
+    PlanRejected, PrOpened, PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted,
+    SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
+    SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, SetupFinished, SetupOutcome,
+    SetupStarted, StepFailed, StepFinished, StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult,
+    ToolStarted, Totals, TurnStarted, UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted,
+    WorkspaceCheckpoint, WorkspaceCheckpointFailed, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
@@ -36,6 +37,7 @@ pub use invocation::{EnteredTime, InvalidEnteredTime, InvocationId};
 pub use json::RawJson;
 pub use line_diff::{Incomparable, LineCounts, LineDiff};
 pub use money::{InvalidAmount, MicroDollars};
+pub use network::{Network, UnknownNetwork};
 pub use outside_key::{InvalidOutsideKey, OutsideKey};
 pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
@@ -74,6 +76,7 @@ mod invocation;
 mod json;
 mod line_diff;
 mod money;
+mod network;
 mod outside_key;
 mod payload;
 mod plan;

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::text::{first_line, shorten};
 use crate::{
     Author, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause, RunFinished, SandboxCreated, SessionId,
-    Status, TodoStatus, ToolKind, ToolResult,
+    SetupOutcome, Status, TodoStatus, ToolKind, ToolResult,
 };
 
 /// Version of the public form, the field `v`.
@@ -110,13 +110,35 @@ fn view(event: &Event) -> View {
             .with_fields(fields)
         }
         EventBody::SandboxAttached(_) => View::status("Workspace ready"),
+        EventBody::NetworkAllowed(allowed) => {
+            View::status(format!("Network: {}:{} allowed", allowed.host, allowed.port))
+        }
+        EventBody::NetworkRefused(refused) => {
+            View::status(format!("Network: {}:{} refused: {}", refused.host, refused.port, refused.reason))
+        }
+        EventBody::SetupStarted(started) => View::status(format!("Set-up ({}): {}", started.source, started.command)),
+        EventBody::SetupFinished(finished) => View::status({
+            let seconds = finished.duration_ms / 1000;
+            match (finished.outcome, finished.exit_code) {
+                (SetupOutcome::Succeeded, _) => format!("Set-up done in {seconds} s"),
+                (SetupOutcome::Failed, Some(code)) => format!("Set-up failed after {seconds} s with exit code {code}"),
+                (SetupOutcome::Failed, None) => format!("Set-up failed after {seconds} s"),
+                (SetupOutcome::TimedOut, _) => format!("Set-up stopped after {seconds} s: it took too long"),
+                (SetupOutcome::CutOff, _) => "Set-up cut off: its sandbox was lost".to_owned(),
+            }
+        }),
         EventBody::SandboxLost(lost) => View::status(format!("Sandbox lost: {}", lost.reason)),
         EventBody::SandboxTerminating(terminating) => View::status(format!("Sandbox ending: {}", terminating.reason)),
         EventBody::SandboxTerminated(terminated) => View::status(format!("Sandbox ended: {}", terminated.reason)),
         EventBody::CloneProgress(progress) => View::status(progress.message.clone()),
         EventBody::RepositorySurveyed(surveyed) => View::status({
             let survey = &surveyed.survey;
-            format!("{} project: {} files, {}", survey.project_type.name(), survey.files, survey.languages.join(", "))
+            let (kind, languages) = (survey.project_type.name(), survey.languages.join(", "));
+            let missing = match surveyed.missing_programs.as_slice() {
+                [] => String::new(),
+                missing => format!("; the sandbox lacks {}", missing.join(", ")),
+            };
+            format!("{kind} project: {} files, {languages}{missing}", survey.files)
         }),
         EventBody::InstructionsRead(read) => View::status(format!("Instructions read from {}", read.path)),
         EventBody::PlanCreated(created) => View::of(

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
-use crate::{MicroDollars, name_invisible};
+use crate::{MicroDollars, Network, name_invisible};
 
 /// Maximum length of a prompt or a message, in bytes.
 pub const MAX_PROMPT_BYTES: usize = 256 * 1024;
@@ -27,6 +27,9 @@ pub struct Request {
     pub limits: Limits,
     pub plan_approval: PlanApproval,
     pub delivery: Delivery,
+    /// What commands in the sandbox reach. Absent in sessions of earlier versions, which had no network.
+    #[serde(default)]
+    pub network: Network,
 }
 
 /// Whether the run waits for a person to approve the plan.
@@ -92,6 +95,9 @@ pub struct UncheckedRequest {
     /// True for [`Delivery::DraftPullRequest`].
     #[serde(default)]
     pub draft: bool,
+    /// See [`Request::network`].
+    #[serde(default)]
+    pub network: Option<Network>,
 }
 
 /// Limits as they arrive; a field that is left out has its default.
@@ -141,11 +147,11 @@ pub enum InvalidRequest {
 }
 
 impl UncheckedRequest {
-    /// Checks the request and fills in the defaults; `default_model` is the model of a request that names none.
+    /// Checks the request and fills in the defaults; model and network are those of a request that names none.
     ///
     /// # Errors
     /// The first rule that the request breaks.
-    pub fn check(self, default_model: &str) -> Result<Request, InvalidRequest> {
+    pub fn check(self, default_model: &str, default_network: Network) -> Result<Request, InvalidRequest> {
         check_repository(&self.repo_url)?;
         check_prompt(&self.prompt)?;
         if let Some(branch) = self.base_branch.as_ref().filter(|branch| !is_branch_name(branch)) {
@@ -168,6 +174,7 @@ impl UncheckedRequest {
                 (true, true) => Delivery::DraftPullRequest,
                 (true, false) => Delivery::PullRequest,
             },
+            network: self.network.unwrap_or(default_network),
         })
     }
 }

@@ -12,6 +12,7 @@ pub use operations::insert::Insert;
 pub use operations::instructions::{Instruction, Instructions, InstructionsRead};
 pub use operations::rebase::{Rebase, RebaseChange, Rebased};
 pub use operations::restore::{Restore, Restored};
+pub use operations::settle::{Settle, Settled};
 pub use operations::str_replace::StrReplace;
 pub use operations::survey::{Extension, Manifest, Survey, Surveyed};
 pub use operations::view::{View, Viewed};

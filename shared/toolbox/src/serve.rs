@@ -7,7 +7,7 @@ use crate::files::root::Root;
 use crate::operations;
 use crate::protocol::{Answer, Call, Request, Response, parse};
 use crate::worktree::tracker::Tracker;
-use crate::{Baseline, Survey};
+use crate::{Baseline, Settle, Survey};
 
 /// Carries out requests and keeps in memory what the next one can use. The state directory holds the same for the next process.
 #[derive(Default)]
@@ -59,6 +59,10 @@ impl Toolbox {
             Call::Collect(call) => {
                 let tracker = self.tracker(&request.workspace, state)?;
                 operations::collect::collect(&root, state, tracker, &call).map(Answer::Collect)
+            }
+            Call::Settle(Settle {}) => {
+                let tracker = self.tracker(&request.workspace, state)?;
+                operations::settle::settle(&root, state, tracker).map(Answer::Settle)
             }
             Call::Restore(call) => operations::restore::restore(&root, &call).map(Answer::Restore),
             Call::Rebase(call) => operations::rebase::rebase(&root, state, &call).map(Answer::Rebase),

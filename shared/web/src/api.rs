@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::commands::Services;
 use domain::ports::{Blobs, Forge, LiveText};
-use domain::{MicroDollars, Setup};
+use domain::{MicroDollars, Network, Setup};
 use tokio::sync::Semaphore;
 
 use crate::limits::Limits;
@@ -33,6 +33,7 @@ pub(crate) struct SessionDefaults {
     pub model: String,
     /// Maximum cost of a run; the domain's default when none is set.
     pub max_cost: Option<MicroDollars>,
+    pub network: Network,
 }
 
 impl Api {
@@ -52,7 +53,7 @@ impl Api {
             services,
             blobs,
             forge,
-            session_defaults: Arc::new(SessionDefaults { setup, model, max_cost: None }),
+            session_defaults: Arc::new(SessionDefaults { setup, model, max_cost: None, network: Network::default() }),
             limits,
             streams,
             diff_permits: Arc::new(Semaphore::new(MAX_CONCURRENT_DIFFS)),
@@ -65,11 +66,11 @@ impl Api {
         Self { limits, streams: self.streams.with_limits(limits), ..self }
     }
 
-    /// Sets the maximum cost of a run whose request does not set one.
+    /// Sets the maximum cost of a run and the network of a session whose request does not set them.
     #[must_use]
-    pub fn with_default_cost(self, max_cost: Option<MicroDollars>) -> Self {
+    pub fn with_defaults(self, max_cost: Option<MicroDollars>, network: Network) -> Self {
         let SessionDefaults { setup, model, .. } = self.session_defaults.as_ref();
-        let session_defaults = SessionDefaults { setup: setup.clone(), model: model.clone(), max_cost };
+        let session_defaults = SessionDefaults { setup: setup.clone(), model: model.clone(), max_cost, network };
         Self { session_defaults: Arc::new(session_defaults), ..self }
     }
 

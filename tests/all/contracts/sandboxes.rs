@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use domain::ports::{ByteConnection, Network, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes, SealedHandle};
-use local::LocalSandboxes;
+use domain::Network;
+use domain::ports::{ByteConnection, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes, SealedHandle};
+use local::{LocalSandboxes, Networks, Toolchains};
 use sandbox::Mode;
 use sandbox_protocol::{
     ByteRange, Client, ClientError, Exec, Exit, ExitStatus, FailureKind, Listed, Program, Progress, Started, Stream,
@@ -12,7 +13,7 @@ use sandbox_protocol::{
 use toolbox::{Answer, Call, Create, View};
 
 use super::second_process;
-use crate::support::{Home, program, session_id};
+use crate::support::{Home, program, session_id, settings};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -33,6 +34,7 @@ fn once(workspace: &str) -> Exec {
 fn spec() -> SandboxSpec {
     SandboxSpec {
         session: session_id(1),
+        owner: "somebody".parse().unwrap(),
         run: domain::RunNumber(1),
         generation: 1,
         source: None,
@@ -270,7 +272,9 @@ fn deepest(process: i32, distance: u32) -> (u32, i32) {
 }
 
 fn local(directory: &Path, mode: Mode) -> LocalSandboxes {
-    LocalSandboxes::new(directory.join("data/sandboxes"), program(), mode, Vec::new())
+    let settings = settings(&directory.join("data"), &[]);
+    let toolchains = Toolchains::new(&settings, "somebody".parse().unwrap());
+    LocalSandboxes::new(directory.join("data/sandboxes"), program(), mode, toolchains, Networks::new(&settings))
 }
 
 async fn fulfils_the_contract(mode: Mode, test: &str) {

@@ -27,7 +27,7 @@ async fn watching(home: &Home, heartbeat: Duration) -> Watching {
     let owner: domain::Principal = "local".parse().unwrap();
     let draft =
         UncheckedRequest { repo_url: "/x".to_owned(), prompt: "Do it.".to_owned(), ..UncheckedRequest::default() };
-    let request = draft.check("claude-sonnet-5-5").unwrap();
+    let request = draft.check("claude-sonnet-5-5", domain::Network::None).unwrap();
     let begin = Start { owner: owner.clone(), request, setup: setup.clone(), key: None };
     let session = start(&world.services(), begin).await.unwrap().session.id;
     let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));

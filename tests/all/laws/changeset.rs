@@ -99,7 +99,7 @@ fn a_request_is_refused_with_the_rule_that_it_breaks() {
             ..UncheckedRequest::default()
         };
         change(&mut request);
-        request.check("claude-sonnet-5-5")
+        request.check("claude-sonnet-5-5", domain::Network::None)
     };
     assert!(check(&|_| {}).is_ok());
     let limits = |limits: UncheckedLimits| move |request: &mut UncheckedRequest| request.limits = Some(limits);

@@ -56,6 +56,7 @@ pub(crate) fn session(id: &SessionId) -> Session {
             limits: Limits::default(),
             plan_approval: PlanApproval::NotRequired,
             delivery: Delivery::PullRequest,
+            network: domain::Network::None,
         },
         trace: TraceContext {
             trace_id: "6740a1b2c3d4e5f60718293a4b5c6d7e".parse().unwrap(),

@@ -134,7 +134,7 @@ pub(crate) fn sonnet_price(charge: &Charge) -> u64 {
 
 /// The input of the command that starts a session, without an idempotency key.
 pub(crate) fn start_request(world: &World, owner: &str, draft: UncheckedRequest) -> Start {
-    let request = draft.check("claude-sonnet-5-5").unwrap();
+    let request = draft.check("claude-sonnet-5-5", domain::Network::None).unwrap();
     Start { owner: owner.parse().unwrap(), request, setup: world.setup().unwrap(), key: None }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::Args;
 use domain::commands::{Start, start};
-use domain::{Seq, UncheckedLimits, UncheckedRequest};
+use domain::{Network, Seq, UncheckedLimits, UncheckedRequest};
 use http::Method;
 
 use super::attach::{self, Cursor};
@@ -60,6 +60,9 @@ pub(super) struct Code {
     /// Publish a branch without a pull request
     #[arg(long)]
     branch_only: bool,
+    /// What commands in the sandbox reach: none, registries or open [default: BACKSPACE_NETWORK, or none]
+    #[arg(long, value_name = "NETWORK")]
+    network: Option<Network>,
     /// Replay the model's replies from a script instead of calling a model
     #[arg(long, value_name = "FILE")]
     script: Option<PathBuf>,
@@ -107,6 +110,7 @@ impl Code {
             require_plan_approval: self.approve_plan,
             auto_create_pr: Some(!self.branch_only),
             draft: self.draft,
+            network: Some(self.network.unwrap_or(world.settings.network)),
         })
     }
 }
@@ -135,8 +139,8 @@ pub(super) async fn start_and_drive(
 ) -> anyhow::Result<ExitCode> {
     let interpreter = model.interpreter(world)?;
     recovery::recover(world).await?;
-    let request = request.check(&world.settings.model)?;
-    model.print_setup(world, output);
+    let request = request.check(&world.settings.model, world.settings.network)?;
+    model.print_setup(world, request.network, output);
     let start_request = Start { owner: owner()?, request, setup: world.setup()?, key: None };
     let session = start(&world.services(), start_request).await?.session;
     output.progress(&format!("session  {}\n", session.id));

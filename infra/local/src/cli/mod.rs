@@ -73,8 +73,8 @@ enum Command {
         #[command(subcommand)]
         command: tokens::Tokens,
     },
-    /// Check what this machine offers for sandboxes, and how to fix what is missing
-    Doctor,
+    /// Check what this machine offers for sandboxes, what commands in them find, and how to fix what is missing
+    Doctor(doctor::Doctor),
     /// Run a server that imitates an outside system, for tests
     StandIn {
         #[command(subcommand)]
@@ -114,7 +114,7 @@ async fn run_command(command: Command, output: &Output) -> anyhow::Result<ExitCo
         Command::Sessions { command } => command.run(settings, output).await,
         Command::Serve(serve) => serve.run(settings, output).await,
         Command::Tokens { command } => command.run(settings, output).await,
-        Command::Doctor => doctor::run(&settings, output),
+        Command::Doctor(doctor) => doctor.run(&settings, output).await,
         Command::StandIn { command } => command.run(output).await,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use asl::Interpreter;
+use domain::Network;
 use secrecy::SecretString;
 use stand_ins::claude::{Script, Server, Settings};
 
@@ -68,7 +69,7 @@ impl ModelSource {
     }
 
     /// Prints which parts are real, and which are local replacements.
-    pub(super) fn print_setup(&self, world: &World, output: &Output) {
+    pub(super) fn print_setup(&self, world: &World, network: Network, output: &Output) {
         let settings = &world.settings;
         let model = match self {
             Self::Scripted(_) => "scripted replies, served on this machine (no model is called)".to_owned(),
@@ -76,15 +77,20 @@ impl ModelSource {
             Self::Service => format!("{}, {}", settings.model_url, settings.model),
         };
         let sandbox = match settings.containment {
-            Containment::Isolated => "local: namespaces, Landlock, seccomp; no network",
-            Containment::Reduced => "local, REDUCED: Landlock and seccomp only; no network",
+            Containment::Isolated => "local: namespaces, Landlock, seccomp",
+            Containment::Reduced => "local, REDUCED: Landlock and seccomp only",
+        };
+        let network = match network {
+            Network::None => "no network",
+            Network::Registries => "network: package registries",
+            Network::Open => "network: every host, by HTTP and HTTPS",
         };
         let traces = match &settings.collector {
             Some((endpoint, _)) => format!("OTLP to {endpoint}"),
             None => "not exported".to_owned(),
         };
         output.progress(&format!("model    {model}"));
-        output.progress(&format!("sandbox  {sandbox}"));
+        output.progress(&format!("sandbox  {sandbox}; {network}"));
         output.progress("forge    local: branch and pull request stay on this machine; your checkout is only read");
         output.progress(&format!("traces   {traces}"));
         output.progress(&format!("data in  {}", settings.home.display()));

@@ -27,7 +27,10 @@ fn line(frame: &Value) -> Option<String> {
         kinds::RUN_STARTED if !frame["queued"].is_null() => format!("== {message}"),
         kinds::SANDBOX_CREATED
         | kinds::SANDBOX_LOST
+        | kinds::NETWORK_REFUSED
         | kinds::CLONE_PROGRESS
+        | kinds::SETUP_STARTED
+        | kinds::SETUP_FINISHED
         | kinds::REPOSITORY_SURVEYED
         | kinds::INSTRUCTIONS_READ
         | kinds::MODEL_RETRYING

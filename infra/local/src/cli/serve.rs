@@ -67,7 +67,7 @@ impl Serve {
             ServerOptions { hosts: self.allow_host.clone(), tokens: self.token_policy(), limits },
         )
         .await?;
-        model.print_setup(&world, output);
+        model.print_setup(&world, world.settings.network, output);
         if let Some(reason) = reason {
             output.progress(&format!("No session can be started: {reason}"));
         }

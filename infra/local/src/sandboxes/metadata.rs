@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::Network;
 use domain::ports::{SandboxError, SandboxSpec};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,12 @@ use serde::{Deserialize, Serialize};
 pub(super) struct Metadata {
     /// [`SandboxSpec::source`].
     pub source: Option<PathBuf>,
+    /// [`SandboxSpec::network`]. Absent in those that earlier versions created, which had none.
+    #[serde(default)]
+    pub network: Network,
+    /// Whether it shows the toolchains of the machine's user.
+    #[serde(default)]
+    pub shows_toolchains: bool,
     /// Id of the boot in which the sandbox was created: its supervisor does not survive a reboot.
     boot: String,
     /// When the sandbox ends. Absent in those that earlier versions created.
@@ -21,9 +28,10 @@ pub(super) struct Metadata {
 }
 
 impl Metadata {
-    pub(super) fn new(spec: &SandboxSpec, now: Timestamp) -> Self {
+    pub(super) fn new(spec: &SandboxSpec, shows_toolchains: bool, now: Timestamp) -> Self {
         let lifetime = SignedDuration::try_from(spec.lifetime).unwrap_or(SignedDuration::MAX);
-        Self { source: spec.source.clone(), boot: boot_id(), ends_at: now.checked_add(lifetime).ok() }
+        let ends_at = now.checked_add(lifetime).ok();
+        Self { source: spec.source.clone(), network: spec.network, shows_toolchains, boot: boot_id(), ends_at }
     }
 
     /// Writes the metadata of a sandbox that does not exist yet. That of one which exists stays: its lifetime goes on.
@@ -56,13 +64,21 @@ impl Metadata {
         Duration::try_from(ends_at.duration_since(now)).unwrap_or_default()
     }
 
+    /// Removes it, and the log of the network.
     pub(super) fn remove(directory: &Path) {
-        if let Err(error) = std::fs::remove_file(file_of(directory))
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(error = domain::error_chain(&error), "the metadata of a sandbox was not removed");
+        for file in [file_of(directory), request_log_of(directory)] {
+            if let Err(error) = std::fs::remove_file(file)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                tracing::warn!(error = domain::error_chain(&error), "the metadata of a sandbox was not removed");
+            }
         }
     }
+}
+
+/// Where the proxy of a sandbox writes down what was asked for.
+pub(super) fn request_log_of(directory: &Path) -> PathBuf {
+    directory.with_extension("network")
 }
 
 fn file_of(directory: &Path) -> PathBuf {

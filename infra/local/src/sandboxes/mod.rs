@@ -1,24 +1,29 @@
 //! Sandboxes on this machine: a directory each, and while it is in use a supervisor, which is this program once more.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    ByteConnection, Clock as _, ListedSandbox, Network, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes,
-    SealedHandle,
+    ByteConnection, Clock as _, ListedSandbox, NetworkRequest, Resources, Sandbox, SandboxError, SandboxSpec,
+    Sandboxes, SealedHandle,
 };
-use domain::{Dependency, SandboxId, SessionId, Unavailable};
+use domain::{Dependency, Network, SandboxId, SessionId, Unavailable};
+use egress::{Internet, Proxy, RequestLog};
 use sandbox::{Mode, Mount, Specification, Survives};
 use supervisor::{Launcher, Order, StartError, Tether};
-use tokio::net::UnixStream;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::task::JoinSet;
 use tokio_util::compat::TokioAsyncReadCompatExt as _;
 
 use self::metadata::Metadata;
 use crate::WallClock;
+use crate::network::Networks;
+use crate::toolchains::Toolchains;
 
 mod metadata;
 
@@ -37,15 +42,28 @@ pub struct LocalSandboxes {
     directory: PathBuf,
     program: PathBuf,
     mode: Mode,
-    path: Vec<PathBuf>,
+    toolchains: Toolchains,
+    networks: Networks,
     /// The supervisors that this process has started.
-    started: Mutex<BTreeMap<SandboxId, Tether>>,
+    started: Mutex<BTreeMap<SandboxId, Started>>,
+}
+
+/// A supervisor, and the proxy of its sandbox.
+struct Started {
+    tether: Tether,
+    /// Ends when it is dropped.
+    _proxy: JoinSet<Infallible>,
 }
 
 impl LocalSandboxes {
-    /// `program` is the file of this program, which is also the supervisor; `path` are directories with toolchains.
-    pub fn new(directory: PathBuf, program: PathBuf, mode: Mode, path: Vec<PathBuf>) -> Self {
-        Self { directory, program, mode, path, started: Mutex::default() }
+    /// `program` is the file of this program, which is also the supervisor.
+    pub fn new(directory: PathBuf, program: PathBuf, mode: Mode, toolchains: Toolchains, networks: Networks) -> Self {
+        Self { directory, program, mode, toolchains, networks, started: Mutex::default() }
+    }
+
+    /// What its networks are made from.
+    pub fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// The command line of the supervisor.
@@ -79,26 +97,43 @@ impl LocalSandboxes {
     }
 
     async fn start(&self, id: &SandboxId, metadata: &Metadata) -> Result<(), StartError> {
+        let other = |error: &dyn std::fmt::Display| StartError::Other(format!("{error:#}"));
         let mut specification = Specification::new(self.directory_of(id));
         // Its records need not survive a power failure: the workspace does not either, and is rebuilt from the checkpoint.
         specification.record = Survives::Crash;
         specification.mode = self.mode;
-        specification.path.clone_from(&self.path);
         let source = metadata.source.clone();
         specification.mounts.extend(source.map(|source| Mount { source, target: SOURCE.into() }));
+        let access = self.networks.access(metadata.network).await.map_err(|error| other(&error))?;
+        if let Some(access) = &access {
+            specification.network = sandbox::Network::Proxy;
+            specification.environment.extend(access.variables.iter().cloned());
+            specification.mounts.extend(access.mount.clone());
+        }
+        self.toolchains.show(&mut specification, metadata.shows_toolchains);
         let mut order = Order::new(specification);
         order.source = metadata.source.as_ref().map(|_| PathBuf::from(SOURCE));
         order.lifetime = Some(metadata.time_left(WallClock.now()));
         let launcher = Self::launcher(&self.program);
         let failed = |error: Unavailable| StartError::Other(error.to_string());
-        let tether = blocking(move || supervisor::start(&launcher, &order)).await.map_err(failed)??;
+        let mut tether = blocking(move || supervisor::start(&launcher, &order)).await.map_err(failed)??;
+        let mut proxy = JoinSet::new();
+        if let (Some(access), Some(listener)) = (access, tether.take_listener()) {
+            let served = || -> io::Result<(Proxy, TcpListener)> {
+                listener.set_nonblocking(true)?;
+                let log = RequestLog::open(&metadata::request_log_of(&self.directory_of(id)))?;
+                Ok((Proxy::new(access.policy, Arc::new(Internet), log), TcpListener::from_std(listener)?))
+            };
+            let (served, listener) = served().map_err(|error| other(&error))?;
+            proxy.spawn(served.serve(listener));
+        }
         // What it replaces is that of a supervisor that has died: a living one has the directory, and this one was not started. Only
         // now is it known to be dead; another caller may have started it since this one could not connect.
-        let last = self.started().insert(id.clone(), tether);
+        let last = self.started().insert(id.clone(), Started { tether, _proxy: proxy });
         blocking(move || drop(last)).await.map_err(failed)
     }
 
-    fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<SandboxId, Tether>> {
+    fn started(&self) -> std::sync::MutexGuard<'_, BTreeMap<SandboxId, Started>> {
         self.started.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,8 +167,10 @@ impl Sandboxes for LocalSandboxes {
     }
 
     async fn create(&self, spec: &SandboxSpec) -> Result<Sandbox, SandboxError> {
-        match spec.network {
-            Network::None => {}
+        if let (Mode::Reduced, Network::Registries | Network::Open) = (self.mode, spec.network) {
+            let message = "the reduced mode has no network: without namespaces no wall tells a registry from the machine itself. Choose \
+                           the network none, or run `backspace doctor` to see what the isolated mode lacks";
+            return Err(SandboxError::Impossible(message.to_owned()));
         }
         if spec.resources != Resources::default() || spec.image.is_some() {
             let message = "a local sandbox has neither an image nor limits on processors and memory of its own";
@@ -143,7 +180,8 @@ impl Sandboxes for LocalSandboxes {
         let directory = self.directory_of(&id);
         let write = || -> io::Result<()> {
             std::fs::create_dir_all(&self.directory)?;
-            Metadata::new(spec, WallClock.now()).create(&directory)
+            let shows_toolchains = self.toolchains.are_shown_to(&spec.owner);
+            Metadata::new(spec, shows_toolchains, WallClock.now()).create(&directory)
         };
         write().map_err(unavailable)?;
         self.reach(&id).await?;
@@ -163,6 +201,17 @@ impl Sandboxes for LocalSandboxes {
         Ok(Box::new(self.reach(id).await?.compat()))
     }
 
+    async fn network_requests(&self, id: &SandboxId, skip: u32) -> Result<Vec<NetworkRequest>, SandboxError> {
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        let entries = egress::entries(&metadata::request_log_of(&self.directory_of(id)), skip).map_err(unavailable)?;
+        let requests = entries.into_iter().map(|entry| NetworkRequest {
+            host: entry.target.host().to_owned(),
+            port: entry.target.port(),
+            refused: entry.refused.map(|refusal| refusal.to_string()),
+        });
+        Ok(requests.collect())
+    }
+
     async fn list(&self, session: Option<&SessionId>) -> Result<Vec<ListedSandbox>, SandboxError> {
         let ids = self.ids().map_err(unavailable)?;
         let listed = ids.into_iter().filter_map(|id| Some(ListedSandbox { session: session_of(&id)?, id }));
@@ -170,10 +219,10 @@ impl Sandboxes for LocalSandboxes {
     }
 
     async fn terminate(&self, id: &SandboxId) -> Result<(), SandboxError> {
-        let tether = self.started().remove(id);
+        let started = self.started().remove(id);
         let directory = self.directory_of(id);
         let removed = blocking(move || {
-            drop(tether);
+            drop(started.map(|started| started.tether));
             Metadata::remove(&directory);
             match directory.exists() {
                 true => supervisor::end(&directory)

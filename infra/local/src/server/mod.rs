@@ -64,7 +64,7 @@ pub(crate) fn api(
     let model = world.settings.model.clone();
     let (blobs, forge, live) = (Arc::clone(&world.blobs), Arc::clone(&world.forge), Arc::clone(&world.live));
     let api = Api::new(world.services(), blobs, forge, live, setup, model);
-    Ok(api.with_limits(limits).with_default_cost(world.settings.max_cost))
+    Ok(api.with_limits(limits).with_defaults(world.settings.max_cost, world.settings.network))
 }
 
 /// The routes for callers who may use the program's directory: every request without a token is the owner's.

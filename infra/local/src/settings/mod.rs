@@ -2,7 +2,9 @@
 
 mod env_file;
 mod error;
+mod host;
 mod model_access;
+mod sandbox;
 mod secrets;
 pub mod variables;
 
@@ -11,9 +13,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::MicroDollars;
+use domain::{MicroDollars, Network};
+use egress::Target;
 
 pub use error::SettingsError;
+pub use host::HostEnvironment;
 pub use model_access::ModelAccess;
 pub use secrets::EnvironmentSecrets;
 
@@ -36,6 +40,17 @@ pub enum Containment {
     Reduced,
 }
 
+/// Whose sessions see the toolchains of the machine's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Toolchains {
+    /// That user's.
+    Owner,
+    /// Everybody's.
+    All,
+    /// Nobody's.
+    Off,
+}
+
 /// The settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -56,6 +71,17 @@ pub struct Settings {
     pub containment: Containment,
     /// Directories with toolchains for commands.
     pub sandbox_path: Vec<PathBuf>,
+    /// Directories and files for commands, not on their PATH.
+    pub sandbox_mounts: Vec<PathBuf>,
+    /// Variables for commands.
+    pub sandbox_variables: Vec<(String, String)>,
+    pub toolchains: Toolchains,
+    /// The network of a session whose request names none.
+    pub network: Network,
+    /// Hosts that the network `registries` reaches besides the recorded ones.
+    pub registries: Vec<Target>,
+    /// What the user's own toolchains and package managers read.
+    pub host: HostEnvironment,
     /// Time limit of a command of the model.
     pub command_seconds: Option<u64>,
     /// How long a session waits for a user's answer.
@@ -86,10 +112,12 @@ impl Settings {
             Err(error) if error.kind() == io::ErrorKind::NotFound => HashMap::new(),
             Err(error) => return Err(anyhow::Error::new(error).context(format!("cannot read {}", path.display()))),
         };
-        Ok(Self::from(|name| process_variable(name).or_else(|| file.get(name).cloned()))?)
+        let settings = Self::from(|name| process_variable(name).or_else(|| file.get(name).cloned()))?;
+        Ok(Self { host: HostEnvironment::new(process_variables()), ..settings })
     }
 
-    /// Builds the settings from the values of `variable`. An empty value counts as not set.
+    /// Builds the settings from the values of `variable`. An empty value counts as not set. The user's own toolchains and package
+    /// managers are left out.
     pub fn from(variable: impl Fn(&'static str) -> Option<String>) -> Result<Self, SettingsError> {
         let get = |name| not_empty(variable(name));
         let number = |name| {
@@ -113,7 +141,28 @@ impl Settings {
             })
             .transpose()?;
         let headers = get(names::OTEL_EXPORTER_OTLP_HEADERS);
-        let sandbox_path = get(names::BACKSPACE_SANDBOX_PATH).unwrap_or_default();
+        let network = match get(names::BACKSPACE_NETWORK) {
+            None => Network::default(),
+            Some(value) => value.parse().map_err(|error: domain::UnknownNetwork| {
+                SettingsError::new(names::BACKSPACE_NETWORK, &value, error.to_string())
+            })?,
+        };
+        let toolchains = match get(names::BACKSPACE_TOOLCHAINS).as_deref() {
+            None | Some("owner") => Toolchains::Owner,
+            Some("all") => Toolchains::All,
+            Some("off") => Toolchains::Off,
+            Some(other) => {
+                return Err(SettingsError::new(names::BACKSPACE_TOOLCHAINS, other, "owner, all or off is expected"));
+            }
+        };
+        let registries = get(names::BACKSPACE_REGISTRIES).unwrap_or_default();
+        let registries = registries.split(',').map(str::trim).filter(|host| !host.is_empty()).map(|host| {
+            host.parse().map_err(|error: egress::InvalidTarget| {
+                SettingsError::new(names::BACKSPACE_REGISTRIES, host, error.to_string())
+            })
+        });
+        let registries = registries.collect::<Result<Vec<Target>, _>>()?;
+        let secrets = EnvironmentSecrets::read(&get);
         let stream_seconds = number(names::BACKSPACE_STREAM_SECONDS)?.unwrap_or(SECONDS_PER_DAY);
         Ok(Self {
             home: home(&variable)?,
@@ -129,7 +178,13 @@ impl Settings {
             log_level: get(names::LOG_LEVEL).unwrap_or_else(|| "warn".to_owned()),
             collector: get(names::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| (endpoint, headers)),
             containment,
-            sandbox_path: sandbox_path.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect(),
+            sandbox_path: sandbox::paths(names::BACKSPACE_SANDBOX_PATH, &get)?,
+            sandbox_mounts: sandbox::paths(names::BACKSPACE_SANDBOX_MOUNTS, &get)?,
+            sandbox_variables: sandbox::variables(&get, &secrets)?,
+            toolchains,
+            network,
+            registries,
+            host: HostEnvironment::default(),
             command_seconds: number(names::BACKSPACE_COMMAND_SECONDS)?,
             answer_seconds: number(names::BACKSPACE_ANSWER_SECONDS)?
                 .unwrap_or(SECONDS_PER_DAY)
@@ -140,7 +195,7 @@ impl Settings {
                 get(names::BACKSPACE_AUTHOR_EMAIL).unwrap_or_else(|| "agent@tiny-backspace.invalid".to_owned()),
             ),
             max_cost,
-            secrets: EnvironmentSecrets::read(&get),
+            secrets,
         })
     }
 }
@@ -165,4 +220,10 @@ fn home(variable: &impl Fn(&'static str) -> Option<String>) -> Result<PathBuf, S
 #[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
 fn process_variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this module owns the environment")]
+fn process_variables() -> impl Iterator<Item = (String, String)> {
+    // Names and values that are no text are nobody's settings.
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

@@ -40,6 +40,16 @@ pub const BACKSPACE_MODEL: &str = "BACKSPACE_MODEL";
 pub const BACKSPACE_SANDBOX: &str = "BACKSPACE_SANDBOX";
 /// Directories with toolchains that commands see read-only and find on their PATH; separated by `:`.
 pub const BACKSPACE_SANDBOX_PATH: &str = "BACKSPACE_SANDBOX_PATH";
+/// Directories and files that commands see read-only, without being on their PATH; separated by `:`.
+pub const BACKSPACE_SANDBOX_MOUNTS: &str = "BACKSPACE_SANDBOX_MOUNTS";
+/// Variables that commands find in their environment, one `NAME=value` per line (`\n` in a file). Not for secrets.
+pub const BACKSPACE_SANDBOX_ENV: &str = "BACKSPACE_SANDBOX_ENV";
+/// Whose sessions see the toolchains of the machine's user: `owner` (default), `all` or `off`.
+pub const BACKSPACE_TOOLCHAINS: &str = "BACKSPACE_TOOLCHAINS";
+/// The network of a session whose request names none: `none` (default), `registries` or `open`.
+pub const BACKSPACE_NETWORK: &str = "BACKSPACE_NETWORK";
+/// Hosts that the network `registries` reaches besides the recorded ones: `host` or `host:port`, separated by commas.
+pub const BACKSPACE_REGISTRIES: &str = "BACKSPACE_REGISTRIES";
 /// Time limit of a command of the model, in seconds.
 pub const BACKSPACE_COMMAND_SECONDS: &str = "BACKSPACE_COMMAND_SECONDS";
 /// How long a session waits for a user's answer, in seconds; then its work so far is published as a draft.

@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 
 /// Taken from the host where present; nothing in them is private.
-const FROM_HOST: [&str; 16] = [
+const FROM_HOST: [&str; 20] = [
     "alternatives",
     "ca-certificates",
     "debian_version",
+    "fonts",
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
     "localtime",
+    // Debian's Maven and Perl have links to these. Settings of Maven may hold passwords and stay out.
+    "maven/logging",
+    "maven/m2.conf",
     "mime.types",
     "os-release",
+    "perl",
     "pki/ca-trust",
     "pki/tls/certs",
     "protocols",
@@ -37,6 +42,15 @@ pub(super) const OWN: [(&str, &str); 7] = [
     ("/etc/shells", "/bin/sh\n/bin/bash\n"),
 ];
 
+/// Where distributions keep what the directory of a Java installation links to, its security settings among others.
+const JAVA: &str = "java-";
+
 pub(super) fn from_host() -> impl Iterator<Item = PathBuf> {
-    FROM_HOST.iter().map(|name| PathBuf::from("/etc").join(name)).filter(|path| path.exists())
+    let named = FROM_HOST.iter().map(|name| PathBuf::from("/etc").join(name)).filter(|path| path.exists());
+    let entries = std::fs::read_dir("/etc").into_iter().flatten().flatten();
+    named.chain(
+        entries
+            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(JAVA.as_bytes()))
+            .map(|entry| entry.path()),
+    )
 }

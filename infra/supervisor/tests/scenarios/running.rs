@@ -43,7 +43,7 @@ fn environment(world: &World) {
     let ran = sandbox.run(exec, b"");
     let (home, tmp) = (&sandbox.layout().home, &sandbox.layout().temporary);
     let expected = format!(
-        "PATH=/usr/local/bin:/usr/bin:/bin\nHOME={home}\nTMPDIR={tmp}\nUSER=agent\nLOGNAME=agent\nSHELL=/bin/bash\n\
+        "PATH={home}/.local/bin:/usr/local/bin:/usr/bin:/bin\nHOME={home}\nTMPDIR={tmp}\nUSER=agent\nLOGNAME=agent\nSHELL=/bin/bash\n\
          LANG=C.UTF-8\nTERM=other\nEXTRA=a=b\nc\n"
     );
     assert_eq!(ran.stdout, expected);

@@ -88,13 +88,15 @@ impl Plan {
     async fn survey(&self, context: &mut Context, sandbox: &SandboxState) -> Result<(), WorkspaceError> {
         let workspace = Workspace::connect(self.sandboxes.as_ref(), sandbox).await?;
         let facts = workspace.survey(context).await?;
-        let checkout = workspace.inspect_checkout(context).await?;
+        let survey = survey::classify(&facts);
+        let checkout = workspace.inspect_checkout(context, survey::programs(&survey)).await?;
         let mut bodies: Vec<EventBody> = Vec::new();
         if context.log.state().survey.is_none() {
             let surveyed = RepositorySurveyed {
-                survey: survey::classify(&facts),
+                survey,
                 instruction_directories: checkout.instruction_directories,
                 commit_subjects: checkout.commit_subjects,
+                missing_programs: checkout.missing_programs,
             };
             let has_root_instructions = surveyed.instruction_directories.iter().any(|directory| directory == ".");
             bodies.push(surveyed.into());

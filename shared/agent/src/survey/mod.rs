@@ -5,16 +5,20 @@
 
 mod check;
 mod convention;
+mod devcontainer;
 mod ecosystem;
 mod evidence;
 mod kind;
 mod language;
 mod repository;
 
+use std::collections::BTreeSet;
+
 use domain::{ProjectType, Survey};
 use toolbox::Surveyed;
 
 pub use check::is_check;
+pub(crate) use devcontainer::post_create_command;
 use ecosystem::{dotnet, go, infrastructure, jvm, make, node, php, pipeline, python, ruby, rust};
 use evidence::Evidence;
 use repository::Repository;
@@ -53,4 +57,12 @@ pub fn classify(facts: &Surveyed) -> Survey {
         files: facts.files,
         empty: facts.empty,
     }
+}
+
+/// The programs that a repository's commands begin with, each once.
+pub(crate) fn programs(survey: &Survey) -> BTreeSet<String> {
+    let commands = [&survey.install_commands, &survey.build_commands, &survey.test_commands, &survey.lint_commands];
+    // One for a directory below the root begins by going there.
+    let program = |command: &String| command.rsplit("&& ").next()?.split_whitespace().next().map(str::to_owned);
+    commands.into_iter().flatten().filter_map(program).collect()
 }

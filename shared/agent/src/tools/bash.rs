@@ -9,29 +9,11 @@ use serde_json::{Value, json};
 
 use super::bash_output;
 use super::tool::{Answer, Display, Progress, Scope, Tool};
+use crate::command_environment::command_environment;
 use crate::survey;
 use crate::workspace::{ExecOutcome, WorkspaceError};
 
 const SCRIPT: &str = include_str!("bash.sh");
-
-/// Keeps commands from waiting for a terminal, a pager, an editor or an answer.
-const ENVIRONMENT: [(&str, &str); 15] = [
-    ("CI", "true"),
-    ("DEBIAN_FRONTEND", "noninteractive"),
-    ("EDITOR", "true"),
-    ("GIT_AUTHOR_EMAIL", "agent@tiny-backspace.invalid"),
-    ("GIT_AUTHOR_NAME", "Tiny Backspace"),
-    ("GIT_COMMITTER_EMAIL", "agent@tiny-backspace.invalid"),
-    ("GIT_COMMITTER_NAME", "Tiny Backspace"),
-    ("GIT_EDITOR", "true"),
-    ("GIT_PAGER", "cat"),
-    ("GIT_TERMINAL_PROMPT", "0"),
-    ("NO_COLOR", "1"),
-    ("PAGER", "cat"),
-    ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
-    ("PYTHONDONTWRITEBYTECODE", "1"),
-    ("VISUAL", "true"),
-];
 
 /// Which commands of a pipeline decide its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,7 +118,7 @@ impl Bash {
             (None, _) => return None,
         };
         let exec = Exec {
-            environment: ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            environment: command_environment(),
             timeout: scope.limits.command,
             stderr: Stderr::Merged,
             kept_bytes: scope.limits.kept_bytes,

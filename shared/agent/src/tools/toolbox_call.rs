@@ -48,6 +48,7 @@ fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
         toolbox::Answer::Survey(_)
         | toolbox::Answer::Instructions(_)
         | toolbox::Answer::Baseline(_)
+        | toolbox::Answer::Settle(_)
         | toolbox::Answer::Collect(_)
         | toolbox::Answer::Restore(_)
         | toolbox::Answer::Rebase(_) => {

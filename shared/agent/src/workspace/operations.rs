@@ -20,12 +20,15 @@ const MAX_INSTRUCTION_DIRECTORIES: usize = 200;
 pub(crate) struct CheckoutFacts {
     pub instruction_directories: Vec<String>,
     pub commit_subjects: Vec<String>,
+    /// Those of the programs asked for that are not on `PATH`.
+    pub missing_programs: Vec<String>,
 }
 
-/// Prints the instruction files, a separator line and the latest commit subjects. The script is constant, so no input can
-/// change it.
-const INSPECT_SCRIPT: &str =
-    "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; git log --format=%s -n 15 2>/dev/null || true";
+/// Prints the instruction files, the programs among its arguments that are missing, and the latest commit subjects, with a
+/// separator line before each but the first. The script is constant, so no input can change it.
+const INSPECT_SCRIPT: &str = "git ls-files -- '*AGENTS.md' '*CLAUDE.md'; echo ---; \
+     for program; do command -v \"$program\" >/dev/null || echo \"$program\"; done; echo ---; \
+     git log --format=%s -n 15 2>/dev/null || true";
 
 fn unexpected(name: &str) -> WorkspaceError {
     WorkspaceError::Toolbox(format!("it answered {name} with the answer of another operation"))
@@ -41,6 +44,14 @@ impl Workspace {
             return Err(unexpected("baseline"));
         };
         Ok(baseline.commit.map(|commit| commit.parse()).transpose().map_err(internal)?)
+    }
+
+    /// Takes what the set-up left in the workspace for a part of the environment. Nothing else has run there yet.
+    pub(crate) async fn settle(&self, context: &Context) -> Result<(), WorkspaceError> {
+        let Answer::Settle(_) = self.toolbox(context, "settle", &Call::Settle(toolbox::Settle {})).await? else {
+            return Err(unexpected("settle"));
+        };
+        Ok(())
     }
 
     pub(crate) async fn survey(&self, context: &Context) -> Result<toolbox::Surveyed, WorkspaceError> {
@@ -136,9 +147,14 @@ impl Workspace {
         Ok(rebased.conflicts.into_iter().map(|conflict| conflict.path).collect())
     }
 
-    /// Inspects a fresh checkout with git, before any code of the repository has run.
-    pub(crate) async fn inspect_checkout(&self, context: &Context) -> Result<CheckoutFacts, WorkspaceError> {
-        let program = Program::Command(["sh", "-c", INSPECT_SCRIPT].map(str::to_owned).to_vec());
+    /// Inspects a fresh checkout with git, before the model works in it, and looks for `programs`.
+    pub(crate) async fn inspect_checkout(
+        &self,
+        context: &Context,
+        programs: impl IntoIterator<Item = String>,
+    ) -> Result<CheckoutFacts, WorkspaceError> {
+        let argv = ["sh", "-c", INSPECT_SCRIPT, "inspect"].map(str::to_owned).into_iter().chain(programs);
+        let program = Program::Command(argv.collect());
         let exec = Exec {
             environment: vec![("GIT_PAGER".to_owned(), "cat".to_owned())],
             kept_bytes: 1024 * 1024,
@@ -146,14 +162,16 @@ impl Workspace {
         };
         let output = self.run_command(exec, "the inspection of the checkout").await?;
         let output = String::from_utf8_lossy(&output);
-        let (files, subjects) = output.split_once("---\n").unwrap_or((&output, ""));
+        let (files, rest) = output.split_once("---\n").unwrap_or((&output, ""));
+        let (missing, subjects) = rest.split_once("---\n").unwrap_or((rest, ""));
         let mut directories: Vec<String> = files.lines().filter_map(instruction_directory).collect();
         directories.sort();
         directories.dedup();
         directories.truncate(MAX_INSTRUCTION_DIRECTORIES);
         let redactor = &context.common.redactor;
         let commit_subjects = subjects.lines().map(|line| shorten(&redactor.redact(line), 200).into_owned()).collect();
-        Ok(CheckoutFacts { instruction_directories: directories, commit_subjects })
+        let missing_programs = missing.lines().map(str::to_owned).collect();
+        Ok(CheckoutFacts { instruction_directories: directories, commit_subjects, missing_programs })
     }
 }
 

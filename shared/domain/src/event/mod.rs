@@ -29,7 +29,10 @@ pub use publishing::{
     BranchPublished, ChangesetCollected, GitAction, GitOperation, PrOpened, PrUpdated, PublishStarted, ScoreRecorded,
     ScoreSource,
 };
-pub use sandbox::{CloneProgress, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating};
+pub use sandbox::{
+    CloneProgress, NetworkAllowed, NetworkRefused, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated,
+    SandboxTerminating, SetupFinished, SetupOutcome, SetupStarted,
+};
 pub use tools::{
     Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
     WorkspaceCheckpoint, WorkspaceCheckpointFailed,
@@ -135,7 +138,11 @@ bodies! {
     SandboxLost = SANDBOX_LOST = "sandbox.lost",
     SandboxTerminating = SANDBOX_TERMINATING = "sandbox.terminating",
     SandboxTerminated = SANDBOX_TERMINATED = "sandbox.terminated",
+    NetworkAllowed = NETWORK_ALLOWED = "network.allowed",
+    NetworkRefused = NETWORK_REFUSED = "network.refused",
     CloneProgress = CLONE_PROGRESS = "clone.progress",
+    SetupStarted = SETUP_STARTED = "setup.started",
+    SetupFinished = SETUP_FINISHED = "setup.finished",
     RepositorySurveyed = REPOSITORY_SURVEYED = "repository.surveyed",
     InstructionsRead = INSTRUCTIONS_READ = "instructions.read",
     PlanCreated = PLAN_CREATED = "plan.created",

@@ -15,6 +15,9 @@ pub struct RepositorySurveyed {
     /// Subjects of the latest commits, newest first.
     #[serde(default)]
     pub commit_subjects: Vec<String>,
+    /// Programs that the repository's commands need and the sandbox lacks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_programs: Vec<String>,
 }
 
 /// A file of instructions for agents was read from the base commit.

@@ -39,8 +39,8 @@ pub use model::{
 };
 pub use reservations::Reservations;
 pub use sandboxes::{
-    ByteConnection, ListedSandbox, Network, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes, SealedHandle,
-    Snapshot,
+    ByteConnection, ListedSandbox, NetworkRequest, Resources, Sandbox, SandboxError, SandboxSpec, Sandboxes,
+    SealedHandle, Snapshot,
 };
 pub use secrets::{SecretName, Secrets};
 pub use sessions::{KeyBinding, SessionSummary, Sessions, SnapshotRecord, all_unfinished};

@@ -8,12 +8,16 @@ use async_trait::async_trait;
 use futures_util::io::{AsyncRead, AsyncWrite};
 use serde::{Deserialize, Serialize};
 
-use crate::{Dependency, ErrorCode, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable};
+use crate::{
+    Dependency, ErrorCode, Network, Principal, RunNumber, SandboxId, SessionId, StepError, Terminal, Unavailable,
+};
 
 /// The sandbox to create.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxSpec {
     pub session: SessionId,
+    /// The owner of the session.
+    pub owner: Principal,
     pub run: RunNumber,
     /// Counts the sandboxes of the session. Session, run and generation are the key: with the same ones, the same sandbox is
     /// meant.
@@ -35,22 +39,13 @@ pub struct Resources {
     pub memory_bytes: Option<u64>,
 }
 
-/// What the network of a sandbox reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// Nothing.
-    #[default]
-    None,
-}
-
-impl Network {
-    /// The name in JSON and in settings.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-        }
-    }
+/// A host that something in a sandbox asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkRequest {
+    pub host: String,
+    pub port: u16,
+    /// Why it was refused, in a sentence; none when it was allowed.
+    pub refused: Option<String>,
 }
 
 /// A sandbox that exists.
@@ -148,6 +143,13 @@ pub trait Sandboxes: Send + Sync {
     async fn snapshot(&self, id: &SandboxId, handle: &SealedHandle) -> Result<Option<Snapshot>, SandboxError> {
         let _ = (id, handle);
         Ok(None)
+    }
+
+    /// The hosts that were asked for since the sandbox was created, in the order of the first time: each distinct answer once, and
+    /// without the first `skip` of them. Always none where the provider is not told.
+    async fn network_requests(&self, id: &SandboxId, skip: u32) -> Result<Vec<NetworkRequest>, SandboxError> {
+        let _ = (id, skip);
+        Ok(Vec::new())
     }
 
     /// The sandboxes of a session, or all that were created through this port.

@@ -6,14 +6,21 @@ use std::sync::Arc;
 
 use crate::{
     Author, BranchPublished, Conversation, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, RunStarted, SandboxCreated, Seq, Step, UserMessage, WaitEnded, WaitOutcome, WaitReason,
+    InstructionsRead, RunStarted, SandboxCreated, SandboxId, Seq, Step, UserMessage, WaitEnded, WaitOutcome,
+    WaitReason,
 };
 
-use super::{Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, UserText};
+use super::{
+    Base, ConversationState, PlanState, RunState, SandboxStage, SandboxState, SessionState, SetupStage, SetupState,
+    UserText,
+};
 
 /// Minimum of characters that [`SessionState::user_texts`] retains. It is what the opening of a compacted conversation may
 /// quote of people's messages.
 pub const MAX_USER_TEXT_CHARACTERS: usize = 100_000;
+
+/// Maximum of [`SessionState::refused_hosts`].
+pub const MAX_REFUSED_HOSTS: usize = 50;
 
 impl SessionState {
     /// Applies the next event. Every kind has an arm, so that the compiler asks here about a new one.
@@ -56,6 +63,27 @@ impl SessionState {
                 }
             }
             EventBody::SandboxTerminated(terminated) => self.sandbox_terminated(&terminated.sandbox),
+            EventBody::NetworkAllowed(allowed) => self.network_asked(&allowed.sandbox),
+            EventBody::NetworkRefused(refused) => {
+                self.network_asked(&refused.sandbox);
+                if !self.refused_hosts.contains(&refused.host) && self.refused_hosts.len() < MAX_REFUSED_HOSTS {
+                    self.refused_hosts.push(refused.host.clone());
+                }
+            }
+            EventBody::SetupStarted(started) => {
+                if let Some(sandbox) = self.sandbox_named(&started.sandbox) {
+                    sandbox.setup = Some(SetupStage::Started);
+                }
+                self.setup = Some(SetupState { command: started.command.clone(), finished: None });
+            }
+            EventBody::SetupFinished(finished) => {
+                if let Some(sandbox) = self.sandbox_named(&finished.sandbox) {
+                    sandbox.setup = Some(SetupStage::Finished);
+                }
+                if let Some(setup) = &mut self.setup {
+                    setup.finished = Some(finished.clone());
+                }
+            }
             EventBody::GitOperation(operated) => self.git_operation(event, operated),
 
             EventBody::RepositorySurveyed(surveyed) => self.survey = Some(surveyed.clone()),
@@ -175,7 +203,14 @@ impl SessionState {
         self.leave_sandbox();
         self.sandboxes += 1;
         let (id, handle) = (created.sandbox.clone(), created.handle.clone());
-        self.sandbox = Some(SandboxState { id, handle, stage: SandboxStage::Preparing, base: None });
+        let stage = SandboxStage::Preparing;
+        self.sandbox = Some(SandboxState { id, handle, stage, base: None, network_requests: 0, setup: None });
+    }
+
+    fn network_asked(&mut self, sandbox: &SandboxId) {
+        if let Some(sandbox) = self.sandbox_named(sandbox) {
+            sandbox.network_requests += 1;
+        }
     }
 
     fn git_operation(&mut self, event: &Event, operated: &GitOperation) {

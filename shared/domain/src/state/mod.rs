@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use conversation::{CallState, ConversationState, ReplyState, TurnState};
 pub use entries::{Delivery, EntryEnd, StepEntries};
-pub use fold::MAX_USER_TEXT_CHARACTERS;
+pub use fold::{MAX_REFUSED_HOSTS, MAX_USER_TEXT_CHARACTERS};
 pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
@@ -27,7 +27,7 @@ use crate::ports::SealedHandle;
 use crate::{
     Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
     EventBody, FileChangeKind, InstructionsRead, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
-    Session, Status, Todo, WaitStarted, WorkspaceCheckpoint,
+    Session, SetupFinished, Status, Todo, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -57,6 +57,27 @@ pub struct SandboxState {
     pub stage: SandboxStage,
     /// The commit that was cloned into it.
     pub base: Option<Base>,
+    /// Number of its network requests that are in the log.
+    #[serde(default)]
+    pub network_requests: u32,
+    /// How far its set-up is; none before it starts.
+    #[serde(default)]
+    pub setup: Option<SetupStage>,
+}
+
+/// How far the set-up of the repository is in a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SetupStage {
+    Started,
+    Finished,
+}
+
+/// The latest set-up of the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupState {
+    pub command: String,
+    /// None until it has ended.
+    pub finished: Option<SetupFinished>,
 }
 
 /// The stage of a sandbox's life.
@@ -103,6 +124,12 @@ pub struct SessionState {
     pub sandbox: Option<SandboxState>,
     /// Sandboxes that no step uses any more and that are not terminated yet, oldest first.
     pub leftovers: VecDeque<Leftover>,
+    /// The latest set-up of the repository.
+    #[serde(default)]
+    pub setup: Option<SetupState>,
+    /// Hosts that were refused to commands, each once and at most [`MAX_REFUSED_HOSTS`] of them.
+    #[serde(default)]
+    pub refused_hosts: Vec<String>,
     /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
     /// The commit that was cloned last.

@@ -12,6 +12,7 @@ pub(crate) mod insert;
 pub(crate) mod instructions;
 pub(crate) mod rebase;
 pub(crate) mod restore;
+pub(crate) mod settle;
 pub(crate) mod str_replace;
 pub(crate) mod survey;
 pub(crate) mod view;

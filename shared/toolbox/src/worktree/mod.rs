@@ -12,6 +12,7 @@ pub(crate) mod left_out;
 pub(crate) mod observations;
 pub(crate) mod record;
 pub(crate) mod scan;
+pub(crate) mod settled;
 pub(crate) mod stamp;
 pub(crate) mod state_file;
 pub(crate) mod submodule;

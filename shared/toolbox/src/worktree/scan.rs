@@ -13,6 +13,7 @@ use rustix::io::Errno;
 use super::ignores::{Level, MAX_RULES_BYTES, Patterns, exclude};
 use super::left_out::LeftOut;
 use super::record::{Entry, EntryKind, Record};
+use super::settled::Settled;
 use super::stamp::Stamp;
 use super::submodule;
 use crate::error::ToolError;
@@ -44,15 +45,30 @@ pub(crate) enum Now {
     Link(Stamp),
 }
 
-/// The candidates, sorted by path, and the paths that cannot be one. Of the untracked files, at most `max_untracked` become
+impl Now {
+    pub(crate) fn stamp(&self) -> Option<&Stamp> {
+        match self {
+            Self::Nothing => None,
+            Self::File(stamp) | Self::Link(stamp) => Some(stamp),
+        }
+    }
+}
+
+/// The candidates, sorted by path, and the paths that cannot be one. What is settled is neither. Of the other untracked files, at most `max_untracked` become
 /// candidates.
-pub(crate) fn scan(root: &Root, record: &Record, max_untracked: usize) -> Result<(Vec<Candidate>, LeftOut), ToolError> {
+pub(crate) fn scan(
+    root: &Root,
+    record: &Record,
+    settled: &Settled,
+    max_untracked: usize,
+) -> Result<(Vec<Candidate>, LeftOut), ToolError> {
     let directory = openat(root.directory(), ".", DIRECTORY, Mode::empty())
         .map_err(|error| ToolError::io("opening the directory", root.path().display().to_string())(error.into()))?;
     let level = Level::root(directory);
     let exclude = exclude(&record.settings.exclude);
     let scan = || Scan {
         record,
+        settled,
         exclude: exclude.as_ref(),
         max_untracked,
         untracked: 0,
@@ -86,6 +102,7 @@ const DIRECTORY: OFlags =
 
 struct Scan<'a> {
     record: &'a Record,
+    settled: &'a Settled,
     exclude: Option<&'a Patterns>,
     max_untracked: usize,
     untracked: usize,
@@ -268,11 +285,15 @@ impl Scan<'_> {
 
     fn add_untracked(&mut self, level: &Level<'_>, name: &[u8]) {
         let path = level.path(name);
-        if self.untracked >= self.max_untracked {
-            return self.left_out.add(&path, format!("more than {} files differ", self.max_untracked));
-        }
         let Ok(stat) = statat(&level.directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
         let stamp = Stamp::of(&stat);
+        if self.untracked >= self.max_untracked {
+            let is_settled = path.to_str().is_ok_and(|path| self.settled.is_untouched(path, Some(&stamp)));
+            if !is_settled {
+                self.left_out.add(&path, format!("more than {} files differ", self.max_untracked));
+            }
+            return;
+        }
         let now = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             Now::Link(stamp)
         } else {
@@ -299,6 +320,7 @@ impl Scan<'_> {
             Ok(path) if RelativePath::exact(path).is_err() => {
                 self.left_out.add_name(path.to_owned(), "its name is not allowed in a repository");
             }
+            Ok(path) if self.settled.is_untouched(path, now.stamp()) => {}
             Ok(path) => {
                 self.candidates.push(Candidate { path: path.to_owned(), entry, now });
                 return true;

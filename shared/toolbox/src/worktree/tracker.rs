@@ -12,6 +12,7 @@ use super::left_out::LeftOut;
 use super::observations::{Observation, Observations, Outcome};
 use super::record::{Entry, EntryKind, Record};
 use super::scan::{Candidate, Now, scan};
+use super::settled::Settled;
 use super::stamp::Stamp;
 use crate::change::Mode;
 use crate::error::ToolError;
@@ -28,6 +29,7 @@ pub(crate) type Sha256Hash = [u8; 32];
 pub(crate) struct Tracker {
     record: Record,
     observations: Observations,
+    settled: Settled,
     objects: ObjectStore,
 }
 
@@ -59,7 +61,13 @@ impl Tracker {
             _ => ToolError::NoBase(format!("its record cannot be read: {error}")),
         })?;
         let objects = ObjectStore::new(&directory, record.settings.object_hash());
-        Ok(Self { record, observations: Observations::load(state), objects })
+        Ok(Self { record, observations: Observations::load(state), settled: Settled::load(state), objects })
+    }
+
+    /// Takes what differs now for a part of the environment. Answers the number of paths.
+    pub(crate) fn settle(&mut self, root: &Root, state: &Path) -> Result<usize, ToolError> {
+        self.settled = Settled::record(root, state, &self.record)?;
+        Ok(self.settled.len())
     }
 
     /// Compares the workspace with the base commit. The caller has the contents with the hashes in `known`, except the targets
@@ -77,7 +85,7 @@ impl Tracker {
             |_| (None, Observations::default()),
             |(new_record, observations)| (Some(new_record), observations),
         );
-        let (candidates, left_out) = scan(root, &self.record, limits.files)?;
+        let (candidates, left_out) = scan(root, &self.record, &self.settled, limits.files)?;
         let mut comparison = Comparison { changes: Vec::new(), contents: BTreeMap::new(), left_out };
         let mut attributes = Attributes::new(root, &self.record.settings.attributes);
         let (mut total, mut has_read) = (0, false);
@@ -174,15 +182,6 @@ impl Tracker {
         match entry.map(|entry| entry.kind) {
             Some(EntryKind::File(mode @ (Mode::Regular | Mode::Executable))) => mode,
             Some(EntryKind::File(Mode::Symlink) | EntryKind::Submodule) | None => Mode::Regular,
-        }
-    }
-}
-
-impl Now {
-    fn stamp(&self) -> Option<&Stamp> {
-        match self {
-            Self::Nothing => None,
-            Self::File(stamp) | Self::Link(stamp) => Some(stamp),
         }
     }
 }

@@ -11,4 +11,5 @@ mod protocol;
 mod rebase;
 mod round_trip;
 mod search;
+mod settling;
 mod view;

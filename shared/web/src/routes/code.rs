@@ -52,6 +52,19 @@ pub(crate) struct CodeRequest {
     /// Whether the pull request is a draft even if its checks passed. Default: false.
     #[serde(default)]
     draft: bool,
+    /// What commands in the sandbox reach. Default: the service's, usually none.
+    #[schema(example = json!(null))]
+    network: Option<SandboxNetwork>,
+}
+
+/// What commands in a sandbox reach over the network: nothing, package registries, or every host by HTTP and HTTPS. Never the
+/// service's own machine and its neighbours.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SandboxNetwork {
+    None,
+    Registries,
+    Open,
 }
 
 /// Limits of a run. When one is reached, the session asks its user whether to continue.
@@ -118,7 +131,7 @@ pub(super) async fn code(
     let defaults = &api.session_defaults;
     let limits = request.limits.get_or_insert_default();
     limits.max_cost_usd = limits.max_cost_usd.or(defaults.max_cost.map(MicroDollars::as_dollars));
-    let request = request.check(&defaults.model)?;
+    let request = request.check(&defaults.model, defaults.network)?;
     let setup = defaults.setup.clone().map_err(|reason| ApiError::new(Code::Unavailable, reason))?;
     let streams = !prefers_json(&headers) && !prefers_async(&headers);
     // Before the session is started, so that a request which is refused a stream can be repeated.

@@ -99,7 +99,7 @@ impl Schedule {
 
     /// A request of this owner, without a key.
     pub(super) fn start_request(&self, owner: &Principal, number: u64) -> Start {
-        let request = draft(number).check("claude-sonnet-5-5").unwrap();
+        let request = draft(number).check("claude-sonnet-5-5", domain::Network::None).unwrap();
         Start { owner: owner.clone(), request, setup: self.setup.clone(), key: None }
     }
 

@@ -21,6 +21,7 @@ use serde_json::Value;
 
 use crate::context::{Context, Interruptible, internal};
 use crate::invocation::StepHandler;
+use crate::network::unrecorded_requests;
 use crate::tool_call::{CallEnd, CallStart, OpenCall};
 use crate::tools::{Answer, ToolLimits};
 use crate::workspace::{Workspace, WorkspaceError, checkpoint, record_loss};
@@ -97,7 +98,11 @@ impl ExecuteTool {
             touched.extend(group.iter().filter_map(|call| call.path().map(str::to_owned)));
             self.record_start(context, workspace, &group).await?;
             let mut bodies = match self.run_group(context, workspace, group).await? {
-                GroupOutcome::Answered(answered) => self.results(context, answered).await?,
+                GroupOutcome::Answered(answered) => {
+                    let mut bodies = unrecorded_requests(context, self.sandboxes.as_ref()).await?;
+                    bodies.extend(self.results(context, answered).await?);
+                    bodies
+                }
                 GroupOutcome::Running => return Ok(StepOutput::new(Verdict::Tools)),
                 GroupOutcome::Stopped(running) => {
                     return self.stop(context, workspace, reply, &running, writes).await;

@@ -80,6 +80,12 @@ pub(super) fn body(
             let _ = writeln!(body, "- {}", one_line(skipped));
         }
     }
+    if !state.refused_hosts.is_empty() {
+        body.push_str("\n## Refused by the network policy\n\n");
+        for host in &state.refused_hosts {
+            let _ = writeln!(body, "- `{host}`");
+        }
+    }
     let totals = run.totals();
     let turns = totals.turns;
     let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}\n", totals.cost);

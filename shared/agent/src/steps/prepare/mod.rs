@@ -2,6 +2,7 @@
 
 mod clone;
 mod restore;
+mod set_up;
 mod stop;
 
 use std::ops::ControlFlow;
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::effects::terminate_sandbox;
-use domain::ports::{Blobs, CloneSource, Forge, ForgeError, Network, Repository, Resources, SandboxSpec, Sandboxes};
+use domain::ports::{Blobs, CloneSource, Forge, ForgeError, Repository, Resources, SandboxSpec, Sandboxes};
 use domain::state::{SandboxStage, SessionState};
 use domain::{ErrorCode, SandboxAttached, SandboxCreated, SandboxLost, Step, StepError, StepOutput, Verdict};
 
@@ -33,8 +34,6 @@ pub struct Prepare {
     pub forge: Arc<dyn Forge>,
     pub sandboxes: Arc<dyn Sandboxes>,
     pub blobs: Arc<dyn Blobs>,
-    /// The network that a new sandbox gets.
-    pub network: Network,
 }
 
 #[async_trait]
@@ -97,6 +96,9 @@ impl Prepare {
                 ControlFlow::Break(answer) => return Ok(answer),
             },
         };
+        if let ControlFlow::Break(answer) = self.set_up(context, &workspace).await? {
+            return Ok(answer);
+        }
         // In one batch, so that a sandbox counts as ready only together with a checkpoint that is measured against its base.
         let mut bodies = self.restore(context, &workspace).await?;
         bodies.push(SandboxAttached { sandbox: workspace.id.clone() }.into());
@@ -187,8 +189,10 @@ impl Prepare {
             let message = format!("{} sandboxes were lost in this session", state.sandboxes);
             return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message).into());
         }
+        let session = context.session().map_err(StepError::from)?;
         let spec = SandboxSpec {
             session: context.input.session_id.clone(),
+            owner: session.owner.clone(),
             run: context.input.run,
             // A second attempt asks for the same generation and gets the same sandbox.
             generation: state.sandboxes + 1,
@@ -196,7 +200,7 @@ impl Prepare {
                 CloneSource::Directory(directory) => Some(directory.clone()),
                 CloneSource::Address { .. } => None,
             },
-            network: self.network,
+            network: session.request.network,
             lifetime: self.sandboxes.max_lifetime(),
             resources: Resources::default(),
             image: None,

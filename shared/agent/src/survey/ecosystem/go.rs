@@ -26,6 +26,7 @@ pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
         let modules = manifest.into_iter().flat_map(|manifest| direct_requirements(manifest.text));
         evidence.packages(directory, DependencyKind::Runtime, KNOWN, modules);
         if command_directories.contains(&directory) {
+            evidence.install(directory, "go mod download");
             evidence.build(directory, "go build ./...");
             evidence.test(directory, "go test ./...");
             evidence.lint(directory, "go vet ./...");

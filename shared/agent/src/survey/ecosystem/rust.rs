@@ -36,6 +36,7 @@ pub(crate) fn detect(repository: &Repository<'_>, evidence: &mut Evidence) {
             evidence.packages(directory, DependencyKind::Runtime, KNOWN, keys_of(dependencies));
         }
         if command_directories.contains(&directory) {
+            evidence.install(directory, "cargo fetch");
             evidence.build(directory, "cargo build");
             evidence.test(directory, "cargo test");
             evidence.lint(directory, "cargo clippy --all-targets");

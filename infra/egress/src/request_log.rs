@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Refusal, Target};
 
-/// Maximum number of entries of a journal.
+/// Maximum number of entries of a log.
 pub const MAX_ENTRIES: usize = 1000;
 
 /// One host that was asked for.
@@ -23,7 +23,7 @@ pub struct Entry {
 
 /// What was asked for, each distinct answer once, in the order of the first time. A file with a line each.
 #[derive(Debug)]
-pub struct Journal {
+pub struct RequestLog {
     written: Mutex<Written>,
 }
 
@@ -33,8 +33,8 @@ struct Written {
     lines: BTreeSet<String>,
 }
 
-impl Journal {
-    /// Opens the journal, or makes it. What an earlier process wrote counts.
+impl RequestLog {
+    /// Opens the log, or makes it. What an earlier process wrote counts.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl Journal {
         Ok(Self { written: Mutex::new(Written { file, lines }) })
     }
 
-    /// False when the journal is full, or cannot be written.
+    /// False when the log is full, or cannot be written.
     pub(crate) fn record(&self, target: &Target, refused: Option<&Refusal>) -> bool {
         let entry = Entry { target: target.clone(), refused: refused.cloned() };
         let Ok(line) = serde_json::to_string(&entry) else { return false };
@@ -71,14 +71,14 @@ impl Journal {
         match written.file.write_all(format!("{line}\n").as_bytes()) {
             Ok(()) => written.lines.insert(line),
             Err(error) => {
-                tracing::warn!(%error, "the journal of the network cannot be written");
+                tracing::warn!(%error, "the log of the network cannot be written");
                 false
             }
         }
     }
 }
 
-/// The entries of a journal after the first ones. None of a journal that does not exist.
+/// The entries of a log after the first ones. None of a log that does not exist.
 ///
 /// # Errors
 ///
