@@ -225,6 +225,7 @@ async fn a_sandbox_with_a_toolbox_of_another_version_is_left_for_a_new_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_dies_is_a_failed_call_and_not_the_end_of_the_run() {
     let killed = Exit {
+        limit: None,
         status: ExitStatus::Signalled(9),
         stdout_bytes: 0,
         stderr_bytes: 0,

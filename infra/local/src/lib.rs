@@ -14,7 +14,7 @@ pub use network::{Networks, RecordedTool, Registries};
 pub use sandboxes::LocalSandboxes;
 pub use server::{Server, ServerOptions, TokenPolicy};
 pub use settings::{
-    Containment, EnvironmentSecrets, HostEnvironment, ModelAccess, Settings, SettingsError,
+    CommandLimits, Containment, EnvironmentSecrets, HostEnvironment, ModelAccess, Settings, SettingsError,
     Toolchains as ToolchainSetting, variables,
 };
 pub use store::Store;

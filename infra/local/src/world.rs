@@ -94,6 +94,7 @@ impl World {
                 mode,
                 Toolchains::new(&settings, owner()?),
                 Networks::new(&settings),
+                settings.limits.clone(),
             )),
             live: Arc::new(LiveDirectory::new(home.join("live"))),
             traces: Arc::new(tracing.build()),

@@ -2,11 +2,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::LimitReached;
+
 /// How an exec ended. Stored in the spool, so that it can be told again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     /// The end of the main process, or what ended it.
     pub status: Status,
+    /// The limit that something of it reached; absent in records of earlier versions.
+    #[serde(default)]
+    pub limit: Option<LimitReached>,
     /// Standard output; with [`Output::Merged`](crate::Output::Merged), both streams.
     pub stdout: Captured,
     /// Standard error; empty when merged.

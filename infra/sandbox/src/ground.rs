@@ -6,13 +6,15 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 
 use nix::sys::prctl::set_child_subreaper;
+use nix::unistd::Pid;
 
+use crate::accounting::Accounting;
 use crate::command::Standard;
 use crate::init::{self, Kingdom, Kit, privileges, tree};
 use crate::keeper::Keeper;
 use crate::part::{Failure, Part};
 use crate::place::Place;
-use crate::restrictions::{Restrictions, owner, tasks_of};
+use crate::restrictions::{Restrictions, Unmapped, owner, tasks_of};
 use crate::specification::Mode;
 use crate::system::{self, Wait};
 use crate::wire::Launch;
@@ -31,17 +33,22 @@ pub(crate) enum Guest {
 
 impl Ground {
     /// Also answers the listener of the sandbox's network.
-    pub(crate) fn open(place: &Place, worker: fn() -> c_int) -> Result<(Self, Option<OwnedFd>), Failure> {
+    pub(crate) fn open(
+        place: &Place,
+        accounting: &Accounting,
+        worker: fn() -> c_int,
+    ) -> Result<(Self, Option<OwnedFd>), Failure> {
         let Place { specification, layout, lock, .. } = place;
         match specification.mode {
             Mode::Isolated => {
-                let (keeper, listener) = Keeper::start(specification, layout, lock, worker)?;
+                let (keeper, listener) = Keeper::start(specification, layout, lock, accounting, worker)?;
                 Ok((Self::Isolated(keeper), listener))
             }
             Mode::Reduced => {
                 // Should the first process of an exec be killed, its tree comes here.
                 set_child_subreaper(true).map_err(Failure::of(Part::Privileges, "becoming a subreaper"))?;
-                let restrictions = |guest| Restrictions::reduced(layout, specification, guest);
+                let unmapped = Unmapped::of(accounting);
+                let restrictions = |guest| Restrictions::reduced(layout, specification, guest, unmapped);
                 let ground = Self::Reduced {
                     commands: Kit { restrictions: restrictions(Guest::Command)?, worker },
                     worker: Kit { restrictions: restrictions(Guest::Worker)?, worker },
@@ -54,20 +61,31 @@ impl Ground {
 
     /// Forks a first process. It holds nothing of this process open but the lock: neither clients nor other execs may take it
     /// for the supervisor when that is gone.
-    pub(crate) fn launch(&self, guest: Guest, run: u64, control: UnixStream, standard: Standard) -> io::Result<()> {
+    ///
+    /// Answers it where it is a child of this process: a keeper tells its own later.
+    pub(crate) fn launch(
+        &self,
+        guest: Guest,
+        run: u64,
+        control: UnixStream,
+        standard: Standard,
+    ) -> io::Result<Option<Pid>> {
         match self {
-            Self::Isolated(keeper) => Ok(keeper.launch(guest, run, &control, &standard)?),
+            Self::Isolated(keeper) => {
+                keeper.launch(guest, run, &control, &standard)?;
+                Ok(None)
+            }
             Self::Reduced { commands, worker, lock } => {
                 let kit = match guest {
                     Guest::Command => commands,
                     Guest::Worker => worker,
                 };
                 let settle = |_: &Launch| privileges::leave_host_root();
-                system::fork(|| {
+                let first = system::fork(|| {
                     init::hold_only(&control, &standard, kit, &[*lock]);
                     init::run(Kingdom::Descendants, control, standard, kit, settle)
                 })?;
-                Ok(())
+                Ok(Some(first))
             }
         }
     }

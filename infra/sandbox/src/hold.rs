@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Pid;
+
 use crate::init;
 use crate::system;
 use crate::wire::{self, Frames, Launch, Report};
@@ -19,6 +21,7 @@ pub(crate) struct Hold {
     frames: Frames,
     /// Comes from the keeper. Absent in the reduced mode, where the death of a first process would free its tree.
     handle: Option<OwnedFd>,
+    process: Option<Pid>,
     force: Force,
 }
 
@@ -42,7 +45,7 @@ impl Hold {
     /// The other end goes to the first process.
     pub(crate) fn new(run: u64) -> io::Result<(Self, UnixStream)> {
         let (control, theirs) = UnixStream::pair()?;
-        Ok((Self { run, control, frames: Frames::default(), handle: None, force: Force::No }, theirs))
+        Ok((Self { run, control, frames: Frames::default(), handle: None, process: None, force: Force::No }, theirs))
     }
 
     pub(crate) fn tell(&mut self, launch: &Launch) -> io::Result<()> {
@@ -50,7 +53,18 @@ impl Hold {
     }
 
     pub(crate) fn take_handle(&mut self, handle: OwnedFd) {
+        self.process = system::process_of(handle.as_fd());
         self.handle = Some(handle);
+    }
+
+    /// Where no handle comes, the first process is this one's child.
+    pub(crate) fn take_process(&mut self, process: Pid) {
+        self.process = Some(process);
+    }
+
+    /// The first process, as far as it is known.
+    pub(crate) fn process(&self) -> Option<Pid> {
+        self.process
     }
 
     /// What becomes readable when there is something to [listen](Self::listen) to.

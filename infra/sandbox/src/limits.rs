@@ -47,3 +47,35 @@ impl Default for Limits {
         }
     }
 }
+
+/// What everything in a sandbox may use together: all its commands, and the worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Totals {
+    /// Memory, in bytes: with what the kernel keeps for the sandbox, where a control group can be made.
+    pub memory_bytes: Option<u64>,
+    /// Sockets; only where no control group can be made, since their memory is counted there.
+    pub sockets: Option<u64>,
+    /// Space that workspace, home and temporary files take on the disk, in bytes.
+    pub disk_bytes: Option<u64>,
+    /// Files, directories and links in them.
+    pub disk_files: Option<u64>,
+}
+
+/// A limit that ended a command, or a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitReached {
+    /// [`Totals::memory_bytes`].
+    Memory,
+    /// [`Totals::sockets`].
+    Sockets,
+    /// [`Totals::disk_bytes`].
+    DiskSpace,
+    /// [`Totals::disk_files`].
+    DiskFiles,
+    /// [`Limits::cpu`].
+    ProcessorTime,
+    /// [`Limits::file_bytes`].
+    FileSize,
+}

@@ -15,7 +15,7 @@ use crate::command::Standard;
 use crate::exit::{Captured, Exit, Status};
 use crate::hold::{Hold, Word};
 use crate::spool::{Spool, Stream};
-use crate::{Exec, ExecId, Limits, Output};
+use crate::{Exec, ExecId, LimitReached, Limits, Output};
 
 pub(crate) struct Running {
     pub(crate) id: ExecId,
@@ -26,6 +26,10 @@ pub(crate) struct Running {
     phase: Phase,
     began: Instant,
     grace: Duration,
+    /// That ended it.
+    limit: Option<LimitReached>,
+    /// Kills for memory in the sandbox before it started.
+    memory_kills: u64,
 }
 
 /// Standard input on its way.
@@ -57,6 +61,7 @@ impl Running {
         exec: Exec,
         run: u64,
         limits: &Limits,
+        memory_kills: u64,
         spool: &Spool,
     ) -> io::Result<(Self, UnixStream, Standard)> {
         let (hold, theirs) = Hold::new(run)?;
@@ -73,7 +78,8 @@ impl Running {
         let began = Instant::now();
         let phase = Phase::Working { until: began.checked_add(exec.timeout) };
         let grace = limits.grace;
-        let running = Self { id: exec.id, hold, input, stdout, stderr, phase, began, grace };
+        let limit = None;
+        let running = Self { id: exec.id, hold, input, stdout, stderr, phase, began, grace, limit, memory_kills };
         Ok((running, theirs, Standard { input: their_input, output: their_output, error: their_error }))
     }
 
@@ -120,6 +126,15 @@ impl Running {
         }
     }
 
+    /// Ends it at once because of a limit.
+    pub(crate) fn reach(&mut self, limit: LimitReached, now: Instant) {
+        if self.limit.is_none() {
+            self.limit = Some(limit);
+            self.phase = Phase::Killing { because: Status::Killed };
+            self.hold.kill(now);
+        }
+    }
+
     /// When time alone will change something.
     pub(crate) fn next_moment(&self) -> Option<Instant> {
         match self.phase {
@@ -162,6 +177,7 @@ impl Running {
         report: Status,
         background_ended: u32,
         cpu: Duration,
+        memory_kills: u64,
         spool: &Spool,
     ) -> io::Result<Exit> {
         let wall = self.began.elapsed();
@@ -173,7 +189,14 @@ impl Running {
         };
         let stdout = self.stdout.finish();
         let stderr = self.stderr.map_or_else(Captured::default, Capture::finish);
-        let exit = Exit { status, stdout, stderr, background_ended, wall, cpu };
+        // The main process may have gone on when the kernel killed another one.
+        let killed = (memory_kills > self.memory_kills).then_some(LimitReached::Memory);
+        let limit = self.limit.or(killed).or(match status {
+            Status::Signalled(libc::SIGXCPU) => Some(LimitReached::ProcessorTime),
+            Status::Signalled(libc::SIGXFSZ) => Some(LimitReached::FileSize),
+            Status::Exited(_) | Status::Signalled(_) | Status::TimedOut | Status::Killed => None,
+        });
+        let exit = Exit { status, limit, stdout, stderr, background_ended, wall, cpu };
         spool.finish(&self.id, &exit)?;
         Ok(exit)
     }

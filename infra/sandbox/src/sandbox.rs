@@ -9,7 +9,9 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use nix::poll::PollFlags;
+use nix::unistd::Pid;
 
+use crate::accounting::Accounting;
 use crate::command::Standard;
 use crate::environment;
 use crate::ground::{Ground, Guest};
@@ -33,6 +35,7 @@ const WORKER_DATA_BYTES: u64 = 1 << 30;
 pub struct Sandbox {
     place: Place,
     ground: Ground,
+    accounting: Accounting,
     listener: Option<OwnedFd>,
     running: BTreeMap<ExecId, Running>,
     /// Begun by the owner, who carries them out.
@@ -74,6 +77,7 @@ pub struct Source(Origin);
 #[derive(Clone, Debug)]
 enum Origin {
     Ground,
+    Accounting,
     Worker,
     Exec(ExecId, Voice),
 }
@@ -119,9 +123,11 @@ impl Sandbox {
         }
         let layout = Layout::new(&specification);
         let place = Place::open(specification, layout)?;
-        let (ground, listener) = Ground::open(&place, worker)?;
+        let mut accounting = Accounting::open(&place).map_err(Error::io("preparing to count what is used"))?;
+        let opened = Ground::open(&place, &accounting, worker);
+        let (ground, listener) = opened.inspect_err(|_| accounting.end())?;
         let (running, begun) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Self { place, ground, listener, running, begun, worker: None, runs: 0 })
+        Ok(Self { place, ground, accounting, listener, running, begun, worker: None, runs: 0 })
     }
 
     /// With [`Network::Proxy`](crate::Network::Proxy), once: the socket that listens at [`PROXY`](crate::PROXY) on the commands' loopback.
@@ -177,6 +183,7 @@ impl Sandbox {
         let stdout_captured = Captured { total_bytes: bytes, kept_bytes: bytes, ..Captured::default() };
         let exit = Exit {
             status,
+            limit: None,
             stdout: stdout_captured,
             stderr: Captured::default(),
             background_ended: 0,
@@ -278,12 +285,13 @@ impl Sandbox {
         let mut launch = Launch { task: Task::Worker, limits };
         self.ground.adapt(&mut launch);
         let fork = || -> io::Result<(Hold, UnixStream)> {
-            let (hold, control) = Hold::new(self.runs + 1)?;
+            let (mut hold, control) = Hold::new(self.runs + 1)?;
             let (ours, theirs) = UnixStream::pair()?;
             let output = OwnedFd::from(theirs.try_clone()?);
             let error = File::options().write(true).open("/dev/null")?.into();
             let standard = Standard { input: theirs.into(), output, error };
-            self.ground.launch(Guest::Worker, hold.run, control, standard)?;
+            let process = self.ground.launch(Guest::Worker, hold.run, control, standard)?;
+            self.accounting.count(&mut hold, process)?;
             Ok((hold, ours))
         };
         let (mut hold, socket) = fork().map_err(failed())?;
@@ -304,24 +312,32 @@ impl Sandbox {
     /// What to poll, and for what.
     pub fn sources(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>, PollFlags)> {
         let ground = self.ground.source().map(|source| (Source(Origin::Ground), source, PollFlags::POLLIN));
+        let accounting = self.accounting.source().map(|source| (Source(Origin::Accounting), source, PollFlags::POLLIN));
         let worker = self.worker.as_ref().map(|hold| (Source(Origin::Worker), hold.source(), PollFlags::POLLIN));
         let execs = self.running.values().flat_map(|running| {
             let named = |voice| Source(Origin::Exec(running.id.clone(), voice));
             running.voices().map(move |(voice, descriptor, flags)| (named(voice), descriptor, flags))
         });
-        ground.into_iter().chain(worker).chain(execs)
+        ground.into_iter().chain(accounting).chain(worker).chain(execs)
     }
 
     /// When time alone will change something.
     pub fn next_moment(&self) -> Option<Instant> {
         let worker = self.worker.as_ref().and_then(Hold::next_moment);
-        self.running.values().filter_map(Running::next_moment).chain(worker).min()
+        self.running.values().filter_map(Running::next_moment).chain(worker).chain(self.accounting.next_moment()).min()
     }
 
     /// Lets time have its effects.
     pub fn tick(&mut self, now: Instant) {
         self.running.values_mut().for_each(|running| running.tick(now));
         self.worker.iter_mut().for_each(|worker| worker.tick(now));
+        let execs: Vec<(&ExecId, Pid)> =
+            self.running.values().filter_map(|running| Some((&running.id, running.hold.process()?))).collect();
+        if let Some((id, limit)) = self.accounting.tick(now, &execs)
+            && let Some(running) = self.running.get_mut(&id)
+        {
+            running.reach(limit, now);
+        }
     }
 
     /// Takes what a ready source has to say.
@@ -337,6 +353,14 @@ impl Sandbox {
                 // None for an exec that ended at once.
                 if let Some(hold) = holds.into_iter().find(|hold| hold.run == run) {
                     hold.take_handle(handle);
+                }
+                Ok(None)
+            }
+            Origin::Accounting => {
+                // Whose files these are is not known.
+                if let Some(limit) = self.accounting.hear() {
+                    let now = Instant::now();
+                    self.running.values_mut().for_each(|running| running.reach(limit, now));
                 }
                 Ok(None)
             }
@@ -368,8 +392,9 @@ impl Sandbox {
         }
         let Some(running) = self.running.remove(id) else { return Ok(None) };
         let spool = &self.place.spool;
+        let kills = self.accounting.memory_kills();
         let finish = |running: Running, status, background_ended, cpu| {
-            running.finish(status, background_ended, cpu, spool).map_or(Ending::CutOff, Ending::Exit)
+            running.finish(status, background_ended, cpu, kills, spool).map_or(Ending::CutOff, Ending::Exit)
         };
         let ending = match word {
             Word::NotYet => return Ok(None),
@@ -391,6 +416,9 @@ impl Sandbox {
             }
         };
         self.ground.reap();
+        if self.running.is_empty() {
+            self.accounting.rest();
+        }
         Ok(Some(Ended::Exec(id.clone(), ending)))
     }
 
@@ -419,8 +447,12 @@ impl Sandbox {
         let mut launch = Launch { task, limits };
         self.ground.adapt(&mut launch);
         self.runs += 1;
-        let (mut running, theirs, standard) = Running::new(exec, self.runs, &launch.limits, &self.place.spool)?;
-        self.ground.launch(Guest::Command, self.runs, theirs, standard)?;
+        let kills = self.accounting.memory_kills();
+        let (mut running, theirs, standard) = Running::new(exec, self.runs, &launch.limits, kills, &self.place.spool)?;
+        let process = self.ground.launch(Guest::Command, self.runs, theirs, standard)?;
+        // Before it is told what to do.
+        self.accounting.count(&mut running.hold, process)?;
+        self.accounting.started();
         // A first process that died at once is heard of through its report or its silence.
         let _ = running.hold.tell(&launch);
         self.running.insert(running.id.clone(), running);
@@ -432,6 +464,7 @@ impl Drop for Sandbox {
     /// Returns when nothing inside is left.
     fn drop(&mut self) {
         self.ground.end();
+        self.accounting.end();
     }
 }
 

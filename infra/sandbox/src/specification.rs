@@ -3,7 +3,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Limits};
+use crate::{Error, Limits, Totals};
 
 /// What a sandbox is made of. All paths are absolute and UTF-8.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -23,6 +23,8 @@ pub struct Specification {
     pub network: Network,
     /// What each exec may use unless it brings limits of its own.
     pub limits: Limits,
+    /// What everything in it may use together.
+    pub totals: Totals,
     /// What the record of execs survives.
     pub record: Survives,
 }
@@ -38,6 +40,7 @@ impl Specification {
             environment: Vec::new(),
             network: Network::None,
             limits: Limits::default(),
+            totals: Totals::default(),
             record: Survives::PowerFailure,
         }
     }

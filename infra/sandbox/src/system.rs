@@ -64,6 +64,13 @@ pub(crate) fn kill_by_handle(handle: BorrowedFd<'_>) -> nix::Result<()> {
     Errno::result(result).map(|_| ())
 }
 
+/// The number of the process that a descriptor stands for; none once it is gone.
+pub(crate) fn process_of(handle: BorrowedFd<'_>) -> Option<Pid> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", handle.as_raw_fd())).ok()?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse::<i32>().ok())?;
+    (number > 0).then(|| Pid::from_raw(number))
+}
+
 /// Empties the environment of a process that keeps running this program's code.
 pub(crate) fn clear_environment() {
     // SAFETY: the process has one thread.

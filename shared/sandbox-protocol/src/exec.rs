@@ -108,6 +108,9 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
     pub status: ExitStatus,
+    /// The limit that something of it reached.
+    #[serde(default)]
+    pub limit: Option<LimitReached>,
     /// Bytes written to standard output, of which [`Exec::kept_bytes`] are stored.
     pub stdout_bytes: u64,
     /// Bytes written to standard error, of which [`Exec::kept_bytes`] are stored.
@@ -131,6 +134,23 @@ pub enum ExitStatus {
     TimedOut,
     /// Killed by a client.
     Killed,
+}
+
+/// A limit that ended a command, or a part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitReached {
+    /// Of the sandbox as a whole.
+    Memory,
+    /// Of the sandbox as a whole.
+    Sockets,
+    /// Space on the disk, of the sandbox as a whole.
+    DiskSpace,
+    /// Number of files, of the sandbox as a whole.
+    DiskFiles,
+    ProcessorTime,
+    /// Of one file.
+    FileSize,
 }
 
 /// One of a command's outputs.

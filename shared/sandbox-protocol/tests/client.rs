@@ -149,6 +149,7 @@ async fn a_command_is_started_and_waited_for_in_one_round_trip() {
         assert_eq!(body, b"input");
         let Call::Wait { head_bytes: 7, .. } = wait.call else { panic!("{wait:?}") };
         let exit = Exit {
+            limit: None,
             status: ExitStatus::Exited(0),
             stdout_bytes: 4,
             stderr_bytes: 0,

@@ -274,7 +274,8 @@ fn deepest(process: i32, distance: u32) -> (u32, i32) {
 fn local(directory: &Path, mode: Mode) -> LocalSandboxes {
     let settings = settings(&directory.join("data"), &[]);
     let toolchains = Toolchains::new(&settings, "somebody".parse().unwrap());
-    LocalSandboxes::new(directory.join("data/sandboxes"), program(), mode, toolchains, Networks::new(&settings))
+    let networks = Networks::new(&settings);
+    LocalSandboxes::new(directory.join("data/sandboxes"), program(), mode, toolchains, networks, settings.limits)
 }
 
 async fn fulfils_the_contract(mode: Mode, test: &str) {

@@ -20,6 +20,9 @@ pub(super) struct Metadata {
     /// Whether it shows the toolchains of the machine's user.
     #[serde(default)]
     pub shows_toolchains: bool,
+    /// That of [`SandboxSpec::resources`].
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
     /// Id of the boot in which the sandbox was created: its supervisor does not survive a reboot.
     boot: String,
     /// When the sandbox ends. Absent in those that earlier versions created.
@@ -31,7 +34,14 @@ impl Metadata {
     pub(super) fn new(spec: &SandboxSpec, shows_toolchains: bool, now: Timestamp) -> Self {
         let lifetime = SignedDuration::try_from(spec.lifetime).unwrap_or(SignedDuration::MAX);
         let ends_at = now.checked_add(lifetime).ok();
-        Self { source: spec.source.clone(), network: spec.network, shows_toolchains, boot: boot_id(), ends_at }
+        Self {
+            source: spec.source.clone(),
+            network: spec.network,
+            shows_toolchains,
+            memory_bytes: spec.resources.memory_bytes,
+            boot: boot_id(),
+            ends_at,
+        }
     }
 
     /// Writes the metadata of a sandbox that does not exist yet. That of one which exists stays: its lifetime goes on.

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::ports::{
-    ByteConnection, Clock as _, ListedSandbox, NetworkRequest, Resources, Sandbox, SandboxError, SandboxSpec,
-    Sandboxes, SealedHandle,
+    ByteConnection, Clock as _, ListedSandbox, NetworkRequest, Sandbox, SandboxError, SandboxSpec, Sandboxes,
+    SealedHandle,
 };
 use domain::{Dependency, Network, SandboxId, SessionId, Unavailable};
 use egress::{Internet, Proxy, RequestLog};
@@ -23,6 +23,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt as _;
 use self::metadata::Metadata;
 use crate::WallClock;
 use crate::network::Networks;
+use crate::settings::CommandLimits;
 use crate::toolchains::Toolchains;
 
 mod metadata;
@@ -44,6 +45,7 @@ pub struct LocalSandboxes {
     mode: Mode,
     toolchains: Toolchains,
     networks: Networks,
+    limits: CommandLimits,
     /// The supervisors that this process has started.
     started: Mutex<BTreeMap<SandboxId, Started>>,
 }
@@ -57,8 +59,15 @@ struct Started {
 
 impl LocalSandboxes {
     /// `program` is the file of this program, which is also the supervisor.
-    pub fn new(directory: PathBuf, program: PathBuf, mode: Mode, toolchains: Toolchains, networks: Networks) -> Self {
-        Self { directory, program, mode, toolchains, networks, started: Mutex::default() }
+    pub fn new(
+        directory: PathBuf,
+        program: PathBuf,
+        mode: Mode,
+        toolchains: Toolchains,
+        networks: Networks,
+        limits: CommandLimits,
+    ) -> Self {
+        Self { directory, program, mode, toolchains, networks, limits, started: Mutex::default() }
     }
 
     /// What its networks are made from.
@@ -102,6 +111,11 @@ impl LocalSandboxes {
         // Its records need not survive a power failure: the workspace does not either, and is rebuilt from the checkpoint.
         specification.record = Survives::Crash;
         specification.mode = self.mode;
+        specification.limits = self.limits.each.clone();
+        specification.totals = self.limits.together.clone();
+        if let Some(memory) = metadata.memory_bytes {
+            specification.totals.memory_bytes = Some(memory);
+        }
         let source = metadata.source.clone();
         specification.mounts.extend(source.map(|source| Mount { source, target: SOURCE.into() }));
         let access = self.networks.access(metadata.network).await.map_err(|error| other(&error))?;
@@ -172,8 +186,8 @@ impl Sandboxes for LocalSandboxes {
                            the network none, or run `backspace doctor` to see what the isolated mode lacks";
             return Err(SandboxError::Impossible(message.to_owned()));
         }
-        if spec.resources != Resources::default() || spec.image.is_some() {
-            let message = "a local sandbox has neither an image nor limits on processors and memory of its own";
+        if spec.resources.processors.is_some() || spec.image.is_some() {
+            let message = "a local sandbox has neither an image nor a limit on processors of its own";
             return Err(SandboxError::Impossible(message.to_owned()));
         }
         let id = id_of(spec).map_err(unavailable)?;

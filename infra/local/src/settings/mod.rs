@@ -1,10 +1,11 @@
 //! The settings of the program, from environment variables and the program's own `.env`. Nothing else reads either.
 
+mod commands;
 mod env_file;
 mod error;
 mod host;
+mod limits;
 mod model_access;
-mod sandbox;
 mod secrets;
 pub mod variables;
 
@@ -18,6 +19,7 @@ use egress::Target;
 
 pub use error::SettingsError;
 pub use host::HostEnvironment;
+pub use limits::CommandLimits;
 pub use model_access::ModelAccess;
 pub use secrets::EnvironmentSecrets;
 
@@ -76,6 +78,8 @@ pub struct Settings {
     /// Variables for commands.
     pub sandbox_variables: Vec<(String, String)>,
     pub toolchains: Toolchains,
+    /// What a command may use, and what all commands of a sandbox may use together.
+    pub limits: CommandLimits,
     /// The network of a session whose request names none.
     pub network: Network,
     /// Hosts that the network `registries` reaches besides the recorded ones.
@@ -178,10 +182,11 @@ impl Settings {
             log_level: get(names::LOG_LEVEL).unwrap_or_else(|| "warn".to_owned()),
             collector: get(names::OTEL_EXPORTER_OTLP_ENDPOINT).map(|endpoint| (endpoint, headers)),
             containment,
-            sandbox_path: sandbox::paths(names::BACKSPACE_SANDBOX_PATH, &get)?,
-            sandbox_mounts: sandbox::paths(names::BACKSPACE_SANDBOX_MOUNTS, &get)?,
-            sandbox_variables: sandbox::variables(&get, &secrets)?,
+            sandbox_path: commands::paths(names::BACKSPACE_SANDBOX_PATH, &get)?,
+            sandbox_mounts: commands::paths(names::BACKSPACE_SANDBOX_MOUNTS, &get)?,
+            sandbox_variables: commands::variables(&get, &secrets)?,
             toolchains,
+            limits: CommandLimits::read(&number)?,
             network,
             registries,
             host: HostEnvironment::default(),

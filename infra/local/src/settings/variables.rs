@@ -50,6 +50,18 @@ pub const BACKSPACE_TOOLCHAINS: &str = "BACKSPACE_TOOLCHAINS";
 pub const BACKSPACE_NETWORK: &str = "BACKSPACE_NETWORK";
 /// Hosts that the network `registries` reaches besides the recorded ones: `host` or `host:port`, separated by commas.
 pub const BACKSPACE_REGISTRIES: &str = "BACKSPACE_REGISTRIES";
+/// Memory of all commands of a sandbox together, in megabytes.
+pub const BACKSPACE_SANDBOX_MEMORY_MB: &str = "BACKSPACE_SANDBOX_MEMORY_MB";
+/// Disk space of a sandbox, in megabytes.
+pub const BACKSPACE_SANDBOX_DISK_MB: &str = "BACKSPACE_SANDBOX_DISK_MB";
+/// Processes and threads of a sandbox.
+pub const BACKSPACE_SANDBOX_PROCESSES: &str = "BACKSPACE_SANDBOX_PROCESSES";
+/// Open files of a process.
+pub const BACKSPACE_SANDBOX_OPEN_FILES: &str = "BACKSPACE_SANDBOX_OPEN_FILES";
+/// Size of a file, in megabytes.
+pub const BACKSPACE_SANDBOX_FILE_MB: &str = "BACKSPACE_SANDBOX_FILE_MB";
+/// Processor time of a process, in seconds.
+pub const BACKSPACE_SANDBOX_CPU_SECONDS: &str = "BACKSPACE_SANDBOX_CPU_SECONDS";
 /// Time limit of a command of the model, in seconds.
 pub const BACKSPACE_COMMAND_SECONDS: &str = "BACKSPACE_COMMAND_SECONDS";
 /// How long a session waits for a user's answer, in seconds; then its work so far is published as a draft.

@@ -18,18 +18,20 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::{Gid, Pid, Uid, setgroups, sethostname};
 
+use crate::accounting::Accounting;
 use crate::command::Standard;
 use crate::ground::Guest;
 use crate::init::{self, Kingdom, Kit};
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
-use crate::restrictions::{self, NOBODY, Restrictions};
+use crate::restrictions::{self, NOBODY, Restrictions, Unmapped};
 use crate::specification::{Mode, Network, PROXY, Specification};
 use crate::system;
 use crate::wire::{self, Launch, Report};
 use spare::Spare;
 
 mod etc;
+mod kernel_limits;
 mod root;
 mod spare;
 
@@ -45,9 +47,10 @@ impl Keeper {
         specification: &Specification,
         layout: &Layout,
         lock: &File,
+        accounting: &Accounting,
         worker: fn() -> c_int,
     ) -> Result<(Self, Option<OwnedFd>), Failure> {
-        let program = restrictions::program(Mode::Isolated)?;
+        let unmapped = Unmapped::of(accounting);
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
             .map_err(Failure::other("making a socket"))?;
         let namespaces = CloneFlags::CLONE_NEWUSER
@@ -59,12 +62,14 @@ impl Keeper {
             | CloneFlags::CLONE_NEWCGROUP;
         let (process, _) = system::fork_into(namespaces, || {
             system::close_all_except(&[theirs.as_raw_fd(), lock.as_raw_fd()]);
-            keep(&theirs, || prepare(specification, layout, program, worker))
+            keep(&theirs, || prepare(specification, layout, unmapped, worker))
         })
         .map_err(Failure::of(Part::Namespaces, "making namespaces"))?;
         drop(theirs);
         let keeper = Self { process, socket: ours };
-        match keeper.settle(specification.network) {
+        // Before it goes on: everything that it forks is counted with it.
+        let counted = accounting.add(process).map_err(Failure::other("joining the control group"));
+        match counted.and_then(|()| keeper.settle(specification.network)) {
             Ok(listener) => Ok((keeper, listener)),
             Err(failure) => {
                 keeper.end();
@@ -203,7 +208,7 @@ struct Prepared {
 fn prepare(
     specification: &Specification,
     layout: &Layout,
-    program: seccompiler::BpfProgram,
+    unmapped: Unmapped,
     worker: fn() -> c_int,
 ) -> Result<Prepared, Failure> {
     let privileges = || Failure::of(Part::Privileges, "becoming root of the namespace");
@@ -223,6 +228,10 @@ fn prepare(
         }
     };
     root::build(specification)?;
+    kernel_limits::limit_user();
+    let is_bounded = kernel_limits::limit_ipc(specification.limits.shared_memory_bytes).is_ok();
+    let unmapped = if is_bounded { unmapped } else { unmapped.with_system_v() };
+    let program = restrictions::program(Mode::Isolated, unmapped)?;
     let commands = Kit { restrictions: Restrictions::isolated(layout, program.clone(), Guest::Command)?, worker };
     let worker = Kit { restrictions: Restrictions::isolated(layout, program, Guest::Worker)?, worker };
     let vault = leave_vault(layout)?;

@@ -141,7 +141,7 @@ fn furnish(links: &[Link]) -> Result<(), Failure> {
         symlink(target, link).map_err(failed)?;
     }
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    mount(Some("devpts"), "/dev/pts", Some("devpts"), flags, Some("newinstance,ptmxmode=0666,mode=620"))
+    mount(Some("devpts"), "/dev/pts", Some("devpts"), flags, Some("newinstance,ptmxmode=0666,mode=620,max=64"))
         .map_err(Failure::of(Part::Terminals, "mounting devpts"))
 }
 

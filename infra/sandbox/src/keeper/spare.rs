@@ -9,7 +9,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::CloneFlags;
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, socketpair};
 
-use super::{receive_run, send_run};
+use super::{kernel_limits, receive_run, send_run};
 use crate::command::Standard;
 use crate::ground::Guest;
 use crate::init::{self, Kingdom, Kit, privileges};
@@ -56,14 +56,19 @@ fn wait(socket: OwnedFd, kit: &Kit) -> c_int {
     })
 }
 
+/// The kernel needs memory for each, besides the size.
+const MAX_SHARED_FILES: u32 = 65_536;
+
 const PLAIN: MsFlags = MsFlags::MS_NOSUID.union(MsFlags::MS_NODEV).union(MsFlags::MS_NOEXEC);
 
 /// The rest of a first process's own view, its shared memory. Then no more rights to mount anything.
 fn settle(launch: &Launch) -> Result<(), Failure> {
     // A size of 0 would mean no limit.
-    let size = format!("mode=1777,size={}", launch.limits.shared_memory_bytes.max(1));
+    let size = format!("mode=1777,nr_inodes={MAX_SHARED_FILES},size={}", launch.limits.shared_memory_bytes.max(1));
     mount(Some("shm"), "/dev/shm", Some("tmpfs"), PLAIN, Some(size.as_str()))
         .map_err(Failure::of(Part::PrivateMounts, "mounting /dev/shm"))?;
+    // Where it fails, the filter refuses what it would bound, unless that is counted anyway.
+    let _ = kernel_limits::limit_ipc(launch.limits.shared_memory_bytes);
     privileges::leave_namespace_root()
 }
 

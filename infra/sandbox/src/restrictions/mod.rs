@@ -8,6 +8,7 @@ use nix::unistd::Uid;
 pub(crate) use self::landlock::Territory;
 pub(crate) use self::resources::{apply as apply_limits, tasks_of};
 
+use crate::accounting::Accounting;
 use crate::ground::Guest;
 use crate::layout::Layout;
 use crate::part::{Failure, Part};
@@ -27,6 +28,30 @@ pub(crate) fn owner() -> Uid {
     if user.is_root() { Uid::from_raw(NOBODY) } else { user }
 }
 
+/// Whether commands may have memory that no process has mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unmapped {
+    Allowed,
+    /// Nobody counts it. System V memory is bounded by its namespace.
+    Refused,
+    /// System V memory, too, but for small pieces.
+    RefusedWithSystemV,
+}
+
+impl Unmapped {
+    /// Where the namespace bounds nothing.
+    pub(crate) fn with_system_v(self) -> Self {
+        match self {
+            Self::Allowed => Self::Allowed,
+            Self::Refused | Self::RefusedWithSystemV => Self::RefusedWithSystemV,
+        }
+    }
+
+    pub(crate) fn of(accounting: &Accounting) -> Self {
+        if accounting.misses_unmapped_memory() { Self::Refused } else { Self::Allowed }
+    }
+}
+
 /// A Landlock ruleset and a seccomp program, ready for use by any number of forks.
 pub(crate) struct Restrictions {
     ruleset: OwnedFd,
@@ -39,10 +64,15 @@ impl Restrictions {
         Ok(Self { ruleset: landlock::ruleset(&Territory::isolated(layout, guest), 1)?, program })
     }
 
-    pub(crate) fn reduced(layout: &Layout, specification: &Specification, guest: Guest) -> Result<Self, Failure> {
+    pub(crate) fn reduced(
+        layout: &Layout,
+        specification: &Specification,
+        guest: Guest,
+        unmapped: Unmapped,
+    ) -> Result<Self, Failure> {
         // Before ABI 3 a file outside could be truncated.
         let ruleset = landlock::ruleset(&Territory::reduced(layout, specification, guest), 3)?;
-        Ok(Self { ruleset, program: program(Mode::Reduced)? })
+        Ok(Self { ruleset, program: program(Mode::Reduced, unmapped)? })
     }
 
     /// Applies both to the calling process, for ever. Nothing may follow but the exec.
@@ -59,6 +89,6 @@ impl Restrictions {
 }
 
 /// The seccomp program; building it takes longer than everything else a command needs.
-pub(crate) fn program(mode: Mode) -> Result<seccompiler::BpfProgram, Failure> {
-    seccomp::program(mode).map_err(Failure::of(Part::Seccomp, "compiling the filter"))
+pub(crate) fn program(mode: Mode, unmapped: Unmapped) -> Result<seccompiler::BpfProgram, Failure> {
+    seccomp::program(mode, unmapped).map_err(Failure::of(Part::Seccomp, "compiling the filter"))
 }

@@ -6,6 +6,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule, sock_filter,
 };
 
+use super::Unmapped;
 use crate::specification::Mode;
 
 /// The system calls of the architecture's own table; x86-64 numbers what came after 334 like everybody else.
@@ -119,6 +120,9 @@ const DENIED_HERE: &[c_long] = &[];
 const DENIED_REDUCED: &[c_long] =
     &[libc::SYS_connect, libc::SYS_shmget, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
 
+/// Size of a segment of System V memory where nothing bounds their sum but their number, which is 4,096. Databases need a small one.
+const MAX_SEGMENT_BYTES: u64 = 64 << 10;
+
 const NEW_NAMESPACES: [i32; 7] = [
     libc::CLONE_NEWNS,
     libc::CLONE_NEWCGROUP,
@@ -132,16 +136,29 @@ const NEW_NAMESPACES: [i32; 7] = [
 /// Known calls are allowed unless listed; what is refused answers ENOSYS, so that libraries try something older; another
 /// architecture's calls kill. One rule per refused call instead of one per allowed call, because the kernel works through the
 /// whole program for each number when a command installs it: 0.4 ms instead of 0.9.
-pub(crate) fn program(mode: Mode) -> Result<BpfProgram, Error> {
+pub(crate) fn program(mode: Mode, unmapped: Unmapped) -> Result<BpfProgram, Error> {
     let denied_by_mode: &[c_long] = match mode {
         Mode::Isolated => &[],
         Mode::Reduced => DENIED_REDUCED,
     };
-    let denied = DENIED.iter().chain(DENIED_HERE).chain(denied_by_mode);
+    let denied_by_memory: &[c_long] = match unmapped {
+        Unmapped::Allowed => &[],
+        Unmapped::Refused => &[libc::SYS_memfd_create],
+        Unmapped::RefusedWithSystemV => &[libc::SYS_memfd_create, libc::SYS_msgget],
+    };
+    let denied = DENIED.iter().chain(DENIED_HERE).chain(denied_by_mode).chain(denied_by_memory);
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> = denied.map(|number| (*number, Vec::new())).collect();
     rules.insert(libc::SYS_clone, NEW_NAMESPACES.into_iter().map(has_flag).collect::<Result<_, _>>()?);
     // Typing into the terminal of whoever started the program.
     rules.insert(libc::SYS_ioctl, vec![all([is(1, libc::TIOCSTI)?])?, all([is(1, libc::TIOCLINUX)?])?]);
+    if let Unmapped::RefusedWithSystemV = unmapped {
+        rules.entry(libc::SYS_shmget).or_insert(vec![all([condition(
+            1,
+            Width::Qword,
+            Compare::Gt,
+            MAX_SEGMENT_BYTES,
+        )?])?]);
+    }
     match mode {
         Mode::Isolated => {
             rules.insert(libc::SYS_socket, isolated_sockets()?);

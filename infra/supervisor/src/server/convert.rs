@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use sandbox::{Error, ExecId, Limits, Status};
-use sandbox_protocol::{Exit, ExitStatus, Failure, FailureKind, Layout, Progress, Started, Stderr, Stream};
+use sandbox_protocol::{
+    Exit, ExitStatus, Failure, FailureKind, Layout, LimitReached, Progress, Started, Stderr, Stream,
+};
 
 /// Paths of a sandbox are UTF-8.
 fn text(path: &Path) -> String {
@@ -65,6 +67,14 @@ pub(super) fn exit(exit: &sandbox::Exit) -> Exit {
             Status::TimedOut => ExitStatus::TimedOut,
             Status::Killed => ExitStatus::Killed,
         },
+        limit: exit.limit.map(|limit| match limit {
+            sandbox::LimitReached::Memory => LimitReached::Memory,
+            sandbox::LimitReached::Sockets => LimitReached::Sockets,
+            sandbox::LimitReached::DiskSpace => LimitReached::DiskSpace,
+            sandbox::LimitReached::DiskFiles => LimitReached::DiskFiles,
+            sandbox::LimitReached::ProcessorTime => LimitReached::ProcessorTime,
+            sandbox::LimitReached::FileSize => LimitReached::FileSize,
+        }),
         stdout_bytes: exit.stdout.total_bytes,
         stderr_bytes: exit.stderr.total_bytes,
         background_ended: exit.background_ended,

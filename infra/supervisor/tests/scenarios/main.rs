@@ -20,6 +20,7 @@ mod attacking;
 mod clients;
 mod ending;
 mod escaping;
+mod limiting;
 mod removing;
 mod running;
 mod toolbox;
@@ -77,6 +78,7 @@ fn run_all(arguments: &[String]) -> ExitCode {
         ending::SCENARIOS,
         escaping::SCENARIOS,
         attacking::SCENARIOS,
+        limiting::SCENARIOS,
         removing::SCENARIOS,
     ]
     .concat();

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use domain::text::{first_line, one_line, shorten};
 use domain::{Check, ToolKind, ToolOutcome};
-use sandbox_protocol::{Exec, Exit, ExitStatus, Program, Stderr};
+use sandbox_protocol::{Exec, Exit, ExitStatus, LimitReached, Program, Stderr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -139,6 +139,7 @@ impl Bash {
     fn ending(&self, exit: &Exit, scope: &Scope<'_>) -> (ToolOutcome, Option<i32>, String) {
         let mut notes = Vec::new();
         let (outcome, code) = match exit.status {
+            ExitStatus::Killed if exit.limit.is_some() => (ToolOutcome::Failed, None),
             ExitStatus::Exited(0) => (ToolOutcome::Ok, Some(0)),
             ExitStatus::Exited(code) => {
                 notes.push(format!("[exit code {code}]"));
@@ -160,6 +161,7 @@ impl Bash {
                 (ToolOutcome::Failed, None)
             }
         };
+        notes.extend(exit.limit.map(|limit| limit_reached(limit).to_owned()));
         match exit.background_ended {
             0 => {}
             1 => notes.push("[1 background process ended with this call]".to_owned()),
@@ -183,6 +185,23 @@ impl Bash {
             return None;
         }
         Some(Check { command: shorten(&scope.redacted(&one_line(command)), 200).into_owned(), passed })
+    }
+}
+
+fn limit_reached(limit: LimitReached) -> &'static str {
+    match limit {
+        LimitReached::Memory => "[limit reached: the memory of all commands together; what used most of it was killed]",
+        LimitReached::Sockets => "[limit reached: too many sockets were open; the command was killed]",
+        LimitReached::DiskSpace => {
+            "[limit reached: disk space of workspace, home and temporary files; the command was killed. Delete what is not \
+             needed]"
+        }
+        LimitReached::DiskFiles => {
+            "[limit reached: number of files in workspace, home and temporary directory; the command was killed. Delete \
+             what is not needed]"
+        }
+        LimitReached::ProcessorTime => "[limit reached: processor time of a process]",
+        LimitReached::FileSize => "[limit reached: size of a file]",
     }
 }
 

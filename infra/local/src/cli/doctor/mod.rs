@@ -1,5 +1,6 @@
 //! `backspace doctor`: checks what this machine offers for sandboxes, and says how to fix what is missing.
 
+mod limits;
 mod network;
 mod programs;
 mod walls;
@@ -51,6 +52,7 @@ impl Doctor {
         let mut complete = walls::report(output)?;
         complete &= git(output);
         key(settings, output);
+        limits::report(settings, output);
         output.result("");
         programs::report(settings, output).await?;
         if !complete {

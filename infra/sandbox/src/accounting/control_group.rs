@@ -1,0 +1,309 @@
+//! Control groups, of both versions.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use nix::unistd::Pid;
+
+use crate::system;
+use crate::{MemoryAccountant, Totals};
+
+/// Beyond the tasks of commands: the keeper, first processes, the worker.
+const OWN_TASKS: u64 = 64;
+/// Times that the removal of a group waits for its last process.
+const MAX_ROUNDS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A group of a sandbox's own.
+#[derive(Debug)]
+pub(crate) struct ControlGroup {
+    version: Version,
+    memory: PathBuf,
+    /// The same directory in the second version.
+    pids: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+/// A group in which others might be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parent {
+    version: Version,
+    memory: PathBuf,
+    pids: Option<PathBuf>,
+}
+
+impl ControlGroup {
+    /// The first that can be made and joined; none where there is none.
+    pub(crate) fn of_this_machine(name: &str, totals: &Totals, processes: u64) -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        parents(&mounts, &own).iter().find_map(|parent| {
+            let group = Self::make(parent, name, totals, processes)?;
+            if group.can_be_joined() {
+                return Some(group);
+            }
+            group.remove();
+            None
+        })
+    }
+
+    fn make(parent: &Parent, name: &str, totals: &Totals, processes: u64) -> Option<Self> {
+        // In the second version a group has a controller only if its parent hands it on.
+        if parent.version == Version::Two {
+            let handed_on = fs::read_to_string(parent.memory.join("cgroup.subtree_control")).unwrap_or_default();
+            if !handed_on.split_whitespace().any(|controller| controller == "memory") {
+                return None;
+            }
+        }
+        let make = |parent: &PathBuf| {
+            let directory = parent.join(name);
+            match fs::create_dir(&directory) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
+                Ok(()) | Err(_) => Some(directory),
+            }
+        };
+        let memory = make(&parent.memory)?;
+        let pids = match parent.version {
+            Version::One => parent.pids.as_ref().and_then(make),
+            Version::Two => Some(memory.clone()),
+        };
+        let group = Self { version: parent.version, memory, pids };
+        match group.limit(totals, processes) {
+            Ok(()) => Some(group),
+            Err(_) => {
+                group.remove();
+                None
+            }
+        }
+    }
+
+    fn limit(&self, totals: &Totals, processes: u64) -> io::Result<()> {
+        if let Some(bytes) = totals.memory_bytes {
+            let (most, with_swap) = match self.version {
+                Version::One => ("memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", bytes)),
+                Version::Two => ("memory.max", ("memory.swap.max", 0)),
+            };
+            fs::write(self.memory.join(most), bytes.to_string())?;
+            // Absent where swap is not accounted for.
+            let (file, value) = with_swap;
+            let _ = fs::write(self.memory.join(file), value.to_string());
+        }
+        if let Some(pids) = &self.pids {
+            // Besides the limit that each command has.
+            let _ = fs::write(pids.join("pids.max"), processes.saturating_add(OWN_TASKS).to_string());
+        }
+        Ok(())
+    }
+
+    /// Whether a child of this process can be moved into it: the rights on the file do not say. The child does nothing, so that it may be
+    /// one of a process with several threads.
+    fn can_be_joined(&self) -> bool {
+        let Ok(child) = system::fork(|| {
+            loop {
+                nix::unistd::pause();
+            }
+        }) else {
+            return false;
+        };
+        let joined = self.add(child).is_ok();
+        let _ = nix::sys::signal::kill(child, nix::sys::signal::Signal::SIGKILL);
+        let _ = nix::sys::wait::waitpid(child, None);
+        joined
+    }
+
+    pub(crate) fn add(&self, process: Pid) -> io::Result<()> {
+        fs::write(self.memory.join("cgroup.procs"), process.to_string())?;
+        match (&self.pids, self.version) {
+            (Some(pids), Version::One) => fs::write(pids.join("cgroup.procs"), process.to_string()),
+            (Some(_), Version::Two) | (None, _) => Ok(()),
+        }
+    }
+
+    /// The times that the kernel has killed something in it for memory.
+    pub(crate) fn kills(&self) -> u64 {
+        let file = match self.version {
+            Version::One => "memory.oom_control",
+            Version::Two => "memory.events",
+        };
+        let text = fs::read_to_string(self.memory.join(file)).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn accountant(&self) -> MemoryAccountant {
+        match self.version {
+            Version::One => MemoryAccountant::ControlGroup1,
+            Version::Two => MemoryAccountant::ControlGroup2,
+        }
+    }
+
+    pub(crate) fn remove(&self) {
+        let apart = self.pids.as_ref().filter(|pids| **pids != self.memory);
+        for directory in [Some(&self.memory), apart].into_iter().flatten() {
+            for _ in 0..MAX_ROUNDS {
+                match fs::remove_dir(directory) {
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
+                    Ok(()) | Err(_) => break,
+                }
+            }
+        }
+    }
+}
+
+/// The name of the group of a sandbox's directory: the same whoever opens it, so that none is left when its supervisor was killed.
+pub(crate) fn name(directory: &Path) -> io::Result<String> {
+    let metadata = fs::metadata(directory)?;
+    Ok(format!("sandbox-{:x}-{:x}", metadata.dev(), metadata.ino()))
+}
+
+/// The groups in which others might be made, nearest first: this process's own and those above. `mounts` is /proc/self/mountinfo, `own`
+/// /proc/self/cgroup.
+fn parents(mounts: &str, own: &str) -> Vec<Parent> {
+    let memberships: Vec<(&str, &str)> = own
+        .lines()
+        .filter_map(|line| {
+            let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+            Some((controllers, path))
+        })
+        .collect();
+    let of = |controller: &str| {
+        let is_it = |controllers: &str| controllers.split(',').any(|each| each == controller);
+        memberships.iter().find(|(controllers, _)| is_it(controllers)).map(|(_, path)| *path)
+    };
+    let one = |controller: &str| {
+        let mount = mounts
+            .lines()
+            .filter_map(Mount::parse)
+            .find(|mount| mount.kind == "cgroup" && mount.options.split(',').any(|option| option == controller))?;
+        mount.directory_of(of(controller)?)
+    };
+    let two = || {
+        let mount = mounts.lines().filter_map(Mount::parse).find(|mount| mount.kind == "cgroup2")?;
+        let own = mount.directory_of(of("")?)?;
+        Some((PathBuf::from(mount.point), own))
+    };
+    let mut parents = Vec::new();
+    if let Some((root, own)) = two() {
+        let above = own.ancestors().take_while(|directory| directory.starts_with(&root));
+        parents.extend(above.map(|memory| Parent { version: Version::Two, memory: memory.to_owned(), pids: None }));
+    }
+    if let Some(memory) = one("memory") {
+        parents.push(Parent { version: Version::One, memory, pids: one("pids") });
+    }
+    parents
+}
+
+/// A line of /proc/self/mountinfo.
+struct Mount<'a> {
+    /// The group that is mounted.
+    root: &'a str,
+    point: &'a str,
+    kind: &'a str,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (place, file_system) = line.split_once(" - ")?;
+        let mut place = place.split(' ').skip(3);
+        let mut file_system = file_system.split(' ');
+        let (root, point, kind) = (place.next()?, place.next()?, file_system.next()?);
+        Some(Self { root, point, kind, options: file_system.nth(1)? })
+    }
+
+    /// Where a group is. None for one that is not below what is mounted.
+    fn directory_of(&self, group: &str) -> Option<PathBuf> {
+        let below = Path::new(group).strip_prefix(self.root).ok()?;
+        Some(if below.as_os_str().is_empty() { PathBuf::from(self.point) } else { Path::new(self.point).join(below) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Kinds of machines, as their /proc tells them, and where groups might be made.
+    #[test]
+    fn each_kind_of_kernel_has_its_places() {
+        let unified =
+            "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate,memory_recursiveprot";
+        let hybrid = "31 23 0:28 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro,mode=755\n\
+                      32 31 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw,nsdelegate\n\
+                      38 31 0:33 / /sys/fs/cgroup/memory rw shared:17 - cgroup cgroup rw,memory\n\
+                      39 31 0:34 / /sys/fs/cgroup/pids rw shared:18 - cgroup cgroup rw,pids";
+        let bound = "900 890 0:33 /docker/4f /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory";
+        // Machine, mountinfo, cgroup, directories.
+        let cases: [(&str, &str, &str, &[&str]); 7] = [
+            (
+                "a service of systemd's, second version",
+                unified,
+                "0::/system.slice/backspace.service",
+                &[
+                    "2 /sys/fs/cgroup/system.slice/backspace.service",
+                    "2 /sys/fs/cgroup/system.slice",
+                    "2 /sys/fs/cgroup",
+                ],
+            ),
+            (
+                "a user's session",
+                unified,
+                "0::/user.slice/user-1000.slice/session-2.scope",
+                &[
+                    "2 /sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope",
+                    "2 /sys/fs/cgroup/user.slice/user-1000.slice",
+                    "2 /sys/fs/cgroup/user.slice",
+                    "2 /sys/fs/cgroup",
+                ],
+            ),
+            ("a container with a name space of its own", unified, "0::/", &["2 /sys/fs/cgroup"]),
+            (
+                "both versions, memory in the first",
+                hybrid,
+                "9:pids:/a\n4:memory:/a/b\n1:name=systemd:/\n0::/",
+                &["2 /sys/fs/cgroup/unified", "1 /sys/fs/cgroup/memory/a/b pids /sys/fs/cgroup/pids/a"],
+            ),
+            ("a container that sees its own group only", bound, "4:memory:/docker/4f", &["1 /sys/fs/cgroup/memory"]),
+            ("a group that is not mounted here", bound, "4:memory:/elsewhere", &[]),
+            ("no control groups", "22 1 8:1 / / rw - ext4 /dev/sda1 rw", "", &[]),
+        ];
+        for (machine, mounts, own, expected) in cases {
+            let shown: Vec<String> = parents(mounts, own)
+                .into_iter()
+                .map(|parent| {
+                    let version = if parent.version == Version::One { 1 } else { 2 };
+                    let pids = parent.pids.map(|pids| format!(" pids {}", pids.display())).unwrap_or_default();
+                    format!("{version} {}{pids}", parent.memory.display())
+                })
+                .collect();
+            assert_eq!(shown, expected, "{machine}");
+        }
+    }
+
+    #[test]
+    fn a_group_of_the_second_version_needs_a_parent_that_hands_memory_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let parent = Parent { version: Version::Two, memory: directory.path().to_owned(), pids: None };
+        let totals = Totals { memory_bytes: Some(1 << 30), ..Totals::default() };
+        let make = || ControlGroup::make(&parent, "sandbox", &totals, 100);
+        assert!(make().is_none());
+        fs::write(directory.path().join("cgroup.subtree_control"), "cpu pids\n").unwrap();
+        assert!(make().is_none());
+        fs::write(directory.path().join("cgroup.subtree_control"), "cpu memory pids\n").unwrap();
+        let group = make().unwrap();
+        let read = |name: &str| fs::read_to_string(directory.path().join("sandbox").join(name)).unwrap();
+        assert_eq!(
+            (read("memory.max"), read("memory.swap.max"), read("pids.max")),
+            ("1073741824".into(), "0".into(), "164".into())
+        );
+        fs::write(directory.path().join("sandbox/memory.events"), "low 0\noom 2\noom_kill 3\n").unwrap();
+        assert_eq!(group.kills(), 3);
+    }
+}
