@@ -14,6 +14,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::Error;
+use crate::accounting::control_group;
 
 /// What makes a directory a sandbox's.
 const LOCK: &CStr = c"lock";
@@ -36,6 +37,7 @@ pub fn remove_directory(directory: &Path) -> Result<(), Error> {
     match lock {
         Ok(lock) => {
             let _held = hold(lock.into(), directory)?;
+            control_group::remove_left(directory);
             empty(&root).map_err(|error| failed()(error.into()))?;
             unlinkat(&root, LOCK, UnlinkatFlags::NoRemoveDir).map_err(|error| failed()(error.into()))?;
         }

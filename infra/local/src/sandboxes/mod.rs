@@ -203,7 +203,8 @@ impl Sandboxes for LocalSandboxes {
             Mode::Isolated => None,
             Mode::Reduced => Some(
                 "reduced containment: Landlock, seccomp and resource limits, but no namespaces; commands see the \
-                 machine's processes and may read its system directories"
+                 machine's processes, may read its system directories, and may change mode, owner and times of files that \
+                 their user owns"
                     .to_owned(),
             ),
         };

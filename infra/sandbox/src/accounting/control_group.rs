@@ -44,9 +44,7 @@ struct Parent {
 impl ControlGroup {
     /// The first that can be made and joined; none where there is none.
     pub(crate) fn of_this_machine(name: &str, totals: &Totals, processes: u64) -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-        parents(&mounts, &own).iter().find_map(|parent| {
+        Self::parents().iter().find_map(|parent| {
             let group = Self::make(parent, name, totals, processes)?;
             if group.can_be_joined() {
                 return Some(group);
@@ -54,6 +52,11 @@ impl ControlGroup {
             group.remove();
             None
         })
+    }
+
+    fn parents() -> Vec<Parent> {
+        let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
+        parents(&read("/proc/self/mountinfo"), &read("/proc/self/cgroup"))
     }
 
     fn make(parent: &Parent, name: &str, totals: &Totals, processes: u64) -> Option<Self> {
@@ -154,6 +157,19 @@ impl ControlGroup {
                     Ok(()) | Err(_) => break,
                 }
             }
+        }
+    }
+}
+
+/// Removes the group of a sandbox's directory whose supervisor was killed. That there is none is fine, and so is one that this process may
+/// not remove: it is empty.
+pub(crate) fn remove_left(directory: &Path) {
+    let Ok(name) = name(directory) else { return };
+    for parent in ControlGroup::parents() {
+        let memory = parent.memory.join(&name);
+        let pids = parent.pids.as_ref().map(|pids| pids.join(&name));
+        for directory in [Some(memory), pids].into_iter().flatten().filter(|directory| directory.exists()) {
+            let _ = fs::remove_dir(directory);
         }
     }
 }

@@ -117,8 +117,35 @@ const DENIED_HERE: &[c_long] = &[];
 
 /// Also denied where the host's network and IPC namespaces are shared: a connection to a socket of the host (a session bus, a
 /// container daemon) would be a way out that Landlock does not see.
-const DENIED_REDUCED: &[c_long] =
-    &[libc::SYS_connect, libc::SYS_shmget, libc::SYS_semget, libc::SYS_msgget, libc::SYS_mq_open];
+const DENIED_REDUCED: &[c_long] = &[
+    libc::SYS_connect,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+    // By their numbers, those that others have made are in reach without getting them.
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+];
+
+/// Calls that are about the process which this argument names, itself by 0. Where all processes of the user are in sight, they may name no
+/// other.
+const OWN_PROCESS_REDUCED: &[(c_long, u8)] = &[
+    (libc::SYS_prlimit64, 0),
+    (libc::SYS_setpriority, 1),
+    (libc::SYS_ioprio_set, 1),
+    (libc::SYS_sched_setaffinity, 0),
+    (libc::SYS_sched_setparam, 0),
+    (libc::SYS_sched_setscheduler, 0),
+    (libc::SYS_sched_setattr, 0),
+];
 
 /// Size of a segment of System V memory where nothing bounds their sum but their number, which is 4,096. Databases need a small one.
 const MAX_SEGMENT_BYTES: u64 = 64 << 10;
@@ -167,8 +194,9 @@ pub(crate) fn program(mode: Mode, unmapped: Unmapped) -> Result<BpfProgram, Erro
         Mode::Reduced => {
             rules.insert(libc::SYS_socket, reduced_sockets()?);
             rules.insert(libc::SYS_socketpair, reduced_sockets()?);
-            // Its own limits only: the user's other processes would be within reach.
-            rules.insert(libc::SYS_prlimit64, vec![all([is_not(0, 0)?])?]);
+            for (call, argument) in OWN_PROCESS_REDUCED {
+                rules.insert(*call, vec![all([is_not(*argument, 0)?])?]);
+            }
         }
     }
     let refuse = SeccompAction::Errno(libc::ENOSYS as u32);

@@ -1,12 +1,16 @@
 //! What ends a command that uses too much, and what the machine keeps meanwhile.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sandbox::{MemoryAccountant, Totals};
 use sandbox_protocol::{Exec, ExitStatus, LimitReached};
 use supervisor::Order;
 
-use crate::world::{Ran, Sandbox, World};
+use crate::world::{Ran, Sandbox, World, supervisors};
 use crate::{BOTH, ISOLATED, Scenario};
 
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -32,7 +36,7 @@ fn memory_of(megabytes: u64) -> Totals {
 }
 
 /// Memory that the machine could give, in bytes.
-fn available() -> u64 {
+pub(crate) fn available() -> u64 {
     let text = std::fs::read_to_string("/proc/meminfo").unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
@@ -154,20 +158,34 @@ fn quotas_of_the_user(world: &World) {
 }
 
 fn control_groups(world: &World) {
-    let left = || -> Vec<String> {
+    // Those of this directory, which is the same for all sandboxes of a scenario.
+    let left = |directory: &Path| -> usize {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap();
         let memory = own.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path.to_owned()));
-        let directory = format!("/sys/fs/cgroup/memory{}", memory.unwrap_or_default());
-        let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .filter(|name| name.starts_with("sandbox-"))
-            .collect()
+        let metadata = std::fs::metadata(directory).unwrap();
+        let name = format!("sandbox-{:x}-{:x}", metadata.dev(), metadata.ino());
+        let groups = ["memory", "pids"].map(|controller| format!("/sys/fs/cgroup/{controller}"));
+        let [memory, pids] = [format!("{}{}", groups[0], memory.unwrap_or_default()), groups[1].clone()];
+        [memory, pids].iter().filter(|parent| Path::new(parent).join(&name).exists()).count()
     };
-    let sandbox = Sandbox::open(&order(world, memory_of(300)));
-    assert!(world.run(&sandbox, "true").succeeded());
+    let order = order(world, memory_of(300));
     let counts = MemoryAccountant::of_this_machine() == MemoryAccountant::ControlGroup1;
-    assert_eq!(left().len(), usize::from(counts));
-    sandbox.terminate();
-    assert_eq!(left(), [""; 0]);
+    let sandbox = Sandbox::open(&order);
+    let directory = sandbox.directory().to_owned();
+    assert!(world.run(&sandbox, "true").succeeded());
+    assert_eq!(left(&directory) > 0, counts);
+    drop(sandbox);
+    assert_eq!(left(&directory), 0);
+    // Its supervisor is killed: the group stays until the directory goes.
+    let sandbox = Sandbox::open(&order);
+    kill(Pid::from_raw(supervisors()[0]), Signal::SIGKILL).unwrap();
+    let tether = sandbox.hang_up();
+    drop(tether);
+    while sandbox::is_in_use(&directory).unwrap() {}
+    while left(&directory) > 0 {
+        // Its last process may still be dying.
+        let again = Sandbox::open(&order);
+        drop(again);
+    }
+    sandbox::remove_directory(&directory).unwrap();
 }

@@ -23,6 +23,7 @@ mod escaping;
 mod limiting;
 mod removing;
 mod running;
+mod table;
 mod toolbox;
 mod world;
 
@@ -79,6 +80,7 @@ fn run_all(arguments: &[String]) -> ExitCode {
         escaping::SCENARIOS,
         attacking::SCENARIOS,
         limiting::SCENARIOS,
+        table::SCENARIOS,
         removing::SCENARIOS,
     ]
     .concat();

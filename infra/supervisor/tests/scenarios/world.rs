@@ -65,6 +65,11 @@ impl World {
         command(format!("exec-{number}"), &["bash", "-c", script])
     }
 
+    /// The id of the script that was run last.
+    pub(crate) fn last_exec(&self) -> String {
+        format!("exec-{}", self.execs.load(Ordering::Relaxed) - 1)
+    }
+
     /// Runs a script to its end.
     pub(crate) fn run(&self, sandbox: &Sandbox, script: &str) -> Ran {
         sandbox.run(self.script(script), b"")
@@ -82,16 +87,23 @@ impl World {
         (id, alive)
     }
 
-    /// Whatever a scenario did, no process and no mount may refer to its directory.
+    /// Whatever a scenario did, no process and no mount may refer to its directory. What was killed may still be dying; what does not die
+    /// is a failure, by the patience that a scenario has.
     pub(crate) fn assert_nothing_is_left(&self) {
-        let needle = self.root.path().to_str().unwrap();
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
-            assert!(!mounts.contains(needle), "{:?} still has a mount", process.path());
-            let directory = fs::read_link(process.path().join("cwd")).unwrap_or_else(|_| PathBuf::from("/"));
-            assert!(!directory.starts_with(needle), "{:?} is still at work", process.path());
+        while let Some(left) = self.left() {
+            println!("waiting for {left} to be gone");
         }
         assert_eq!(supervisors(), Vec::<i32>::new());
+    }
+
+    fn left(&self) -> Option<String> {
+        let needle = self.root.path().to_str().unwrap();
+        fs::read_dir("/proc").unwrap().flatten().find_map(|process| {
+            let mounts = fs::read_to_string(process.path().join("mountinfo")).unwrap_or_default();
+            let directory = fs::read_link(process.path().join("cwd")).unwrap_or_else(|_| PathBuf::from("/"));
+            let is_left = mounts.contains(needle) || directory.starts_with(needle);
+            is_left.then(|| format!("{:?}", process.path()))
+        })
     }
 }
 

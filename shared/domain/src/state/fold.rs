@@ -59,6 +59,7 @@ impl SessionState {
             EventBody::SandboxTerminating(terminating) => self.sandbox_terminating(terminating),
             EventBody::SandboxLost(lost) => {
                 if self.sandbox_named(&lost.sandbox).is_some() {
+                    self.losses_in_a_row += 1;
                     self.leave_sandbox();
                 }
             }
@@ -89,6 +90,7 @@ impl SessionState {
             EventBody::RepositorySurveyed(surveyed) => self.survey = Some(surveyed.clone()),
             EventBody::InstructionsRead(read) => self.instructions_read(read),
             EventBody::PlanCreated(created) => {
+                self.losses_in_a_row = 0;
                 let (id, content) = (created.plan.clone(), created.content.clone());
                 self.plan = Some(PlanState { id, content, approved: None });
             }
@@ -139,6 +141,7 @@ impl SessionState {
             EventBody::ToolCall(called) => self.main.tool_called(called),
             EventBody::ToolStarted(started) => self.main.tool_started(started),
             EventBody::ToolResult(result) => {
+                self.losses_in_a_row = 0;
                 let call = self.main.tool_answered(result);
                 self.in_run(event, |run| run.tool_answered(event.seq, result, call));
             }
@@ -194,6 +197,7 @@ impl SessionState {
         // Only in logs of earlier versions the run before may have kept it.
         self.leave_sandbox();
         self.runs.push(RunState::new(event, started));
+        self.losses_in_a_row = 0;
         self.rebase_onto = None;
         self.planning.new_input(event.seq);
         self.main.new_input(event.seq);

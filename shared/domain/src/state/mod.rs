@@ -130,6 +130,9 @@ pub struct SessionState {
     /// Hosts that were refused to commands, each once and at most [`MAX_REFUSED_HOSTS`] of them.
     #[serde(default)]
     pub refused_hosts: Vec<String>,
+    /// Sandboxes that were lost since something was last done in one.
+    #[serde(default)]
+    pub losses_in_a_row: u32,
     /// Number of sandboxes that the session has had.
     pub sandboxes: u32,
     /// The commit that was cloned last.
@@ -338,6 +341,21 @@ mod tests {
             },
         );
         add(state, ToolResult::without_run(turn, id, tool, ToolOutcome::Ok, "done"));
+    }
+
+    #[test]
+    fn losses_of_sandboxes_are_counted_until_something_is_done() {
+        let mut state = SessionState::default();
+        let lose = |state: &mut SessionState, number: u32| {
+            let sandbox: SandboxId = format!("s-1-{number}").parse().unwrap();
+            let (provider, network, handle) = ("local".to_owned(), String::new(), SealedHandle::default());
+            add(state, crate::SandboxCreated { sandbox: sandbox.clone(), provider, reduced: None, network, handle });
+            add(state, crate::SandboxLost { sandbox, reason: String::new() });
+            state.losses_in_a_row
+        };
+        assert_eq!([1, 2, 3].map(|number| lose(&mut state, number)), [1, 2, 3]);
+        turn(&mut state);
+        assert_eq!([4, 5].map(|number| lose(&mut state, number)), [1, 2]);
     }
 
     #[test]

@@ -25,6 +25,9 @@ use stop::Stop;
 /// Maximum sandboxes in one session. Beyond that, something destroys them as fast as they are created.
 const MAX_SANDBOXES: u32 = 50;
 
+/// Maximum sandboxes that are lost one after the other before anything is done in them: then the content of the repository destroys them.
+const MAX_LOSSES_IN_A_ROW: u32 = 5;
+
 /// Time kept free before the deadline after the clone: for one call of the toolbox, which may take two minutes, and its record.
 /// With less than that left, the next invocation continues.
 const RESERVE: Duration = Duration::from_secs(150);
@@ -187,6 +190,11 @@ impl Prepare {
         let state = context.log.state();
         if state.sandboxes >= MAX_SANDBOXES {
             let message = format!("{} sandboxes were lost in this session", state.sandboxes);
+            return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message).into());
+        }
+        if state.losses_in_a_row >= MAX_LOSSES_IN_A_ROW {
+            let message =
+                format!("{MAX_LOSSES_IN_A_ROW} sandboxes in a row were lost before anything was done in them");
             return Err(StepError::terminal(ErrorCode::SandboxUnavailable, message).into());
         }
         let session = context.session().map_err(StepError::from)?;
