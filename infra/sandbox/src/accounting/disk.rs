@@ -127,9 +127,12 @@ impl Disk {
         }
     }
 
-    /// To be told when nothing runs any more.
-    pub(crate) fn rest(&mut self) {
-        if std::mem::take(&mut self.is_over) {
+    /// To be told when nothing runs any more. As long as more is tolerated than the limit, it is counted how much less it has become.
+    pub(crate) fn rest(&mut self, totals: &Totals) {
+        let exceeds = |used: u64, most: Option<u64>| most.is_some_and(|most| used > most);
+        let tolerates =
+            exceeds(self.tolerated.bytes, totals.disk_bytes) || exceeds(self.tolerated.files, totals.disk_files);
+        if std::mem::take(&mut self.is_over) || tolerates {
             self.end();
             self.count = Count::begin(&self.directories).ok().map(|count| (Purpose::Tolerate, count));
         }

@@ -104,7 +104,7 @@ impl Accounting {
 
     /// To be told when nothing runs any more.
     pub(crate) fn rest(&mut self) {
-        self.disk.rest();
+        self.disk.rest(&self.totals);
     }
 
     pub(crate) fn next_moment(&self) -> Option<Instant> {

@@ -113,7 +113,7 @@ fn disk(world: &World) {
     let totals = Totals { disk_bytes: Some(200 * MEGABYTE), disk_files: Some(20_000), ..Totals::default() };
     let sandbox = Sandbox::open(&order(world, totals));
     let fill = |directory: &str| {
-        format!("cd {directory}; for i in $(seq 200); do head -c 20000000 /dev/zero > big-$i; done; sleep 5; exit 1")
+        format!("cd {directory}; for i in $(seq 200); do fallocate -l 20000000 big-$i; done; sleep 5; exit 1")
     };
     let (home, temporary) = (sandbox.layout().home.clone(), sandbox.layout().temporary.clone());
     for directory in [".", &home, &temporary] {

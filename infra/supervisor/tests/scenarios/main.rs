@@ -32,6 +32,9 @@ const ORDINARY_USER: u32 = 12_345;
 /// More than any scenario takes.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The argument that runs the scenarios of attacks and exhaustion.
+const ATTACKS: &str = "attacks";
+
 type Scenario = (&'static str, &'static [Mode], fn(&World));
 
 const BOTH: &[Mode] = &[Mode::Isolated, Mode::Reduced];
@@ -79,11 +82,19 @@ fn run_all(arguments: &[String]) -> ExitCode {
         ending::SCENARIOS,
         escaping::SCENARIOS,
         attacking::SCENARIOS,
-        limiting::SCENARIOS,
-        table::SCENARIOS,
         removing::SCENARIOS,
     ]
     .concat();
+    // These take a minute for each user. They run when they are asked for, all of them or one by its name.
+    let attacks = [limiting::SCENARIOS, table::SCENARIOS].concat();
+    let (scenarios, filter) = match filter.map(String::as_str) {
+        Some(ATTACKS) => (attacks, None),
+        Some(_) => ([scenarios, attacks].concat(), filter),
+        None => {
+            println!("NOT RUN: {} scenarios of attacks and exhaustion; tests/run attacks runs them", attacks.len());
+            (scenarios, None)
+        }
+    };
     let mut failed = Vec::new();
     let mut passed = 0;
     for (name, modes, scenario) in scenarios {

@@ -346,24 +346,21 @@ fn refused(world: &World) {
 fn harmless(world: &World) {
     let before = Machine::look();
     let available = crate::limiting::available();
-    for network in networks(world) {
+    let survey = toolbox::Call::Survey(toolbox::Survey {});
+    for (attack, network) in
+        HARMLESS.iter().flat_map(|attack| networks(world).iter().map(move |network| (attack, network)))
+    {
         let sandbox = open(world, *network);
         let directory = sandbox.directory().to_owned();
-        let values = [("{directory}", directory.display().to_string())];
-        let survey = toolbox::Call::Survey(toolbox::Survey {});
-        for attack in HARMLESS {
-            let attack = filled(attack, &values);
-            let ran = sandbox.run(Exec { timeout: Duration::from_secs(3), ..world.script(&attack) }, b"");
-            assert!(ran.exit.wall < Duration::from_secs(10), "{attack}: {:?}", ran.exit);
-            // The next one works as if nothing had been, but for what is in the workspace.
-            let next = sandbox.run(Exec { timeout: Duration::from_secs(20), ..world.script("echo still here") }, b"");
-            assert_eq!(next.stdout, "still here\n", "after {attack}: {:?} {}", next.exit, next.stderr);
-            // That may be refused, but is answered.
-            let _ = sandbox.ask(&survey, LONG).unwrap();
-            let cleared = "chmod -R u+rwx . ~ 2> /dev/null; find . ~ -mindepth 1 -delete; true";
-            sandbox.run(Exec { timeout: Duration::from_secs(60), ..world.script(cleared) }, b"");
-            assert!(!directory.join("owned").exists(), "{attack} ran outside");
-        }
+        let attack = filled(attack, &[("{directory}", directory.display().to_string())]);
+        let ran = sandbox.run(Exec { timeout: Duration::from_millis(700), ..world.script(&attack) }, b"");
+        assert!(ran.exit.wall < Duration::from_secs(10), "{attack}: {:?}", ran.exit);
+        // The next one works as if nothing had been, but for what is in the workspace.
+        let next = sandbox.run(Exec { timeout: Duration::from_secs(20), ..world.script("echo still here") }, b"");
+        assert_eq!(next.stdout, "still here\n", "after {attack}: {:?} {}", next.exit, next.stderr);
+        // That may be refused, but is answered.
+        let _ = sandbox.ask(&survey, LONG).unwrap();
+        assert!(!directory.join("owned").exists(), "{attack} ran outside");
         sandbox.terminate();
         assert!(!directory.exists());
     }
