@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use sandbox::{Mode, Specification, Survives};
+use sandbox::{Mode, Network, Specification, Survives, Totals};
 use sandbox_protocol::{Call, Exec, Frames, Greeting, Program, Reply, Request, encode};
 use supervisor::{Launcher, Order};
 
@@ -75,24 +75,39 @@ fn measure(user: &str) -> Result<(), Box<dyn Error>> {
     let disk = tempfile::tempdir()?;
     // The reduced mode's user must be able to pass.
     set_mode(disk.path(), 0o755)?;
-    for record in [Survives::Crash, Survives::PowerFailure] {
-        for mode in [Mode::Isolated, Mode::Reduced] {
-            let directory = disk.path().join(format!("{mode:?}"));
-            let begin = Instant::now();
-            let order = Order::new(Specification { mode, record, ..Specification::new(&directory) });
-            let tether = supervisor::start(&launcher, &order)?;
-            let mut connection = Connection::open(&directory)?;
-            let opened = begin.elapsed();
-            let exec = median(Duration::ZERO, |run| connection.run(format!("run-{run}")))?;
-            let paused = median(PAUSE, |run| connection.run(format!("paused-{run}")))?;
-            let survey = Call::Ask { at_most: Duration::from_secs(10) };
-            let operation = median(Duration::ZERO, |_| connection.ask(survey.clone(), br#"{"survey":{}}"#))?;
-            println!(
-                "{user}, {mode:?}, record survives {record:?}: opened in {opened:?}, an exec takes {exec:?}, after a pause {paused:?}, an operation {operation:?}"
-            );
-            drop(tether);
-            sandbox::remove_directory(&directory)?;
-        }
+    let limited = Totals {
+        memory_bytes: Some(4 << 30),
+        sockets: Some(2000),
+        disk_bytes: Some(10 << 30),
+        disk_files: Some(1_000_000),
+    };
+    // As sessions have it, without and with a network; then without limits, and as a provider with durable records has it.
+    let kinds = [
+        ("Isolated", Mode::Isolated, Network::None, &limited, Survives::Crash),
+        ("Isolated with a network", Mode::Isolated, Network::Proxy, &limited, Survives::Crash),
+        ("Reduced", Mode::Reduced, Network::None, &limited, Survives::Crash),
+        ("Isolated without limits", Mode::Isolated, Network::None, &Totals::default(), Survives::Crash),
+        ("Isolated, record survives a power failure", Mode::Isolated, Network::None, &limited, Survives::PowerFailure),
+        ("Reduced, record survives a power failure", Mode::Reduced, Network::None, &limited, Survives::PowerFailure),
+    ];
+    for (number, (kind, mode, network, totals, record)) in kinds.into_iter().enumerate() {
+        let directory = disk.path().join(number.to_string());
+        let begin = Instant::now();
+        let totals = totals.clone();
+        let specification = Specification { mode, network, totals, record, ..Specification::new(&directory) };
+        let order = Order::new(specification);
+        let tether = supervisor::start(&launcher, &order)?;
+        let mut connection = Connection::open(&directory)?;
+        let opened = begin.elapsed();
+        let exec = median(Duration::ZERO, |run| connection.run(format!("run-{run}")))?;
+        let paused = median(PAUSE, |run| connection.run(format!("paused-{run}")))?;
+        let survey = Call::Ask { at_most: Duration::from_secs(10) };
+        let operation = median(Duration::ZERO, |_| connection.ask(survey.clone(), br#"{"survey":{}}"#))?;
+        println!(
+            "{user}, {kind}: opened in {opened:?}, an exec takes {exec:?}, after a pause {paused:?}, an operation {operation:?}"
+        );
+        drop(tether);
+        sandbox::remove_directory(&directory)?;
     }
     Ok(())
 }
