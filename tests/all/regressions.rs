@@ -189,3 +189,28 @@ fn a_repository_named_by_gits_environment_variables_is_left_alone() {
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     assert_eq!(contents(&victim), before);
 }
+
+/// Commit messages and the pull request's file are read in terminals.
+#[test]
+fn what_the_model_writes_controls_no_terminal() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{9b}31m\u{202e}evil\u{2066}";
+    let mut played = script(&[bash("echo two >> a.txt"), json!({ "text": format!("Done {hostile}.\n\nAnd\tmore.") })]);
+    played["plan"]["title"] = json!(format!("Title {hostile}"));
+    played["plan"]["summary"] = json!(format!("Why {hostile}"));
+    played["plan"]["risks"] = json!([format!("Risk {hostile}")]);
+    let run = home.code(&checkout, "Do it.", &played, &[]).expect_code(0);
+    let branch = run.branch();
+    let message = git(&branch.repository, &["log", "-1", "--format=%B", &branch.name]);
+    let opened = run.of_kind("pr.opened").pop().unwrap();
+    let file = opened["prUrl"].as_str().unwrap().trim_start_matches("file://").to_owned();
+    let text = std::fs::read_to_string(file).unwrap();
+    assert!(message.contains("evil") && text.contains("evil") && text.contains("And\tmore"), "{message}\n{text}");
+    for shown in [&message, &text] {
+        let controls = |c: char| {
+            c.is_control() && c != '\n' && c != '\t' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        assert!(!shown.contains(controls), "{shown:?}");
+    }
+}

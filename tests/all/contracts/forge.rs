@@ -1,6 +1,8 @@
 //! The contract of forges.
 
-use domain::ports::{CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, Repository};
+use domain::ports::{
+    CloneSource, CommitAuthor, Forge, ForgeError, Publication, Published, PullRequestText, Readiness, Repository,
+};
 use domain::{Changeset, ChangesetLimits, ErrorCode, FileChange, FileMode, WorkspacePath};
 use local::LocalForge;
 
@@ -195,4 +197,35 @@ async fn the_local_forge_reads_no_pipe_or_device_in_the_place_of_a_reference() {
         let found = forge.preflight(&checkout.display().to_string(), Some(name)).await.map_err(code);
         assert_eq!(found, Err(Some(ErrorCode::BranchNotFound)), "{name}");
     }
+}
+
+/// The forge's own repository has the branches of all sessions on it, also those of other principals.
+#[tokio::test]
+async fn the_local_forge_shows_a_sandbox_one_branch_and_nothing_else() {
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    git(&checkout, &["branch", "other"]);
+    let forge = LocalForge::new(home.beside("forge"));
+    let url = checkout.display().to_string();
+    forge.preflight(&url, Some("other")).await.unwrap();
+    let main = forge.preflight(&url, Some("main")).await.unwrap();
+    let other = publication(&main, "backspace/secret-of-another-session", vec![write("secret.txt", "x\n")]);
+    let Published::Done { commit: own, .. } = forge.publish(&main.name, &other).await.unwrap() else { panic!("small") };
+    let CloneSource::Directory(source) = forge.clone_source(&main).await.unwrap() else { panic!("no directory") };
+    let CloneSource::Directory(again) = forge.clone_source(&main).await.unwrap() else { panic!("no directory") };
+    assert_eq!(source, again);
+    assert_eq!(git(&source, &["for-each-ref", "--format=%(refname)"]), "refs/heads/main");
+    let found = std::process::Command::new("git").current_dir(&source).args(["cat-file", "-e", own.as_str()]).status();
+    assert!(!found.unwrap().success(), "the commit of another session is there");
+    let configuration = std::fs::read_to_string(source.join("config")).unwrap();
+    assert!(!configuration.contains(home.path().to_str().unwrap()), "{configuration}");
+    // A follow-up sees its own branch.
+    let follow_up = forge.preflight(&url, Some("backspace/secret-of-another-session")).await.unwrap();
+    let CloneSource::Directory(source) = forge.clone_source(&follow_up).await.unwrap() else { panic!("no directory") };
+    let references = git(&source, &["for-each-ref", "--format=%(refname)"]);
+    assert_eq!(references, "refs/heads/backspace/secret-of-another-session");
+    // An empty repository shows nothing of what was published in it.
+    let empty = Repository { base_commit: None, ..main };
+    let CloneSource::Directory(source) = forge.clone_source(&empty).await.unwrap() else { panic!("no directory") };
+    assert_eq!(git(&source, &["for-each-ref"]), "");
 }

@@ -70,6 +70,22 @@ impl Git {
         placed.map_err(|error| Unavailable::new(Dependency::Forge, error))
     }
 
+    /// Makes a bare repository with this branch alone, and as much of its history as a clone in a sandbox gets.
+    pub(super) async fn clone_branch(&self, branch: &str, target: &Path) -> Result<(), Unavailable> {
+        let mut clone = command();
+        // Readable by all users, since commands in a sandbox may run as another one.
+        let options = ["clone", "--quiet", "--bare", "--config=core.sharedRepository=0644", "--template="];
+        clone.args(options).args(["--no-tags", "--single-branch", "--depth=50", "--branch", branch, "--"]);
+        clone.arg(format!("file://{}", self.repository.display())).arg(target);
+        let output = run(clone, b"").await?;
+        if !output.success {
+            return Err(output.error("clone"));
+        }
+        // Its address tells where the program keeps its files.
+        Self::new(target.to_owned()).run(&["remote", "remove", "origin"], b"").await?;
+        Ok(())
+    }
+
     /// Runs git on the repository and returns its standard output. A failure of git is an error.
     pub(super) async fn run(&self, arguments: &[impl AsRef<OsStr>], stdin: &[u8]) -> Result<Vec<u8>, Unavailable> {
         let output = self.try_run(arguments, stdin).await?;

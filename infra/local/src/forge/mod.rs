@@ -2,6 +2,7 @@
 //!
 //! The repository that the user named is only read, through git's transport; branches are published in the forge's copy of it.
 
+mod export;
 pub(crate) mod git;
 mod import;
 mod pulls;
@@ -191,7 +192,12 @@ impl Forge for LocalForge {
     }
 
     async fn clone_source(&self, repository: &Repository) -> Result<CloneSource, ForgeError> {
-        Ok(CloneSource::Directory(self.repository_of(&repository.name)))
+        let home = self.home_of(&repository.name);
+        let export = match &repository.base_commit {
+            Some(commit) => export::export(&self.git(&repository.name), &home, &repository.base_branch, commit).await?,
+            None => export::empty(&home).await?,
+        };
+        Ok(CloneSource::Directory(export))
     }
 
     async fn branch_head(&self, repository: &str, branch: &str) -> Result<Option<CommitId>, ForgeError> {

@@ -1,12 +1,13 @@
 //! The texts of commit, branch and pull request.
 //!
 //! Title and motivation come from the plan, the summary from the model's last reply, and the verification from exit codes in
-//! the log: what the model says about its own checks is not evidence.
+//! the log: what the model says about its own checks is not evidence. All of them are read in terminals: what controls one, or the
+//! direction of reading, is replaced.
 
 use std::fmt::Write as _;
 
 use domain::state::{RunState, SessionState};
-use domain::text::{first_line, one_line, shorten};
+use domain::text::{first_line, one_line, printable, printable_line, shorten};
 use domain::{ContentBlock, transcript};
 
 const MAX_TITLE_CHARACTERS: usize = 72;
@@ -22,7 +23,7 @@ pub(super) fn title(state: &SessionState) -> String {
     let title = state.plan.as_ref().map(|plan| plan.content.title.as_str()).unwrap_or_default();
     let line = one_line(first_line(title));
     let line = if line.is_empty() { "Apply the requested change".to_owned() } else { line };
-    shorten(&line, MAX_TITLE_CHARACTERS).into_owned()
+    printable_line(&shorten(&line, MAX_TITLE_CHARACTERS)).into_owned()
 }
 
 pub(super) fn commit_message(state: &SessionState, title: &str, session: &str) -> String {
@@ -32,7 +33,7 @@ pub(super) fn commit_message(state: &SessionState, title: &str, session: &str) -
         let _ = write!(message, "\n\n{summary}");
     }
     let _ = write!(message, "\n\nBackspace-Session: {session}\n");
-    message
+    printable(&message).into_owned()
 }
 
 pub(super) fn body(
@@ -89,7 +90,7 @@ pub(super) fn body(
     let totals = run.totals();
     let turns = totals.turns;
     let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}\n", totals.cost);
-    body
+    printable(&body).into_owned()
 }
 
 /// The last check of the run, with the result that its exit code gives.
