@@ -43,7 +43,7 @@ ATOMS = [
     "\"" + "y" * 3000 + "\"", "[" * 200, "{\"a\":" * 200, "NaN", "\"file:///etc/passwd\"", "\"/nowhere\"", "[[[]]]", "1.5", "\"\xff\"",
 ]
 FIELDS = [
-    "repoUrl", "prompt", "baseBranch", "model", "limits", "requirePlanApproval", "autoCreatePr", "draft", "text", "plan", "message",
+    "repoUrl", "prompt", "baseBranch", "model", "limits", "requirePlanApproval", "autoCreatePr", "draft", "network", "text", "plan", "message",
     "turns", "costUsd", "minutes", "keepBranch", "principal", "label", "expiresInDays", "admin", "repositories", "surprise", "",
 ]
 

@@ -23,6 +23,8 @@ pub(crate) struct SessionView {
     /// The branch it starts from; null for the repository's default branch.
     pub base_branch: Option<String>,
     pub model: String,
+    /// What commands in the sandbox reach: `none`, `registries` or `open`.
+    pub network: String,
     /// RFC 3339.
     pub created_at: String,
     /// The latest run, counted from 1.
@@ -143,6 +145,7 @@ impl SessionView {
             prompt: request.prompt.clone(),
             base_branch: request.base_branch.clone(),
             model: request.model.clone(),
+            network: request.network.name().to_owned(),
             created_at: session.created_at.to_string(),
             run: run.number.0,
             status: StatusWord(run.status),
