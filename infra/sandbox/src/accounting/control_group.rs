@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-use nix::unistd::Pid;
+use nix::unistd::{AccessFlags, Pid, access};
 
 use crate::system;
 use crate::{MemoryAccountant, Totals};
@@ -22,9 +22,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub(crate) struct ControlGroup {
     version: Version,
-    memory: PathBuf,
-    /// The same directory in the second version.
-    pids: Option<PathBuf>,
+    directory: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +35,7 @@ enum Version {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Parent {
     version: Version,
-    memory: PathBuf,
-    pids: Option<PathBuf>,
+    directory: PathBuf,
 }
 
 impl ControlGroup {
@@ -62,24 +59,17 @@ impl ControlGroup {
     fn make(parent: &Parent, name: &str, totals: &Totals, processes: u64) -> Option<Self> {
         // In the second version a group has a controller only if its parent hands it on.
         if parent.version == Version::Two {
-            let handed_on = fs::read_to_string(parent.memory.join("cgroup.subtree_control")).unwrap_or_default();
+            let handed_on = fs::read_to_string(parent.directory.join("cgroup.subtree_control")).unwrap_or_default();
             if !handed_on.split_whitespace().any(|controller| controller == "memory") {
                 return None;
             }
         }
-        let make = |parent: &PathBuf| {
-            let directory = parent.join(name);
-            match fs::create_dir(&directory) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => None,
-                Ok(()) | Err(_) => Some(directory),
-            }
-        };
-        let memory = make(&parent.memory)?;
-        let pids = match parent.version {
-            Version::One => parent.pids.as_ref().and_then(make),
-            Version::Two => Some(memory.clone()),
-        };
-        let group = Self { version: parent.version, memory, pids };
+        let directory = parent.directory.join(name);
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
+            Ok(()) | Err(_) => {}
+        }
+        let group = Self { version: parent.version, directory };
         match group.limit(totals, processes) {
             Ok(()) => Some(group),
             Err(_) => {
@@ -95,21 +85,24 @@ impl ControlGroup {
                 Version::One => ("memory.limit_in_bytes", ("memory.memsw.limit_in_bytes", bytes)),
                 Version::Two => ("memory.max", ("memory.swap.max", 0)),
             };
-            fs::write(self.memory.join(most), bytes.to_string())?;
+            fs::write(self.directory.join(most), bytes.to_string())?;
             // Absent where swap is not accounted for.
             let (file, value) = with_swap;
-            let _ = fs::write(self.memory.join(file), value.to_string());
+            let _ = fs::write(self.directory.join(file), value.to_string());
         }
-        if let Some(pids) = &self.pids {
-            // Besides the limit that each command has.
-            let _ = fs::write(pids.join("pids.max"), processes.saturating_add(OWN_TASKS).to_string());
+        if self.version == Version::Two {
+            // Besides the limit that each command has. Absent where the parent does not hand it on.
+            let _ = fs::write(self.directory.join("pids.max"), processes.saturating_add(OWN_TASKS).to_string());
         }
         Ok(())
     }
 
-    /// Whether a child of this process can be moved into it: the rights on the file do not say. The child does nothing, so that it may be
-    /// one of a process with several threads.
+    /// Whether a child of this process can be moved into it: in the second version that takes rights above it, too. The child does nothing,
+    /// so that it may be one of a process with several threads. Not tried in the first version, where a move takes milliseconds.
     fn can_be_joined(&self) -> bool {
+        if self.version == Version::One {
+            return access(&self.directory.join("cgroup.procs"), AccessFlags::W_OK).is_ok();
+        }
         let Ok(child) = system::fork(|| {
             loop {
                 nix::unistd::pause();
@@ -124,11 +117,7 @@ impl ControlGroup {
     }
 
     pub(crate) fn add(&self, process: Pid) -> io::Result<()> {
-        fs::write(self.memory.join("cgroup.procs"), process.to_string())?;
-        match (&self.pids, self.version) {
-            (Some(pids), Version::One) => fs::write(pids.join("cgroup.procs"), process.to_string()),
-            (Some(_), Version::Two) | (None, _) => Ok(()),
-        }
+        fs::write(self.directory.join("cgroup.procs"), process.to_string())
     }
 
     /// The times that the kernel has killed something in it for memory.
@@ -137,7 +126,7 @@ impl ControlGroup {
             Version::One => "memory.oom_control",
             Version::Two => "memory.events",
         };
-        let text = fs::read_to_string(self.memory.join(file)).unwrap_or_default();
+        let text = fs::read_to_string(self.directory.join(file)).unwrap_or_default();
         text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
     }
 
@@ -149,13 +138,10 @@ impl ControlGroup {
     }
 
     pub(crate) fn remove(&self) {
-        let apart = self.pids.as_ref().filter(|pids| **pids != self.memory);
-        for directory in [Some(&self.memory), apart].into_iter().flatten() {
-            for _ in 0..MAX_ROUNDS {
-                match fs::remove_dir(directory) {
-                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
-                    Ok(()) | Err(_) => break,
-                }
+        for _ in 0..MAX_ROUNDS {
+            match fs::remove_dir(&self.directory) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => sleep(PAUSE),
+                Ok(()) | Err(_) => break,
             }
         }
     }
@@ -166,10 +152,9 @@ impl ControlGroup {
 pub(crate) fn remove_left(directory: &Path) {
     let Ok(name) = name(directory) else { return };
     for parent in ControlGroup::parents() {
-        let memory = parent.memory.join(&name);
-        let pids = parent.pids.as_ref().map(|pids| pids.join(&name));
-        for directory in [Some(memory), pids].into_iter().flatten().filter(|directory| directory.exists()) {
-            let _ = fs::remove_dir(directory);
+        let group = parent.directory.join(&name);
+        if group.exists() {
+            let _ = fs::remove_dir(group);
         }
     }
 }
@@ -209,10 +194,10 @@ fn parents(mounts: &str, own: &str) -> Vec<Parent> {
     let mut parents = Vec::new();
     if let Some((root, own)) = two() {
         let above = own.ancestors().take_while(|directory| directory.starts_with(&root));
-        parents.extend(above.map(|memory| Parent { version: Version::Two, memory: memory.to_owned(), pids: None }));
+        parents.extend(above.map(|directory| Parent { version: Version::Two, directory: directory.to_owned() }));
     }
-    if let Some(memory) = one("memory") {
-        parents.push(Parent { version: Version::One, memory, pids: one("pids") });
+    if let Some(directory) = one("memory") {
+        parents.push(Parent { version: Version::One, directory });
     }
     parents
 }
@@ -284,7 +269,7 @@ mod tests {
                 "both versions, memory in the first",
                 hybrid,
                 "9:pids:/a\n4:memory:/a/b\n1:name=systemd:/\n0::/",
-                &["2 /sys/fs/cgroup/unified", "1 /sys/fs/cgroup/memory/a/b pids /sys/fs/cgroup/pids/a"],
+                &["2 /sys/fs/cgroup/unified", "1 /sys/fs/cgroup/memory/a/b"],
             ),
             ("a container that sees its own group only", bound, "4:memory:/docker/4f", &["1 /sys/fs/cgroup/memory"]),
             ("a group that is not mounted here", bound, "4:memory:/elsewhere", &[]),
@@ -295,8 +280,7 @@ mod tests {
                 .into_iter()
                 .map(|parent| {
                     let version = if parent.version == Version::One { 1 } else { 2 };
-                    let pids = parent.pids.map(|pids| format!(" pids {}", pids.display())).unwrap_or_default();
-                    format!("{version} {}{pids}", parent.memory.display())
+                    format!("{version} {}", parent.directory.display())
                 })
                 .collect();
             assert_eq!(shown, expected, "{machine}");
@@ -306,7 +290,7 @@ mod tests {
     #[test]
     fn a_group_of_the_second_version_needs_a_parent_that_hands_memory_on() {
         let directory = tempfile::tempdir().unwrap();
-        let parent = Parent { version: Version::Two, memory: directory.path().to_owned(), pids: None };
+        let parent = Parent { version: Version::Two, directory: directory.path().to_owned() };
         let totals = Totals { memory_bytes: Some(1 << 30), ..Totals::default() };
         let make = || ControlGroup::make(&parent, "sandbox", &totals, 100);
         assert!(make().is_none());

@@ -164,9 +164,8 @@ fn control_groups(world: &World) {
         let memory = own.lines().find_map(|line| line.split_once(":memory:").map(|(_, path)| path.to_owned()));
         let metadata = std::fs::metadata(directory).unwrap();
         let name = format!("sandbox-{:x}-{:x}", metadata.dev(), metadata.ino());
-        let groups = ["memory", "pids"].map(|controller| format!("/sys/fs/cgroup/{controller}"));
-        let [memory, pids] = [format!("{}{}", groups[0], memory.unwrap_or_default()), groups[1].clone()];
-        [memory, pids].iter().filter(|parent| Path::new(parent).join(&name).exists()).count()
+        let parent = format!("/sys/fs/cgroup/memory{}", memory.unwrap_or_default());
+        usize::from(Path::new(&parent).join(name).exists())
     };
     let order = order(world, memory_of(300));
     let counts = MemoryAccountant::of_this_machine() == MemoryAccountant::ControlGroup1;
