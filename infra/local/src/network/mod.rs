@@ -64,7 +64,8 @@ impl Networks {
     }
 
     async fn record_now(&self) -> anyhow::Result<Registries> {
-        let directory = self.home.join("recording");
+        // Another process may be recording, too.
+        let directory = self.home.join("recording").join(format!("{:016x}", crate::clock::random()));
         let tools =
             recording::record(&directory, &self.host).await.context("cannot record the package managers' hosts")?;
         let registries = Registries { recorded_at: WallClock.now(), tools };

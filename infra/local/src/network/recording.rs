@@ -27,8 +27,6 @@ const MAX_PROBLEM_CHARACTERS: usize = 300;
 
 /// Runs all that are present, side by side.
 pub(super) async fn record(directory: &Path, host: &HostEnvironment) -> io::Result<Vec<RecordedTool>> {
-    // Left by a process that died.
-    remove(directory)?;
     let mut recordings = Vec::new();
     for tool in PACKAGE_TOOLS {
         if let Some(program) = tool.programs.iter().find_map(|name| host.find_program(name)) {
