@@ -54,6 +54,17 @@ fn a_set_up_that_fails_is_told_to_the_model_and_the_session_goes_on() {
 }
 
 #[test]
+fn a_script_that_cannot_be_run_is_a_set_up_that_failed() {
+    let home = Home::new();
+    let long = format!("# {}\n", "x".repeat(100_000));
+    let checkout = repository(&home, "project", &[(SCRIPT, long.as_str()), ("a.txt", "one\n")]);
+    let run = home.code(&checkout, "Do it.", &script(&[bash("echo two >> a.txt"), ends()]), &[]).expect_code(0);
+    let finished = run.of_kind("setup.finished").remove(0);
+    assert_eq!(finished["outcome"], "failed");
+    assert!(finished["output"].as_str().unwrap().contains("longer than 100,000 bytes"), "{finished}");
+}
+
+#[test]
 fn a_follow_up_is_set_up_by_the_base_and_not_by_the_session() {
     let home = Home::new();
     let checkout = repository(&home, "project", &[(SCRIPT, "echo from the base\n"), ("a.txt", "one\n")]);

@@ -331,8 +331,8 @@ impl Sandbox {
     pub fn tick(&mut self, now: Instant) {
         self.running.values_mut().for_each(|running| running.tick(now));
         self.worker.iter_mut().for_each(|worker| worker.tick(now));
-        let execs: Vec<(&ExecId, Pid)> =
-            self.running.values().filter_map(|running| Some((&running.id, running.hold.process()?))).collect();
+        let execs: Vec<(&ExecId, Option<Pid>)> =
+            self.running.values().map(|running| (&running.id, running.hold.process())).collect();
         if let Some((id, limit)) = self.accounting.tick(now, &execs)
             && let Some(running) = self.running.get_mut(&id)
         {

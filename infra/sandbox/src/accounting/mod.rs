@@ -121,8 +121,9 @@ impl Accounting {
         self.disk.hear(&self.totals)
     }
 
-    /// Looks, when it is time to, at what the execs with these first processes use. Answers which are to end, and why.
-    pub(crate) fn tick(&mut self, now: Instant, execs: &[(&ExecId, Pid)]) -> Option<(ExecId, LimitReached)> {
+    /// Looks, when it is time to, at what the execs use that run: those whose first process is known, which is soon after their start.
+    /// Answers which is to end, and why.
+    pub(crate) fn tick(&mut self, now: Instant, execs: &[(&ExecId, Option<Pid>)]) -> Option<(ExecId, LimitReached)> {
         if self.next.is_none_or(|next| next > now) {
             return None;
         }
@@ -130,10 +131,11 @@ impl Accounting {
             self.next = None;
             return None;
         }
+        let known: Vec<(&ExecId, Pid)> = execs.iter().filter_map(|(id, first)| Some((*id, (*first)?))).collect();
         let fast = self.disk.look(&self.totals);
         self.next = now.checked_add(if fast { SHORT_PERIOD } else { PERIOD });
         match (&self.group, self.totals.memory_bytes) {
-            (None, Some(most)) => processes::over(execs, most, self.totals.sockets),
+            (None, Some(most)) => processes::over(&known, most, self.totals.sockets),
             (Some(_), _) | (None, None) => None,
         }
     }

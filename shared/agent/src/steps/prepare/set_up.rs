@@ -36,6 +36,9 @@ const DEVCONTAINERS: [&str; 2] = [".devcontainer/devcontainer.json", ".devcontai
 const MAX_SCRIPT_BYTES: usize = 100_000;
 const MAX_COMMAND_CHARACTERS: usize = 200;
 
+/// Is run instead of a script that cannot be, so that whoever reads of the set-up reads why.
+const UNUSABLE: &str = "echo 'the script is longer than 100,000 bytes, or no text'; exit 1";
+
 /// What is run, and who asks for it.
 #[derive(Debug, PartialEq, Eq)]
 struct SetUp {
@@ -126,17 +129,18 @@ impl Prepare {
         let paths = [SCRIPT].into_iter().chain(DEVCONTAINERS).map(|path| WorkspacePath::try_from(path.to_owned()));
         let paths = paths.collect::<Result<Vec<_>, _>>().map_err(internal)?;
         let contents = self.forge.contents(&base.repository, &commit, &paths).await?;
+        let is_script = |text: &String| !text.contains('\0') && text.len() <= MAX_SCRIPT_BYTES;
+        // None for a file that is not there; a file that cannot be used is.
         let text = |path: &str| {
-            let found = contents.iter().find(|(found, _)| found.as_str() == path)?;
-            String::from_utf8(found.1.clone())
-                .ok()
-                .filter(|text| !text.contains('\0') && text.len() <= MAX_SCRIPT_BYTES)
+            let (_, content) = contents.iter().find(|(found, _)| found.as_str() == path)?;
+            Some(String::from_utf8(content.clone()).ok().filter(is_script))
         };
         if let Some(script) = text(SCRIPT) {
-            return Ok(Some(SetUp { command: format!("bash {SCRIPT}"), source: SCRIPT.to_owned(), script }));
+            let (command, source) = (format!("bash {SCRIPT}"), SCRIPT.to_owned());
+            return Ok(Some(SetUp { command, source, script: script.unwrap_or_else(|| UNUSABLE.to_owned()) }));
         }
         for path in DEVCONTAINERS {
-            if let Some(script) = text(path).and_then(|text| survey::post_create_command(&text)) {
+            if let Some(script) = text(path).flatten().and_then(|text| survey::post_create_command(&text)) {
                 return Ok(Some(SetUp::new(format!("postCreateCommand in {path}"), script)));
             }
         }
