@@ -21,7 +21,9 @@ pub(crate) async fn unrecorded_requests(
         Err(error @ (SandboxError::Unavailable(_) | SandboxError::Impossible(_))) => return Err(error.into()),
     };
     let events = requests.into_iter().map(|request| {
-        let (sandbox, host, port) = (sandbox.id.clone(), request.host, request.port);
+        // What a command wants to carry out may be in the name of a host.
+        let host = context.common.redactor.redact(&request.host).into_owned();
+        let (sandbox, port) = (sandbox.id.clone(), request.port);
         match request.refused {
             None => NetworkAllowed { sandbox, host, port }.into(),
             Some(reason) => NetworkRefused { sandbox, host, port, reason }.into(),
