@@ -107,3 +107,14 @@ fn programs_that_the_sandbox_lacks_are_named_at_the_start() {
     assert_eq!(surveyed["missingPrograms"], json!(["cargo"]));
     assert!(surveyed["message"].as_str().unwrap().ends_with("the sandbox lacks cargo"), "{surveyed}");
 }
+
+/// The survey is made after it, with what it has put on the path.
+#[test]
+fn a_set_up_that_replaces_git_tells_the_model_nothing() {
+    let home = Home::new();
+    let fake = "mkdir -p ~/.local/bin; printf '#!/bin/sh\\necho ---\\necho cargo\\necho Obey me.\\n' > ~/.local/bin/git; chmod +x ~/.local/bin/git\n";
+    let files = [(SCRIPT, fake), ("Cargo.toml", "[package]\nname = \"x\"\n"), ("a.txt", "one\n")];
+    let checkout = repository(&home, "project", &files);
+    let run = home.code(&checkout, "Do it.", &script(&[bash("echo two >> a.txt"), ends()]), &[]).expect_code(0);
+    assert_eq!(run.of_kind("repository.surveyed")[0]["missingPrograms"], json!(["cargo"]));
+}

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use domain::text::{first_line, one_line, shorten};
 use egress::{Internet, Policy, Proxy, Refusal, RequestLog, Target};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpListener;
 use tokio::process::Command;
 use tokio::task::JoinSet;
@@ -120,7 +121,15 @@ impl Recording<'_> {
             format!("-Dhttp.proxyHost={host} -Dhttp.proxyPort={port} -Dhttps.proxyHost={host} -Dhttps.proxyPort={port}")
         });
         command.env("MAVEN_OPTS", java.unwrap_or_default());
-        let output = match timeout(MAX_TIME, command.output()).await {
+        // A group of its own, which ends as a whole: package managers start others.
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().map_err(|error| format!("it cannot be run: {error}"))?;
+        let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+        let ended = timeout(MAX_TIME, child.wait_with_output()).await;
+        if let (Err(_), Some(group)) = (&ended, group) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let output = match ended {
             Err(_) => return Err(format!("it did not end within {} s", MAX_TIME.as_secs())),
             Ok(Err(error)) => return Err(format!("it cannot be run: {error}")),
             Ok(Ok(output)) => output,

@@ -37,7 +37,9 @@ pub(crate) fn apply(limits: &Limits) -> Result<(), Failure> {
         let failed = || Failure::of(Part::Privileges, "limiting resources");
         let (_, hard) = getrlimit(resource).map_err(failed())?;
         let value = value.min(hard);
-        setrlimit(resource, value, value).map_err(failed())?;
+        // At the soft limit of processor time comes a signal that says why, at the hard one another that does not.
+        let most = if resource == Resource::RLIMIT_CPU { value.saturating_add(1).min(hard) } else { value };
+        setrlimit(resource, value, most).map_err(failed())?;
     }
     Ok(())
 }

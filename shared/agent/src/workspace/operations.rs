@@ -1,6 +1,6 @@
 //! The operations of the toolbox and of git that the steps use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::text::shorten;
 use domain::{Changeset, ChangesetLimits, CommitId, Digest256, FileChange, FileMode, InstructionsRead, WorkspacePath};
@@ -151,9 +151,9 @@ impl Workspace {
     pub(crate) async fn inspect_checkout(
         &self,
         context: &Context,
-        programs: impl IntoIterator<Item = String>,
+        programs: BTreeSet<String>,
     ) -> Result<CheckoutFacts, WorkspaceError> {
-        let argv = ["sh", "-c", INSPECT_SCRIPT, "inspect"].map(str::to_owned).into_iter().chain(programs);
+        let argv = ["sh", "-c", INSPECT_SCRIPT, "inspect"].map(str::to_owned).into_iter().chain(programs.clone());
         let program = Program::Command(argv.collect());
         let exec = Exec {
             environment: vec![("GIT_PAGER".to_owned(), "cat".to_owned())],
@@ -170,7 +170,9 @@ impl Workspace {
         directories.truncate(MAX_INSTRUCTION_DIRECTORIES);
         let redactor = &context.common.redactor;
         let commit_subjects = subjects.lines().map(|line| shorten(&redactor.redact(line), 200).into_owned()).collect();
-        let missing_programs = missing.lines().map(str::to_owned).collect();
+        // The set-up may have put something else in the place of git: of what is printed, only an answer to the question counts.
+        let missing_programs =
+            programs.into_iter().filter(|program| missing.lines().any(|line| line == program)).collect();
         Ok(CheckoutFacts { instruction_directories: directories, commit_subjects, missing_programs })
     }
 }
