@@ -49,6 +49,7 @@ mod tidy;
 #[cfg(test)]
 mod tools;
 #[cfg(test)]
+mod verification;
 mod waits;
 #[cfg(test)]
 mod whole_sessions;

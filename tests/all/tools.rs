@@ -173,7 +173,9 @@ fn a_command_that_breaks_its_path_can_be_repaired_by_the_next() {
 #[test]
 fn a_run_names_the_files_that_it_cannot_publish() {
     let home = Home::new();
-    let (run, _) = outputs(&home, &[bash("head -c 30000000 /dev/zero > big.bin; ln -s /etc/passwd link")]);
+    let checkout = repository(&home, "project", &[("a.txt", "one\n")]);
+    let turns = [bash("head -c 30000000 /dev/zero > big.bin; ln -s /etc/passwd link"), ends(), ends()];
+    let run = home.code(&checkout, "Do it.", &script(&turns), &[]).expect_code(7);
     let finished = run.values().pop().unwrap();
     assert_eq!(finished["status"], "nothing");
     let summary = finished["summary"].as_str().unwrap();

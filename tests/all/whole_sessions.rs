@@ -11,11 +11,12 @@ use serde_json::{Value, json};
 use crate::support::{Home, SessionRun, bash, plan, repository, run_session, script, tools};
 
 /// Patterns of what differs from run to run, and their replacements.
-const REDACTIONS: [(&str, &str); 5] = [
+const REDACTIONS: [(&str, &str); 6] = [
     (r"\b[0-9a-f]{40}\b", "[commit]"),
     (r"\bproject-[0-9a-f]{8}\b", "project-[hash]"),
     (r"\$\d+\.\d+", "$$[cost]"),
     (r"\bin \d+(\.\d+)? s\b", "in [time]"),
+    (r"\bafter \d+(\.\d+)? s\b", "after [time]"),
     (r"\b\d{4}-\d\d-\d\dT[\d:.]+Z", "[timestamp]"),
 ];
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent::{
     AwaitUser, Common, ExecuteTool, Finish, GenerateTurn, ModelCaller, OpenPr, Overlap, Plan, Prepare, StepHandler,
-    ToolLimits,
+    ToolLimits, Verify,
 };
 use anyhow::Context as _;
 use asl::Interpreter;
@@ -147,7 +147,7 @@ impl World {
     /// The fixed part of a new session's calls to the model: system prompt, tools, limits.
     pub fn setup(&self) -> anyhow::Result<Setup> {
         let setup = agent::setup(&self.tool_limits(), self.settings.max_tokens)?;
-        Ok(Setup { context_tokens: self.settings.context_tokens, ..setup })
+        Ok(Setup { context_tokens: self.settings.context_tokens, checks: self.settings.checks.clone(), ..setup })
     }
 
     fn tool_limits(&self) -> ToolLimits {
@@ -195,13 +195,14 @@ impl World {
         let (name, email) = self.settings.author.clone();
         vec![
             Box::new(Prepare { forge: Arc::clone(&forge), sandboxes: sandboxes.clone(), blobs: Arc::clone(&blobs) }),
-            Box::new(Plan { caller: caller.clone(), sandboxes: sandboxes.clone() }),
+            Box::new(Plan { caller: caller.clone(), sandboxes: sandboxes.clone(), forge: Arc::clone(&forge) }),
             Box::new(GenerateTurn { caller }),
             Box::new(ExecuteTool {
                 sandboxes: sandboxes.clone(),
                 blobs: Arc::clone(&blobs),
                 limits: self.tool_limits(),
             }),
+            Box::new(Verify { sandboxes: sandboxes.clone(), blobs: Arc::clone(&blobs), limits: self.tool_limits() }),
             Box::new(AwaitUser { workflows, sandboxes: sandboxes.clone() }),
             Box::new(OpenPr { forge, blobs, author: CommitAuthor { name, email } }),
             Box::new(Finish { sandboxes, live, services: self.services() }),

@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 
 use domain::state::{MAX_USER_TEXT_CHARACTERS, SessionState, SetupState, UserText};
 use domain::{
-    FileChangeKind, Network, ProjectType, RepositorySurveyed, Seq, SetupOutcome, StepError, Survey, TodoStatus,
-    name_invisible,
+    FileChangeKind, Network, ProjectType, RepositorySurveyed, Seq, SetupOutcome, StepError, TodoStatus, name_invisible,
 };
 
 use crate::context::internal;
@@ -31,7 +30,7 @@ pub(crate) fn for_plan(state: &SessionState, tree: &str) -> Result<String, StepE
     let mut text = String::new();
     task(&mut text, state)?;
     if let Some(surveyed) = &state.survey {
-        survey(&mut text, &surveyed.survey);
+        survey(&mut text, surveyed);
         sandbox(&mut text, state);
         subjects(&mut text, surveyed);
     }
@@ -119,7 +118,7 @@ fn changed_files(state: &SessionState) -> String {
 /// The survey, the guidance for the kind of project, the repository's instructions and the plan.
 fn project(text: &mut String, state: &SessionState) {
     if let Some(surveyed) = &state.survey {
-        survey(text, &surveyed.survey);
+        survey(text, surveyed);
         sandbox(text, state);
         section(text, "Guidance for this kind of project", guidance(surveyed.survey.project_type).trim());
     }
@@ -132,6 +131,14 @@ fn project(text: &mut String, state: &SessionState) {
         }
         if !plan.risks.is_empty() {
             let _ = write!(lines, "\n\nRisks: {}", plan.risks.join("; "));
+        }
+        if let Some(checks) = plan.checks.as_ref().filter(|checks| !checks.is_empty()) {
+            let _ = write!(
+                lines,
+                "\n\nWhen you end your work, these checks are run on it, in an environment without anything that you left outside \
+                 the workspace: {}. What you run yourself is for you: it does not count.",
+                checks.join("; ")
+            );
         }
         lines.push_str("\n\nThe plan was made before the code was read. Deviate from it where the code requires it.");
         section(text, "Plan", &lines);
@@ -151,7 +158,8 @@ fn task(text: &mut String, state: &SessionState) -> Result<(), StepError> {
     Ok(())
 }
 
-fn survey(text: &mut String, survey: &Survey) {
+fn survey(text: &mut String, surveyed: &RepositorySurveyed) {
+    let survey = &surveyed.survey;
     let mut lines = format!("Project type: {}", survey.project_type.name());
     if survey.empty {
         lines.push_str("\nThe repository is empty: this is a new project.");
@@ -169,6 +177,9 @@ fn survey(text: &mut String, survey: &Survey) {
         if !items.is_empty() {
             let _ = write!(lines, "\n{name}: {}", items.join("; "));
         }
+    }
+    if let Some(fixed) = &surveyed.fixed_checks {
+        let _ = write!(lines, "\nChecks, fixed by {}: {}", fixed.source, fixed.commands.join("; "));
     }
     section(text, "Survey of the repository", &untrusted(&lines));
 }

@@ -44,6 +44,7 @@ pub fn setup(limits: &ToolLimits, max_tokens: u32) -> Result<Setup, serde_json::
         plan_schema: compact(PLAN_SCHEMA)?,
         max_tokens,
         context_tokens: DEFAULT_CONTEXT_TOKENS,
+        checks: None,
     })
 }
 

@@ -11,9 +11,12 @@ pub(crate) fn next_without_model(state: &SessionState) -> Option<Verdict> {
     if state.main.open_calls().next().is_some() {
         return Some(Verdict::Tools);
     }
-    let last = state.main.reply_to_last_turn();
-    let has_ended = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
-    (has_ended && !state.main.has_unseen_messages()).then_some(Verdict::Publish)
+    state.work_has_ended().then(|| after_work(state))
+}
+
+/// The verdict that follows when the model has ended its work: what differs from the base is verified before it is published.
+pub(crate) fn after_work(state: &SessionState) -> Verdict {
+    if state.checkpoint.is_some() && state.verification().is_none() { Verdict::Verify } else { Verdict::Publish }
 }
 
 /// The answer of a step that stops because its run is cancelled.

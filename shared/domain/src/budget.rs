@@ -69,7 +69,7 @@ impl Budget {
         if self.turns >= limits.max_turns {
             return reached(BudgetLimit::Turns, format!("all {} turns are used", limits.max_turns));
         }
-        if self.active >= minutes(limits.max_minutes) {
+        if self.is_out_of_time() {
             return reached(BudgetLimit::Minutes, format!("all {} active minutes are used", limits.max_minutes));
         }
         if worst_case > self.left() {
@@ -78,6 +78,11 @@ impl Budget {
             return reached(BudgetLimit::Cost, sentence);
         }
         Ok(())
+    }
+
+    /// Whether all active minutes are used.
+    pub fn is_out_of_time(&self) -> bool {
+        self.active >= minutes(self.limits.max_minutes)
     }
 
     /// The limits that are near, each with a sentence about what is left: four fifths are used, or there is room for two more

@@ -33,8 +33,11 @@ pub struct CheckpointContent {
     /// The toolbox's digest of the difference. Used to tell whether anything changed, not as a proof of the content.
     pub digest: Digest256,
     pub changes: Vec<CheckpointChange>,
-    /// Files that were left out, each with the reason.
+    /// Files that were left out, each with the reason: work that is not published.
     pub skipped: Vec<String>,
+    /// What commands left behind and nobody wrote by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
     /// What the session's checkpoints occupy up to this one, in bytes, without this manifest.
     #[serde(default)]
     pub stored_bytes: u64,

@@ -18,15 +18,16 @@ pub use command_key::{CommandKey, CommandKeys, KnownKey};
 pub use error::{Dependency, ErrorCode, StepError, Terminal, ToolFailure, Unavailable, error_chain};
 pub use event::{
     AgentStuck, AiMessage, AiThinking, Approver, Author, BranchPublished, BudgetExhausted, BudgetExtended, BudgetLimit,
-    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, Check, CloneProgress, ContextChanged,
-    Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, Keep, ModelReplied, ModelRetrying, NetworkAllowed, NetworkRefused, PlanApproved, PlanCreated,
-    PlanRejected, PrOpened, PrUpdated, PublishStarted, RepositorySurveyed, RetryCause, RunFinished, RunStarted,
-    SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated, SandboxTerminating, ScoreRecorded, ScoreSource,
-    SessionCancelRequested, SessionCreated, SessionDeleted, SessionError, SessionStatus, SetupFinished, SetupOutcome,
-    SetupStarted, StepFailed, StepFinished, StepStarted, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult,
-    ToolStarted, Totals, TurnStarted, UsageUpdated, UserMessage, WaitEnded, WaitOutcome, WaitReason, WaitStarted,
-    WorkspaceCheckpoint, WorkspaceCheckpointFailed, Writer, kinds,
+    BudgetNearing, BudgetReserved, BudgetSettled, CallKey, ChangesetCollected, CheckFinished, CheckStarted,
+    CloneProgress, ContextChanged, Conversation, DecisionRecorded, Event, EventBody, FileChangeKind, FileChanged,
+    FixedChecks, GitAction, GitOperation, InstructionsRead, Keep, ModelReplied, ModelRetrying, NetworkAllowed,
+    NetworkRefused, PlanApproved, PlanCreated, PlanRejected, PrOpened, PrUpdated, PublishStarted, RepositorySurveyed,
+    RetryCause, RunFailing, RunFinished, RunStarted, SandboxAttached, SandboxCreated, SandboxLost, SandboxTerminated,
+    SandboxTerminating, ScoreRecorded, ScoreSource, SessionCancelRequested, SessionCreated, SessionDeleted,
+    SessionError, SessionStatus, SetupFinished, SetupOutcome, SetupStarted, StepFailed, StepFinished, StepStarted,
+    TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted, Totals, TurnStarted, UsageUpdated,
+    UserMessage, VerificationRecorded, WaitEnded, WaitOutcome, WaitReason, WaitStarted, WorkspaceCheckpoint,
+    WorkspaceCheckpointFailed, Writer, kinds,
 };
 pub use ids::{
     Attempt, CallId, CommitId, ExecId, ExecutionName, IdempotencyKey, InvalidId, PlanId, Principal, RunNumber,
@@ -62,6 +63,7 @@ pub use step::{
     StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
 };
 pub use summary::summary_of;
+pub use verification::{CheckOutcome, CheckResult, CheckSubject, Verification};
 
 mod account;
 mod budget;
@@ -90,3 +92,4 @@ mod session_log;
 mod status;
 mod step;
 mod summary;
+mod verification;

@@ -52,6 +52,13 @@ pub struct Survey {
     pub empty: bool,
 }
 
+impl Survey {
+    /// The commands that show whether a change is sound: tests, linters, type checkers.
+    pub fn checks(&self) -> impl Iterator<Item = &String> {
+        self.test_commands.iter().chain(&self.lint_commands)
+    }
+}
+
 /// A plan by the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -66,6 +73,10 @@ pub struct Plan {
     pub files: Vec<String>,
     #[serde(default)]
     pub risks: Vec<String>,
+    /// Shell commands that we run on the change before it is published. None when the plan does not say: then those of the
+    /// survey.
+    #[serde(default)]
+    pub checks: Option<Vec<String>>,
     /// In the model's opinion; the survey has its own.
     pub project_type: ProjectType,
     pub confidence: Confidence,

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use crate::text::{first_line, shorten};
 use crate::{
-    Author, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause, RunFinished, SandboxCreated, SessionId,
-    SetupOutcome, Status, TodoStatus, ToolKind, ToolResult,
+    Author, CheckFinished, CheckResult, CheckSubject, Event, EventBody, GitAction, ModelReplied, Payload, RetryCause,
+    RunFinished, SandboxCreated, SessionId, SetupOutcome, Status, TodoStatus, ToolKind, ToolResult,
 };
 
 /// Version of the public form, the field `v`.
@@ -138,7 +138,9 @@ fn view(event: &Event) -> View {
                 [] => String::new(),
                 missing => format!("; the sandbox lacks {}", missing.join(", ")),
             };
-            format!("{kind} project: {} files, {languages}{missing}", survey.files)
+            let unusable = surveyed.unusable_settings.as_ref();
+            let unusable = unusable.map_or_else(String::new, |reason| format!("; {reason}"));
+            format!("{kind} project: {} files, {languages}{missing}{unusable}", survey.files)
         }),
         EventBody::InstructionsRead(read) => View::status(format!("Instructions read from {}", read.path)),
         EventBody::PlanCreated(created) => View::of(
@@ -180,6 +182,14 @@ fn view(event: &Event) -> View {
         EventBody::ToolResult(result) => {
             View::of(type_of_tool(result.tool_kind), text(&result.output)).with_fields(tool_fields(result))
         }
+        EventBody::CheckStarted(started) => View::status(match started.subject {
+            CheckSubject::Change => format!("Check: {}", started.command),
+            CheckSubject::Base => format!("Check without the change: {}", started.command),
+        }),
+        EventBody::CheckFinished(finished) => View::status(check(finished)),
+        EventBody::VerificationRecorded(recorded) => {
+            View::status(format!("Verification: {}", recorded.verification.summary()))
+        }
         EventBody::TodoUpdated(updated) => View::status({
             let done = updated.items.iter().filter(|item| item.status == TodoStatus::Completed).count();
             format!("To-do list: {done} of {} done", updated.items.len())
@@ -200,9 +210,13 @@ fn view(event: &Event) -> View {
         EventBody::DecisionRecorded(recorded) => View::status(recorded.decision.decision.clone()),
         EventBody::UserMessage(message) => match message.author {
             Author::User => View::of("User Message", message.text.clone()),
-            Author::Brief | Author::Nudge | Author::Instructions | Author::Conflict | Author::Compaction => {
-                View::status(message.text.clone())
-            }
+            Author::Brief
+            | Author::Nudge
+            | Author::Instructions
+            | Author::Conflict
+            | Author::Checks
+            | Author::LeftOut
+            | Author::Compaction => View::status(message.text.clone()),
         },
         EventBody::SessionCancelRequested(_) => View::status("Cancel requested"),
         EventBody::ChangesetCollected(collected) => {
@@ -231,20 +245,41 @@ fn view(event: &Event) -> View {
         EventBody::SessionError(failed) => {
             View::of("error", format!("{}: {}. {}", failed.code, failed.message.trim_end_matches('.'), failed.remedy))
         }
+        EventBody::RunFailing(failing) => {
+            View::status(format!("The run fails, and what is stored of its work is published: {}", failing.message))
+        }
         EventBody::SessionDeleted(_) => View::status("Session deleted"),
         EventBody::RunFinished(finished) => {
-            let RunFinished { status, summary, pr_url, branch, totals } = finished;
+            let RunFinished { status, summary, pr_url, branch, left_out, totals } = finished;
             let label = if *status == Status::Failed { "error" } else { "completion" };
             View::of(label, summary.clone()).with_fields(json!({
                 "status": status,
                 "summary": summary,
                 "pr_url": pr_url,
                 "branch": branch,
+                "leftOut": left_out,
                 "totals": totals,
                 "costUsd": totals.cost.as_dollars(),
             }))
         }
     }
+}
+
+fn check(finished: &CheckFinished) -> String {
+    let CheckResult { command, outcome, reason, exit_code, duration_ms } = &finished.result;
+    let subject = match finished.subject {
+        CheckSubject::Change => "",
+        CheckSubject::Base => "without the change ",
+    };
+    let mut text = format!("{subject}{command} {}", outcome.in_words());
+    if let Some(code) = exit_code.filter(|code| *code != 0) {
+        text.push_str(&format!(" with exit code {code}"));
+    }
+    text.push_str(&format!(" after {:.1} s", Duration::from_millis(*duration_ms).as_secs_f64()));
+    if let Some(reason) = reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
 }
 
 /// `1 file`, `2 files`.

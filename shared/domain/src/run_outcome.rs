@@ -6,7 +6,7 @@ use crate::span::attributes as key;
 use crate::state::{RunState, SessionState};
 use crate::{
     Attributes, EventBody, RunFinished, RunNumber, ScoreRecorded, ScoreSource, Seq, SessionError, Span, SpanKind,
-    SpanOutcome, Status, Terminal, span::names,
+    SpanOutcome, Status, Terminal, Verification, span::names,
 };
 
 /// The events that end the latest run, `run.finished` last; empty when it is over already, so that a retry adds nothing.
@@ -26,19 +26,19 @@ pub fn final_events(state: &SessionState, status: Status, failure: Option<&Termi
         summary: summary(state, status, failure),
         pr_url: published.and(state.pull_request.as_ref()).map(|opened| opened.pr_url.clone()),
         branch: published.and(state.branch.as_ref()).map(|branch| branch.branch.clone()),
+        left_out: run.changeset.as_ref().map(|changeset| changeset.skipped.clone()).unwrap_or_default(),
         totals: run.totals(),
     };
     bodies.push(finished.into());
     bodies
 }
 
-/// The result of the project's last check, by its exit code: a fact beside the plan's confidence, which is the model's own
-/// claim.
+/// How the project's checks ended on what is published: a fact beside the plan's confidence, which is the model's own claim.
 fn checks_score(run: &RunState) -> ScoreRecorded {
-    let (value, label) = match &run.check {
-        None => (None, "not_run"),
-        Some((check, _)) if check.passed => (Some(1.0), "passed"),
-        Some(_) => (Some(0.0), "failed"),
+    let (value, label) = match &run.verification {
+        Some(verification) if verification.objection().is_none() => (Some(1.0), "passed"),
+        Some(verification) if verification.newly_failed().next().is_some() => (Some(0.0), "failed"),
+        Some(_) | None => (None, "not_run"),
     };
     ScoreRecorded {
         name: "checks_passed".to_owned(),
@@ -50,11 +50,7 @@ fn checks_score(run: &RunState) -> ScoreRecorded {
 }
 
 fn checks(run: &RunState) -> String {
-    let Some((check, at)) = &run.check else { return "no check of the project was run".to_owned() };
-    let result = if check.passed { "passed" } else { "failed" };
-    // A check says nothing about files that were changed after it.
-    let since = if run.last_write.is_some_and(|write| write > *at) { ", files were changed after it" } else { "" };
-    format!("the last check {result}{since}: {}", check.command)
+    run.verification.as_ref().map_or_else(|| "no check was run".to_owned(), Verification::summary)
 }
 
 fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> String {
@@ -88,7 +84,14 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
         }
         Status::Cancelled => "Cancelled.".to_owned(),
         Status::Failed => match failure {
-            Some(failure) => format!("{}. {}", failure.to_string().trim_end_matches('.'), failure.code.remedy()),
+            Some(failure) => {
+                let published = match run.is_some_and(|run| run.published) {
+                    true => " What was done until then is on the branch.",
+                    false => "",
+                };
+                let failed = failure.to_string();
+                format!("{}.{published} {}", failed.trim_end_matches('.'), failure.code.remedy())
+            }
             None => "The run failed.".to_owned(),
         },
         Status::Queued
@@ -97,6 +100,7 @@ fn summary(state: &SessionState, status: Status, failure: Option<&Terminal>) -> 
         | Status::Working
         | Status::Waiting
         | Status::AwaitingUser
+        | Status::Verifying
         | Status::Publishing => String::new(),
     }
 }

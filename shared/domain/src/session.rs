@@ -44,6 +44,9 @@ pub struct Setup {
     /// turn.
     #[serde(default = "default_context_tokens")]
     pub context_tokens: u64,
+    /// The checks that the deployment's settings fix for every project, as shell commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checks: Option<Vec<String>>,
 }
 
 /// Default of [`Setup::context_tokens`].

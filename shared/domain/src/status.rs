@@ -22,6 +22,8 @@ pub enum Status {
     Waiting,
     /// A person is asked; the run resumes with the answer, or at the deadline.
     AwaitingUser,
+    /// The project's checks run on what is to be published.
+    Verifying,
     /// Branch and pull request are written.
     Publishing,
     /// Terminal: the change is published.
@@ -40,13 +42,14 @@ pub enum Status {
 
 impl Status {
     /// Every status, in the order in which a run meets them; the terminal ones last.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Queued,
         Self::Preparing,
         Self::Planning,
         Self::Working,
         Self::Waiting,
         Self::AwaitingUser,
+        Self::Verifying,
         Self::Publishing,
         Self::Done,
         Self::Nothing,
@@ -72,6 +75,7 @@ impl Status {
             | Self::Working
             | Self::Waiting
             | Self::AwaitingUser
+            | Self::Verifying
             | Self::Publishing => false,
         }
     }
@@ -101,6 +105,7 @@ impl Status {
             Step::Prepare => Some(Self::Preparing),
             Step::Plan => Some(Self::Planning),
             Step::GenerateTurn | Step::ExecuteTool => Some(Self::Working),
+            Step::Verify => Some(Self::Verifying),
             Step::AwaitUser => Some(Self::AwaitingUser),
             Step::OpenPr => Some(Self::Publishing),
             Step::Finish => None,
@@ -122,6 +127,7 @@ impl Status {
             | Self::Working
             | Self::Waiting
             | Self::AwaitingUser
+            | Self::Verifying
             | Self::Publishing => None,
         }
     }
@@ -140,6 +146,7 @@ impl Status {
             Self::Working => "working",
             Self::Waiting => "waiting",
             Self::AwaitingUser => "awaiting_user",
+            Self::Verifying => "verifying",
             Self::Publishing => "publishing",
             Self::Done => "done",
             Self::Nothing => "nothing",

@@ -20,6 +20,8 @@ pub enum Step {
     GenerateTurn,
     /// Runs the tool calls of one reply.
     ExecuteTool,
+    /// Runs the project's checks on what is to be published.
+    Verify,
     /// Waits for a person.
     AwaitUser,
     /// Writes commit, branch and pull request.
@@ -30,8 +32,16 @@ pub enum Step {
 
 impl Step {
     /// Every step, in the order in which a run first meets them.
-    pub const ALL: [Self; 7] =
-        [Self::Prepare, Self::Plan, Self::GenerateTurn, Self::ExecuteTool, Self::AwaitUser, Self::OpenPr, Self::Finish];
+    pub const ALL: [Self; 8] = [
+        Self::Prepare,
+        Self::Plan,
+        Self::GenerateTurn,
+        Self::ExecuteTool,
+        Self::Verify,
+        Self::AwaitUser,
+        Self::OpenPr,
+        Self::Finish,
+    ];
 
     /// The name in JSON, and of the step's function.
     pub fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Step {
             Self::Plan => "plan",
             Self::GenerateTurn => "generate-turn",
             Self::ExecuteTool => "execute-tool",
+            Self::Verify => "verify",
             Self::AwaitUser => "await-user",
             Self::OpenPr => "open-pr",
             Self::Finish => "finish",
@@ -53,6 +64,7 @@ impl Step {
             Self::Plan => "Plan",
             Self::GenerateTurn => "GenerateTurn",
             Self::ExecuteTool => "ExecuteTool",
+            Self::Verify => "Verify",
             Self::AwaitUser => "AwaitUser",
             Self::OpenPr => "OpenPr",
             Self::Finish => "Finish",
@@ -78,6 +90,8 @@ pub enum Verdict {
     Turn,
     /// `execute-tool` is due.
     Tools,
+    /// `verify` is due.
+    Verify,
     /// `await-user` is due.
     Await,
     /// An outside system asked for a pause; see [`StepOutput::wait_seconds`].
@@ -102,7 +116,14 @@ impl Verdict {
     /// Whether the run ends with this verdict.
     pub fn is_terminal(self) -> bool {
         match self {
-            Self::Prepare | Self::Plan | Self::Turn | Self::Tools | Self::Await | Self::Wait | Self::Publish => false,
+            Self::Prepare
+            | Self::Plan
+            | Self::Turn
+            | Self::Tools
+            | Self::Verify
+            | Self::Await
+            | Self::Wait
+            | Self::Publish => false,
             Self::Done | Self::Nothing | Self::Rejected | Self::Expired | Self::Cancelled | Self::Failed => true,
         }
     }
@@ -125,7 +146,7 @@ pub struct StepInput {
     /// For `await-user` only: the handle by which the waiting task is completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_token: Option<TaskToken>,
-    /// For `finish` only.
+    /// For `open-pr` and `finish` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<WorkflowState>,
 }

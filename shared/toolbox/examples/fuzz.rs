@@ -164,7 +164,7 @@ fn call(random: &mut Random, place: &Place) -> Value {
             2 => json!({ "survey": {} }),
             _ => json!({ "view": { "path": path } }),
         },
-        10 => json!({ "restore": { "changes": [change(random, &path)] } }),
+        10 => json!({ "put_back": { "changes": [change(random, &path)] } }),
         _ => json!({ "rebase": { "changes": [change(random, &path)], "old_base": text(random) } }),
     }
 }

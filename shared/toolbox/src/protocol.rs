@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Failure, ToolError};
 use crate::{
     Baseline, BaselineTaken, Collect, Collected, Create, Edited, Glob, Globbed, Grep, Grepped, Insert, Instructions,
-    InstructionsRead, Rebase, Rebased, Restore, Restored, Settle, Settled, StrReplace, Survey, Surveyed, View, Viewed,
+    InstructionsRead, Rebase, Rebased, Settle, Settled, StrReplace, Survey, Surveyed, View, Viewed,
 };
 
 /// The version of the protocol. Both sides must use the same one; another gets a response with the error kind `version`, and the
@@ -17,7 +17,7 @@ use crate::{
 /// To be raised with every change after which one side would misread the other: a call, an answer or an error kind that is added,
 /// renamed or removed, a field whose meaning or type changes, a field that is no longer sent. A field that both sides may miss
 /// (`default`, and no `deny_unknown_fields` on the reading side) needs no new version.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// One call, with the directories that it works on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,8 +64,8 @@ pub enum Call {
     Baseline(Baseline),
     Settle(Settle),
     Collect(Collect),
-    Restore(Restore),
     Rebase(Rebase),
+    PutBack(crate::PutBack),
 }
 
 /// The result of a successful operation, under the name of its call.
@@ -83,8 +83,8 @@ pub enum Answer {
     Baseline(BaselineTaken),
     Settle(Settled),
     Collect(Collected),
-    Restore(Restored),
     Rebase(Rebased),
+    PutBack(crate::WasPutBack),
 }
 
 /// The response: exactly one of `ok` and `error` is present.

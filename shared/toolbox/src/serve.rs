@@ -64,7 +64,10 @@ impl Toolbox {
                 let tracker = self.tracker(&request.workspace, state)?;
                 operations::settle::settle(&root, state, tracker).map(Answer::Settle)
             }
-            Call::Restore(call) => operations::restore::restore(&root, &call).map(Answer::Restore),
+            Call::PutBack(call) => {
+                let tracker = self.tracker(&request.workspace, state)?;
+                operations::put_back::put_back(&root, state, tracker, &call).map(Answer::PutBack)
+            }
             Call::Rebase(call) => operations::rebase::rebase(&root, state, &call).map(Answer::Rebase),
         }
     }

@@ -41,6 +41,12 @@ pub(crate) struct SessionView {
     /// The plan, with its id and the model's own confidence.
     #[schema(value_type = Option<Object>)]
     pub plan: Option<Value>,
+    /// How the project's checks ended on what the latest run publishes: `round`, `digest`, `checks` with `command`, `outcome`
+    /// (`passed`, `failed`, `failed_before`, `not_run`), `reason`, `exitCode`, `durationMs`. Null while they were not run.
+    #[schema(value_type = Option<Object>)]
+    pub verification: Option<Value>,
+    /// Work of the latest run that is not published, each file with the reason.
+    pub left_out: Vec<String>,
     /// The model's to-do list.
     #[schema(value_type = Vec<Object>)]
     pub todo: Vec<Todo>,
@@ -113,7 +119,7 @@ pub(crate) struct TokenView {
 }
 
 /// The status of a run: `queued`, `preparing`, `planning`, `working`, `waiting` (for an outside system), `awaiting_user`,
-/// `publishing`, or how it ended: `done`, `nothing`, `rejected`, `expired`, `cancelled`, `failed`.
+/// `verifying`, `publishing`, or how it ended: `done`, `nothing`, `rejected`, `expired`, `cancelled`, `failed`.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = String, example = "working")]
@@ -153,6 +159,9 @@ impl SessionView {
             waits_for: state.wait.as_ref().map(|wait| serde_json::to_value(&wait.reason).unwrap_or_default()),
             waits_until: state.wait.as_ref().map(|wait| wait.deadline.to_string()),
             plan,
+            verification: (run.verification.as_ref().or(run.verifying.last.as_ref()))
+                .map(|verification| serde_json::to_value(verification).unwrap_or_default()),
+            left_out: run.changeset.as_ref().map(|changeset| changeset.skipped.clone()).unwrap_or_default(),
             todo: state.todo.clone(),
             limits: LimitsView {
                 max_turns: limits.max_turns,

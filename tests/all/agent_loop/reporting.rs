@@ -9,7 +9,7 @@ use crate::support::{Home, bash, ends, last_blocks, plan, repository, run_sessio
 
 fn with_tests(home: &Home, test: &str) -> std::path::PathBuf {
     let makefile = format!("test:\n\t{test}\n");
-    repository(home, "project", &[("a.txt", "one\n"), ("Makefile", &makefile)])
+    repository(home, "project", &[("a.txt", "one\n"), ("b.txt", "one\n"), ("Makefile", &makefile)])
 }
 
 fn score<'a>(scores: &'a [Value], name: &str) -> &'a Value {
@@ -18,9 +18,10 @@ fn score<'a>(scores: &'a [Value], name: &str) -> &'a Value {
 
 #[tokio::test]
 async fn a_run_records_the_checks_result_beside_the_models_confidence() {
-    for (test, value, label) in [("true", 1.0, "passed"), ("false", 0.0, "failed")] {
+    for (test, value, label) in [("true", 1.0, "passed"), ("test -e b.txt", 0.0, "failed")] {
         let home = Home::new();
-        let script = script(&[bash("echo two >> a.txt"), bash("make test"), ends()]);
+        // Without the change the test passes: it looks at a file that the change removes.
+        let script = script(&[bash("echo two >> a.txt; rm b.txt"), ends(), ends(), ends(), ends()]);
         let run = run_session(&home, &with_tests(&home, test), draft(), &[], &script).await;
         assert_eq!(run.outcome, DriveOutcome::Ended(Status::Done));
         let scores = run.of_kind("score.recorded");
@@ -37,7 +38,7 @@ async fn a_run_records_the_checks_result_beside_the_models_confidence() {
         assert_eq!(
             summary,
             format!(
-                "Change a file: 1 file changed, +1 -0; the last check {label}: make test; the plan's confidence was 80 % \
+                "Change a file: 2 files changed, +1 -1; make test {label}; the plan's confidence was 80 % \
                  (self-reported, not calibrated)"
             )
         );
@@ -67,7 +68,7 @@ async fn the_pull_request_lists_decisions_with_their_alternatives() {
         "No new file: One is enough",
         "Append by hand: It is one line (considered: A script)",
         "80 % (self-reported, not calibrated). It is small.",
-        "No check of the project was run.",
+        "- `make test` passed",
     ] {
         assert!(page.contains(part), "{part} is not in {page}");
     }

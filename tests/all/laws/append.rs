@@ -102,6 +102,7 @@ async fn a_writer_is_refused_once_a_newer_step_has_started() {
         summary: String::new(),
         pr_url: None,
         branch: None,
+        left_out: Vec::new(),
         totals: Totals::default(),
     };
     log(&store, &session).await.append(vec![finished.into()]).await.unwrap();

@@ -70,6 +70,7 @@ pub(crate) fn session(id: &SessionId) -> Session {
             plan_schema: RawJson::parse("{}").unwrap(),
             max_tokens: 1000,
             context_tokens: domain::DEFAULT_CONTEXT_TOKENS,
+            checks: None,
         },
     }
 }

@@ -108,6 +108,11 @@ impl PublishedBranch {
     }
 
     /// How many commits the branch has.
+    /// The paths of all its files.
+    pub(crate) fn files(&self) -> Vec<String> {
+        git(&self.repository, &["ls-tree", "-r", "--name-only", &self.name]).lines().map(str::to_owned).collect()
+    }
+
     pub(crate) fn commits(&self) -> String {
         git(&self.repository, &["rev-list", "--count", &self.name])
     }

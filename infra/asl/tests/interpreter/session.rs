@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Act, Reply, World, error, succeeded};
 
-const TASKS: [&str; 7] = ["Prepare", "Plan", "GenerateTurn", "ExecuteTool", "AwaitUser", "OpenPr", "Finish"];
+const TASKS: [&str; 8] = ["Prepare", "Plan", "GenerateTurn", "ExecuteTool", "Verify", "AwaitUser", "OpenPr", "Finish"];
 
 fn session() -> StateMachine {
     let text = include_str!("../../../statemachine/session.asl.json");
@@ -50,8 +50,9 @@ fn every_task_is_named_after_its_function_and_has_limits() {
         let caught: Vec<_> = task.catches().iter().map(|catch| catch.next()).collect();
         let expected: &[&str] = match state.name() {
             "Finish" => &[],
-            "AwaitUser" => &["OpenPr", "Finish"],
-            _ => &["Finish"],
+            "OpenPr" => &["Finish"],
+            "AwaitUser" => &["OpenPr", "Rescue"],
+            _ => &["Rescue"],
         };
         assert_eq!(caught, expected, "{}", state.name());
     }
@@ -63,7 +64,8 @@ fn a_run_goes_from_prepare_to_done() {
     let world = World::new([
         ("Prepare", verdicts(&["prepare", "plan"])),
         ("Plan", verdicts(&["turn"])),
-        ("GenerateTurn", verdicts(&["tools", "publish"])),
+        ("GenerateTurn", verdicts(&["tools", "verify"])),
+        ("Verify", verdicts(&["publish"])),
         ("ExecuteTool", verdicts(&["turn"])),
         ("OpenPr", verdicts(&["publish", "done"])),
         ("Finish", verdicts(&["done"])),
@@ -71,7 +73,18 @@ fn a_run_goes_from_prepare_to_done() {
     let (state, end) = run(&world);
     assert_eq!(
         world.called(),
-        ["Prepare", "Prepare", "Plan", "GenerateTurn", "ExecuteTool", "GenerateTurn", "OpenPr", "OpenPr", "Finish",]
+        [
+            "Prepare",
+            "Prepare",
+            "Plan",
+            "GenerateTurn",
+            "ExecuteTool",
+            "GenerateTurn",
+            "Verify",
+            "OpenPr",
+            "OpenPr",
+            "Finish",
+        ]
     );
     assert_eq!(state["last"], json!({ "verdict": "done" }));
     assert_eq!(end.unwrap(), succeeded(json!({ "sessionId": "s", "run": 1, "last": { "verdict": "done" } })));
@@ -88,6 +101,7 @@ fn a_wait_returns_to_the_step_that_asked_for_it() {
         ("plan", "Plan"),
         ("turn", "GenerateTurn"),
         ("tools", "ExecuteTool"),
+        ("verify", "Verify"),
         ("publish", "OpenPr"),
     ];
     for (then, step) in steps {
@@ -125,7 +139,7 @@ fn every_verdict_that_ends_a_run_goes_to_finish() {
 }
 
 #[test]
-fn a_terminal_error_goes_to_finish_at_once_and_the_run_fails() {
+fn after_a_terminal_error_the_work_is_published_at_once_and_the_run_fails() {
     let machine = session();
     let codes = machine.state("Prepare").unwrap().task().unwrap().retries()[0].error_equals().to_vec();
     for code in codes {
@@ -133,10 +147,12 @@ fn a_terminal_error_goes_to_finish_at_once_and_the_run_fails() {
         let world = World::new([
             ("Prepare", verdicts(&["turn"])),
             ("GenerateTurn", vec![Act::Fail(code)]),
+            ("OpenPr", verdicts(&["failed"])),
             ("Finish", verdicts(&["failed"])),
         ]);
         let (state, end) = run(&world);
-        assert_eq!(world.called(), ["Prepare", "GenerateTurn", "Finish"]);
+        assert_eq!(world.called(), ["Prepare", "GenerateTurn", "OpenPr", "Finish"]);
+        assert_eq!(world.calls.lock().unwrap()[2].input["state"]["last"]["verdict"], "failed", "OpenPr is told");
         assert_eq!((&state["error"]["Error"], world.elapsed()), (&json!(code), 0));
         assert_eq!(error(end), "SessionFailed");
     }
@@ -160,7 +176,7 @@ fn any_other_error_is_retried_six_times() {
     let acts = |fails: usize| {
         let mut acts = vec![Act::Fail("ModelOverloaded"); fails];
         acts.push(verdict("done"));
-        [("Prepare", acts), ("Finish", verdicts(&["done"]))]
+        [("Prepare", acts), ("OpenPr", verdicts(&["failed"])), ("Finish", verdicts(&["done"]))]
     };
     let world = World::new(acts(6));
     let (state, _) = run(&world);
@@ -202,11 +218,11 @@ fn a_user_who_does_not_answer_leads_to_the_pull_request() {
 }
 
 #[test]
-fn a_failed_await_goes_to_finish() {
+fn after_a_failed_await_the_work_is_published() {
     let stale = TaskAnswer::Failure(Failure::new("Stale", "a newer attempt is at work"));
     let world = World::new(awaiting()).replies([Reply::Answer(stale)]);
     run(&world).1.unwrap();
-    assert_eq!(world.called(), ["Prepare", "AwaitUser", "Finish"]);
+    assert_eq!(world.called(), ["Prepare", "AwaitUser", "OpenPr", "Finish"]);
 }
 
 #[test]

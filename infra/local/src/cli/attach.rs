@@ -114,10 +114,7 @@ pub(super) async fn watch_and_report(
     };
     let (id, after) = (&cursor.session, cursor.after);
     match end {
-        Some(WatchEnd::Stopped(outcome)) => {
-            report::outcome(world, &id.parse()?, outcome, output).await?;
-            Ok(ExitCode::of(outcome))
-        }
+        Some(WatchEnd::Stopped(outcome)) => report::outcome(world, &id.parse()?, outcome, output).await,
         Some(WatchEnd::ServerUnreachable) => {
             output.progress(&format!(
                 "The server cannot be reached any more. Session {id} resumes when it is started again: backspace serve"

@@ -25,17 +25,16 @@ pub(super) async fn drive_and_report(
 ) -> ExitCode {
     let id = &session.id;
     let driven = async {
-        let outcome = drive_and_print(world, interpreter, id, seen, output).await?;
-        if let Some(outcome) = outcome {
-            if let Some(trace) = world.trace_of(session) {
-                output.progress(&format!("\n{trace}"));
-            }
-            report::outcome(world, id, outcome, output).await?;
+        let Some(outcome) = drive_and_print(world, interpreter, id, seen, output).await? else {
+            return anyhow::Ok(None);
+        };
+        if let Some(trace) = world.trace_of(session) {
+            output.progress(&format!("\n{trace}"));
         }
-        anyhow::Ok(outcome)
+        Ok(Some(report::outcome(world, id, outcome, output).await?))
     };
     match driven.await {
-        Ok(Some(outcome)) => ExitCode::of(outcome),
+        Ok(Some(code)) => code,
         Ok(None) => {
             output.progress("Recorded. Another process drives this session and continues with it.");
             ExitCode::Success

@@ -21,13 +21,17 @@ pub enum ExitCode {
     NotStarted = 5,
     /// A fault of this machine (a full disk) stopped the session. It can be resumed.
     MachineFault = 6,
+    /// The run ended well, but not everything that was written is published.
+    WorkLeftOut = 7,
     /// Ctrl-C. The session can be resumed.
     Interrupted = 130,
 }
 
 impl ExitCode {
-    pub fn of(outcome: DriveOutcome) -> Self {
+    /// `left_out` are the written files that the run did not publish.
+    pub fn of(outcome: DriveOutcome, left_out: &[String]) -> Self {
         match outcome {
+            DriveOutcome::Ended(Status::Done | Status::Nothing) if !left_out.is_empty() => Self::WorkLeftOut,
             DriveOutcome::AwaitingUser => Self::AwaitingUser,
             DriveOutcome::Interrupted => Self::Interrupted,
             DriveOutcome::Ended(Status::Done | Status::Nothing) => Self::Success,
@@ -40,6 +44,7 @@ impl ExitCode {
                 | Status::Working
                 | Status::Waiting
                 | Status::AwaitingUser
+                | Status::Verifying
                 | Status::Publishing,
             ) => Self::Failed,
         }

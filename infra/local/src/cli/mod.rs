@@ -37,6 +37,7 @@ Exit codes:
   4    the run was cancelled, rejected or expired
   5    the command was not started: something is missing, or the request was refused
   6    a fault of this machine stopped the session; it can be resumed
+  7    the run ended well, but not everything that was written is published
   130  interrupted; the session can be resumed
 
 Environment:

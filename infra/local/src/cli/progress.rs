@@ -39,6 +39,9 @@ fn line(frame: &Value) -> Option<String> {
         | kinds::AGENT_STUCK
         | kinds::CONTEXT_CHANGED
         | kinds::FILE_CHANGED
+        | kinds::CHECK_STARTED
+        | kinds::CHECK_FINISHED
+        | kinds::RUN_FAILING
         | kinds::CHANGESET_COLLECTED
         | kinds::BRANCH_PUBLISHED
         | kinds::PR_OPENED
@@ -105,6 +108,11 @@ fn plan(plan: &Value, message: &str) -> String {
     let mut text = format!("   Plan: {}", plan["title"].as_str().unwrap_or_default());
     for (step, number) in plan["steps"].as_array().into_iter().flatten().zip(1..) {
         text.push_str(&format!("\n     {number}. {}", step.as_str().unwrap_or_default()));
+    }
+    let checks: Vec<&str> = plan["checks"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    match checks.as_slice() {
+        [] => text.push_str("\n   Checks before it is published: none"),
+        checks => text.push_str(&format!("\n   Checks before it is published: {}", checks.join("; "))),
     }
     let confidence = plan["confidence"]["value"].as_f64().unwrap_or_default() * 100.0;
     let reason = plan["confidence"]["reason"].as_str().unwrap_or_default();

@@ -3,29 +3,39 @@
 use domain::state::SessionState;
 use domain::{SessionId, Status};
 
+use super::exit::ExitCode;
 use super::output::Output;
 use super::progress::how_to_answer;
 use crate::driver::DriveOutcome;
 use crate::world::World;
 
-/// Reports how driving or watching a session ended.
+/// Reports how driving or watching a session ended. Returns the exit code that says the same.
 pub(super) async fn outcome(
     world: &World,
     session: &SessionId,
     outcome: DriveOutcome,
     output: &Output,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<ExitCode> {
+    let log = world.log(session).await?;
+    let finished = log.state().run().and_then(|run| run.finished.as_ref());
+    let left_out = finished.map(|finished| finished.left_out.as_slice()).unwrap_or_default();
     match outcome {
         DriveOutcome::AwaitingUser | DriveOutcome::Ended(Status::Done | Status::Cancelled) => {
-            state(world, world.log(session).await?.state(), output)
+            state(world, log.state(), output)?;
         }
-        // The run's last event has said why, and nothing was published.
-        DriveOutcome::Ended(_) => Ok(()),
+        // The run's last event has said why. A run that failed may have published what it had by then.
+        DriveOutcome::Ended(_) if finished.is_some_and(|finished| finished.branch.is_some()) => {
+            state(world, log.state(), output)?;
+        }
+        DriveOutcome::Ended(_) => {}
         DriveOutcome::Interrupted => {
             output.result(&format!("\nInterrupted. Resume with: backspace sessions resume {session}"));
-            Ok(())
         }
     }
+    for file in left_out {
+        output.result(&format!("not published {file}"));
+    }
+    Ok(ExitCode::of(outcome, left_out))
 }
 
 /// Reports what a session waits for, and what it has published.

@@ -46,3 +46,13 @@ pub(super) fn variables(
     }
     Ok(variables)
 }
+
+/// The checks of every change, one command in each line.
+pub(super) fn checks(value: &str) -> Result<Vec<String>, SettingsError> {
+    let value = value.replace("\\n", "\n");
+    let checks: Vec<String> = value.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    match agent::objection_to_checks(&checks) {
+        None => Ok(checks),
+        Some(objection) => Err(SettingsError::new(names::BACKSPACE_CHECKS, &value, objection)),
+    }
+}

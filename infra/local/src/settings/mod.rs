@@ -88,6 +88,8 @@ pub struct Settings {
     pub host: HostEnvironment,
     /// Time limit of a command of the model.
     pub command_seconds: Option<u64>,
+    /// The checks of every session's change, as shell commands.
+    pub checks: Option<Vec<String>>,
     /// How long a session waits for a user's answer.
     pub answer_seconds: u64,
     /// How long a server keeps a stream open.
@@ -191,6 +193,7 @@ impl Settings {
             registries,
             host: HostEnvironment::default(),
             command_seconds: number(names::BACKSPACE_COMMAND_SECONDS)?,
+            checks: get(names::BACKSPACE_CHECKS).map(|value| commands::checks(&value)).transpose()?,
             answer_seconds: number(names::BACKSPACE_ANSWER_SECONDS)?
                 .unwrap_or(SECONDS_PER_DAY)
                 .clamp(1, 13 * SECONDS_PER_DAY),

@@ -8,6 +8,8 @@ pub const ANTHROPIC_BASE_URL: &str = "ANTHROPIC_BASE_URL";
 pub const ANTHROPIC_CUSTOM_HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
 /// How the key is sent: `bearer` (default) or `x-api-key`.
 pub const BACKSPACE_MODEL_AUTH: &str = "BACKSPACE_MODEL_AUTH";
+/// The checks of every change before it is published, as shell commands, one in a line (`\n` in a file).
+pub const BACKSPACE_CHECKS: &str = "BACKSPACE_CHECKS";
 /// How much the model thinks: `low`, `medium`, `high`, `xhigh` or `max`.
 pub const BACKSPACE_EFFORT: &str = "BACKSPACE_EFFORT";
 /// Proxy for `https` addresses. May contain a password.

@@ -115,6 +115,7 @@ async fn close(
                     | Verdict::Plan
                     | Verdict::Turn
                     | Verdict::Tools
+                    | Verdict::Verify
                     | Verdict::Publish
                     | Verdict::Done
                     | Verdict::Nothing

@@ -119,7 +119,7 @@ fn end_of_run(state: &SessionState, run: RunNumber) -> Option<Verdict> {
 fn answer_without_work(state: &SessionState, run: RunNumber, step: Step, now: Timestamp) -> Option<StepOutput> {
     let run = state.run_number(run)?;
     let is_work = match step {
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => true,
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Verify => true,
         Step::AwaitUser | Step::OpenPr | Step::Finish => false,
     };
     if run.rejected && (is_work || step == Step::OpenPr) {
@@ -133,7 +133,7 @@ fn answer_without_work(state: &SessionState, run: RunNumber, step: Step, now: Ti
     let runs_despite_cancel = match step {
         Step::Finish | Step::AwaitUser => true,
         Step::OpenPr => cancel.keep == Keep::Branch,
-        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool => false,
+        Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Verify => false,
     };
     (!runs_despite_cancel).then(|| StepOutput::new(after_cancel(state)))
 }

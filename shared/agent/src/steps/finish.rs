@@ -7,13 +7,13 @@ use domain::commands::{Services, run_ended};
 use domain::effects::terminate_leftovers;
 use domain::ports::{LiveText, Sandboxes};
 use domain::run_outcome::{final_events, root_span};
-use domain::text::shorten;
 use domain::{
-    ErrorCode, ExecutionName, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput,
-    Terminal, Verdict, WorkflowState, error_chain,
+    ExecutionName, RunNumber, ScoreRecorded, ScoreSource, SessionLog, Status, Step, StepError, StepOutput, Terminal,
+    Verdict, error_chain,
 };
 
 use crate::context::{Common, Context};
+use crate::failure;
 use crate::invocation::StepHandler;
 
 /// The step `finish`.
@@ -63,25 +63,13 @@ impl StepHandler for Finish {
 
 /// How the run ended: by the last verdict if it ends a run, otherwise by the error that the workflow caught.
 fn outcome(context: &Context) -> (Verdict, Option<Terminal>) {
-    let WorkflowState { last, error } = context.input.state.clone().unwrap_or_default();
-    if let Some(last) = last
+    if let Some(last) = context.input.state.clone().unwrap_or_default().last
         && last.verdict.is_terminal()
         && last.verdict != Verdict::Failed
     {
         return (last.verdict, None);
     }
-    let run = context.log.state().run_number(context.input.run);
-    if let Some((code, message)) = run.and_then(|run| run.failure.clone()) {
-        return (Verdict::Failed, Some(Terminal { code, message }));
-    }
-    let failure = match error {
-        Some(caught) => {
-            let cause = context.common.redactor.redact(caught.message().as_ref()).into_owned();
-            Terminal::new(ErrorCode::Internal, format!("{}: {}", caught.error, shorten(&cause, 1000)))
-        }
-        None => Terminal::new(ErrorCode::Internal, "the workflow ended without a verdict that ends a run"),
-    };
-    (Verdict::Failed, Some(failure))
+    (Verdict::Failed, Some(failure::of_run(context)))
 }
 
 fn outcome_score(status: Status, failure: Option<&Terminal>) -> ScoreRecorded {

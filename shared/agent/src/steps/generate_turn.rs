@@ -72,6 +72,12 @@ impl StepHandler for GenerateTurn {
         match self.caller.call(context, prompt).await? {
             CallOutcome::Wait(seconds) => Ok(StepOutput::wait(seconds, Verdict::Turn)),
             CallOutcome::Again => Ok(StepOutput::new(Verdict::Turn)),
+            CallOutcome::Exhausted(reached) if is_mending(context)? => {
+                // The work was ended before: what it lacks stands in the pull request, and nobody is waited for.
+                let exhausted = BudgetExhausted { limit: reached.sentence, which: Some(reached.limit) };
+                context.closing.push(exhausted.into());
+                Ok(StepOutput::new(Verdict::Publish))
+            }
             CallOutcome::Exhausted(reached) => verdicts::out_of_budget(context, reached).await,
             CallOutcome::TooLong(_) => {
                 let bodies = compaction::when_full(context, None)?;
@@ -141,8 +147,9 @@ impl GenerateTurn {
         // The user may have sent a message while the model wrote its last reply.
         context.log.refresh().await?;
         let seen = context.log.state().main.last_turn.as_ref().map(|turn| turn.up_to);
-        let has_unseen = context.log.state().last_user_message > seen;
-        Ok(StepOutput::new(if has_unseen { Verdict::Turn } else { Verdict::Publish }))
+        let state = context.log.state();
+        let has_unseen = state.last_user_message > seen;
+        Ok(StepOutput::new(if has_unseen { Verdict::Turn } else { verdicts::after_work(state) }))
     }
 
     /// The reply's texts, thinking and tool calls as events, redacted: the stored reply itself is private.
@@ -190,6 +197,12 @@ fn out_of_steps(count: u32) -> Option<BudgetExhausted> {
     let limit = format!("the run has made {count} steps; what it has is published");
     let exhausted = BudgetExhausted { limit, which: Some(BudgetLimit::Steps) };
     (count >= INVOCATIONS_BEFORE_PUBLISHING).then_some(exhausted)
+}
+
+/// Whether the model works on what it was told when it had ended its work.
+fn is_mending(context: &Context) -> Result<bool, StepError> {
+    let run = context.run()?;
+    Ok(run.told_of_checks + run.told_of_left_out > 0)
 }
 
 /// Leaves events to the batch that ends the step, with the usage that they lead to.

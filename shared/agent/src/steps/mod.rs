@@ -8,6 +8,7 @@ mod generate_turn;
 mod open_pr;
 mod plan;
 mod prepare;
+mod verify;
 
 pub use await_user::AwaitUser;
 pub use execute_tool::ExecuteTool;
@@ -16,3 +17,4 @@ pub use generate_turn::GenerateTurn;
 pub use open_pr::OpenPr;
 pub use plan::Plan;
 pub use prepare::Prepare;
+pub use verify::Verify;

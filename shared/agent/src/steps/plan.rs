@@ -6,19 +6,21 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::ports::Sandboxes;
+use domain::ports::{Forge, Sandboxes};
 use domain::state::SandboxState;
 use domain::text::{first_line, shorten};
 use domain::{
-    Approver, Author, Confidence, ContentBlock, Conversation, Decision, DecisionRecorded, EventBody, ModelReply,
-    PlanApproval, PlanApproved, PlanCreated, ProjectType, RawJson, RepositorySurveyed, ScoreRecorded, ScoreSource,
-    Step, StepError, StepOutput, UserMessage, Verdict, WaitReason,
+    Approver, Author, Confidence, ContentBlock, Conversation, Decision, DecisionRecorded, EventBody, FixedChecks,
+    ModelReply, PlanApproval, PlanApproved, PlanCreated, ProjectType, RawJson, RepositorySurveyed, ScoreRecorded,
+    ScoreSource, Step, StepError, StepOutput, UserMessage, Verdict, WaitReason, WorkspacePath,
 };
 
 use crate::briefing;
-use crate::context::Context;
+use crate::context::{Context, internal};
+use crate::forge_stop::ForgeStop;
 use crate::invocation::StepHandler;
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
+use crate::repository_settings::{self, RepositorySettings};
 use crate::survey;
 use crate::verdicts;
 use crate::workspace::{Workspace, WorkspaceError, record_loss};
@@ -36,6 +38,8 @@ const MAX_SUMMARY_CHARACTERS: usize = 8000;
 pub struct Plan {
     pub caller: ModelCaller,
     pub sandboxes: Arc<dyn Sandboxes>,
+    /// Reads the repository's own settings.
+    pub forge: Arc<dyn Forge>,
 }
 
 #[async_trait]
@@ -59,7 +63,11 @@ impl StepHandler for Plan {
             let Some(sandbox) = Workspace::sandbox_of(context.log.state()).cloned() else {
                 return Ok(StepOutput::new(Verdict::Prepare));
             };
-            match self.survey(context, &sandbox).await {
+            let settings = match self.repository_settings(context).await {
+                Ok(settings) => settings,
+                Err(stop) => return stop.answer(Verdict::Plan),
+            };
+            match self.survey(context, &sandbox, settings).await {
                 Ok(()) => {}
                 Err(WorkspaceError::SandboxLost(reason)) => return record_loss(context, sandbox.id, reason).await,
                 Err(error @ (WorkspaceError::Toolbox(_) | WorkspaceError::Step(_))) => return Err(error.into()),
@@ -69,7 +77,7 @@ impl StepHandler for Plan {
         let prompt = PromptParts {
             conversation: Conversation::Plan,
             system: setup.plan_system.clone(),
-            tools: RawJson::of(&[(); 0]).map_err(crate::context::internal)?,
+            tools: RawJson::of(&[(); 0]).map_err(internal)?,
             output_schema: Some(setup.plan_schema.clone()),
         };
         match self.caller.call(context, prompt).await? {
@@ -84,8 +92,34 @@ impl StepHandler for Plan {
 }
 
 impl Plan {
+    /// The checks that the deployment or the repository fixes. The inner error says why the repository's file cannot be used.
+    async fn repository_settings(&self, context: &Context) -> Result<Result<Option<FixedChecks>, String>, ForgeStop> {
+        let redacted = |command: String| context.common.redactor.redact(&command).into_owned();
+        let fixed = |commands: Vec<String>, source: &str| FixedChecks {
+            commands: commands.into_iter().map(redacted).collect(),
+            source: source.to_owned(),
+        };
+        if let Some(commands) = context.session().map_err(StepError::from)?.setup.checks.clone() {
+            return Ok(Ok(Some(fixed(commands, "the deployment's settings"))));
+        }
+        let Some(base) = &context.log.state().base else { return Ok(Ok(None)) };
+        let Some(commit) = &base.commit else { return Ok(Ok(None)) };
+        let path = WorkspacePath::try_from(repository_settings::PATH.to_owned()).map_err(internal)?;
+        let mut contents = self.forge.contents(&base.repository, commit, std::slice::from_ref(&path)).await?;
+        let Some(content) = contents.remove(&path) else { return Ok(Ok(None)) };
+        Ok(match RepositorySettings::read(&content) {
+            Ok(settings) => Ok(settings.checks.map(|commands| fixed(commands, repository_settings::PATH))),
+            Err(reason) => Err(format!("{} is not used: {reason}", repository_settings::PATH)),
+        })
+    }
+
     /// Surveys the repository and opens the plan's conversation with the result.
-    async fn survey(&self, context: &mut Context, sandbox: &SandboxState) -> Result<(), WorkspaceError> {
+    async fn survey(
+        &self,
+        context: &mut Context,
+        sandbox: &SandboxState,
+        settings: Result<Option<FixedChecks>, String>,
+    ) -> Result<(), WorkspaceError> {
         let workspace = Workspace::connect(self.sandboxes.as_ref(), sandbox).await?;
         let facts = workspace.survey(context).await?;
         let survey = survey::classify(&facts);
@@ -97,6 +131,8 @@ impl Plan {
                 instruction_directories: checkout.instruction_directories,
                 commit_subjects: checkout.commit_subjects,
                 missing_programs: checkout.missing_programs,
+                unusable_settings: settings.as_ref().err().cloned(),
+                fixed_checks: settings.unwrap_or_default(),
             };
             let has_root_instructions = surveyed.instruction_directories.iter().any(|directory| directory == ".");
             bodies.push(surveyed.into());
@@ -133,6 +169,7 @@ impl Plan {
             }
             Err(reason) => (redact_plan(context, &plan_in_words(context, reply, &reason)?)?, false),
         };
+        let plan = domain::Plan { checks: Some(checks(context, plan.checks)), ..plan };
         let id = context.common.ids.plan();
         events.push(PlanCreated { plan: id.clone(), content: plan.clone() }.into());
         events.extend(plan.decisions.iter().map(|decision| DecisionRecorded { decision: decision.clone() }.into()));
@@ -141,6 +178,17 @@ impl Plan {
         context.closing.extend(events);
         after_plan(context, id, plan)
     }
+}
+
+/// The checks that are run before the change is published, as the plan shows them: those that a person has fixed, else those of the
+/// plan, else those of the survey.
+fn checks(context: &Context, planned: Option<Vec<String>>) -> Vec<String> {
+    let surveyed = context.log.state().survey.as_ref();
+    if let Some(fixed) = surveyed.and_then(|surveyed| surveyed.fixed_checks.clone()) {
+        return fixed.commands;
+    }
+    let of_survey = || surveyed.map(|surveyed| surveyed.survey.checks().cloned().collect()).unwrap_or_default();
+    planned.map(repository_settings::conclusive).unwrap_or_else(of_survey)
 }
 
 /// The message that asks the model to correct its answer.
@@ -159,6 +207,7 @@ fn plan_in_words(context: &Context, reply: &ModelReply, reason: &str) -> Result<
         steps: Vec::new(),
         files: Vec::new(),
         risks: Vec::new(),
+        checks: None,
         project_type: survey.map_or(ProjectType::General, |surveyed| surveyed.survey.project_type),
         confidence: Confidence { value: 0.0, reason: "The model did not state its confidence.".to_owned() },
         decisions: vec![Decision {
@@ -207,8 +256,8 @@ fn read_plan(reply: &ModelReply) -> Result<domain::Plan, String> {
 }
 
 fn redact_plan(context: &Context, plan: &domain::Plan) -> Result<domain::Plan, StepError> {
-    let value = serde_json::to_value(plan).map_err(crate::context::internal)?;
-    serde_json::from_value(context.common.redactor.redact_json(&value)).map_err(crate::context::internal)
+    let value = serde_json::to_value(plan).map_err(internal)?;
+    serde_json::from_value(context.common.redactor.redact_json(&value)).map_err(internal)
 }
 
 fn confidence_score(plan: &domain::Plan) -> ScoreRecorded {

@@ -3,13 +3,13 @@
 //! Nothing here does I/O, and nothing in a repository is trusted: a manifest that cannot be parsed only counts as present,
 //! commands are built from constants of this module, and the only part of a repository in them is a path of plain characters.
 
-mod check;
 mod convention;
 mod devcontainer;
 mod ecosystem;
 mod evidence;
 mod kind;
 mod language;
+mod manifest;
 mod repository;
 
 use std::collections::BTreeSet;
@@ -17,10 +17,10 @@ use std::collections::BTreeSet;
 use domain::{ProjectType, Survey};
 use toolbox::Surveyed;
 
-pub use check::is_check;
 pub(crate) use devcontainer::post_create_command;
 use ecosystem::{dotnet, go, infrastructure, jvm, make, node, php, pipeline, python, ruby, rust};
 use evidence::Evidence;
+pub(crate) use manifest::is_dependency_manifest;
 use repository::Repository;
 
 /// Classifies a repository. Never fails: what is not recognized is left out.

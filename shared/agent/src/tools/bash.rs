@@ -1,8 +1,8 @@
 //! `bash`: runs a command. Each call is a new process; `bash.sh` carries the working directory and exported variables over.
 
 use async_trait::async_trait;
-use domain::text::{first_line, one_line, shorten};
-use domain::{Check, ToolKind, ToolOutcome};
+use domain::text::first_line;
+use domain::{ToolKind, ToolOutcome};
 use sandbox_protocol::{Exec, Exit, ExitStatus, LimitReached, Program, Stderr};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,28 +10,9 @@ use serde_json::{Value, json};
 use super::bash_output;
 use super::tool::{Answer, Display, Progress, Scope, Tool};
 use crate::command_environment::command_environment;
-use crate::survey;
 use crate::workspace::{ExecOutcome, WorkspaceError};
 
 const SCRIPT: &str = include_str!("bash.sh");
-
-/// Which commands of a pipeline decide its exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PipelineStatus {
-    /// The last one, which is the shell's default.
-    OfLast,
-    /// Any that fails. For checks, so that `pytest | tail` reports the result of the tests.
-    OfAny,
-}
-
-impl PipelineStatus {
-    fn pipefail_option(self) -> &'static str {
-        match self {
-            Self::OfLast => "+o",
-            Self::OfAny => "-o",
-        }
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,8 +73,7 @@ impl Tool for Bash {
             }
             output.push_str(&ending);
         }
-        let check = self.check(scope, outcome);
-        Ok(Answer { outcome, exit_code, check, ..Answer::ok(output) }.into())
+        Ok(Answer { outcome, exit_code, ..Answer::ok(output) }.into())
     }
 }
 
@@ -112,7 +92,6 @@ impl Bash {
             (Some(command), _) => {
                 argv.extend(["bash", "--noprofile", "--norc", "-c", SCRIPT, "bash"].map(str::to_owned));
                 argv.push(shell);
-                argv.push(self.pipeline_status(scope).pipefail_option().to_owned());
                 command.as_bytes()
             }
             (None, _) => return None,
@@ -125,14 +104,6 @@ impl Bash {
             ..Exec::new(scope.exec.as_str(), Program::Command(argv))
         };
         Some((exec, input))
-    }
-
-    fn pipeline_status(&self, scope: &Scope<'_>) -> PipelineStatus {
-        if self.command.as_deref().is_some_and(|command| is_check(scope, command)) {
-            PipelineStatus::OfAny
-        } else {
-            PipelineStatus::OfLast
-        }
     }
 
     /// Outcome, exit code, and the notes on them that follow the output.
@@ -172,20 +143,6 @@ impl Bash {
         }
         (outcome, code, notes.join("\n"))
     }
-
-    /// The result of a check of the project. None when the command ran no check, or when its success does not prove that the
-    /// check passed.
-    fn check(&self, scope: &Scope<'_>, outcome: ToolOutcome) -> Option<Check> {
-        let command = self.command.as_deref().filter(|command| is_check(scope, command))?;
-        let passed = outcome == ToolOutcome::Ok;
-        // Success proves nothing when another command follows the check or `||` replaces its failure.
-        let last = command.trim_end().rsplit([';', '\n']).next().unwrap_or_default();
-        let conclusive = !command.contains("||") && is_check(scope, last);
-        if passed && !conclusive {
-            return None;
-        }
-        Some(Check { command: shorten(&scope.redacted(&one_line(command)), 200).into_owned(), passed })
-    }
 }
 
 fn limit_reached(limit: LimitReached) -> &'static str {
@@ -203,9 +160,4 @@ fn limit_reached(limit: LimitReached) -> &'static str {
         LimitReached::ProcessorTime => "[limit reached: processor time of a process]",
         LimitReached::FileSize => "[limit reached: size of a file]",
     }
-}
-
-fn is_check(scope: &Scope<'_>, command: &str) -> bool {
-    let surveyed = scope.context.log.state().survey.as_ref();
-    surveyed.is_some_and(|surveyed| survey::is_check(command, &surveyed.survey))
 }

@@ -1,5 +1,5 @@
 # Runs one command of the model. The command is read from standard input, so that it is never part of a command line.
-# $1 is the file in which working directory and exported variables are kept between calls. $2 is -o or +o, for pipefail.
+# $1 is the file in which working directory and exported variables are kept between calls.
 # The command runs in this shell and shares its names, so those used here have a prefix that no command is likely to use.
 # Read by the shell itself, in large pieces, which no other builtin does with a pipe: `cat` would be a process more.
 mapfile __backspace_command
@@ -15,6 +15,5 @@ __backspace_keep() {
   exit "$1"
 }
 trap "__backspace_keep ${1@Q}" EXIT
-set "$2" pipefail
 set --
 eval "$__backspace_command"

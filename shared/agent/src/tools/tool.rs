@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{Check, EventBody, ExecId, ToolKind, ToolOutcome};
+use domain::{EventBody, ExecId, ToolKind, ToolOutcome};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -93,15 +93,15 @@ pub(crate) struct Answer {
     pub output: String,
     pub outcome: ToolOutcome,
     pub exit_code: Option<i32>,
-    /// The result of a check of the project, when the call ran one.
-    pub check: Option<Check>,
+    /// The path of the file that the call wrote by name.
+    pub wrote: Option<String>,
     /// Further events that the call leads to. They precede its result in the log.
     pub events: Vec<EventBody>,
 }
 
 impl Answer {
     pub(crate) fn ok(output: impl Into<String>) -> Self {
-        Self { output: output.into(), outcome: ToolOutcome::Ok, exit_code: None, check: None, events: Vec::new() }
+        Self { output: output.into(), outcome: ToolOutcome::Ok, exit_code: None, wrote: None, events: Vec::new() }
     }
 
     pub(crate) fn failed(output: impl Into<String>) -> Self {

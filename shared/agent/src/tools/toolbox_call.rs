@@ -25,7 +25,7 @@ pub(super) async fn run(scope: &Scope<'_>, call: toolbox::Call) -> Result<Progre
             }
         }),
         RecordedCall::Answered(answer) => match *answer {
-            Ok(answer) => Answer::ok(scope.redacted(text(&answer)?)),
+            Ok(answer) => Answer { wrote: wrote(&answer), ..Answer::ok(scope.redacted(text(&answer)?)) },
             // The program was updated while the sandbox lived. No call of the model has anything to do with it.
             Err(failure) if failure.kind == toolbox::ErrorKind::Version => {
                 return Err(WorkspaceError::SandboxLost("its toolbox is of another version".to_owned()));
@@ -50,9 +50,28 @@ fn text(answer: &toolbox::Answer) -> Result<&str, WorkspaceError> {
         | toolbox::Answer::Baseline(_)
         | toolbox::Answer::Settle(_)
         | toolbox::Answer::Collect(_)
-        | toolbox::Answer::Restore(_)
-        | toolbox::Answer::Rebase(_) => {
+        | toolbox::Answer::Rebase(_)
+        | toolbox::Answer::PutBack(_) => {
             Err(WorkspaceError::Toolbox("it answered a tool call with the answer of another operation".to_owned()))
         }
+    }
+}
+
+/// The path of the file that a call wrote.
+fn wrote(answer: &toolbox::Answer) -> Option<String> {
+    match answer {
+        toolbox::Answer::Create(edited) | toolbox::Answer::StrReplace(edited) | toolbox::Answer::Insert(edited) => {
+            Some(edited.path.clone())
+        }
+        toolbox::Answer::View(_)
+        | toolbox::Answer::Glob(_)
+        | toolbox::Answer::Grep(_)
+        | toolbox::Answer::Survey(_)
+        | toolbox::Answer::Instructions(_)
+        | toolbox::Answer::Baseline(_)
+        | toolbox::Answer::Settle(_)
+        | toolbox::Answer::Collect(_)
+        | toolbox::Answer::Rebase(_)
+        | toolbox::Answer::PutBack(_) => None,
     }
 }

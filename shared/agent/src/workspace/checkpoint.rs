@@ -14,14 +14,14 @@ use crate::context::Context;
 /// Maximum bytes that the checkpoints of one session store. A file that does not fit any more is left out and named.
 const MAX_STORED_BYTES: u64 = 1 << 30;
 
-/// Stores the difference between workspace and base commit as a checkpoint, unless its digest is `unless`. Returns the events
+/// Stores the difference between workspace and base commit as a checkpoint, unless its mark is `unless`. Returns the events
 /// that record it, for the caller to append in the same batch as the result that the checkpoint belongs to.
 pub(crate) async fn checkpoint(
     context: &Context,
     blobs: &dyn Blobs,
     workspace: &Workspace,
     turn: TurnNumber,
-    unless: Option<Digest256>,
+    unless: Option<String>,
 ) -> Result<Vec<EventBody>, WorkspaceError> {
     let (session, state) = (context.log.session_id().clone(), context.log.state());
     let previous = match state.latest_change() {
@@ -44,7 +44,9 @@ pub(crate) async fn checkpoint(
     };
     // The end of the log is never the same for two checkpoints.
     let id = format!("{}-{}", context.log.span(), state.tail);
-    let judged = collected::judge(collected, &stored, MAX_STORED_BYTES.saturating_sub(used), &id);
+    let mark = collected.mark.clone();
+    let space = collected::Space { stored: &stored, left: MAX_STORED_BYTES.saturating_sub(used), id: &id };
+    let judged = collected::judge(collected, &state.written, &space);
     let judged = judged.map_err(|contradiction| WorkspaceError::Toolbox(format!("collect: {contradiction}")))?;
     let new_bytes: usize = judged.new_blobs.iter().map(Vec::len).sum();
     let content = CheckpointContent {
@@ -52,6 +54,7 @@ pub(crate) async fn checkpoint(
         digest: judged.digest,
         changes: judged.changes,
         skipped: judged.skipped,
+        leftovers: judged.leftovers,
         stored_bytes: used + new_bytes as u64,
         superseded: Vec::new(),
     };
@@ -67,6 +70,7 @@ pub(crate) async fn checkpoint(
             turn,
             blob: checkpoint.blob,
             digest: checkpoint.content.digest.clone(),
+            mark: Some(mark),
             files: u32::try_from(checkpoint.content.changes.len()).unwrap_or(u32::MAX),
         }
         .into(),

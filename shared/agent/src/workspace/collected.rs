@@ -1,22 +1,25 @@
 //! Judges what a toolbox reports of a workspace. It ran beside code of the repository, so nothing of it is believed: hashes,
 //! sizes and the digest are computed again, and each file is checked as one that is to be published.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
     Changeset, ChangesetLimits, CheckpointChange, CheckpointFile, Digest256, FileChange, FileContent, FileMode,
 };
-use toolbox::{Collected, Content, Difference, Mode};
+use toolbox::{Collected, Content, Difference, Mode, Skipped};
 
 /// The part of a report that is kept.
 #[derive(Debug)]
 pub(super) struct Judged {
+    /// The toolbox's digest of `changes`.
     pub digest: Digest256,
     pub changes: Vec<CheckpointChange>,
     /// The blobs of `changes` that are not stored yet.
     pub new_blobs: Vec<Vec<u8>>,
     /// Files that were left out, each with the reason.
     pub skipped: Vec<String>,
+    /// What commands left behind.
+    pub leftovers: Vec<String>,
 }
 
 /// A report that contradicts itself.
@@ -30,73 +33,109 @@ pub(super) enum Contradiction {
     Content { path: String },
 }
 
+/// What the session has stored already, and what it may still store.
+pub(super) struct Space<'a> {
+    /// The stored contents, by their digests.
+    pub stored: &'a BTreeMap<Digest256, FileContent>,
+    /// Bytes.
+    pub left: u64,
+    /// Is used for no other checkpoint.
+    pub id: &'a str,
+}
+
 /// Judges a report: a file that may not be published, such as a link out of the workspace, is left out and named, and does not
-/// end the run. `stored` are the contents that the session has stored, by their digests, and `quota` the bytes that it may
-/// still store. `id` is used for no other checkpoint.
+/// end the run. `written` are the paths that tools wrote by name: they come first where space is short, and one of which the report
+/// says nothing is named.
 pub(super) fn judge(
     collected: Collected,
-    stored: &BTreeMap<Digest256, FileContent>,
-    quota: u64,
-    id: &str,
+    written: &BTreeSet<String>,
+    space: &Space<'_>,
 ) -> Result<Judged, Contradiction> {
     if toolbox::digest(&collected.changes) != collected.digest {
         return Err(Contradiction::Digest);
     }
-    let digest = Digest256::try_from(collected.digest).map_err(|_| Contradiction::Digest)?;
+    let unaccounted = unaccounted(&collected, written);
     let contents: BTreeMap<Digest256, Vec<u8>> =
         collected.contents.into_iter().map(|Content(content)| (Digest256::of(&content), content)).collect();
-    let skipped = collected.skipped.into_iter().map(|skipped| format!("{}: {}", skipped.path, skipped.reason));
-    let mut judged = Judged { digest, changes: Vec::new(), new_blobs: Vec::new(), skipped: skipped.collect() };
-    if collected.skipped_more > 0 {
-        judged.skipped.push(format!("and {} more", collected.skipped_more));
-    }
+    let mut skipped = named(collected.skipped, collected.skipped_more);
+    let leftovers = named(collected.leftovers, collected.leftovers_more);
+    skipped.extend(unaccounted.into_iter().map(|path| format!("{path}: the sandbox gives no account of it")));
+    let mut new_blobs = Vec::new();
     let mut new: BTreeMap<Digest256, FileContent> = BTreeMap::new();
-    let mut new_bytes = 0;
-    for difference in collected.changes {
-        match difference {
+    let (mut new_bytes, mut kept) = (0, Vec::new());
+    let mut differences = collected.changes;
+    differences.sort_by_key(|difference| !written.contains(difference.path()));
+    for difference in differences {
+        match &difference {
             Difference::Delete { path } => {
-                match Changeset::objection(&path, &FileChange::Delete, ChangesetLimits::default()) {
-                    None => judged.changes.push(CheckpointChange { path, file: None }),
-                    Some(objection) => judged.skipped.push(objection),
+                match Changeset::objection(path, &FileChange::Delete, ChangesetLimits::default()) {
+                    None => kept.push((CheckpointChange { path: path.clone(), file: None }, difference)),
+                    Some(objection) => skipped.push(objection),
                 }
             }
             Difference::Write { path, mode, sha256, bytes } => {
-                let Ok(sha256) = Digest256::try_from(sha256) else { return Err(Contradiction::Hash { path }) };
-                let mode = file_mode(mode);
+                let Ok(sha256) = Digest256::try_from(sha256.clone()) else {
+                    return Err(Contradiction::Hash { path: path.clone() });
+                };
+                let mode = file_mode(*mode);
                 let content = match contents.get(&sha256) {
-                    Some(content) if content.len() as u64 == bytes => content.as_slice(),
+                    Some(content) if content.len() as u64 == *bytes => content.as_slice(),
                     // Every rule but the size, which was checked when it was stored, concerns the path and a link's target.
                     None if mode != FileMode::Symlink
-                        && stored.get(&sha256).is_some_and(|has| has.bytes() == bytes) =>
+                        && space.stored.get(&sha256).is_some_and(|has| has.bytes() == *bytes) =>
                     {
                         &[]
                     }
-                    Some(_) | None => return Err(Contradiction::Content { path }),
+                    Some(_) | None => return Err(Contradiction::Content { path: path.clone() }),
                 };
                 let change = FileChange::Write { mode, content: content.to_vec() };
-                if let Some(objection) = Changeset::objection(&path, &change, ChangesetLimits::default()) {
-                    judged.skipped.push(objection);
+                if let Some(objection) = Changeset::objection(path, &change, ChangesetLimits::default()) {
+                    skipped.push(objection);
                     continue;
                 }
-                let content = match stored.get(&sha256).or_else(|| new.get(&sha256)) {
+                let content = match space.stored.get(&sha256).or_else(|| new.get(&sha256)) {
                     Some(content) => content.clone(),
-                    None if new_bytes + bytes > quota => {
-                        judged.skipped.push(format!("{path}: the session has used up its space for checkpoints"));
+                    None if new_bytes + bytes > space.left => {
+                        skipped.push(format!("{path}: the session has used up its space for checkpoints"));
                         continue;
                     }
                     None => {
-                        let (stored, blob) = FileContent::wrap(id, content);
+                        let (stored, blob) = FileContent::wrap(space.id, content);
                         new_bytes += bytes;
-                        judged.new_blobs.push(blob);
+                        new_blobs.push(blob);
                         new.insert(sha256, stored.clone());
                         stored
                     }
                 };
-                judged.changes.push(CheckpointChange { path, file: Some(CheckpointFile { mode, content }) });
+                kept.push((
+                    CheckpointChange { path: path.clone(), file: Some(CheckpointFile { mode, content }) },
+                    difference,
+                ));
             }
         }
     }
-    Ok(judged)
+    kept.sort_by(|one, other| one.0.path.cmp(&other.0.path));
+    let (changes, kept): (Vec<_>, Vec<_>) = kept.into_iter().unzip();
+    let digest = Digest256::try_from(toolbox::digest(&kept)).map_err(|_| Contradiction::Digest)?;
+    Ok(Judged { digest, changes, new_blobs, skipped, leftovers })
+}
+
+fn named(left_out: Vec<Skipped>, more: usize) -> Vec<String> {
+    let more = (more > 0).then(|| format!("and {more} more"));
+    left_out.into_iter().map(|one| format!("{}: {}", one.path, one.reason)).chain(more).collect()
+}
+
+/// The written paths of which a report says nothing.
+fn unaccounted(collected: &Collected, written: &BTreeSet<String>) -> Vec<String> {
+    let told: BTreeSet<&str> = (collected.changes.iter().map(Difference::path))
+        .chain(collected.skipped.iter().map(|skipped| skipped.path.trim_end_matches('/')))
+        .chain(collected.unchanged_written.iter().map(String::as_str))
+        .collect();
+    let is_told = |path: &str| {
+        let above = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        told.contains(path) || above.into_iter().any(|directory| told.contains(directory))
+    };
+    written.iter().filter(|path| !is_told(path)).cloned().collect()
 }
 
 fn file_mode(mode: Mode) -> FileMode {
@@ -126,6 +165,14 @@ mod tests {
         Collected { digest: toolbox::digest(&changes), changes, contents, ..Collected::default() }
     }
 
+    fn judged(
+        report: Collected,
+        stored: &BTreeMap<Digest256, FileContent>,
+        left: u64,
+    ) -> Result<Judged, Contradiction> {
+        judge(report, &BTreeSet::new(), &Space { stored, left, id: "now" })
+    }
+
     fn paths(judged: &Judged) -> Vec<&str> {
         judged.changes.iter().map(|change| change.path.as_str()).collect()
     }
@@ -139,7 +186,7 @@ mod tests {
             ("b", Mode::Regular, b"new", true),
             ("c", Mode::Executable, b"new", true),
         ]);
-        let judged = judge(report, &stored, 3, "now").unwrap();
+        let judged = judged(report, &stored, 3).unwrap();
         assert_eq!(paths(&judged), ["a", "b", "c"]);
         assert_eq!(judged.new_blobs, [b"now\nnew"]);
         let (new, _) = FileContent::wrap("now", b"new");
@@ -155,10 +202,24 @@ mod tests {
             ("link", Mode::Symlink, b"/", true),
             (".git/hooks/x", Mode::Regular, b"", true),
         ]);
-        let judged = judge(report, &BTreeMap::new(), 9, "now").unwrap();
+        let judged = judged(report, &BTreeMap::new(), 9).unwrap();
         assert_eq!(paths(&judged), ["fits"]);
         assert_eq!(judged.skipped.len(), 3, "{:?}", judged.skipped);
         assert_eq!(judged.new_blobs.len(), 1);
+    }
+
+    #[test]
+    fn what_tools_wrote_comes_first_and_is_accounted_for() {
+        let report = Collected {
+            skipped: vec![Skipped { path: "inner/".to_owned(), reason: "it is a repository".to_owned() }],
+            unchanged_written: vec!["as-before".to_owned()],
+            ..report(&[("a", Mode::Regular, b"12345", true), ("b", Mode::Regular, b"67890", true)])
+        };
+        let written = ["as-before", "b", "inner/c", "lost"].map(str::to_owned).into();
+        let judged = judge(report, &written, &Space { stored: &BTreeMap::new(), left: 5, id: "now" }).unwrap();
+        assert_eq!(paths(&judged), ["b"], "there is space for one");
+        assert_eq!(judged.skipped.len(), 3, "{:?}", judged.skipped);
+        assert!(judged.skipped.contains(&"lost: the sandbox gives no account of it".to_owned()));
     }
 
     #[test]
@@ -166,7 +227,7 @@ mod tests {
         let good = report(&[("a", Mode::Regular, b"1", true)]);
         let (target, _) = FileContent::wrap("before", b"target");
         let stored = BTreeMap::from([(Digest256::of(b"target"), target)]);
-        let judge = |report| judge(report, &stored, 100, "now").unwrap_err();
+        let judge = |report| judged(report, &stored, 100).unwrap_err();
         assert_eq!(judge(Collected { digest: Digest256::of(b"").into(), ..good.clone() }), Contradiction::Digest);
         let path = || "a".to_owned();
         assert_eq!(judge(Collected { contents: Vec::new(), ..good }), Contradiction::Content { path: path() });

@@ -18,6 +18,13 @@ use crate::context::{Context, internal};
 pub(crate) use checkpoint::checkpoint;
 pub(crate) use toolbox_calls::RecordedCall;
 
+/// The exec whose output is an archive of the home, made after the set-up of the repository. Commands can read stored outputs and
+/// not change them.
+pub(crate) const HOME_ARCHIVE: &str = "home-after-the-set-up";
+
+/// Maximum of that archive, in bytes.
+pub(crate) const MAX_HOME_BYTES: u64 = 8 << 30;
+
 /// How much later than asked for an answer of the supervisor may come, before the connection counts as gone.
 const MAX_DELAY: Duration = Duration::from_secs(30);
 

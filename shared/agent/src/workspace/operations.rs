@@ -92,22 +92,18 @@ impl Workspace {
     }
 
     /// The difference between workspace and base commit, as the toolbox reports it: nothing of it is checked. `known` are the
-    /// contents that need not be sent.
+    /// contents that need not be sent, `unless` the mark of a report that need not be repeated.
     pub(crate) async fn collect(
         &self,
         context: &Context,
         known: impl Iterator<Item = &Digest256>,
-        unless: Option<Digest256>,
+        unless: Option<String>,
     ) -> Result<toolbox::Collected, WorkspaceError> {
-        let limits = ChangesetLimits::default();
         let call = Call::Collect(toolbox::Collect {
-            limits: toolbox::Limits {
-                files: limits.files,
-                bytes_per_file: limits.bytes_per_file as u64,
-                bytes_total: limits.bytes as u64,
-            },
-            unless: unless.map(String::from),
+            limits: limits(),
+            unless,
             known: known.map(|digest| digest.as_str().to_owned()).collect(),
+            written: written(context),
         });
         let Answer::Collect(collected) = self.toolbox(context, "collect", &call).await? else {
             return Err(unexpected("collect"));
@@ -115,12 +111,13 @@ impl Workspace {
         Ok(collected)
     }
 
-    /// Applies a checkpoint to a fresh checkout of its own base.
-    pub(crate) async fn restore(&self, context: &Context, changeset: &Changeset) -> Result<(), WorkspaceError> {
+    /// Makes the workspace differ from the base commit by exactly this change, as far as `collect` looks at it: in a fresh checkout, and
+    /// after checks have run.
+    pub(crate) async fn put_back(&self, context: &Context, changeset: &Changeset) -> Result<(), WorkspaceError> {
         let changes = changeset.iter().map(|(path, change)| toolbox_change(path, change)).collect();
-        let call = Call::Restore(toolbox::Restore { changes });
-        let Answer::Restore(_) = self.toolbox(context, "restore", &call).await? else {
-            return Err(unexpected("restore"));
+        let call = Call::PutBack(toolbox::PutBack { changes, limits: limits(), written: written(context) });
+        let Answer::PutBack(_) = self.toolbox(context, "put_back", &call).await? else {
+            return Err(unexpected("put_back"));
         };
         Ok(())
     }
@@ -175,6 +172,20 @@ impl Workspace {
             programs.into_iter().filter(|program| missing.lines().any(|line| line == program)).collect();
         Ok(CheckoutFacts { instruction_directories: directories, commit_subjects, missing_programs })
     }
+}
+
+fn limits() -> toolbox::Limits {
+    let limits = ChangesetLimits::default();
+    toolbox::Limits {
+        files: limits.files,
+        bytes_per_file: limits.bytes_per_file as u64,
+        bytes_total: limits.bytes as u64,
+    }
+}
+
+/// The paths that tools wrote by name.
+fn written(context: &Context) -> Vec<String> {
+    context.log.state().written.iter().cloned().collect()
 }
 
 /// The directory that an instruction file applies to.

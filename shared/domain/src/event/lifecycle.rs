@@ -89,6 +89,14 @@ pub struct SessionError {
     pub remedy: String,
 }
 
+/// The run fails. What is stored of its work is published first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunFailing {
+    pub code: ErrorCode,
+    pub message: String,
+}
+
 /// The run is over: its last event, but for those about the removal of its sandbox.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,6 +111,9 @@ pub struct RunFinished {
     /// None when this run published no branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// Work that is not published, each file with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     pub totals: Totals,
 }
 

@@ -3,6 +3,7 @@
 //! An event is immutable once it is appended. A kind may gain optional fields; none is renamed or removed, because a log is
 //! read by later versions of the program than the one that wrote it.
 
+mod checking;
 mod lifecycle;
 mod model;
 mod planning;
@@ -14,16 +15,18 @@ mod waiting;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub use checking::{CheckFinished, CheckStarted, VerificationRecorded};
 pub use lifecycle::{
-    RunFinished, RunStarted, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed, StepFinished,
-    StepStarted, Totals,
+    RunFailing, RunFinished, RunStarted, SessionCreated, SessionDeleted, SessionError, SessionStatus, StepFailed,
+    StepFinished, StepStarted, Totals,
 };
 pub use model::{
     AiMessage, AiThinking, BudgetExhausted, BudgetExtended, BudgetLimit, BudgetNearing, BudgetReserved, BudgetSettled,
     CallKey, ModelReplied, ModelRetrying, RetryCause, TurnStarted, UsageUpdated,
 };
 pub use planning::{
-    Approver, DecisionRecorded, InstructionsRead, PlanApproved, PlanCreated, PlanRejected, RepositorySurveyed,
+    Approver, DecisionRecorded, FixedChecks, InstructionsRead, PlanApproved, PlanCreated, PlanRejected,
+    RepositorySurveyed,
 };
 pub use publishing::{
     BranchPublished, ChangesetCollected, GitAction, GitOperation, PrOpened, PrUpdated, PublishStarted, ScoreRecorded,
@@ -34,7 +37,7 @@ pub use sandbox::{
     SandboxTerminating, SetupFinished, SetupOutcome, SetupStarted,
 };
 pub use tools::{
-    Check, FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
+    FileChangeKind, FileChanged, TodoUpdated, ToolCall, ToolKind, ToolOutcome, ToolResult, ToolStarted,
     WorkspaceCheckpoint, WorkspaceCheckpointFailed,
 };
 pub use waiting::{
@@ -163,6 +166,9 @@ bodies! {
     ToolCall = TOOL_CALL = "tool.call",
     ToolStarted = TOOL_STARTED = "tool.started",
     ToolResult = TOOL_RESULT = "tool.result",
+    CheckStarted = CHECK_STARTED = "check.started",
+    CheckFinished = CHECK_FINISHED = "check.finished",
+    VerificationRecorded = VERIFICATION_RECORDED = "verification.recorded",
     TodoUpdated = TODO_UPDATED = "todo.updated",
     FileChanged = FILE_CHANGED = "file.changed",
     WorkspaceCheckpoint = WORKSPACE_CHECKPOINT = "workspace.checkpoint",
@@ -181,6 +187,7 @@ bodies! {
     UsageUpdated = USAGE_UPDATED = "usage.updated",
     ScoreRecorded = SCORE_RECORDED = "score.recorded",
     SessionError = SESSION_ERROR = "session.error",
+    RunFailing = RUN_FAILING = "run.failing",
     RunFinished = RUN_FINISHED = "run.finished",
     SessionDeleted = SESSION_DELETED = "session.deleted",
 }

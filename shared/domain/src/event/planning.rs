@@ -18,6 +18,22 @@ pub struct RepositorySurveyed {
     /// Programs that the repository's commands need and the sandbox lacks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_programs: Vec<String>,
+    /// The checks that somebody has fixed, so that no plan changes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_checks: Option<FixedChecks>,
+    /// Why the repository's own settings are not used. A clause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unusable_settings: Option<String>,
+}
+
+/// Checks that a person has chosen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FixedChecks {
+    /// Shell commands.
+    pub commands: Vec<String>,
+    /// Where they stand, such as the name of a file.
+    pub source: String,
 }
 
 /// A file of instructions for agents was read from the base commit.

@@ -18,6 +18,9 @@ pub struct ChangesetCollected {
     /// Files that were left out, each with the reason.
     #[serde(default)]
     pub skipped: Vec<String>,
+    /// What commands left behind and nobody wrote by name, such as dependency folders: no part of the change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
 }
 
 /// A git operation, for the audit trail.

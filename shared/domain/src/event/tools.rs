@@ -50,9 +50,9 @@ pub struct ToolResult {
     /// Further fields of the public event that the tool fills: `filepath`, `command`, `old_str`, `new_str`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub view: Value,
-    /// Set when the call ran a check of the project (tests, linter, type checker).
+    /// The path of the file that it wrote by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub check: Option<Check>,
+    pub wrote: Option<String>,
 }
 
 /// What a tool does. Each kind is shown under the name that clients of the first Tiny Backspace know (`Tool: Bash`).
@@ -86,7 +86,7 @@ impl ToolResult {
             duration_ms: 0,
             exit_code: None,
             view: Value::Null,
-            check: None,
+            wrote: None,
         }
     }
 }
@@ -100,16 +100,6 @@ pub enum ToolOutcome {
     Failed,
     /// Interrupted; how far it came is unknown, so it is not repeated.
     CutOff,
-}
-
-/// A check of the project that the model ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Check {
-    /// On one line.
-    pub command: String,
-    /// By the command's exit code.
-    pub passed: bool,
 }
 
 /// The model changed its to-do list.
@@ -150,6 +140,9 @@ pub struct WorkspaceCheckpoint {
     pub blob: BlobRef,
     /// The toolbox's digest of the difference: an equal one means that nothing changed since.
     pub digest: Digest256,
+    /// Stands for the digest and for what was left out. Missing in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mark: Option<String>,
     /// Number of files that differ.
     pub files: u32,
 }

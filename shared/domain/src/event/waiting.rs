@@ -101,6 +101,10 @@ pub enum Author {
     Instructions,
     /// Reports a conflict with the base branch.
     Conflict,
+    /// Reports checks that the change has broken.
+    Checks,
+    /// Names written files that would not be published.
+    LeftOut,
     /// Asks for the note that opens the next conversation when this one is compacted.
     #[serde(alias = "handover")]
     Compaction,

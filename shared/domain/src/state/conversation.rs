@@ -154,7 +154,7 @@ impl ConversationState {
             Author::Brief => self.opened = true,
             Author::Nudge => self.nudges += 1,
             Author::Compaction => self.compaction_request = seq,
-            Author::Instructions | Author::Conflict => {}
+            Author::Instructions | Author::Conflict | Author::Checks | Author::LeftOut => {}
         }
     }
 

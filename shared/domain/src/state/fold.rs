@@ -19,6 +19,9 @@ use super::{
 /// quote of people's messages.
 pub const MAX_USER_TEXT_CHARACTERS: usize = 100_000;
 
+/// Maximum of [`SessionState::written`]: more than a change may have files.
+const MAX_WRITTEN: usize = 10_000;
+
 /// Maximum of [`SessionState::refused_hosts`].
 pub const MAX_REFUSED_HOSTS: usize = 50;
 
@@ -42,6 +45,9 @@ impl SessionState {
             EventBody::SessionCancelRequested(cancel) => {
                 self.in_run(event, |run| run.cancel = Some(cancel.clone()));
             }
+            EventBody::RunFailing(failing) => self.in_run(event, |run| {
+                run.failing.get_or_insert_with(|| (failing.code, failing.message.clone()));
+            }),
             EventBody::RunFinished(finished) => {
                 self.wait = None;
                 self.leave_sandbox();
@@ -143,7 +149,12 @@ impl SessionState {
             EventBody::ToolResult(result) => {
                 self.losses_in_a_row = 0;
                 let call = self.main.tool_answered(result);
-                self.in_run(event, |run| run.tool_answered(event.seq, result, call));
+                self.in_run(event, |run| run.tool_answered(result, call));
+                if let Some(path) = &result.wrote
+                    && self.written.len() < MAX_WRITTEN
+                {
+                    Arc::make_mut(&mut self.written).insert(path.clone());
+                }
             }
             EventBody::TodoUpdated(updated) => self.todo.clone_from(&updated.items),
             // The opening of the new conversation contains the instructions of the root only: those of other directories
@@ -153,13 +164,22 @@ impl SessionState {
                 self.main.compacted(changed);
             }
 
-            EventBody::FileChanged(changed) => self.file_changed(event, changed),
+            EventBody::CheckStarted(started) => self.in_run(event, |run| run.verifying.started(started)),
+            EventBody::CheckFinished(finished) => self.in_run(event, |run| run.verifying.finished(finished)),
+            EventBody::VerificationRecorded(recorded) => {
+                self.in_run(event, |run| run.verifying.recorded(&recorded.verification));
+            }
+            EventBody::FileChanged(changed) => self.file_changed(changed),
             EventBody::WorkspaceCheckpoint(checkpoint) => self.checkpoint = Some(checkpoint.clone()),
             EventBody::WorkspaceCheckpointFailed(failed) => {
                 self.in_run(event, |run| run.checkpoint_failed = Some(failed.reason.clone()));
             }
             EventBody::ChangesetCollected(collected) => {
-                self.in_run(event, |run| run.changeset = Some(collected.clone()));
+                let verification = self.verification().cloned();
+                self.in_run(event, |run| {
+                    run.changeset = Some(collected.clone());
+                    run.verification = verification;
+                });
             }
             EventBody::PublishStarted(started) => {
                 self.in_run(event, |run| run.publishing = Some((started.clone(), event.at)));
@@ -256,6 +276,8 @@ impl SessionState {
                 self.remember_user_text(event.seq, message);
                 self.in_run(event, |run| run.recent_calls.clear());
             }
+            Author::Checks => self.in_run(event, |run| run.told_of_checks += 1),
+            Author::LeftOut => self.in_run(event, |run| run.told_of_left_out += 1),
             Author::Brief | Author::Nudge | Author::Instructions | Author::Conflict | Author::Compaction => {}
         }
     }
@@ -283,7 +305,7 @@ impl SessionState {
         self.in_run(event, |run| run.wait_outcome = Some(ended.outcome));
     }
 
-    fn file_changed(&mut self, event: &Event, changed: &FileChanged) {
+    fn file_changed(&mut self, changed: &FileChanged) {
         let files = Arc::make_mut(&mut self.changed_files);
         match changed.change {
             FileChangeKind::Restored => {
@@ -293,13 +315,13 @@ impl SessionState {
                 files.insert(changed.path.clone(), changed.change);
             }
         }
-        self.in_run(event, |run| run.last_write = Some(event.seq));
     }
 
     /// The published change is in the branch, from which the next run starts: so the checkpoint is obsolete.
     fn branch_published(&mut self, event: &Event, published: &BranchPublished) {
         self.branch = Some(published.clone());
         self.checkpoint = None;
+        self.written = Arc::default();
         if self.published_from.is_none() {
             self.published_from = Some(self.base.as_ref().and_then(|base| base.commit.clone()));
         }

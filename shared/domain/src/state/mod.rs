@@ -10,6 +10,7 @@ mod fold;
 mod leftovers;
 mod recent_calls;
 mod run;
+mod verifying;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,12 +23,13 @@ pub use fold::{MAX_REFUSED_HOSTS, MAX_USER_TEXT_CHARACTERS};
 pub use leftovers::Leftover;
 pub use recent_calls::{RecentCall, RecentCalls};
 pub use run::{OpenStep, RunState};
+pub use verifying::{OpenCheck, OwnCommands, Verifying};
 
 use crate::ports::SealedHandle;
 use crate::{
     Approver, Attempt, BlobRef, BranchPublished, CallKey, CommandKeys, CommitId, Conversation, Decision, Event,
     EventBody, FileChangeKind, InstructionsRead, Plan, PlanId, PrOpened, RepositorySurveyed, RunNumber, SandboxId, Seq,
-    Session, SetupFinished, Status, Todo, WaitStarted, WorkspaceCheckpoint,
+    Session, SetupFinished, Status, Todo, Verification, WaitStarted, WorkspaceCheckpoint,
 };
 
 /// An event that must not follow the log's state.
@@ -137,6 +139,9 @@ pub struct SessionState {
     pub sandboxes: u32,
     /// The commit that was cloned last.
     pub base: Option<Base>,
+    /// Paths that tools wrote by name and that are not published yet.
+    #[serde(default)]
+    pub written: Arc<BTreeSet<String>>,
     /// The latest checkpoint that is not published yet.
     pub checkpoint: Option<WorkspaceCheckpoint>,
     /// The conversation that makes the plan.
@@ -284,6 +289,20 @@ impl SessionState {
         Some(CallKey { attempt, ..call })
     }
 
+    /// Whether the last reply ended the work, and nobody has written to the model since.
+    pub fn work_has_ended(&self) -> bool {
+        let last = self.main.reply_to_last_turn();
+        let has_ended = last.is_some_and(|reply| reply.calls.is_empty() && reply.stop.ends_work());
+        has_ended && !self.main.has_unseen_messages()
+    }
+
+    /// The verification of exactly what is to be published now; none when there is no such change, or it is not verified.
+    pub fn verification(&self) -> Option<&Verification> {
+        let checkpoint = self.checkpoint.as_ref()?;
+        let base = self.base.as_ref().and_then(|base| base.commit.as_ref());
+        self.run()?.verifying.last.as_ref().filter(|last| last.is_of(base, &checkpoint.digest))
+    }
+
     /// The status of the latest run.
     pub fn status(&self) -> Option<Status> {
         self.run().map(|run| run.status)
@@ -374,7 +393,10 @@ mod tests {
             handle: SealedHandle::default(),
         };
         add(&mut state, created);
-        add(&mut state, crate::RunFinished { status, summary, pr_url: None, branch: None, totals });
+        add(
+            &mut state,
+            crate::RunFinished { status, summary, pr_url: None, branch: None, left_out: Vec::new(), totals },
+        );
         assert!(state.sandbox.is_none() && state.leftover(&sandbox).is_some_and(|left| !left.is_terminating));
         let reason = String::new;
         let terminating = crate::SandboxTerminating { sandbox: sandbox.clone(), reason: reason() };

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
-    Attempt, BudgetLimit, ChangesetCollected, Check, Conversation, ErrorCode, Event, Limits, ModelReplied,
-    PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, StepFailed,
-    StepFinished, StepStarted, ToolResult, Totals, TurnNumber, Usage, WaitOutcome, Writer,
+    Attempt, BudgetLimit, ChangesetCollected, Conversation, ErrorCode, Event, Limits, ModelReplied, PublishStarted,
+    RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, StepFailed, StepFinished,
+    StepStarted, ToolResult, Totals, TurnNumber, Usage, Verification, WaitOutcome, Writer,
 };
 
-use super::{RecentCall, RecentCalls, StepEntries};
+use super::{OwnCommands, RecentCall, RecentCalls, StepEntries, Verifying};
 
 /// An invocation of a step that has not ended, as far as the log says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +55,8 @@ pub struct RunState {
     pub wait_outcome: Option<WaitOutcome>,
     /// The last terminal error of a step.
     pub failure: Option<(ErrorCode, String)>,
+    /// The error that ends it, while what is stored of its work is published.
+    pub failing: Option<(ErrorCode, String)>,
     /// Tokens of all calls.
     pub usage: Usage,
     /// Length of the main conversation at the last call, in tokens.
@@ -63,10 +65,16 @@ pub struct RunState {
     pub tool_calls: u32,
     /// For loop detection; empty once the run is over.
     pub recent_calls: RecentCalls,
-    /// The last check of the project that the model ran, with the event of its result.
-    pub check: Option<(Check, Seq)>,
-    /// The last `file.changed`.
-    pub last_write: Option<Seq>,
+    /// The project's checks, which we run.
+    pub verifying: Verifying,
+    /// That of the collected change, if exactly this change was verified.
+    pub verification: Option<Verification>,
+    /// How often the model was told of checks that its change has broken.
+    pub told_of_checks: u32,
+    /// How often the model was told of written files that would not be published.
+    pub told_of_left_out: u32,
+    /// The commands that the model ran itself.
+    pub own_commands: OwnCommands,
     /// Why the workspace could not be read after the last calls. The checkpoint lacks what they wrote.
     pub checkpoint_failed: Option<String>,
     /// The change that was collected for publication.
@@ -105,12 +113,16 @@ impl RunState {
             rejected: false,
             wait_outcome: None,
             failure: None,
+            failing: None,
             usage: Usage::default(),
             context_tokens: 0,
             tool_calls: 0,
             recent_calls: RecentCalls::default(),
-            check: None,
-            last_write: None,
+            verifying: Verifying::default(),
+            verification: None,
+            told_of_checks: 0,
+            told_of_left_out: 0,
+            own_commands: OwnCommands::default(),
             checkpoint_failed: None,
             changeset: None,
             publishing: None,
@@ -162,7 +174,7 @@ impl RunState {
         match started.step {
             // These two read the outcome of the wait.
             Step::AwaitUser | Step::OpenPr => {}
-            Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Finish => {
+            Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::Verify | Step::Finish => {
                 self.wait_outcome = None;
             }
         }
@@ -197,18 +209,17 @@ impl RunState {
         }
     }
 
-    pub(super) fn tool_answered(&mut self, seq: Seq, result: &ToolResult, call: Option<RecentCall>) {
+    pub(super) fn tool_answered(&mut self, result: &ToolResult, call: Option<RecentCall>) {
         self.tool_calls += 1;
         self.recent_calls.push(call);
-        if let Some(check) = &result.check {
-            self.check = Some((check.clone(), seq));
-        }
+        self.own_commands.answered(result);
     }
 
     pub(super) fn base_moved(&mut self) {
         self.base_moves += 1;
         self.publishing = None;
         self.changeset = None;
+        self.verification = None;
     }
 
     pub(super) fn finish(&mut self, finished: &RunFinished) {
@@ -224,7 +235,13 @@ impl RunState {
         match open.step {
             // Waiting for a person does not count as active time.
             Step::AwaitUser => {}
-            Step::Prepare | Step::Plan | Step::GenerateTurn | Step::ExecuteTool | Step::OpenPr | Step::Finish => {
+            Step::Prepare
+            | Step::Plan
+            | Step::GenerateTurn
+            | Step::ExecuteTool
+            | Step::Verify
+            | Step::OpenPr
+            | Step::Finish => {
                 // Until its last event, not until now: a step that was cut off may have ended long before it is replaced.
                 self.budget.add_active(elapsed(open.started, open.last));
             }

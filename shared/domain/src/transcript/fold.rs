@@ -61,6 +61,9 @@ impl Transcripts {
             | EventBody::ModelRetrying(_)
             | EventBody::AiThinking(_)
             | EventBody::ToolStarted(_)
+            | EventBody::CheckStarted(_)
+            | EventBody::CheckFinished(_)
+            | EventBody::VerificationRecorded(_)
             | EventBody::TodoUpdated(_)
             | EventBody::FileChanged(_)
             | EventBody::WorkspaceCheckpoint(_)
@@ -77,6 +80,7 @@ impl Transcripts {
             | EventBody::UsageUpdated(_)
             | EventBody::ScoreRecorded(_)
             | EventBody::SessionError(_)
+            | EventBody::RunFailing(_)
             | EventBody::RunFinished(_)
             | EventBody::SessionDeleted(_) => {}
         }

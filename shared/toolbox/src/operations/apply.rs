@@ -1,4 +1,4 @@
-//! Checks and applies single changes, for `restore` and `rebase`.
+//! Checks and applies single changes, for `put_back` and `rebase`.
 
 use std::collections::BTreeSet;
 

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Content, Difference, Skipped, digest, hexadecimal};
+use crate::change::{Content, Difference, Skipped, digest, hexadecimal, sha256_hex};
 use crate::error::ToolError;
 use crate::files::root::Root;
+use crate::worktree::left_out::Parts;
 use crate::worktree::observations::Outcome;
 use crate::worktree::tracker::{Sha256Hash, Tracker};
+use crate::worktree::written::Written;
 
 /// Requests the changeset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,12 +19,16 @@ use crate::worktree::tracker::{Sha256Hash, Tracker};
 pub struct Collect {
     #[serde(default)]
     pub limits: Limits,
-    /// The digest of a changeset that the caller already has. If the digest is still the same, nothing is sent.
+    /// The [mark](Collected::mark) of an answer that the caller already has. If it is still the same, nothing is sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<String>,
     /// The hashes of contents that the caller already has. These contents are not sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<String>,
+    /// The paths that tools wrote by name, relative to the workspace. They are part of the change though the repository ignores them,
+    /// and come first under every limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub written: Vec<String>,
 }
 
 /// The limits of a changeset. Paths that exceed them are left out and listed.
@@ -46,10 +52,12 @@ impl Default for Limits {
 /// The changeset, or the answer that it has not changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collected {
-    /// Whether the digest is the one in `unless`. Then the changes and everything after them are left empty.
+    /// Whether the mark is the one in `unless`. Then the changes and everything after them are left empty.
     pub unchanged: bool,
     /// See [`digest`].
     pub digest: String,
+    /// Changes whenever the digest does, or what was left out.
+    pub mark: String,
     /// Sorted by path.
     #[serde(default)]
     pub changes: Vec<Difference>,
@@ -57,12 +65,21 @@ pub struct Collected {
     /// symbolic links.
     #[serde(default)]
     pub contents: Vec<Content>,
-    /// The paths that differ but were left out, at most 1,000.
+    /// The paths that differ but were left out, at most 1,000 beside those in `written`.
     #[serde(default)]
     pub skipped: Vec<Skipped>,
     /// The number of left-out paths that are not in `skipped`.
     #[serde(default)]
     pub skipped_more: usize,
+    /// What commands left behind and no tool wrote: folders, with a `/` at the end, and files. At most 1,000.
+    #[serde(default)]
+    pub leftovers: Vec<Skipped>,
+    /// The number of those that are not in `leftovers`.
+    #[serde(default)]
+    pub leftovers_more: usize,
+    /// Those of `written` of which there is nothing to publish: they are as in the base commit, or not there any more.
+    #[serde(default)]
+    pub unchanged_written: Vec<String>,
 }
 
 pub(crate) fn collect(
@@ -72,7 +89,8 @@ pub(crate) fn collect(
     call: &Collect,
 ) -> Result<Collected, ToolError> {
     let known: HashSet<Sha256Hash> = call.known.iter().filter_map(|hash| parse_hash(hash)).collect();
-    let comparison = tracker.compare(root, state, call.limits, &known)?;
+    let written = Written::new(&call.written);
+    let comparison = tracker.compare(root, state, call.limits, &written, &known)?;
     let mut collected = Collected::default();
     for (path, outcome) in comparison.changes {
         match outcome {
@@ -84,12 +102,32 @@ pub(crate) fn collect(
         }
     }
     collected.digest = digest(&collected.changes);
-    if call.unless.as_ref() == Some(&collected.digest) {
-        return Ok(Collected { unchanged: true, digest: collected.digest, ..Collected::default() });
+    let is_changed = |path: &str| collected.changes.binary_search_by(|change| change.path().cmp(path)).is_ok();
+    let unchanged = written.iter().filter(|path| !is_changed(path) && !comparison.left_out.names(path));
+    collected.unchanged_written = unchanged.map(str::to_owned).collect();
+    let parts = comparison.left_out.into_parts();
+    collected.mark = mark(&collected.digest, &parts);
+    if call.unless.as_ref() == Some(&collected.mark) {
+        let Collected { digest, mark, .. } = collected;
+        return Ok(Collected { unchanged: true, digest, mark, ..Collected::default() });
     }
     collected.contents = comparison.contents.into_values().map(Content).collect();
-    (collected.skipped, collected.skipped_more) = comparison.left_out.into_parts();
+    Parts {
+        skipped: collected.skipped,
+        skipped_more: collected.skipped_more,
+        leftovers: collected.leftovers,
+        leftovers_more: collected.leftovers_more,
+    } = parts;
     Ok(collected)
+}
+
+fn mark(digest: &str, parts: &Parts) -> String {
+    let Parts { skipped, skipped_more, leftovers, leftovers_more } = parts;
+    let mut text = format!("{digest}\0{skipped_more}\0{leftovers_more}\0");
+    for Skipped { path, reason } in skipped.iter().chain(leftovers) {
+        text.push_str(&format!("{path}\0{reason}\0"));
+    }
+    sha256_hex(text.as_bytes())
 }
 
 /// A SHA-256 hash in hexadecimal; none for anything else, which names no content.

@@ -10,6 +10,7 @@ use crate::files::read_tracker;
 use crate::files::root::{Found, Located, Root};
 use crate::files::walk::{EntryKind, Hidden, Walk};
 use crate::text::{cut, lines, magic};
+use crate::worktree::filters;
 
 /// Maximum size of a viewed file, in bytes.
 const MAX_VIEWED_BYTES: u64 = 64 << 20;
@@ -104,6 +105,9 @@ fn file(located: &Located, state: Option<&Path>, call: &View) -> Result<Viewed, 
     }
     if total == 0 {
         text = format!("{} is empty.", located.path);
+    }
+    if filters::is_lfs_pointer(&content) {
+        text.push_str("[This is a Git LFS pointer: the content of the file is not here.]\n");
     }
     if has_invalid {
         text.push_str("[Not all of the file is UTF-8; the other bytes are shown as \\xNN.]\n");

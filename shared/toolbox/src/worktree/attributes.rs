@@ -14,9 +14,8 @@ use crate::error::ToolError;
 use crate::files::path::RelativePath;
 use crate::files::root::Root;
 
-/// The attributes that decide what git stores of a file. `filter` is not one of them: a filter is a program that the
-/// repository's configuration names, and none is configured here.
-const NAMES: [&str; 5] = ["text", "crlf", "eol", "ident", "working-tree-encoding"];
+/// The attributes that decide what git stores of a file.
+const NAMES: [&str; 6] = ["text", "crlf", "eol", "ident", "working-tree-encoding", "filter"];
 
 /// A hash of all the rules that apply to a directory.
 pub(crate) type Fingerprint = [u8; 32];
@@ -47,6 +46,8 @@ pub(crate) struct PathAttributes {
     pub(crate) eol: State,
     pub(crate) ident: State,
     pub(crate) encoding: State,
+    /// A program that the repository's configuration names. None is run here.
+    pub(crate) filter: State,
 }
 
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -131,7 +132,7 @@ impl<'a> Attributes<'a> {
         self.in_tree.pattern_matching_relative_path(path, case, Some(false), &mut self.outcome);
         let mut states = self.outcome.iter_selected().map(|found| State::from(found.assignment.state));
         let mut next = || states.next().unwrap_or_default();
-        PathAttributes { text: next(), crlf: next(), eol: next(), ident: next(), encoding: next() }
+        PathAttributes { text: next(), crlf: next(), eol: next(), ident: next(), encoding: next(), filter: next() }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn clean(
 }
 
 /// What the attributes say of a file's line endings, by the rules of git's `convert_attrs`.
-fn line_endings(attributes: &PathAttributes, autocrlf: AutoCrlf) -> AttributesDigest {
+pub(super) fn line_endings(attributes: &PathAttributes, autocrlf: AutoCrlf) -> AttributesDigest {
     let text = |state: &State| match state {
         State::Set => Some(AttributesDigest::Text),
         State::Unset => Some(AttributesDigest::Binary),

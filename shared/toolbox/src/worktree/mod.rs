@@ -6,9 +6,12 @@
 //! remembered for the next one ([`observations`]).
 
 pub(crate) mod attributes;
+pub(crate) mod checkout;
 pub(crate) mod clean;
+pub(crate) mod filters;
 pub(crate) mod ignores;
 pub(crate) mod left_out;
+pub(crate) mod leftovers;
 pub(crate) mod observations;
 pub(crate) mod record;
 pub(crate) mod scan;
@@ -17,3 +20,4 @@ pub(crate) mod stamp;
 pub(crate) mod state_file;
 pub(crate) mod submodule;
 pub(crate) mod tracker;
+pub(crate) mod written;

@@ -97,6 +97,11 @@ impl Record {
         }
     }
 
+    pub(crate) fn find(&self, path: &str) -> Option<&Entry> {
+        let index = self.entries.binary_search_by(|entry| entry.path.as_slice().cmp(path.as_bytes())).ok()?;
+        self.entries.get(index)
+    }
+
     /// Whether a file looks as it did in the fresh checkout, so that it need not be read.
     pub(crate) fn is_untouched(&self, entry: &Entry, now: &Stamp) -> bool {
         entry.stamp.as_ref() == Some(now) && !now.is_racy(self.written)

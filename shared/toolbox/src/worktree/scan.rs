@@ -12,10 +12,12 @@ use rustix::io::Errno;
 
 use super::ignores::{Level, MAX_RULES_BYTES, Patterns, exclude};
 use super::left_out::LeftOut;
+use super::leftovers;
 use super::record::{Entry, EntryKind, Record};
 use super::settled::Settled;
 use super::stamp::Stamp;
 use super::submodule;
+use super::written::{self, Place, Written};
 use crate::error::ToolError;
 use crate::files::path::RelativePath;
 use crate::files::root::Root;
@@ -29,7 +31,7 @@ const MIN_ENTRIES_FOR_THREADS: usize = 2_000;
 const DIRECTORY_BUFFER_BYTES: usize = 32 << 10;
 
 const SUBMODULE: &str = "it is a submodule or a git repository of its own";
-const SPECIAL: &str = "it is a device, a socket or a pipe";
+pub(crate) const SPECIAL: &str = "it is a device, a socket or a pipe";
 
 /// A path that may differ.
 pub(crate) struct Candidate {
@@ -54,12 +56,13 @@ impl Now {
     }
 }
 
-/// The candidates, sorted by path, and the paths that cannot be one. What is settled is neither. Of the other untracked files, at most `max_untracked` become
-/// candidates.
+/// The candidates, sorted by path, and the paths that cannot be one. What is settled is neither, unless it is in `written`. Of the other
+/// untracked files, at most `max_untracked` become candidates.
 pub(crate) fn scan(
     root: &Root,
     record: &Record,
     settled: &Settled,
+    written: &Written,
     max_untracked: usize,
 ) -> Result<(Vec<Candidate>, LeftOut), ToolError> {
     let directory = openat(root.directory(), ".", DIRECTORY, Mode::empty())
@@ -69,11 +72,12 @@ pub(crate) fn scan(
     let scan = || Scan {
         record,
         settled,
+        written,
         exclude: exclude.as_ref(),
         max_untracked,
         untracked: 0,
         candidates: Vec::new(),
-        left_out: LeftOut::default(),
+        left_out: LeftOut::new(written),
         buffer: Vec::with_capacity(DIRECTORY_BUFFER_BYTES),
     };
     let children = children(&record.entries, 0..record.entries.len(), 0);
@@ -94,15 +98,42 @@ pub(crate) fn scan(
     candidates.extend(other.candidates);
     left_out.merge(other.left_out);
     candidates.sort_by(|one, other| one.path.cmp(&other.path));
+    add_written(root, record, written, &mut candidates, &mut left_out);
     Ok((candidates, left_out))
 }
 
-const DIRECTORY: OFlags =
+/// Adds the written paths that the walk has not come to, such as those that the repository ignores.
+fn add_written(
+    root: &Root,
+    record: &Record,
+    written: &Written,
+    candidates: &mut Vec<Candidate>,
+    left_out: &mut LeftOut,
+) {
+    let known = candidates.len();
+    for path in written.iter().filter(|path| record.find(path).is_none()) {
+        if candidates[..known].binary_search_by(|candidate| candidate.path.as_str().cmp(path)).is_ok() {
+            continue;
+        }
+        match written::look(root, record, path) {
+            Place::Nothing => {}
+            Place::Candidate(now) => {
+                left_out.take_back(path);
+                candidates.push(Candidate { path: path.to_owned(), entry: None, now });
+            }
+            Place::LeftOut(reason) => left_out.add_name(path.to_owned(), reason),
+        }
+    }
+    candidates.sort_by(|one, other| one.path.cmp(&other.path));
+}
+
+pub(crate) const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 struct Scan<'a> {
     record: &'a Record,
     settled: &'a Settled,
+    written: &'a Written,
     exclude: Option<&'a Patterns>,
     max_untracked: usize,
     untracked: usize,
@@ -157,7 +188,7 @@ impl Scan<'_> {
                 | FileType::Socket
                 | FileType::CharacterDevice
                 | FileType::BlockDevice
-                | FileType::Unknown => {}
+                | FileType::Unknown => self.leave_behind(&level.path(&name), SPECIAL),
             }
         }
     }
@@ -275,6 +306,9 @@ impl Scan<'_> {
             Ok(directory) if submodule::is_repository(directory.as_fd()) => {
                 self.left_out.add(&path, "it is a git repository of its own");
             }
+            Ok(directory) if let Some(what) = leftovers::folder(level.directory.as_fd(), name, directory.as_fd()) => {
+                self.leave_behind(&[path.as_slice(), b"/"].concat(), what);
+            }
             Ok(directory) if depth < MAX_LEVELS => self.visit(&level.below_untracked(directory, name), 0..0, depth + 1),
             Ok(_) => self.left_out.add(&path, TOO_DEEP),
             // It was deleted or replaced meanwhile.
@@ -283,11 +317,22 @@ impl Scan<'_> {
         }
     }
 
+    fn leave_behind(&mut self, path: &[u8], what: &str) {
+        let path = String::from_utf8_lossy(path).into_owned();
+        if !self.settled.is_leftover(&path) {
+            self.left_out.add_leftover(path, what);
+        }
+    }
+
     fn add_untracked(&mut self, level: &Level<'_>, name: &[u8]) {
         let path = level.path(name);
+        let is_written = path.to_str().is_ok_and(|path| self.written.contains(path));
+        if !is_written && let Some(what) = leftovers::file(level.directory.as_fd(), name) {
+            return self.leave_behind(&path, what);
+        }
         let Ok(stat) = statat(&level.directory, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
         let stamp = Stamp::of(&stat);
-        if self.untracked >= self.max_untracked {
+        if self.untracked >= self.max_untracked && !is_written {
             let is_settled = path.to_str().is_ok_and(|path| self.settled.is_untouched(path, Some(&stamp)));
             if !is_settled {
                 self.left_out.add(&path, format!("more than {} files differ", self.max_untracked));

@@ -1,6 +1,6 @@
 //! What the set-up of the repository has left in the workspace: no part of the change as long as nobody touches it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use super::record::Record;
 use super::scan::scan;
 use super::stamp::Stamp;
 use super::state_file::{self, NewRecord};
+use super::written::Written;
 use crate::error::ToolError;
 use crate::files::root::Root;
 
@@ -26,6 +27,9 @@ const PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Settled {
     /// None for a path of the base commit where nothing is any more.
     paths: BTreeMap<String, Option<Stamp>>,
+    /// What the set-up left behind, such as dependency folders: it is not named again.
+    #[serde(default)]
+    leftovers: BTreeSet<String>,
 }
 
 impl Settled {
@@ -36,6 +40,10 @@ impl Settled {
 
     pub(crate) fn is_untouched(&self, path: &str, now: Option<&Stamp>) -> bool {
         self.paths.get(path).is_some_and(|settled| settled.as_ref() == now)
+    }
+
+    pub(crate) fn is_leftover(&self, path: &str) -> bool {
+        self.leftovers.contains(path)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -49,7 +57,7 @@ impl Settled {
         loop {
             let new = NewRecord::begin(state, NAME).map_err(failed())?;
             let begun = new.begun().map_err(failed())?;
-            let (candidates, _) = scan(root, record, &Self::default(), MAX_PATHS)?;
+            let (candidates, left_out) = scan(root, record, &Self::default(), &Written::default(), MAX_PATHS)?;
             // A file that was written in this very tick could be written again and look the same.
             let racy =
                 candidates.iter().filter_map(|candidate| candidate.now.stamp()).any(|stamp| stamp.is_racy(begun));
@@ -59,8 +67,10 @@ impl Settled {
                 continue;
             }
             let stamps = candidates.into_iter().map(|candidate| (candidate.path, candidate.now.stamp().copied()));
-            let settled =
-                Self { paths: stamps.filter(|(_, stamp)| stamp.is_none_or(|stamp| !stamp.is_racy(begun))).collect() };
+            let settled = Self {
+                paths: stamps.filter(|(_, stamp)| stamp.is_none_or(|stamp| !stamp.is_racy(begun))).collect(),
+                leftovers: left_out.leftovers().cloned().collect(),
+            };
             new.finish(state, NAME, &settled).map_err(failed())?;
             return Ok(settled);
         }

@@ -1,25 +1,30 @@
 //! The comparison of the workspace with the base commit, and what it keeps for the next one.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use gix_hash::ObjectId;
 use sha2::{Digest, Sha256};
 
-use super::attributes::{Attributes, Fingerprint};
+use super::attributes::{Attributes, Fingerprint, PathAttributes};
+use super::checkout::checkout;
 use super::clean::clean;
+use super::filters;
 use super::left_out::LeftOut;
 use super::observations::{Observation, Observations, Outcome};
-use super::record::{Entry, EntryKind, Record};
+use super::record::{Autocrlf, Entry, EntryKind, Record};
 use super::scan::{Candidate, Now, scan};
 use super::settled::Settled;
 use super::stamp::Stamp;
+use super::written::Written;
 use crate::change::Mode;
 use crate::error::ToolError;
 use crate::files::path::RelativePath;
 use crate::files::root::{Found, Root};
 use crate::git::base::Base;
 use crate::git::object_store::ObjectStore;
+use crate::operations::apply::write;
 use crate::operations::collect::Limits;
 
 /// The hash of a content, by which contents are addressed.
@@ -40,6 +45,13 @@ pub(crate) struct Comparison {
     /// The contents of the changes that the caller does not have.
     pub(crate) contents: BTreeMap<Sha256Hash, Vec<u8>>,
     pub(crate) left_out: LeftOut,
+}
+
+/// A file or link as git stores it.
+pub(crate) struct StoredFile<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) mode: Mode,
+    pub(crate) content: Cow<'a, [u8]>,
 }
 
 /// A candidate whose content was read.
@@ -77,6 +89,7 @@ impl Tracker {
         root: &Root,
         state: &Path,
         limits: Limits,
+        written: &Written,
         known: &HashSet<Sha256Hash>,
     ) -> Result<Comparison, ToolError> {
         // Begun before anything is looked at: what is written later has a time that is not before this one. Without the
@@ -85,7 +98,13 @@ impl Tracker {
             |_| (None, Observations::default()),
             |(new_record, observations)| (Some(new_record), observations),
         );
-        let (candidates, left_out) = scan(root, &self.record, &self.settled, limits.files)?;
+        let (mut candidates, left_out) = scan(root, &self.record, &self.settled, written, limits.files)?;
+        // Under every limit what tools wrote comes first, then what the base commit has. Within each they stay sorted by path.
+        candidates.sort_by_key(|candidate| match (written.contains(&candidate.path), candidate.entry) {
+            (true, _) => 0,
+            (false, Some(_)) => 1,
+            (false, None) => 2,
+        });
         let mut comparison = Comparison { changes: Vec::new(), contents: BTreeMap::new(), left_out };
         let mut attributes = Attributes::new(root, &self.record.settings.attributes);
         let (mut total, mut has_read) = (0, false);
@@ -130,6 +149,7 @@ impl Tracker {
                 comparison.changes.push((candidate.path, outcome));
             }
         }
+        comparison.changes.sort_by(|one, other| one.0.cmp(&other.0));
         if has_read || observations.paths != self.observations.paths {
             // If the record cannot be saved, the next comparison only takes longer.
             let _ = new_record.map(|new_record| observations.save(state, new_record));
@@ -162,8 +182,15 @@ impl Tracker {
                 }
                 let raw = file(root, &candidate.path, limits.bytes_per_file)?;
                 let attributes = attributes.of(&candidate.path);
-                let content = clean(raw, &attributes, self.record.settings.line_endings(), base)?;
-                (content, self.mode(stamp, entry))
+                let mode = self.mode(stamp, entry);
+                if self.is_checkout(&raw, &attributes, entry.filter(|entry| entry.kind == EntryKind::File(mode)), base)
+                {
+                    return Ok(Read { outcome: Outcome::Same, content: None });
+                }
+                if let Some(objection) = filters::objection(&raw, &attributes) {
+                    return Err(objection);
+                }
+                (clean(raw, &attributes, self.record.settings.line_endings(), base)?, mode)
             }
         };
         let id = self.objects.id(&raw);
@@ -173,6 +200,67 @@ impl Tracker {
         let sha256 = Sha256::digest(&raw).into();
         let outcome = Outcome::Written { mode, sha256, bytes: raw.len() as u64 };
         Ok(Read { outcome, content: Some((sha256, raw)) })
+    }
+
+    /// Whether a file of the base commit is what a checkout writes, though git would store it otherwise once it is touched: it was
+    /// committed with other line endings than its attributes ask for, or needs a filter that is not run.
+    fn is_checkout(
+        &self,
+        raw: &[u8],
+        attributes: &PathAttributes,
+        entry: Option<&Entry>,
+        base: impl Fn() -> Option<Vec<u8>>,
+    ) -> bool {
+        let settings = &self.record.settings;
+        let is_converted = *attributes != PathAttributes::default() || settings.autocrlf != Autocrlf::False;
+        if entry.is_none() || !is_converted {
+            return false;
+        }
+        let content = base().map(|blob| checkout(blob, attributes, settings.line_endings(), settings.object_hash()));
+        content.is_some_and(|content| content == raw)
+    }
+
+    /// Whether the base commit has a file or link at the path.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.record.find(path).is_some_and(|entry| matches!(entry.kind, EntryKind::File(_)))
+    }
+
+    /// A file or link of the base commit.
+    pub(crate) fn base_file<'a>(&self, path: &'a str) -> Result<StoredFile<'a>, ToolError> {
+        let entry = self.record.find(path).and_then(|entry| match entry.kind {
+            EntryKind::File(mode) => Some((mode, entry.id()?)),
+            EntryKind::Submodule => None,
+        });
+        let found = entry.and_then(|(mode, id)| Some((mode, self.objects.blob(id, u64::MAX)?)));
+        let (mode, content) =
+            found.ok_or_else(|| ToolError::Invalid(format!("{path:?} of the base commit cannot be read.")))?;
+        Ok(StoredFile { path, mode, content: content.into() })
+    }
+
+    /// Writes files and links as a checkout writes them.
+    pub(crate) fn check_out(&self, root: &Root, files: &[StoredFile<'_>]) -> Result<(), ToolError> {
+        // First what says how the others are written.
+        let is_rules = |file: &&StoredFile<'_>| file.path.rsplit('/').next() == Some(".gitattributes");
+        for file in files.iter().filter(is_rules) {
+            write(root, file.path, file.mode, &file.content)?;
+        }
+        let settings = &self.record.settings;
+        let mut attributes = Attributes::new(root, &settings.attributes);
+        let mut others: Vec<&StoredFile<'_>> = files.iter().filter(|file| !is_rules(file)).collect();
+        others.sort_by_key(|file| file.path);
+        for StoredFile { path, mode, content } in others {
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            attributes.enter(directory, &mut LeftOut::default());
+            match mode {
+                Mode::Symlink => write(root, path, *mode, content)?,
+                Mode::Regular | Mode::Executable => {
+                    let rules = attributes.of(path);
+                    let (endings, hash) = (settings.line_endings(), settings.object_hash());
+                    write(root, path, *mode, &checkout(content.to_vec(), &rules, endings, hash))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn mode(&self, stamp: &Stamp, entry: Option<&Entry>) -> Mode {

@@ -1,4 +1,8 @@
 //! `collect` against git: it says of a workspace what `git add -A` and `git diff --cached` say, with the index of the clone.
+//!
+//! It departs from git on purpose where a file has the very bytes that a checkout writes (git would change its line endings once it
+//! is touched), where a filter is asked for that is not there (git would store the file unconverted), and where commands left
+//! something behind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, FileTimes};
@@ -12,11 +16,11 @@ use toolbox::{Change, Collect, Collected, Content, Mode};
 
 use crate::fixture::{Fixture, changes, git, sha256};
 
-const IGNORES: &[&str] = &[
-    "*.log",
+pub(crate) const IGNORES: &[&str] = &[
+    "*.tmp",
     "build/",
     "/a",
-    "!x.log",
+    "!x.tmp",
     "b/*",
     "!b/c.txt",
     "**/build",
@@ -29,7 +33,7 @@ const IGNORES: &[&str] = &[
     "build",
     "sp ace",
     "# *.txt",
-    "*.log   ",
+    "*.tmp   ",
     "a/",
     "!a/",
     "/b/a",
@@ -38,7 +42,7 @@ const IGNORES: &[&str] = &[
     "\\!x",
 ];
 
-const ATTRIBUTES: &[&str] = &[
+pub(crate) const ATTRIBUTES: &[&str] = &[
     "* text=auto",
     "*.txt text",
     "*.txt eol=crlf",
@@ -52,7 +56,7 @@ const ATTRIBUTES: &[&str] = &[
     "/a text",
     "[attr]mine text eol=crlf",
     "*.txt mine",
-    "*.log !text",
+    "*.tmp !text",
     "*.txt crlf",
     "* -crlf",
     "*.bin crlf=input",
@@ -60,13 +64,13 @@ const ATTRIBUTES: &[&str] = &[
     "\"sp ace\" text",
     "*.u16 working-tree-encoding=UTF-16",
     "*.u16 text working-tree-encoding=UTF-16 eol=crlf",
-    "*.log text working-tree-encoding=ISO-8859-1",
+    "*.tmp text working-tree-encoding=ISO-8859-1",
     "a/** -text",
     "* text",
 ];
 
 /// Changed paths with mode and content; none for a deleted one.
-type Files = BTreeMap<String, Option<(Mode, Vec<u8>)>>;
+pub(crate) type Files = BTreeMap<String, Option<(Mode, Vec<u8>)>>;
 
 /// Text in UTF-16 with a BOM, which is no valid text otherwise.
 fn utf16(text: &str) -> Vec<u8> {
@@ -76,16 +80,16 @@ fn utf16(text: &str) -> Vec<u8> {
     })
 }
 
-fn path() -> impl Strategy<Value = String> {
+pub(crate) fn path() -> impl Strategy<Value = String> {
     let name = || {
         select(vec![
-            "a", "b", "c.txt", "build", "x.log", "a", "b", "c.txt", "build", "d.bin", "e.u16", "é", "sp ace", "-b",
+            "a", "b", "c.txt", "build", "x.tmp", "a", "b", "c.txt", "build", "d.bin", "e.u16", "é", "sp ace", "-b",
         ])
     };
     proptest::collection::vec(name(), 1..4).prop_map(|names| names.join("/"))
 }
 
-fn content() -> impl Strategy<Value = String> {
+pub(crate) fn content() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "([xyz]?\r?\n){0,6}[x]?",
         1 => "(\\$Id: [a-z]{0,4}\\$\r?\n|x\r\n){1,3}",
@@ -94,13 +98,13 @@ fn content() -> impl Strategy<Value = String> {
     ]
 }
 
-fn rules(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
+pub(crate) fn rules(lines: &'static [&'static str]) -> impl Strategy<Value = String> {
     proptest::collection::vec(select(lines), 0..4).prop_map(|lines| lines.join("\n") + "\n")
 }
 
 /// One thing that a command may do.
 #[derive(Debug, Clone)]
-enum Action {
+pub(crate) enum Action {
     Write(String, String),
     Mode(String, u32),
     Link(String, &'static str),
@@ -113,9 +117,11 @@ enum Action {
     Commit,
     Reset,
     Collect,
+    /// A tool of the model creates a file, which it has seen if there is one.
+    Create(String, String),
 }
 
-fn action() -> impl Strategy<Value = Action> {
+pub(crate) fn action() -> impl Strategy<Value = Action> {
     let directory = || select(vec!["", "a/", "b/", "build/"]);
     prop_oneof![
         6 => (path(), content()).prop_map(|(path, content)| Action::Write(path, content)),
@@ -139,7 +145,7 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 /// The repository's own settings, which the clone gets too.
-fn settings() -> impl Strategy<Value = Vec<&'static str>> {
+pub(crate) fn settings() -> impl Strategy<Value = Vec<&'static str>> {
     let autocrlf = select(vec![vec![], vec!["core.autocrlf=input"], vec!["core.autocrlf=true"]]);
     let eol = select(vec![vec![], vec!["core.eol=crlf"], vec!["core.eol=lf"]]);
     let mode = select(vec![vec![], vec![], vec!["core.fileMode=false"]]);
@@ -173,25 +179,27 @@ fn output(directory: &Path, arguments: &[&str]) -> Vec<u8> {
     output.stdout
 }
 
-struct Subject {
-    fixture: Fixture,
+pub(crate) struct Subject {
+    pub(crate) fixture: Fixture,
     /// A copy of the clone's git directory, before anything was done to the workspace.
     index: std::path::PathBuf,
     /// Gives every written file a time of its own: git compares times in whole seconds.
     writes: u64,
     /// What earlier answers of `collect` contained, which is not sent again.
     contents: BTreeMap<String, Vec<u8>>,
+    /// What the model's tools wrote.
+    pub(crate) written: BTreeSet<String>,
 }
 
 impl Subject {
-    fn leads_in_a_circle(&self, path: &str) -> bool {
+    pub(crate) fn leads_in_a_circle(&self, path: &str) -> bool {
         // Linux's number of the error; the standard library has no stable name for it.
         const ELOOP: i32 = 40;
         let found = fs::symlink_metadata(self.fixture.workspace().join(path));
         found.is_err_and(|error| error.raw_os_error() == Some(ELOOP))
     }
 
-    fn new(files: &[(String, String)], ignores: &str, attributes: &str, settings: &[&str]) -> Self {
+    pub(crate) fn new(files: &[(String, String)], ignores: &str, attributes: &str, settings: &[&str]) -> Self {
         let fixture = Fixture::bare();
         let origin = fixture.origin();
         fs::create_dir_all(&origin).unwrap();
@@ -222,10 +230,10 @@ impl Subject {
         // Not racy: git trusts the files that nobody has touched.
         set_time(&index.join("index"), 100_000);
         fixture.baseline();
-        Self { fixture, index, writes: 0, contents: BTreeMap::new() }
+        Self { fixture, index, writes: 0, contents: BTreeMap::new(), written: BTreeSet::new() }
     }
 
-    fn act(&mut self, action: &Action) {
+    pub(crate) fn act(&mut self, action: &Action) {
         let fixture = &self.fixture;
         match action {
             Action::Write(path, content) => {
@@ -283,13 +291,20 @@ impl Subject {
             }
             Action::Reset => drop(run(&fixture.workspace(), &["reset", "-q", "--hard"])),
             Action::Collect => drop(self.collect()),
+            Action::Create(path, content) => {
+                let _ = self.fixture.view(path);
+                if let Ok(edited) = self.fixture.create(path, content) {
+                    self.written.insert(edited.path);
+                }
+            }
         }
     }
 
     /// Collects, and puts the contents back that were not sent.
-    fn collect(&mut self) -> Collected {
+    pub(crate) fn collect(&mut self) -> Collected {
         let known = self.contents.keys().cloned().collect();
-        let mut collected = self.fixture.collect_with(Collect { known, ..Collect::default() });
+        let written = self.written.iter().cloned().collect();
+        let mut collected = self.fixture.collect_with(Collect { known, written, ..Collect::default() });
         let sent = collected.contents.iter().map(|Content(content)| (sha256(content), content.clone()));
         self.contents.extend(sent.collect::<Vec<_>>());
         collected.contents = self.contents.values().cloned().map(Content).collect();
@@ -317,8 +332,22 @@ impl Subject {
         set_time(&self.fixture.path(path), offset);
     }
 
+    /// Whether a file has the bytes that a checkout writes, as git says.
+    pub(crate) fn is_as_in_the_base(&self, path: &str) -> bool {
+        let workspace = self.fixture.workspace();
+        let (git_dir, tree) = (self.index.to_str().unwrap(), workspace.to_str().unwrap());
+        let name = format!("HEAD:{path}");
+        let checkout = run(&workspace, &["--git-dir", git_dir, "--work-tree", tree, "cat-file", "--filters", &name]);
+        let stored = run(&workspace, &["--git-dir", git_dir, "cat-file", "blob", &name]);
+        let hash = ["--git-dir", git_dir, "--work-tree", tree, "hash-object", "--path", path, path];
+        let now = run(&workspace, &hash);
+        let base = run(&workspace, &["--git-dir", git_dir, "rev-parse", &name]);
+        let raw = self.fixture.read(path);
+        checkout.status.success() && (checkout.stdout == raw || stored.stdout == raw || now.stdout == base.stdout)
+    }
+
     /// What git says: the changed paths, and those that a changeset cannot contain.
-    fn expected(&self) -> (Files, BTreeSet<String>) {
+    pub(crate) fn expected(&self) -> (Files, BTreeSet<String>) {
         let workspace = self.fixture.workspace();
         let (git_dir, tree) = (self.index.to_str().unwrap(), workspace.to_str().unwrap());
         let git = |arguments: &[&str]| {
@@ -343,7 +372,23 @@ impl Subject {
                     continue;
                 }
             };
-            changed.insert(pair[1].to_owned(), Some((mode, git(&["cat-file", "blob", words[3]]))));
+            let path = pair[1];
+            // What a checkout writes, as git says; empty for a path that the base commit does not have.
+            let checkout = run(
+                &workspace,
+                &["--git-dir", git_dir, "--work-tree", tree, "cat-file", "--filters", &format!("HEAD:{path}")],
+            );
+            let has_mode = words[0].strip_prefix(':') == Some(words[1]) && mode != Mode::Symlink;
+            if has_mode && checkout.status.success() && checkout.stdout == self.fixture.read(path) {
+                continue;
+            }
+            let filter = git(&["check-attr", "-z", "filter", "--", path]);
+            let filter = filter.split(|byte| *byte == 0).nth(2).unwrap();
+            if mode != Mode::Symlink && ![b"unspecified".as_slice(), b"set", b"unset"].contains(&filter) {
+                impossible.insert(path.to_owned());
+                continue;
+            }
+            changed.insert(path.to_owned(), Some((mode, git(&["cat-file", "blob", words[3]]))));
         }
         (changed, impossible)
     }
@@ -377,7 +422,7 @@ fn set_time(path: &Path, offset: i64) {
     File::options().append(true).open(path).unwrap().set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
-fn collected_changes(collected: &Collected) -> Files {
+pub(crate) fn collected_changes(collected: &Collected) -> Files {
     let change = |change: Change| match change {
         Change::Write { path, mode, content, .. } => (path, Some((mode, content))),
         Change::Delete { path } => (path, None),

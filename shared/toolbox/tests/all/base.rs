@@ -127,11 +127,14 @@ fn an_unchanged_changeset_is_not_sent_again() {
     fixture.write("b", "2\n");
     let first = fixture.collect();
     let again = |unless: &str| fixture.collect_with(Collect { unless: Some(unless.to_owned()), ..Collect::default() });
-    assert!(again(&first.digest).unchanged && again(&first.digest).changes.is_empty());
+    assert!(again(&first.mark).unchanged && again(&first.mark).changes.is_empty());
     assert_eq!(first.digest, toolbox::digest(&first.changes));
     fixture.set_mode("b", 0o755);
-    let second = again(&first.digest);
+    let second = again(&first.mark);
     assert!(!second.unchanged && second.digest != first.digest);
+    fixture.nested_repository("inner");
+    let third = again(&second.mark);
+    assert!(!third.unchanged && third.digest == second.digest, "something is left out that was not");
 }
 
 #[test]
@@ -157,8 +160,7 @@ fn a_content_that_the_caller_has_is_not_sent_again() {
 
 #[test]
 fn a_change_has_the_content_that_git_would_store() {
-    let fixture =
-        Fixture::cloned(&[(".gitattributes", "*.txt text eol=crlf\n*.bin filter=evil diff=evil\n"), ("a.txt", "1\n")]);
+    let fixture = Fixture::cloned(&[(".gitattributes", "*.txt text eol=crlf\n*.bin diff=evil\n"), ("a.txt", "1\n")]);
     assert_eq!(fixture.read("a.txt"), b"1\r\n");
     assert!(fixture.collect().changes.is_empty());
     fixture.write("a.txt", "1\r\n2\r\n");

@@ -9,7 +9,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use toolbox::{
     Answer, Baseline, BaselineTaken, Call, Change, Collect, Collected, Content, Create, Difference, Edited, ErrorKind,
-    Failure, Grep, GrepMode, Insert, Mode, Request, Response, Restore, StrReplace, Toolbox, View, Viewed,
+    Failure, Grep, GrepMode, Insert, Mode, PutBack, Request, Response, StrReplace, Toolbox, View, Viewed,
 };
 
 pub(crate) struct Fixture {
@@ -46,6 +46,24 @@ impl Fixture {
         }
         git(&origin, &["add", "-A", "-f"]);
         git(&origin, &["commit", "-q", "--allow-empty", "-m", "base"]);
+        git(fixture.directory.path(), &["clone", "-q", "origin", "workspace"]);
+        fixture.baseline();
+        fixture
+    }
+
+    /// As [`Fixture::cloned`], with the contents in the commit as they are given, whatever the attributes say.
+    pub(crate) fn cloned_raw(files: &[(&str, &str)]) -> Self {
+        let fixture = Self::bare();
+        let origin = fixture.directory.path().join("origin");
+        fs::create_dir(&origin).unwrap();
+        git(&origin, &["init", "-q", "-b", "main"]);
+        for (path, content) in files {
+            write(&origin.join(path), content.as_bytes());
+        }
+        fs::create_dir_all(origin.join(".git/info")).unwrap();
+        fs::write(origin.join(".git/info/attributes"), "* -text\n").unwrap();
+        git(&origin, &["add", "-A", "-f"]);
+        git(&origin, &["commit", "-q", "-m", "base"]);
         git(fixture.directory.path(), &["clone", "-q", "origin", "workspace"]);
         fixture.baseline();
         fixture
@@ -94,6 +112,14 @@ impl Fixture {
 
     pub(crate) fn link(&self, path: &str, target: impl AsRef<Path>) {
         std::os::unix::fs::symlink(target, self.path(path)).unwrap();
+    }
+
+    /// A git repository inside the workspace, with a commit.
+    pub(crate) fn nested_repository(&self, path: &str) {
+        self.write(&format!("{path}/file"), "x\n");
+        git(&self.path(path), &["init", "-q"]);
+        git(&self.path(path), &["add", "-A"]);
+        git(&self.path(path), &["commit", "-q", "-m", "nested"]);
     }
 
     pub(crate) fn request(&self, call: Call) -> Request {
@@ -146,9 +172,9 @@ impl Fixture {
         answer!(self.call(Call::Collect(call)), Answer::Collect)
     }
 
-    pub(crate) fn restore(&self, collected: &Collected) {
-        let call = Restore { changes: changes(collected) };
-        let _ = answer!(self.call(Call::Restore(call)), Answer::Restore);
+    pub(crate) fn put_back(&self, changes: Vec<Change>) -> Result<(), Failure> {
+        let call = PutBack { changes, limits: toolbox::Limits::default(), written: Vec::new() };
+        self.call(Call::PutBack(call)).map(|answer| assert!(matches!(answer, Answer::PutBack(_)), "{answer:?}"))
     }
 }
 

@@ -27,7 +27,7 @@ fn reason<'a>(collected: &'a Collected, path: &str) -> &'a str {
 
 #[test]
 fn pipes_do_not_block() {
-    let fixture = Fixture::cloned(&[("a", "1\n"), ("b", "1\n"), ("directory/c", "1\n"), (".gitignore", "*.log\n")]);
+    let fixture = Fixture::cloned(&[("a", "1\n"), ("b", "1\n"), ("directory/c", "1\n"), (".gitignore", "*.tmp\n")]);
     fixture.collect();
     pipe(&fixture.path("a"));
     pipe(&fixture.path("untracked"));
@@ -35,7 +35,7 @@ fn pipes_do_not_block() {
         fs::create_dir_all(fixture.path(directory)).unwrap();
         pipe(&fixture.path(&format!("{directory}.gitignore")));
         pipe(&fixture.path(&format!("{directory}.gitattributes")));
-        fixture.write(&format!("{directory}x.log"), "2\n");
+        fixture.write(&format!("{directory}x.tmp"), "2\n");
     }
     fs::create_dir(fixture.path("nested")).unwrap();
     pipe(&fixture.path("nested/.git"));
@@ -45,7 +45,7 @@ fn pipes_do_not_block() {
     }
     let collected = fixture.collect();
     // A pipe has no rules.
-    assert_eq!(paths(&collected), ["directory/x.log", "nested/y", "new/x.log", "x.log"]);
+    assert_eq!(paths(&collected), ["directory/x.tmp", "nested/y", "new/x.tmp", "x.tmp"]);
     assert_eq!(reason(&collected, "a"), "it is a device, a socket or a pipe");
     assert_eq!(reason(&collected, ".gitignore"), "it is a device, a socket or a pipe");
 }
@@ -62,7 +62,7 @@ fn large_files_are_not_read() {
     sparse(".gitattributes", 2 << 20);
     sparse(".gitignore", 2 << 20);
     let limits = Limits { files: 100, bytes_per_file: 1 << 20, bytes_total: 1 << 20 };
-    let collected = fixture.collect_with(Collect { limits, ..Collect::default() });
+    let collected = fixture.collect_with(Collect { written: Vec::new(), limits, ..Collect::default() });
     assert_eq!(paths(&collected), ["small", "sparse-10"]);
     assert!(reason(&collected, "terabyte").contains("1099511627776 bytes"));
     assert!(reason(&collected, "sparse-59").starts_with("all changes together"));
@@ -90,6 +90,7 @@ fn of_very_many_files_the_first_are_collected_and_the_others_counted() {
     }
     fs::remove_file(fixture.path("base")).unwrap();
     let collected = fixture.collect_with(Collect {
+        written: Vec::new(),
         limits: Limits { files: 10, ..Limits::default() },
         known: vec![],
         unless: None,

@@ -13,3 +13,4 @@ mod round_trip;
 mod search;
 mod settling;
 mod view;
+mod whole_change;

@@ -38,9 +38,9 @@ fn an_invalid_response_is_a_failure() {
     for bytes in [
         "",
         "[]",
-        r#"{"version":4}"#,
-        r#"{"version":4,"ok":{"view":{"text":"","path":"","cut":false}},"error":{"kind":"io","message":""}}"#,
-        r#"{"version":4,"error":{"kind":"unheard-of","message":""}}"#,
+        r#"{"version":5}"#,
+        r#"{"version":5,"ok":{"view":{"text":"","path":"","cut":false}},"error":{"kind":"io","message":""}}"#,
+        r#"{"version":5,"error":{"kind":"unheard-of","message":""}}"#,
     ] {
         assert_eq!(kind(Response::parse(bytes.as_bytes())), ErrorKind::Protocol, "{bytes}");
     }

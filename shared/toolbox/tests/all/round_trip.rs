@@ -35,12 +35,12 @@ fn assert_round_trip(fixture: &Fixture) {
     let collected = fixture.collect();
     assert_eq!(collected.skipped, []);
     let other = fixture.fresh_checkout();
-    other.restore(&collected);
+    other.put_back(changes(&collected)).unwrap();
     assert_eq!(contents(&other), contents(fixture));
     let again = other.collect();
     assert_eq!((changes(&again), again.digest), (changes(&collected), collected.digest.clone()));
     // A second attempt, as after one that was cut off, has the same result.
-    other.restore(&collected);
+    other.put_back(changes(&collected)).unwrap();
     assert_eq!(contents(&other), contents(fixture));
 }
 
@@ -54,7 +54,7 @@ fn remove(fixture: &Fixture, path: &str) {
 }
 
 #[test]
-fn every_kind_of_change_survives_collect_and_restore() {
+fn every_kind_of_change_survives_collect_and_put_back() {
     let fixture = Fixture::cloned(&[
         ("edit", "1\n"),
         ("delete/me", "1\n"),
@@ -152,7 +152,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn any_changes_survive_collect_and_restore(
+    fn any_changes_survive_collect_and_put_back(
         actions in proptest::collection::vec(("[ab é]{1,2}(/[ab]){0,2}", action()), 1..12),
         collected_between in any::<bool>(),
     ) {

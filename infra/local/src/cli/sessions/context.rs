@@ -87,7 +87,9 @@ impl Context<'_> {
         let status = log.state().status().context("the session has no run")?;
         if status.is_terminal() {
             self.output.progress(&format!("Session {session} is over: {status}."));
-            return Ok(ExitCode::of(DriveOutcome::Ended(status)));
+            let finished = log.state().run().and_then(|run| run.finished.as_ref());
+            let left_out = finished.map(|finished| finished.left_out.as_slice()).unwrap_or_default();
+            return Ok(ExitCode::of(DriveOutcome::Ended(status), left_out));
         }
         if continuation.no_wait {
             self.output.progress(&format!("Recorded. Resume with: backspace sessions resume {session}"));

@@ -1,6 +1,6 @@
 //! Lists and shows sessions.
 
-use domain::{MicroDollars, SessionId, Status};
+use domain::{CheckOutcome, MicroDollars, SessionId, Status};
 use serde_json::Value;
 
 use super::context::Context;
@@ -74,6 +74,13 @@ pub(super) async fn show(context: &Context<'_>, session: &SessionId) -> anyhow::
         totals["toolCalls"],
         totals["activeMs"].as_u64().unwrap_or_default() / 1000
     ));
+    for check in view["verification"]["checks"].as_array().into_iter().flatten() {
+        let outcome = serde_json::from_value(check["outcome"].clone()).map(CheckOutcome::in_words).unwrap_or_default();
+        lines.push(format!("check       {} {outcome}", check["command"].as_str().unwrap_or_default()));
+    }
+    for file in view["leftOut"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        lines.push(format!("left out    {file}"));
+    }
     if view["summary"].is_string() {
         lines.push(format!("summary     {}", of("summary")));
     }

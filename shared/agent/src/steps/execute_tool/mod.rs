@@ -204,7 +204,7 @@ impl ExecuteTool {
                     duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
                     exit_code: answer.exit_code,
                     view,
-                    check: answer.check,
+                    wrote: answer.wrote,
                 }
                 .into(),
             );
@@ -246,7 +246,7 @@ impl ExecuteTool {
         reply: &ReplyState,
         bodies: &mut Vec<EventBody>,
     ) -> Result<Option<WorkspaceCheckpointFailed>, WorkspaceError> {
-        let latest = context.log.state().checkpoint.as_ref().map(|latest| latest.digest.clone());
+        let latest = context.log.state().checkpoint.as_ref().and_then(|latest| latest.mark.clone());
         let turn = reply.call.turn;
         match checkpoint(context, self.blobs.as_ref(), workspace, turn, latest).await {
             Ok(recorded) => bodies.extend(recorded),

@@ -17,11 +17,12 @@ use domain::commands::after_wait;
 use domain::ports::{Blobs, CommitAuthor, Forge};
 use domain::state::{Base, RunState};
 use domain::{
-    Changeset, ChangesetCollected, Checkpoint, CommitId, GitAction, GitOperation, LineCounts, Step, StepError,
-    StepOutput, Verdict, WaitEnded, WaitOutcome,
+    Changeset, ChangesetCollected, Checkpoint, CommitId, GitAction, GitOperation, LineCounts, RunFailing, Step,
+    StepError, StepOutput, Terminal, Verdict, WaitEnded, WaitOutcome,
 };
 
 use crate::context::{Context, internal};
+use crate::failure;
 use crate::forge_stop::ForgeStop;
 use crate::invocation::StepHandler;
 use base_check::BaseCheck;
@@ -47,6 +48,12 @@ impl StepHandler for OpenPr {
     }
 
     async fn run(&self, context: &mut Context) -> Result<StepOutput, StepError> {
+        let failed = context.input.state.as_ref().and_then(|state| state.last.as_ref());
+        if failed.is_some_and(|last| last.verdict == Verdict::Failed) && context.run()?.failing.is_none() {
+            // In the log, because the workflow's state no longer says so after a pause.
+            let Terminal { code, message } = failure::of_run(context);
+            context.log.append(vec![RunFailing { code, message }.into()]).await?;
+        }
         match self.publish(context).await {
             Ok(output) => Ok(output),
             Err(stop) => stop.answer(Verdict::Publish),
@@ -56,7 +63,9 @@ impl StepHandler for OpenPr {
 
 impl OpenPr {
     async fn publish(&self, context: &mut Context) -> Result<StepOutput, ForgeStop> {
-        if context.log.state().wait.is_some() {
+        if context.run()?.failing.is_some() {
+            // Whoever was asked is not waited for any more.
+        } else if context.log.state().wait.is_some() {
             // The workflow comes here with an open wait only when the wait timed out.
             context.log.append(vec![WaitEnded { outcome: WaitOutcome::Expired }.into()]).await?;
         } else if let run = context.run()?.clone()
@@ -73,18 +82,24 @@ impl OpenPr {
             return self.finish_publication(context, run.base_moves >= MAX_BASE_MOVES, expired).await;
         }
         let Some((checkpoint, changes)) = self.change(context).await? else {
-            if let Some(checkpoint) = self.latest(context).await?.filter(|latest| !latest.content.skipped.is_empty()) {
+            if let Some(checkpoint) = self.latest(context).await?.filter(|latest| !latest.content.skipped.is_empty())
+                && run.changeset.is_none()
+            {
                 // All changed files had to be left out. The event names them, so that the user learns why nothing is published.
                 context.log.append(vec![collected(&checkpoint, 0, LineCounts::default()).into()]).await?;
             }
             return Ok(StepOutput::new(if run.cancel.is_some() {
                 Verdict::Cancelled
+            } else if run.failing.is_some() {
+                Verdict::Failed
             } else if expired {
                 Verdict::Expired
             } else {
                 Verdict::Nothing
             }));
         };
+        // A run that is ending gets no new workspace and no further reply.
+        let is_ending = expired || run.cancel.is_some() || run.failing.is_some();
         let mut base = base(context)?;
         if run.changeset.is_none() {
             let commit = checkpoint.content.base.as_ref();
@@ -93,14 +108,14 @@ impl OpenPr {
         }
         if checkpoint.content.base != base.commit {
             // The checkpoint is a difference to another base. On this one it would revert what came in between.
-            if run.cancel.is_none() && !expired {
+            if !is_ending {
                 return Ok(StepOutput::new(Verdict::Prepare));
             }
-            // A run that is ending gets no new workspace, so its branch starts at the checkpoint's own base.
+            // So its branch starts at the checkpoint's own base.
             base.commit.clone_from(&checkpoint.content.base);
         }
         let moved = match self.check_base(context, &base, &changes, &run).await? {
-            BaseCheck::Conflicts(head) if run.base_moves < MAX_BASE_MOVES && run.cancel.is_none() && !expired => {
+            BaseCheck::Conflicts(head) if run.base_moves < MAX_BASE_MOVES && !is_ending => {
                 let detail = Some("the base branch changed files that this change also changes".to_owned());
                 let moved = git_operation(&base, GitAction::BaseMoved, Some(head), detail);
                 context.log.append(vec![moved.into()]).await?;
@@ -157,6 +172,7 @@ fn collected(checkpoint: &Checkpoint, files: usize, lines: LineCounts) -> Change
         additions: lines.additions,
         deletions: lines.deletions,
         skipped: checkpoint.content.skipped.clone(),
+        leftovers: checkpoint.content.leftovers.clone(),
     }
 }
 

@@ -8,7 +8,6 @@ use domain::{Delivery, EventBody, INVOCATIONS_BEFORE_PUBLISHING, PrOpened, PrUpd
 use super::{OpenPr, base, text};
 use crate::context::{Context, internal};
 use crate::forge_stop::ForgeStop;
-use crate::verdicts;
 
 impl OpenPr {
     /// Opens or updates the pull request, if the request wants one, and ends the run.
@@ -28,7 +27,7 @@ impl OpenPr {
             let base = base(context)?;
             self.pull_request(context, &base, draft).await?;
         }
-        Ok(StepOutput::new(Verdict::Done))
+        Ok(StepOutput::new(if run.failing.is_some() { Verdict::Failed } else { Verdict::Done }))
     }
 
     async fn pull_request(&self, context: &mut Context, base: &Base, draft: Option<String>) -> Result<(), ForgeStop> {
@@ -68,7 +67,7 @@ impl OpenPr {
 
     /// The text of the model's last reply. None when the run stopped before the model ended its work.
     async fn closing_message(&self, context: &Context) -> Result<Option<String>, StepError> {
-        if verdicts::next_without_model(context.log.state()) != Some(Verdict::Publish) {
+        if !context.log.state().work_has_ended() {
             return Ok(None);
         }
         let Some(reply) = &context.log.state().main.last_reply else { return Ok(None) };
@@ -85,12 +84,20 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
     if expired {
         return Some("the run waited for an answer that did not come; the work is not finished".to_owned());
     }
+    if let Some((_, message)) = &run.failing {
+        let message = one_line(message);
+        let message = message.trim_end_matches('.');
+        return Some(format!("the run ended early ({message}); the work is not finished"));
+    }
     if let Some(reason) = &run.checkpoint_failed {
         let reason = one_line(reason);
         return Some(format!("the workspace could not be read at the end ({reason}); this is the state before that"));
     }
     if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING {
         return Some("the run reached its limit of steps; the work may not be finished".to_owned());
+    }
+    if run.changeset.as_ref().is_some_and(|changeset| !changeset.skipped.is_empty()) {
+        return Some("not everything that was written could be published; see below".to_owned());
     }
     if delivery == Delivery::DraftPullRequest {
         return Some("a draft was requested".to_owned());

@@ -1,19 +1,25 @@
 //! The texts of commit, branch and pull request.
 //!
-//! Title and motivation come from the plan, the summary from the model's last reply, and the verification from exit codes in
-//! the log: what the model says about its own checks is not evidence. All of them are read in terminals: what controls one, or the
+//! Title and motivation come from the plan, the summary from the model's last reply, and the verification from the checks that we
+//! ran: what the model says about its own is not evidence. All of them are read in terminals: what controls one, or the
 //! direction of reading, is replaced.
 
 use std::fmt::Write as _;
 
 use domain::state::{RunState, SessionState};
 use domain::text::{first_line, one_line, printable, printable_line, shorten};
-use domain::{ContentBlock, transcript};
+use domain::{CheckOutcome, CheckResult, ContentBlock, transcript};
 
 const MAX_TITLE_CHARACTERS: usize = 72;
 
 /// The limit leaves room for the other sections: forges limit the body of a pull request (GitHub: 65,536 characters).
 const MAX_CLOSING_CHARACTERS: usize = 20_000;
+
+/// Maximum of things left behind by commands that are listed.
+const MAX_LEFTOVERS: usize = 10;
+
+/// Maximum commands of the model that are listed.
+const MAX_OWN_COMMANDS: usize = 5;
 
 /// The last line of the body. Nothing identifies a pull request by it; the log records which one belongs to the session.
 const FOOTER: &str = "Made by Tiny Backspace";
@@ -52,7 +58,7 @@ pub(super) fn body(
     if closing_message.is_some() && !summary.is_empty() {
         let _ = write!(body, "\n## Why\n\n{summary}\n");
     }
-    let _ = write!(body, "\n## Verification\n\n{}\n", verification(run));
+    let _ = write!(body, "\n## Verification\n\n{}\n", verification(state, run));
     if let Some(plan) = &state.plan {
         let plan = &plan.content;
         let (confidence, reason) = (plan.confidence.in_words(), one_line(&plan.confidence.reason));
@@ -81,6 +87,15 @@ pub(super) fn body(
             let _ = writeln!(body, "- {}", one_line(skipped));
         }
     }
+    if let Some(changeset) = run.changeset.as_ref().filter(|changeset| !changeset.leftovers.is_empty()) {
+        body.push_str("\n## Left behind by commands\n\nNo part of this change:\n\n");
+        for leftover in changeset.leftovers.iter().take(MAX_LEFTOVERS) {
+            let _ = writeln!(body, "- {}", one_line(leftover));
+        }
+        if changeset.leftovers.len() > MAX_LEFTOVERS {
+            let _ = writeln!(body, "- and {} more", changeset.leftovers.len() - MAX_LEFTOVERS);
+        }
+    }
     if !state.refused_hosts.is_empty() {
         body.push_str("\n## Refused by the network policy\n\n");
         for host in &state.refused_hosts {
@@ -88,31 +103,68 @@ pub(super) fn body(
         }
     }
     let totals = run.totals();
-    let turns = totals.turns;
-    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} turns · {}\n", totals.cost);
+    let turns = if totals.turns == 1 { "1 turn".to_owned() } else { format!("{} turns", totals.turns) };
+    let _ = write!(body, "\n---\n{FOOTER} · session `{session}` · {turns} · {}\n", totals.cost);
     printable(&body).into_owned()
 }
 
-/// The last check of the run, with the result that its exit code gives.
-fn verification(run: &RunState) -> String {
-    let Some((check, at)) = &run.check else {
-        return "- No check of the project was run.".to_owned();
+/// The project's checks, which we ran on exactly this change, and what the model ran itself, which proves nothing.
+fn verification(state: &SessionState, run: &RunState) -> String {
+    let mut lines: Vec<String> = match &run.verification {
+        None => vec!["The project's checks were not run on this change.".to_owned()],
+        Some(verification) if verification.checks.is_empty() => vec!["No check of the project was run.".to_owned()],
+        Some(verification) => verification.checks.iter().map(check).collect(),
     };
-    let command = one_line(&check.command).replace('`', "'");
-    let result = if check.passed { "passed" } else { "**failed**" };
-    let mut text = format!("- `{command}` {result}");
-    if run.last_write.is_some_and(|write| write > *at) {
-        text.push_str("\n- Files were changed after that check.");
+    let dropped = dropped_checks(state);
+    if !dropped.is_empty() {
+        lines.push(format!("Found in the repository and not chosen: {}.", dropped.join(", ")));
     }
-    text
+    let own = &run.own_commands;
+    if own.count > 0 {
+        let commands = own.last.iter().rev().take(MAX_OWN_COMMANDS).rev().map(|(command, exit_code)| match exit_code {
+            Some(code) => format!("{} (exit code {code})", quoted(command)),
+            None => format!("{} (stopped)", quoted(command)),
+        });
+        let commands = commands.collect::<Vec<_>>().join(", ");
+        let of =
+            if own.count as usize > MAX_OWN_COMMANDS { format!(", of {} in all", own.count) } else { String::new() };
+        lines.push(format!("What the model itself ran last{of}: {commands}."));
+    }
+    lines.iter().map(|line| format!("- {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn check(check: &CheckResult) -> String {
+    let command = quoted(&check.command);
+    let code = check.exit_code.map_or_else(String::new, |code| format!(" with exit code {code}"));
+    let reason = check.reason.as_deref().map(one_line);
+    match (check.outcome, reason) {
+        (CheckOutcome::Passed, _) => format!("{command} passed"),
+        (CheckOutcome::Failed, None) => format!("{command} **failed**{code}; it passes without this change"),
+        (CheckOutcome::Failed, Some(reason)) => format!("{command} **failed**{code} ({reason})"),
+        (CheckOutcome::FailedBefore, _) => format!("{command} failed{code}, as it does without this change"),
+        (CheckOutcome::NotRun, reason) => {
+            format!("{command} was **not run**: {}", reason.unwrap_or_else(|| "it is not known why".to_owned()))
+        }
+    }
+}
+
+/// The checks of the survey that the plan left out.
+fn dropped_checks(state: &SessionState) -> Vec<String> {
+    let chosen = state.plan.as_ref().and_then(|plan| plan.content.checks.as_ref());
+    let (Some(chosen), Some(surveyed)) = (chosen, &state.survey) else { return Vec::new() };
+    let of_survey = surveyed.survey.checks();
+    of_survey.filter(|check| !chosen.contains(check)).map(|check| quoted(check)).collect()
+}
+
+fn quoted(command: &str) -> String {
+    format!("`{}`", one_line(command).replace('`', "'"))
 }
 
 /// Why the work does not count as verified, if it does not.
 pub(super) fn unverified_reason(run: &RunState) -> Option<String> {
-    match &run.check {
-        None => Some("no check of the project was run".to_owned()),
-        Some((check, _)) if !check.passed => Some(format!("the last check failed: {}", one_line(&check.command))),
-        Some(_) => None,
+    match &run.verification {
+        None => Some("the project's checks were not run on it".to_owned()),
+        Some(verification) => verification.objection().map(|objection| one_line(&objection)),
     }
 }
 

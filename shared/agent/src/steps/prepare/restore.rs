@@ -21,7 +21,7 @@ impl Prepare {
         let base = context.log.state().base.clone().ok_or_else(|| internal("there is a checkpoint but no base"))?;
         let new_base = base.commit.clone();
         if stored.content.base == new_base {
-            workspace.restore(context, &changes).await?;
+            workspace.put_back(context, &changes).await?;
             return Ok(Vec::new());
         }
         let repository = base.repository;

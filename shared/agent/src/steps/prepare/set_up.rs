@@ -19,7 +19,7 @@ use crate::context::{Context, Interruptible, internal};
 use crate::network::unrecorded_requests;
 use crate::survey;
 use crate::verdicts;
-use crate::workspace::{ExecOutcome, Workspace};
+use crate::workspace::{ExecOutcome, HOME_ARCHIVE, MAX_HOME_BYTES, Workspace};
 
 const TIMEOUT: Duration = Duration::from_secs(900);
 
@@ -28,6 +28,9 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Bytes at the end of the output that are stored, and shown to the model when the set-up fails.
 const OUTPUT_BYTES: u64 = 4000;
+
+/// Time limit of the archive of the home.
+const HOME_TIMEOUT: Duration = Duration::from_secs(120);
 
 const SCRIPT: &str = ".backspace/setup.sh";
 const DEVCONTAINERS: [&str; 2] = [".devcontainer/devcontainer.json", ".devcontainer.json"];
@@ -96,6 +99,7 @@ impl Prepare {
         context.end_span(span, ended);
         // Before anything else runs in the workspace: what the set-up left there is no part of the change.
         workspace.settle(context).await?;
+        archive_home(workspace).await?;
         let output = workspace.output(&id, Stream::Stdout, ByteRange::Last(OUTPUT_BYTES)).await?;
         let output = String::from_utf8_lossy(&output);
         let wall = exit.as_ref().map_or_else(|| elapsed(start, context.common.clock.now()), |exit| exit.wall);
@@ -181,6 +185,18 @@ impl Prepare {
             }
         }
     }
+}
+
+/// Archives the home as the set-up left it, for the checks of the change: what the model's commands leave there later must not count.
+/// Without an archive the checks are not run.
+async fn archive_home(workspace: &Workspace) -> Result<(), Stop> {
+    let argv = ["/bin/tar", "--create", "--directory", &workspace.layout().home, "--file=-", "."];
+    let exec = Exec {
+        timeout: HOME_TIMEOUT,
+        kept_bytes: MAX_HOME_BYTES,
+        ..Exec::new(HOME_ARCHIVE, Program::Command(argv.map(str::to_owned).to_vec()))
+    };
+    Ok(workspace.run(exec, &[], HOME_TIMEOUT, 0).await.map(drop)?)
 }
 
 fn exec(id: &ExecId, set_up: &SetUp) -> Exec {
