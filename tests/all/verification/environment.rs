@@ -27,6 +27,22 @@ fn a_home_a_path_and_functions_of_the_model_do_not_reach_the_checks() {
     assert!(!listed.contains("before-the-checks"), "{listed}");
 }
 
+/// A home that cannot be written to, a link and read-only directories where files are to be moved, and names that are options.
+#[test]
+fn a_home_in_disorder_keeps_nothing_from_being_checked() {
+    let disorder = "ln -s \"$PWD\" ~/.before-the-checks; ln -s \"$PWD\" \"$TMPDIR/here\"; mkdir -p ~/deep/er \"$TMPDIR/-rf\"; \
+                    touch ~/deep/er/x ~/-n; chmod 555 ~/deep/er ~/deep; mkdir -p ~/.local/bin; printf '#!/bin/sh\\nexit 0\\n' > ~/.local/bin/make; \
+                    chmod +x ~/.local/bin/make; chmod 555 ~; echo two > a.txt";
+    let home = Home::new();
+    let checkout = repository(&home, "project", &[("a.txt", "one\n"), ("Makefile", "test:\n\t@grep -q one a.txt\n")]);
+    let looks = bash("test -e ~/deep/er/x && test -e ~/-n && test -d \"$TMPDIR/-rf\" && ls");
+    let turns = [bash(disorder), ends(), looks, ends(), ends()];
+    let run = home.code(&checkout, "Do it.", &planned(&["make test"], &turns), &[]).expect_code(0);
+    assert_eq!(outcomes(&run), [("make test".to_owned(), "failed".to_owned())]);
+    let looked = run.of_kind("tool.result").pop().unwrap();
+    assert_eq!((&looked["exitCode"], &looked["output"]), (&json!(0), &json!("Makefile\na.txt\n")));
+}
+
 #[test]
 fn a_home_that_the_set_up_has_furnished_is_there_as_it_was() {
     let setup = "mkdir -p ~/.local/bin; printf '#!/bin/sh\\ntest -e ~/furnished\\n' > ~/.local/bin/own-check; chmod +x ~/.local/bin/own-check; \

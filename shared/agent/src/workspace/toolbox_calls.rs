@@ -92,7 +92,7 @@ impl Workspace {
     }
 
     /// Runs a command of this program to its end, and returns its output. The text of the error names it.
-    pub(crate) async fn run_command(&self, exec: Exec, name: &str) -> Result<Vec<u8>, WorkspaceError> {
+    pub(super) async fn run_command(&self, exec: Exec, name: &str) -> Result<Vec<u8>, WorkspaceError> {
         let (id, kept_bytes) = (exec.id.clone(), exec.kept_bytes);
         let exec = Exec { timeout: TIMEOUT, ..exec };
         match self.run(exec, &[], TIMEOUT + Duration::from_secs(5), kept_bytes).await? {

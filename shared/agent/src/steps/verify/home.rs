@@ -1,9 +1,10 @@
 //! The home and the temporary files of the checks: nothing that the model's commands left outside the workspace counts.
 
+use std::time::Duration;
+
 use domain::ExecId;
 use domain::state::SetupStage;
 use sandbox_protocol::{Exec, Exit, ExitStatus, Program};
-use std::time::Duration;
 
 use crate::command_environment::command_environment;
 use crate::context::{Context, internal};
@@ -16,6 +17,9 @@ const OWN: &str = include_str!("own_home.sh");
 /// The directory that the model's files are moved into, in its home and beside its temporary files.
 const ASIDE: &str = ".before-the-checks";
 
+/// Time limit of each of the scripts: what there is to delete or to unpack may be large.
+const TIMEOUT: Duration = Duration::from_secs(240);
+
 /// Gives the checks a home as the set-up left it and an empty directory for temporary files. The answer is a clause that says why
 /// that cannot be done.
 pub(super) async fn freshen(context: &Context, workspace: &Workspace) -> Result<Option<String>, WorkspaceError> {
@@ -24,12 +28,12 @@ pub(super) async fn freshen(context: &Context, workspace: &Workspace) -> Result<
         true if is_archived(workspace).await? => format!("{}/{HOME_ARCHIVE}/stdout", workspace.layout().outputs),
         true => return Ok(Some("the home directory could not be kept as the set-up left it".to_owned())),
     };
-    run(context, workspace, "fresh-home", FRESH, &archive).await?;
-    Ok(None)
+    let done = run(context, workspace, "fresh-home", FRESH, &archive).await?;
+    Ok((!done).then(|| "no clean home directory could be made for it".to_owned()))
 }
 
-/// Gives the model its files back.
-pub(super) async fn give_back(context: &Context, workspace: &Workspace) -> Result<(), WorkspaceError> {
+/// Gives the model its files back. False when that cannot be done.
+pub(super) async fn give_back(context: &Context, workspace: &Workspace) -> Result<bool, WorkspaceError> {
     run(context, workspace, "own-home", OWN, "").await
 }
 
@@ -54,9 +58,14 @@ async fn run(
     name: &str,
     script: &str,
     archive: &str,
-) -> Result<(), WorkspaceError> {
+) -> Result<bool, WorkspaceError> {
     let argv = ["/bin/sh", "-c", script, name, ASIDE, archive].map(str::to_owned).to_vec();
     let id = format!("{name}-{}", context.common.ids.span());
-    let exec = Exec { environment: command_environment(), ..Exec::new(id, Program::Command(argv)) };
-    workspace.run_command(exec, name).await.map(drop)
+    let program = Program::Command(argv);
+    let exec = Exec { environment: command_environment(), timeout: TIMEOUT, ..Exec::new(id, program) };
+    Ok(match workspace.run(exec, &[], TIMEOUT, 0).await? {
+        ExecOutcome::Finished(Exit { status, .. }, _) => status == ExitStatus::Exited(0),
+        ExecOutcome::CutOff => return Err(WorkspaceError::SandboxLost(format!("{name} was cut off"))),
+        ExecOutcome::Running => false,
+    })
 }

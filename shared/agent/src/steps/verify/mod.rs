@@ -223,12 +223,13 @@ impl Verify {
 async fn put_all_back(context: &Context, workspace: &Workspace, subject: &Subject) -> Result<bool, WorkspaceError> {
     let put_back = async {
         workspace.put_back(context, &subject.changes).await?;
-        home::give_back(context, workspace).await?;
+        let has_home = home::give_back(context, workspace).await?;
         let known = subject.checkpoint.content.stored().map(|(digest, _)| digest);
-        workspace.collect(context, known, None).await
+        let collected = workspace.collect(context, known, None).await?;
+        Ok(has_home && collected.digest == subject.checkpoint.content.digest.as_str())
     };
     match put_back.await {
-        Ok(collected) => Ok(collected.digest == subject.checkpoint.content.digest.as_str()),
+        Ok(is_intact) => Ok(is_intact),
         Err(WorkspaceError::Toolbox(_)) => Ok(false),
         Err(error @ (WorkspaceError::SandboxLost(_) | WorkspaceError::Step(_))) => Err(error),
     }
