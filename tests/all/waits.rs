@@ -182,10 +182,10 @@ fn an_empty_reply_is_left_out_of_the_conversation() {
     let turns = [bash("echo two >> a.txt"), json!({})];
     let first = code(&home, &script(&turns), &[]).expect_code(0);
     // The service refuses empty messages in a conversation, so the program leaves them out; the stand-in, which finds the turn
-    // by the conversation, plays the empty turn again.
-    let second = home.sessions(&["message", &first.session(), "And three."]).expect_code(0);
-    assert_eq!(second.final_status(), "nothing");
-    assert_eq!(second.of_kind("model.replied").len(), 1);
+    // by the conversation, plays the empty turn again. The run has changed nothing yet, so the model is asked once more.
+    let second = home.sessions(&["message", &first.session(), "And three."]).expect_code(1);
+    assert_eq!(second.of_kind("session.error")[0]["code"], "ModelGaveNoAnswer");
+    assert_eq!(second.of_kind("model.replied").len(), 2);
 }
 
 #[test]

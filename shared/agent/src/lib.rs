@@ -16,6 +16,7 @@ mod command_environment;
 mod compaction;
 mod context;
 mod failure;
+mod empty_reply;
 mod forge_stop;
 mod instructions;
 mod invocation;

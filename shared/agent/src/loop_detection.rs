@@ -93,10 +93,13 @@ fn loop_reason(recent: &[&RecentCall]) -> Option<String> {
 mod tests {
     use domain::{
         CallKey, Event, Limits, MicroDollars, ModelReplied, RunNumber, RunStarted, Seq, StopReason, ToolCall,
-        ToolOutcome, ToolResult, TurnNumber, TurnStarted, Usage,
+        ToolOutcome, ToolResult, ToolStarted, TurnNumber, TurnStarted, Usage,
     };
 
     use super::*;
+
+    /// The results of calls whose input cannot be read begin with this.
+    const UNREAD: &str = "the input";
 
     /// Command, output, whether it failed.
     type CallOutcome<'a> = (&'a str, &'a str, bool);
@@ -119,6 +122,10 @@ mod tests {
             let call = domain::CallId::try_from(format!("call-{turn}")).unwrap();
             let input = serde_json::json!({ "command": command });
             add(state, ToolCall { turn, call: call.clone(), tool: "bash".to_owned(), title: None, input });
+            let (attempt, sandbox) = (domain::Attempt(1), "s-1-1".parse().unwrap());
+            if !output.starts_with(UNREAD) {
+                add(state, ToolStarted { turn, call: call.clone(), attempt, sandbox });
+            }
             add(state, result(turn, call, output, *failed));
         }
     }
@@ -187,6 +194,16 @@ mod tests {
         assert_eq!(reason(&calls), None, "alternating edits and tests");
         let polls: Vec<CallOutcome<'_>> = ["1", "2", "3", "4", "5"].map(|output| ("tail log", output, false)).to_vec();
         assert_eq!(reason(&polls), None, "the same call with a new result each time");
+    }
+
+    #[test]
+    fn calls_that_cannot_be_read_are_a_loop_only_when_they_are_the_same() {
+        let names: Vec<String> = (0..12).map(|n| n.to_string()).collect();
+        let unread: Vec<CallOutcome<'_>> =
+            names.iter().map(|name| (name.as_str(), "the input is invalid", true)).collect();
+        assert_eq!(reason(&unread), None);
+        let same = reason(&[("ls", "the input is invalid", true); 4]);
+        assert!(same.is_some_and(|reason| reason.starts_with("the same call had the same result 4 times")));
     }
 
     #[test]

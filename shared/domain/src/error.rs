@@ -66,6 +66,8 @@ error_codes! {
     ModelUnavailable => "Check the network and ANTHROPIC_BASE_URL, then send the session a message to resume it.",
     /// The model declined to continue.
     ModelRefusal => "Rephrase the request; the model's reason is in the session's events.",
+    /// The model replied without a word and without a tool call, also when it was asked again.
+    ModelGaveNoAnswer => "Send the session a message to ask the model again, or start a session with another model.",
     /// The conversation no longer fits the model's context window.
     ContextExhausted => "Start a new session for the rest of the work, or split the request.",
     /// The budget is used up and nobody extended it.

@@ -12,6 +12,7 @@ pub mod transcript;
 
 pub use account::{AccessToken, Account, Role, TokenRecord};
 pub use budget::{Budget, LimitReached};
+pub use call_ids::call_ids;
 pub use changeset::{Changeset, ChangesetLimits, FileChange, FileMode, ForbiddenPath, WorkspacePath};
 pub use checkpoint::{Checkpoint, CheckpointChange, CheckpointContent, CheckpointFile, FileContent};
 pub use command_key::{CommandKey, CommandKeys, KnownKey};
@@ -49,7 +50,7 @@ pub use ports::{
 pub use public_event::public_event;
 pub use quota::{InvalidPattern, Quota, RepositoryPattern};
 pub use redaction::{REDACTED, Redactor};
-pub use reply::{ContentBlock, StopReason, Usage};
+pub use reply::{ContentBlock, INCOMPLETE_INPUT, StopReason, Usage};
 pub use request::{
     Delivery, InvalidRequest, Limits, MAX_PROMPT_BYTES, PlanApproval, Request, UncheckedLimits, UncheckedRequest,
     is_branch_name,
@@ -67,6 +68,7 @@ pub use verification::{CheckOutcome, CheckResult, CheckSubject, Verification};
 
 mod account;
 mod budget;
+mod call_ids;
 mod changeset;
 mod checkpoint;
 mod command_key;

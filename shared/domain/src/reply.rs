@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::CallId;
+/// The only key of a tool call's input that is not JSON; its value is the text of the input. The service demands an object as
+/// input, so such a call can be sent back.
+pub const INCOMPLETE_INPUT: &str = "_incomplete_json";
 
 /// A content block of a reply, as far as it is read here. The stored message keeps all blocks as received.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,10 +17,13 @@ pub enum ContentBlock {
     Thinking { thinking: String },
     /// A tool call.
     ToolUse {
-        id: CallId,
+        /// As received; [`call_ids`](crate::call_ids) makes the call's id of it.
+        #[serde(default)]
+        id: String,
         /// The tool, which may not exist.
         name: String,
         /// Not validated.
+        #[serde(default)]
         input: Value,
     },
     /// A block of another type.

@@ -201,13 +201,15 @@ pub(super) fn messages(events: &[Event], call: CallKey) -> Option<Vec<RawJson>> 
         }
         let (_, reply) = *replies.get(&turn)?;
         let content = reply.strip_prefix(r#"{"content": "#)?.strip_suffix('}')?;
+        let content = without_blank_text(content);
         sent.push(RawJson::parse(format!(r#"{{"role":"assistant","content":{content}}}"#)).unwrap());
         blocks.clear();
         for block in transcript::reply_blocks(reply).unwrap() {
             let ContentBlock::ToolUse { id, .. } = block else { continue };
+            let id = id.parse().ok()?;
             let result = results.get(&(turn, &id))?;
             let output = result.output.inline()?;
-            let output = if output.is_empty() { "(no output)" } else { output };
+            let output = if output.trim().is_empty() { "(no output)" } else { output };
             let mut block = json!({ "type": "tool_result", "tool_use_id": id, "content": output });
             if result.outcome != ToolOutcome::Ok {
                 block["is_error"] = true.into();
@@ -216,4 +218,18 @@ pub(super) fn messages(events: &[Event], call: CallKey) -> Option<Vec<RawJson>> 
         }
     }
     Some(sent)
+}
+
+/// The content of a generated reply as it is sent back: whole, unless its text has no visible character.
+fn without_blank_text(content: &str) -> String {
+    let blocks: Vec<&serde_json::value::RawValue> = serde_json::from_str(content).unwrap();
+    let is_blank = |block: &str| {
+        let block: Value = serde_json::from_str(block).unwrap();
+        block["text"].as_str().is_some_and(|text| text.trim().is_empty())
+    };
+    if !blocks.iter().any(|block| is_blank(block.get())) {
+        return content.to_owned();
+    }
+    let kept: Vec<&str> = blocks.iter().map(|block| block.get()).filter(|block| !is_blank(block)).collect();
+    format!("[{}]", kept.join(","))
 }

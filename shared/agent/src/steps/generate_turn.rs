@@ -7,12 +7,13 @@ use domain::text;
 use domain::{
     AgentStuck, AiMessage, AiThinking, Author, BudgetExhausted, BudgetLimit, CallId, CallKey, ContentBlock,
     Conversation, EventBody, INVOCATIONS_BEFORE_PUBLISHING, ModelReply, Step, StepError, StepOutput, StopReason,
-    ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage, Verdict, WaitReason,
+    ToolCall, ToolOutcome, ToolResult, TurnNumber, UsageUpdated, UserMessage, Verdict, WaitReason, call_ids,
 };
 use serde_json::Value;
 
 use crate::briefing;
 use crate::context::Context;
+use crate::empty_reply::{self, EmptyReply};
 use crate::invocation::StepHandler;
 use crate::loop_detection::{self, LoopFinding};
 use crate::model_call::{CallOutcome, ModelCaller, PromptParts, unusable};
@@ -115,7 +116,13 @@ impl GenerateTurn {
         mut events: Vec<EventBody>,
     ) -> Result<StepOutput, StepError> {
         let is_full = reply.stop == StopReason::ModelContextWindowExceeded;
-        let refused = unusable(reply).filter(|_| !is_full);
+        let (asked_again, given_up) = match empty_reply::judge(context.log.state(), reply) {
+            Some(EmptyReply::AskAgain(message)) => (Some(message), None),
+            Some(EmptyReply::GiveUp(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        let asks_again = asked_again.is_some();
+        let refused = unusable(reply).filter(|_| !is_full).or(given_up);
         events.extend(self.content_events(context, call.turn, reply).await?);
         let calls = if is_full { 0 } else { reply.content.iter().filter(|block| is_call(block)).count() };
         let is_unfinished = calls == 0 && !is_full && !reply.stop.ends_work() && refused.is_none();
@@ -126,6 +133,7 @@ impl GenerateTurn {
             // In the same batch: without this message the next turn would have nothing to send.
             events.push(continue_message(&reply.stop).into());
         }
+        events.extend(asked_again.map(EventBody::from));
         let restart = if is_full { compaction::when_full(context, Some(reply)) } else { Ok(Vec::new()) };
         events.extend(restart.as_ref().ok().into_iter().flatten().cloned());
         if calls > 0 && refused.is_none() {
@@ -141,7 +149,7 @@ impl GenerateTurn {
         if is_unfinished && unfinished > MAX_UNFINISHED_REPLIES {
             return Ok(ask_for_help(context, unfinished_reason(unfinished)));
         }
-        if is_unfinished || is_full {
+        if is_unfinished || is_full || asks_again {
             return Ok(StepOutput::new(Verdict::Turn));
         }
         // The user may have sent a message while the model wrote its last reply.
@@ -162,6 +170,7 @@ impl GenerateTurn {
         let redactor = &context.common.redactor;
         let (session, blobs) = (context.log.session_id(), self.caller.blobs.as_ref());
         let mut events: Vec<EventBody> = Vec::new();
+        let mut ids = call_ids(turn, &received_ids(reply), context.log.call_ids()).into_iter();
         for block in &reply.content {
             match block {
                 ContentBlock::Text { text } if !text.trim().is_empty() => {
@@ -174,15 +183,16 @@ impl GenerateTurn {
                 }
                 // The window is full, so these calls are never run: the new conversation does not contain them.
                 ContentBlock::ToolUse { .. } if reply.stop == StopReason::ModelContextWindowExceeded => {}
-                ContentBlock::ToolUse { id, name, input } => {
+                ContentBlock::ToolUse { name, input, .. } => {
+                    let Some(call) = ids.next() else { continue };
                     let title = title(name, input);
                     let title =
                         title.map(|title| text::shorten(&redactor.redact(&title), MAX_TITLE_CHARACTERS).into_owned());
                     let input = redactor.redact_json(&shorten_texts(input));
-                    events.push(ToolCall { turn, call: id.clone(), tool: name.clone(), title, input }.into());
+                    events.push(ToolCall { turn, call: call.clone(), tool: name.clone(), title, input }.into());
                     if reply.stop == StopReason::Refusal {
                         // Without a result the call would run when the user sends the session another message.
-                        events.push(not_run(turn, id, name).into());
+                        events.push(not_run(turn, &call, name).into());
                     }
                 }
                 ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => {}
@@ -210,6 +220,15 @@ fn close_with(context: &mut Context, events: Vec<EventBody>) -> Result<(), StepE
     let usage = usage_update(&context.log.state_after(&events)?);
     context.closing.extend(events.into_iter().chain(usage.map(EventBody::from)));
     Ok(())
+}
+
+/// The ids with which the reply's tool calls were received.
+fn received_ids(reply: &ModelReply) -> Vec<&str> {
+    let ids = reply.content.iter().filter_map(|block| match block {
+        ContentBlock::ToolUse { id, .. } => Some(id.as_str()),
+        ContentBlock::Text { .. } | ContentBlock::Thinking { .. } | ContentBlock::Other => None,
+    });
+    ids.collect()
 }
 
 fn is_call(block: &ContentBlock) -> bool {

@@ -11,6 +11,7 @@ mod logs;
 mod messages;
 mod snapshot;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use error::SessionLogError;
@@ -22,8 +23,8 @@ pub use snapshot::SNAPSHOT_VERSION;
 use crate::state::SessionState;
 use crate::transcript::Recap;
 use crate::{
-    Attempt, CommandKey, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq, SessionId, SessionStatus,
-    SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
+    Attempt, CallId, CommandKey, Conversation, EventBody, InvocationId, KnownKey, RunNumber, RunStarted, Seq,
+    SessionId, SessionStatus, SpanId, Status, Step, StepStarted, TraceId, Unavailable, Writer,
 };
 use folded::Folded;
 use logs::Cached;
@@ -199,6 +200,11 @@ impl SessionLog {
     /// What a compaction without a note by the model passes on of the main conversation.
     pub fn recap(&self) -> &Recap {
         self.folded.transcripts.recap()
+    }
+
+    /// The ids of the tool calls of the main conversation since it was last restarted.
+    pub fn call_ids(&self) -> &BTreeSet<CallId> {
+        self.folded.transcripts.of(Conversation::Main).call_ids()
     }
 
     /// The state after further events, which are not appended.

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::shorten;
 use crate::{
-    Attempt, Author, CallId, CallKey, ContextChanged, Digest256, ModelReplied, ModelRetrying, Payload, RetryCause,
-    RunNumber, SandboxId, Seq, StopReason, ToolCall, ToolOutcome, ToolResult, ToolStarted, TurnNumber, TurnStarted,
-    UserMessage,
+    AiMessage, Attempt, Author, CallId, CallKey, ContextChanged, Digest256, ModelReplied, ModelRetrying, Payload,
+    RetryCause, RunNumber, SandboxId, Seq, StopReason, ToolCall, ToolOutcome, ToolResult, ToolStarted, TurnNumber,
+    TurnStarted, UserMessage,
 };
 
 use super::RecentCall;
@@ -43,6 +43,10 @@ pub struct ConversationState {
     /// Number of consecutive last replies that neither called a tool nor ended the work. A message of a person and a new run
     /// reset it.
     pub unfinished_replies: u32,
+    /// Number of consecutive replies without text and tool call after which the model was asked again. A message of a person and
+    /// a new run reset it.
+    #[serde(default)]
+    pub empty_replies: u32,
     /// Number of messages by which the model was reminded of something.
     pub nudges: u32,
     /// The last request for a compaction note; 0 once the conversation was compacted.
@@ -74,6 +78,9 @@ pub struct ReplyState {
     /// The last event whose message was part of the call.
     pub up_to: Seq,
     pub stop: StopReason,
+    /// Whether it has text for the user.
+    #[serde(default)]
+    pub has_text: bool,
     /// The message as received.
     pub message: Arc<Payload>,
     /// In the order of the reply, which is also the order of their results in the next message.
@@ -95,6 +102,13 @@ pub struct CallState {
     pub outcome: Option<ToolOutcome>,
     /// Whether it asked a person and nobody answered before the deadline.
     pub unanswered: bool,
+}
+
+impl ReplyState {
+    /// Whether it ended the work without a word.
+    fn is_empty(&self) -> bool {
+        !self.has_text && self.calls.is_empty() && self.stop.ends_work()
+    }
 }
 
 impl ConversationState {
@@ -141,6 +155,7 @@ impl ConversationState {
     pub(super) fn new_input(&mut self, at: Seq) {
         self.last_input = at;
         self.unfinished_replies = 0;
+        self.empty_replies = 0;
     }
 
     pub(super) fn message(&mut self, seq: Seq, message: &UserMessage) {
@@ -152,7 +167,10 @@ impl ConversationState {
         match message.author {
             Author::User => self.new_input(seq),
             Author::Brief => self.opened = true,
-            Author::Nudge => self.nudges += 1,
+            Author::Nudge => {
+                self.nudges += 1;
+                self.empty_replies += u32::from(self.reply_since_restart().is_some_and(ReplyState::is_empty));
+            }
             Author::Compaction => self.compaction_request = seq,
             Author::Instructions | Author::Conflict | Author::Checks | Author::LeftOut => {}
         }
@@ -215,9 +233,16 @@ impl ConversationState {
             run,
             up_to,
             stop: replied.stop.clone(),
+            has_text: false,
             message: Arc::new(replied.reply.clone()),
             calls: Vec::new(),
         });
+    }
+
+    pub(super) fn said(&mut self, message: &AiMessage) {
+        if let Some(reply) = self.last_reply.as_mut().filter(|reply| reply.call.turn == message.turn) {
+            reply.has_text = true;
+        }
     }
 
     pub(super) fn tool_called(&mut self, called: &ToolCall) {
@@ -236,7 +261,7 @@ impl ConversationState {
     }
 
     pub(super) fn tool_started(&mut self, started: &ToolStarted) {
-        if let Some(call) = self.call(started.turn, &started.call) {
+        if let Some(call) = self.open_call(started.turn, &started.call) {
             call.started_in = Some(started.sandbox.clone());
         }
     }
@@ -248,9 +273,10 @@ impl ConversationState {
             Payload::Stored(blob) => (blob.bytes, blob.sha256.clone()),
         };
         self.unsent_bytes = self.unsent_bytes.saturating_add(bytes);
-        let call = self.call(result.turn, &result.call).filter(|call| call.outcome.is_none())?;
+        let call = self.open_call(result.turn, &result.call)?;
         call.outcome = Some(result.outcome);
-        let failed = result.outcome != ToolOutcome::Ok;
+        // A call that was never started has failed at nothing: its input could not be read, or it was not to be run.
+        let failed = result.outcome != ToolOutcome::Ok && call.started_in.is_some();
         Some(RecentCall { label: call.label.clone(), input: call.input.clone(), output, failed })
     }
 
@@ -265,8 +291,10 @@ impl ConversationState {
         self.last_turn.as_mut().filter(|turn| turn.turn == number)
     }
 
-    fn call(&mut self, number: TurnNumber, id: &CallId) -> Option<&mut CallState> {
+    /// The call without a result that has this id. In logs of earlier versions several calls of a reply may have it: each result
+    /// is that of the first one without.
+    fn open_call(&mut self, number: TurnNumber, id: &CallId) -> Option<&mut CallState> {
         let reply = self.last_reply.as_mut().filter(|reply| reply.call.turn == number)?;
-        reply.calls.iter_mut().find(|call| call.id == *id)
+        reply.calls.iter_mut().find(|call| call.id == *id && call.outcome.is_none())
     }
 }

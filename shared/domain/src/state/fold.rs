@@ -144,6 +144,7 @@ impl SessionState {
             EventBody::ModelRetrying(retrying) => {
                 self.conversation_mut(retrying.call.conversation).retrying(event.at, retrying);
             }
+            EventBody::AiMessage(message) => self.main.said(message),
             EventBody::ToolCall(called) => self.main.tool_called(called),
             EventBody::ToolStarted(started) => self.main.tool_started(started),
             EventBody::ToolResult(result) => {
@@ -189,7 +190,6 @@ impl SessionState {
 
             // For viewers only.
             EventBody::CloneProgress(_)
-            | EventBody::AiMessage(_)
             | EventBody::AiThinking(_)
             | EventBody::BudgetExhausted(_)
             | EventBody::PrUpdated(_)

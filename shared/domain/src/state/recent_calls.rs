@@ -16,7 +16,7 @@ pub struct RecentCall {
     pub input: Digest256,
     /// Digest of the result as the model read it.
     pub output: Digest256,
-    /// Failed or cut off.
+    /// Whether it was started, and failed or was cut off.
     pub failed: bool,
 }
 

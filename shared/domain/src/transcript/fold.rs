@@ -3,7 +3,8 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::{
-    Author, ContextChanged, Conversation, Event, EventBody, ModelReplied, Seq, ToolResult, TurnStarted, UserMessage,
+    Author, ContextChanged, Conversation, Event, EventBody, ModelReplied, Seq, ToolCall, ToolResult, TurnStarted,
+    UserMessage,
 };
 
 use super::{AnsweredTurn, CallResult, CurrentTurn, Message, Recap, SentMessages, Transcript, Transcripts};
@@ -28,7 +29,10 @@ impl Transcripts {
                 self.recap = Recap::default();
             }
             EventBody::AiMessage(message) => self.recap.said(message),
-            EventBody::ToolCall(called) => self.recap.called(called),
+            EventBody::ToolCall(called) => {
+                self.of_mut(Conversation::Main).called(called);
+                self.recap.called(called);
+            }
             // What the model has to know about these it reads in a message or a result.
             EventBody::SessionCreated(_)
             | EventBody::RunStarted(_)
@@ -106,8 +110,21 @@ impl Transcript {
         let CurrentTurn { results, messages, .. } = std::mem::take(&mut self.current);
         let (sent, later) = messages.into_iter().partition(|message| message.seq <= up_to);
         let messages = in_sending_order(sent, self.restarted);
-        self.answered.push_back(AnsweredTurn { number, results, messages, reply: replied.reply.clone() });
+        self.answered.push_back(AnsweredTurn {
+            number,
+            results,
+            messages,
+            reply: replied.reply.clone(),
+            calls: Vec::new(),
+        });
         self.current = CurrentTurn { number: number.next(), messages: later, ..CurrentTurn::default() };
+    }
+
+    fn called(&mut self, called: &ToolCall) {
+        self.call_ids.insert(called.call.clone());
+        if let Some(answered) = self.answered.back_mut().filter(|answered| answered.number == called.turn) {
+            answered.calls.push(called.call.clone());
+        }
     }
 
     fn answered(&mut self, result: &ToolResult) {
@@ -137,6 +154,7 @@ impl Transcript {
         self.restarted = at;
         self.sent = SentMessages::default();
         self.answered.clear();
+        self.call_ids.clear();
         self.current = CurrentTurn { number: changed.begins, messages, ..CurrentTurn::default() };
     }
 }

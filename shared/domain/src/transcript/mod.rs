@@ -5,21 +5,24 @@
 //!
 //! - a call's `turn.started` records up to which event (`upTo`) messages are part of it;
 //! - the first result of a tool call is the only one that counts;
-//! - replies are sent back as they were received.
+//! - replies are sent back as they were received, but for what the service does not take back (`reply.rs`);
+//! - the ids of a reply's tool calls are those of the events that record the calls. A call that no event records was not to be
+//!   run, and is not sent back.
 //!
 //! After a compaction (`context.changed`) a call belongs to the new conversation when its `upTo` is after that event, and to
 //! the old one otherwise. Nothing of the old one is kept: no later call sends it.
 //!
-//! A turn with a reply never changes again. So its messages are written once, and kept as they are sent: in the memory of a
+//! A turn with a reply never changes again, once its calls are recorded. So its messages are written once, and kept as they are sent: in the memory of a
 //! process, and in the parts of a snapshot.
 
 mod fold;
 mod recap;
+mod reply;
 mod sent;
 mod texts;
 mod written;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +81,8 @@ pub struct Transcript {
     /// The turns after these that have a reply.
     answered: VecDeque<AnsweredTurn>,
     current: CurrentTurn,
+    /// The ids of all its tool calls: no later one may repeat one of them.
+    call_ids: BTreeSet<CallId>,
 }
 
 /// A turn with a reply: from here on its messages are final.
@@ -88,6 +93,8 @@ struct AnsweredTurn {
     /// In the order in which they are sent.
     messages: Vec<Message>,
     reply: Payload,
+    /// The ids of the reply's tool calls, in its order, as the events after it record them.
+    calls: Vec<CallId>,
 }
 
 /// The turn that has no reply yet.
@@ -154,6 +161,11 @@ impl Transcripts {
 }
 
 impl Transcript {
+    /// The ids of the tool calls since it was last restarted.
+    pub fn call_ids(&self) -> &BTreeSet<CallId> {
+        &self.call_ids
+    }
+
     /// The texts that are stored outside the log and are needed for the messages of the next call.
     pub fn needed_texts(&self) -> impl Iterator<Item = &BlobRef> {
         let replies = self.answered.iter().map(|turn| &turn.reply);
@@ -172,13 +184,19 @@ impl Transcript {
             return Err(TranscriptError::NotNext { turn, next });
         }
         self.sent.load(texts, next)?;
-        while let Some(answered) = self.answered.front() {
-            self.sent.add(answered, texts)?;
-            self.answered.pop_front();
+        // The last answered turn is not final before the events of its calls are in the log.
+        while self.answered.len() > 1
+            && let Some(answered) = self.answered.pop_front()
+        {
+            self.sent.add(&answered, texts)?;
         }
+        let (recent, calls) = match self.answered.front() {
+            Some(answered) => (answered.messages(&self.sent.calls, texts)?, &answered.calls),
+            None => (Vec::new(), &self.sent.calls),
+        };
         let messages = self.current.messages_up_to(started.up_to, self.restarted);
-        let last = written::user_message(turn, &self.sent.calls, &self.current.results, &messages, texts)?;
-        Ok(self.sent.messages().chain([&last]).cloned().collect())
+        let last = written::user_message(turn, calls, &self.current.results, &messages, texts)?;
+        Ok(self.sent.messages().chain(&recent).chain([&last]).cloned().collect())
     }
 
     /// Whether the messages of earlier turns are in memory.

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BlobRef, CallId, RawJson, TurnNumber};
 
-use super::written::{self, StoredReply};
+use super::reply;
+use super::written;
 use super::{AnsweredTurn, Texts, TranscriptError};
 
 /// The messages of a conversation's first turns.
@@ -65,6 +66,18 @@ fn read_part(content: &Arc<String>) -> Option<Vec<RawJson>> {
 /// Size in bytes from which on a part is not replaced by a longer one.
 const FULL_PART_BYTES: u64 = 128 * 1024;
 
+impl AnsweredTurn {
+    /// The messages of the turn: that of the user, which answers the calls `before`, and that of the model.
+    pub(super) fn messages(&self, before: &[CallId], texts: &Texts) -> Result<Vec<RawJson>, TranscriptError> {
+        let number = self.number;
+        let user = written::user_message(number, before, &self.results, &self.messages, texts)?;
+        let reply = texts.get(&self.reply).ok_or_else(|| written::not_fetched(number))?;
+        let assistant = reply::sent_back(reply, &self.calls).map_err(|error| written::unreadable(number, &error))?;
+        // An empty reply is left out. The service treats the consecutive user messages around it as one.
+        Ok([user].into_iter().chain(assistant).collect())
+    }
+}
+
 impl SentMessages {
     pub(super) fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.recent.is_empty()
@@ -97,15 +110,8 @@ impl SentMessages {
 
     /// Adds the messages of the next turn.
     pub(super) fn add(&mut self, turn: &AnsweredTurn, texts: &Texts) -> Result<(), TranscriptError> {
-        let number = turn.number;
-        let user = written::user_message(number, &self.calls, &turn.results, &turn.messages, texts)?;
-        let reply = texts.get(&turn.reply).ok_or_else(|| written::not_fetched(number))?;
-        let reply = StoredReply::read(number, reply)?;
-        let assistant = reply.message(number)?;
-        self.recent.push(user);
-        // An empty reply is left out. The service treats the consecutive user messages around it as one.
-        self.recent.extend(assistant);
-        self.calls = reply.calls;
+        self.recent.extend(turn.messages(&self.calls, texts)?);
+        self.calls.clone_from(&turn.calls);
         Ok(())
     }
 

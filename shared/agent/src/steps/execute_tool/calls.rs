@@ -22,10 +22,15 @@ impl ExecuteTool {
         let text = load_text(self.blobs.as_ref(), context.log.session_id(), &reply.message).await?;
         let blocks = transcript::reply_blocks(&text).map_err(internal)?;
         let last = blocks.len().saturating_sub(1);
+        // Each call of the reply has an event, which holds its id, in the order of the reply.
+        let mut states = reply.calls.iter();
         let mut open = Vec::new();
         for (index, block) in blocks.into_iter().enumerate() {
-            let ContentBlock::ToolUse { id, name, input } = block else { continue };
-            let Some(state) = reply.calls.iter().find(|call| call.id == id && call.outcome.is_none()) else { continue };
+            let ContentBlock::ToolUse { name, input, .. } = block else { continue };
+            let Some(state) = states.next() else { break };
+            if state.outcome.is_some() {
+                continue;
+            }
             let tool = if reply.stop == StopReason::MaxTokens && index == last {
                 Err("This call was not run: it was cut off because the reply reached the length limit. Write it in smaller \
                      pieces."
@@ -41,7 +46,7 @@ impl ExecuteTool {
                 Some(sandbox) if *sandbox == workspace.id => CallStart::StartedHere,
                 Some(_) => CallStart::StartedElsewhere,
             };
-            open.push(OpenCall { turn: reply.call.turn, id, name, tool, start });
+            open.push(OpenCall { turn: reply.call.turn, id: state.id.clone(), name, tool, start });
         }
         Ok(open)
     }
