@@ -4,6 +4,7 @@ mod budgets;
 mod cold_starts;
 mod compaction;
 mod loop_detection;
+mod odd_replies;
 mod planning;
 mod reporting;
 mod stop_reasons;

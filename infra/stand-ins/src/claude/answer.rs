@@ -1,6 +1,6 @@
 //! The content of a reply: blocks, stop reason, tokens.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::cache::PromptTokens;
 use super::digest::Digest;
@@ -32,6 +32,11 @@ pub(crate) enum Block {
     ToolUse {
         id: String,
         name: String,
+        input: String,
+    },
+    /// A block of the script, as it is. A tool call's input is sent as text, like that of every call.
+    Raw {
+        block: Map<String, Value>,
         input: String,
     },
 }
@@ -121,6 +126,7 @@ impl Block {
                 let input = serde_json::from_str(input).unwrap_or_else(|_| json!({}));
                 json!({ "type": "tool_use", "id": id, "name": name, "input": input, "caller": { "type": "direct" } })
             }
+            Self::Raw { block, .. } => Value::Object(block.clone()),
         }
     }
 
@@ -133,14 +139,14 @@ impl Block {
         match self {
             Self::Thinking { thinking, .. } => thinking,
             Self::Text(text) => text,
-            Self::ToolUse { input, .. } => input,
+            Self::ToolUse { input, .. } | Self::Raw { input, .. } => input,
         }
     }
 
     fn truncate(&mut self, bytes: usize) {
         match self {
             // Truncated thinking would not match its signature.
-            Self::Thinking { .. } => {}
+            Self::Thinking { .. } | Self::Raw { .. } => {}
             Self::Text(text) | Self::ToolUse { input: text, .. } => {
                 text.truncate(text.floor_char_boundary(bytes.max(1)));
             }
@@ -149,7 +155,22 @@ impl Block {
 }
 
 fn turn_stop(turn: &Turn) -> Stop {
-    turn.stop.unwrap_or(if turn.tools.is_empty() { Stop::EndTurn } else { Stop::ToolUse })
+    let calls = !turn.tools.is_empty() || turn.content.iter().any(is_call);
+    turn.stop.unwrap_or(if calls { Stop::ToolUse } else { Stop::EndTurn })
+}
+
+fn is_call(block: &Map<String, Value>) -> bool {
+    block.get("type").is_some_and(|kind| kind == "tool_use")
+}
+
+/// A script may write an input that is not JSON, as a text.
+fn raw(block: &Map<String, Value>) -> Block {
+    let input = match block.get("input").filter(|_| is_call(block)) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(input @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_))) => input.to_string(),
+    };
+    Block::Raw { block: block.clone(), input }
 }
 
 fn turn_blocks(turn: &Turn, request: &Request, binding: &Binding, conversation: &Digest) -> Vec<Block> {
@@ -164,7 +185,7 @@ fn turn_blocks(turn: &Turn, request: &Request, binding: &Binding, conversation: 
         let input = Value::Object(input.clone()).to_string();
         Block::ToolUse { id: digest.id("toolu"), name: name.clone(), input }
     });
-    thinking.into_iter().chain(text).chain(tools).collect()
+    thinking.into_iter().chain(text).chain(turn.content.iter().map(raw)).chain(tools).collect()
 }
 
 /// Ends a reply at the length limit, or in the middle of its last block if the script says `max_tokens`.

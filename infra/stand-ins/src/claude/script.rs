@@ -60,6 +60,9 @@ pub(crate) struct Turn {
     pub(crate) label: Option<String>,
     pub(crate) thinking: Option<String>,
     pub(crate) text: Option<String>,
+    /// Blocks that are sent as they are, after the text: odd replies of gateways, blocks of server-side tools.
+    #[serde(default)]
+    pub(crate) content: Vec<Map<String, Value>>,
     #[serde(default)]
     pub(crate) tools: Vec<ToolCall>,
     /// The stop reason; by default `tool_use` with tools and `end_turn` without.

@@ -17,7 +17,7 @@ pub(crate) fn events(answer: &Answer, piece_size: usize) -> Vec<String> {
         let mut delta = |delta: Value| {
             events.push(event(&json!({ "type": "content_block_delta", "index": index, "delta": delta })));
         };
-        if let Block::ToolUse { .. } = block {
+        if kind == "input_json_delta" {
             delta(json!({ "type": kind, "partial_json": "" }));
         }
         // For a tool call without input the service sends only an empty delta.
@@ -51,6 +51,16 @@ fn block_start(block: &Block) -> (Value, &'static str, &'static str) {
             let caller = json!({ "type": "direct" });
             let block = json!({ "type": "tool_use", "id": id, "name": name, "input": {}, "caller": caller });
             (block, "input_json_delta", "partial_json")
+        }
+        Block::Raw { block, .. } => {
+            let mut block = block.clone();
+            let is_call = block.get("type").is_some_and(|kind| kind == "tool_use");
+            if is_call {
+                block.insert("input".to_owned(), json!({}));
+            }
+            // Other blocks come whole, without a delta.
+            let (kind, field) = if is_call { ("input_json_delta", "partial_json") } else { ("text_delta", "text") };
+            (Value::Object(block), kind, field)
         }
     }
 }

@@ -7,8 +7,8 @@ use sandbox_protocol::{Exec, Exit, ExitStatus, LimitReached, Program, Stderr};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::bash_output;
 use super::tool::{Answer, Display, Progress, Scope, Tool};
+use super::{bash_output, exit_code};
 use crate::command_environment::command_environment;
 use crate::workspace::{ExecOutcome, WorkspaceError};
 
@@ -32,6 +32,13 @@ impl Tool for Bash {
     /// A built-in tool of the Messages API: its type stands for the schema.
     fn schema() -> Value {
         json!({ "type": "bash_20250124", "name": Self::name() })
+    }
+
+    fn input_schema() -> Value {
+        json!({
+            "type": "object",
+            "properties": { "command": { "type": "string" }, "restart": { "type": "boolean" } }
+        })
     }
 
     fn writes(&self) -> bool {
@@ -73,6 +80,8 @@ impl Tool for Bash {
             }
             output.push_str(&ending);
         }
+        let is_answer = self.command.as_deref().zip(exit_code).is_some_and(exit_code::is_answer);
+        let outcome = if is_answer { ToolOutcome::Ok } else { outcome };
         Ok(Answer { outcome, exit_code, ..Answer::ok(output) }.into())
     }
 }

@@ -52,6 +52,23 @@ impl Tool for Edit {
         json!({ "type": "text_editor_20250728", "name": Self::name() })
     }
 
+    fn input_schema() -> Value {
+        json!({
+            "type": "object",
+            "required": ["command", "path"],
+            "properties": {
+                "command": { "type": "string" },
+                "path": { "type": "string" },
+                "view_range": { "type": "array", "items": { "type": "integer" } },
+                "file_text": { "type": "string" },
+                "old_str": { "type": "string" },
+                "new_str": { "type": "string" },
+                "insert_line": { "type": "integer" },
+                "insert_text": { "type": "string" }
+            }
+        })
+    }
+
     fn writes(&self) -> bool {
         match self {
             Self::View { .. } => false,

@@ -4,8 +4,10 @@ mod ask_user;
 mod bash;
 mod bash_output;
 mod edit;
+mod exit_code;
 mod glob;
 mod grep;
+mod input;
 mod limits;
 mod record_decision;
 mod tool;
@@ -49,7 +51,12 @@ pub(crate) fn parse_call(name: &str, input: &Value) -> Result<Box<dyn Tool>, Too
         let names: Vec<&str> = TOOLS.iter().map(|tool| (tool.name)()).collect();
         return Err(ToolFailure(format!("there is no tool {name:?}; the tools are {}", names.join(", "))));
     };
-    (tool.parse)(input).map_err(|error| ToolFailure(format!("the input of {name} is invalid: {error}")))
+    if let Some(sentence) = input::not_json(input) {
+        return Err(ToolFailure(sentence));
+    }
+    let parsed = input::normalized(input, &(tool.input_schema)())
+        .and_then(|input| (tool.parse)(input).map_err(|error| error.to_string()));
+    parsed.map_err(|error| ToolFailure(format!("the input of {name} is invalid: {error}")))
 }
 
 /// Checks that a call can be parsed, for calls that are written by hand: scripts of the stand-in model.
@@ -77,6 +84,6 @@ mod tests {
         let unknown = check_call("rm", &Value::Null).unwrap_err();
         assert!(unknown.0.contains("bash, str_replace_based_edit_tool, glob"), "{unknown}");
         let wrong = check_call("glob", &serde_json::json!({ "patern": "*" })).unwrap_err();
-        assert!(wrong.0.contains("unknown field `patern`"), "{wrong}");
+        assert!(wrong.0.contains("`pattern` is missing: it must be text (unknown field `patern`"), "{wrong}");
     }
 }

@@ -27,6 +27,14 @@ pub(crate) trait Tool: Send + Sync {
     where
         Self: Sized;
 
+    /// The JSON schema by which the input of a call is read: the one in the request, unless the tool is built into the service.
+    fn input_schema() -> Value
+    where
+        Self: Sized,
+    {
+        Self::schema()["input_schema"].take()
+    }
+
     /// Whether the call can change the workspace. Such a call runs alone, and a checkpoint follows it.
     fn writes(&self) -> bool {
         false
@@ -125,11 +133,13 @@ impl From<Answer> for Progress {
 pub(crate) struct Entry {
     pub name: fn() -> &'static str,
     pub schema: fn() -> Value,
-    pub parse: fn(&Value) -> Result<Box<dyn Tool>, serde_json::Error>,
+    pub input_schema: fn() -> Value,
+    pub parse: fn(Value) -> Result<Box<dyn Tool>, serde_json::Error>,
 }
 
 impl Entry {
     pub(crate) const fn of<T: Tool + DeserializeOwned + 'static>() -> Self {
-        Self { name: T::name, schema: T::schema, parse: |input| Ok(Box::new(T::deserialize(input)?)) }
+        let parse = |input| Ok(Box::new(T::deserialize::<Value>(input)?) as Box<dyn Tool>);
+        Self { name: T::name, schema: T::schema, input_schema: T::input_schema, parse }
     }
 }

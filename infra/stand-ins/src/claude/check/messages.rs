@@ -10,12 +10,14 @@ use crate::claude::request::{Message, Request, Role};
 const MAX_MESSAGES: usize = 100_000;
 
 /// The known block types, with the roles that may send them and their fields other than `type`.
-const BLOCKS: [(&str, &[Role], &[&str]); 7] = [
+const BLOCKS: [(&str, &[Role], &[&str]); 9] = [
     ("text", &[Role::User, Role::Assistant, Role::System], &["text", "citations", "cache_control"]),
     ("thinking", &[Role::Assistant], &["thinking", "signature"]),
     ("redacted_thinking", &[Role::Assistant], &["data"]),
     ("tool_use", &[Role::Assistant], &["id", "name", "input", "caller", "cache_control"]),
     ("tool_result", &[Role::User], &["tool_use_id", "content", "is_error", "cache_control"]),
+    ("server_tool_use", &[Role::Assistant], &["id", "name", "input", "caller", "cache_control"]),
+    ("web_search_tool_result", &[Role::Assistant], &["tool_use_id", "content", "caller", "cache_control"]),
     ("image", &[Role::User], &["source", "cache_control"]),
     ("document", &[Role::User], &["source", "title", "context", "citations", "cache_control"]),
 ];
@@ -88,8 +90,9 @@ fn check_block(block: &Value, role: Role, field: &str, path: &str) -> Result<(),
         "text" => &["text"],
         "thinking" => &["thinking", "signature"],
         "redacted_thinking" => &["data"],
-        "tool_use" => &["id", "name", "input"],
+        "tool_use" | "server_tool_use" => &["id", "name", "input"],
         "tool_result" => &["tool_use_id"],
+        "web_search_tool_result" => &["tool_use_id", "content"],
         _ => &["source"],
     };
     if let Some(name) = required.iter().find(|name| block.get(**name).is_none()) {
