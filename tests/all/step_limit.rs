@@ -1,4 +1,5 @@
-//! A run publishes, or fails, before its workflow has more history than the workflow service allows.
+//! A run publishes, or fails, before its workflow has more history than the workflow service allows, and when its steps lead
+//! nowhere.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,8 +9,8 @@ use async_trait::async_trait;
 use domain::commands::start;
 use domain::ports::EventLog as _;
 use domain::{
-    Attempt, BudgetLimit, ErrorCode, Event, EventBody, INVOCATIONS_BEFORE_PUBLISHING, MAX_INVOCATIONS, RunNumber, Seq,
-    SessionId, Status, Step, StepStarted, UncheckedRequest,
+    Attempt, BudgetLimit, ErrorCode, Event, EventBody, INVOCATIONS_BEFORE_PUBLISHING, MAX_ANSWERS_WITHOUT_PROGRESS,
+    MAX_INVOCATIONS, RunNumber, Seq, SessionId, Status, Step, StepFinished, StepStarted, UncheckedRequest, Verdict,
 };
 use local::{DriveOutcome, StepTasks, Store, WaitPolicy, drive_session};
 use serde_json::Value;
@@ -24,7 +25,21 @@ struct ManySteps {
     step: Step,
     nth: usize,
     many: u32,
+    /// What the log says of each of them.
+    body: fn(u32) -> EventBody,
     invoked: AtomicUsize,
+}
+
+/// A step that starts.
+fn started(attempt: u32) -> EventBody {
+    let attempt = Attempt(attempt);
+    StepStarted { step: Step::Prepare, attempt, invocation: None, deadline: None }.into()
+}
+
+/// A step that answers that the tools are due, as one does that goes round in a circle.
+fn answered(attempt: u32) -> EventBody {
+    let (attempt, verdict) = (Attempt(attempt), Verdict::Tools);
+    StepFinished { step: Step::ExecuteTool, attempt, verdict, wait_seconds: None, then: None, duration_ms: 1 }.into()
 }
 
 #[async_trait]
@@ -33,16 +48,10 @@ impl Tasks for ManySteps {
         if call.resource == self.step.name() && self.invoked.fetch_add(1, Ordering::SeqCst) + 1 == self.nth {
             let session: SessionId = serde_json::from_value(call.input["sessionId"].clone()).unwrap();
             let last = domain::read_all(&self.store, &session, Seq(0)).await.unwrap().pop().unwrap();
-            let started = |attempt| StepStarted {
-                step: Step::Prepare,
-                attempt: Attempt(attempt),
-                invocation: None,
-                deadline: None,
-            };
             let event = |n: u32| Event {
                 seq: Seq(last.seq.0 + u64::from(n)),
                 run: RunNumber(1),
-                body: started(n + 1).into(),
+                body: (self.body)(n + 1),
                 ..last.clone()
             };
             let batch: Vec<Event> = (1..=self.many).map(event).collect();
@@ -52,12 +61,12 @@ impl Tasks for ManySteps {
     }
 }
 
-async fn run(home: &Home, step: Step, nth: usize, many: u32) -> (DriveOutcome, Vec<Event>) {
+async fn run(home: &Home, step: Step, nth: usize, many: u32, body: fn(u32) -> EventBody) -> (DriveOutcome, Vec<Event>) {
     let world = world(settings(&home.beside("data"), &[]));
     let played = script(&[bash("echo two >> a.txt"), bash("echo three >> a.txt"), ends()]).to_string();
     let server = Server::bind("127.0.0.1:0", Script::parse(&played).unwrap(), StandIn::default()).await.unwrap();
     let tasks = world.step_tasks(world.logs(), &server.url(), "key".into()).unwrap();
-    let many = ManySteps { tasks, store: world.store.clone(), step, nth, many, invoked: AtomicUsize::new(0) };
+    let many = ManySteps { tasks, store: world.store.clone(), step, nth, many, body, invoked: AtomicUsize::new(0) };
     let time = Arc::new(FastForward::default());
     let interpreter = Arc::new(world.engine.interpreter(Arc::new(many), time).unwrap());
     let checkout = repository(home, "project", &[("a.txt", "one\n")]);
@@ -75,7 +84,7 @@ async fn run(home: &Home, step: Step, nth: usize, many: u32) -> (DriveOutcome, V
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_with_many_steps_publishes_the_work_it_has() {
     let home = Home::new();
-    let (outcome, log) = run(&home, Step::GenerateTurn, 2, INVOCATIONS_BEFORE_PUBLISHING).await;
+    let (outcome, log) = run(&home, Step::GenerateTurn, 2, INVOCATIONS_BEFORE_PUBLISHING, started).await;
     assert_eq!(outcome, DriveOutcome::Ended(Status::Done));
     let exhausted = log.iter().find_map(|event| match &event.body {
         EventBody::BudgetExhausted(exhausted) => exhausted.which,
@@ -94,7 +103,7 @@ async fn a_run_with_many_steps_publishes_the_work_it_has() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_cannot_publish_fails_before_its_history_is_full() {
     let home = Home::new();
-    let (outcome, log) = run(&home, Step::Plan, 1, MAX_INVOCATIONS).await;
+    let (outcome, log) = run(&home, Step::Plan, 1, MAX_INVOCATIONS, started).await;
     assert_eq!(outcome, DriveOutcome::Ended(Status::Failed));
     let failed = log.iter().find_map(|event| match &event.body {
         EventBody::SessionError(failed) => Some((failed.code, failed.message.clone())),
@@ -103,4 +112,29 @@ async fn a_run_that_cannot_publish_fails_before_its_history_is_full() {
     let (code, message) = failed.unwrap();
     assert_eq!(code, ErrorCode::BudgetExhausted);
     assert!(message.contains("2000 steps"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_steps_lead_nowhere_publishes_the_work_it_has() {
+    let home = Home::new();
+    let (outcome, log) = run(&home, Step::ExecuteTool, 2, MAX_ANSWERS_WITHOUT_PROGRESS, answered).await;
+    assert_eq!(outcome, DriveOutcome::Ended(Status::Done));
+    let exhausted = log.iter().find_map(|event| match &event.body {
+        EventBody::BudgetExhausted(exhausted) => Some(exhausted.limit.clone()),
+        _ => None,
+    });
+    assert!(exhausted.unwrap().contains("steps in a row led to nothing new"));
+    let draft = log.iter().find_map(|event| match &event.body {
+        EventBody::PrOpened(opened) => opened.draft.clone(),
+        _ => None,
+    });
+    assert!(draft.unwrap().contains("limit of steps"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_steps_lead_nowhere_fails_when_it_has_nothing() {
+    let home = Home::new();
+    let (outcome, log) = run(&home, Step::ExecuteTool, 1, MAX_ANSWERS_WITHOUT_PROGRESS, answered).await;
+    assert_eq!(outcome, DriveOutcome::Ended(Status::Failed));
+    assert!(log.iter().all(|event| event.body.kind() != "tool.result"));
 }

@@ -69,8 +69,8 @@ impl Budget {
         if self.turns >= limits.max_turns {
             return reached(BudgetLimit::Turns, format!("all {} turns are used", limits.max_turns));
         }
-        if self.is_out_of_time() {
-            return reached(BudgetLimit::Minutes, format!("all {} active minutes are used", limits.max_minutes));
+        if let Some(reached) = self.minutes_used() {
+            return Err(reached);
         }
         if worst_case > self.left() {
             let (left, max) = (self.left(), limits.max_cost);
@@ -80,9 +80,11 @@ impl Budget {
         Ok(())
     }
 
-    /// Whether all active minutes are used.
-    pub fn is_out_of_time(&self) -> bool {
-        self.active >= minutes(self.limits.max_minutes)
+    /// The limit of active minutes, when it is reached.
+    pub fn minutes_used(&self) -> Option<LimitReached> {
+        let max = self.limits.max_minutes;
+        let sentence = format!("all {max} active minutes are used");
+        (self.active >= minutes(max)).then_some(LimitReached { limit: BudgetLimit::Minutes, sentence })
     }
 
     /// The limits that are near, each with a sentence about what is left: four fifths are used, or there is room for two more

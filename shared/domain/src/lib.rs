@@ -60,8 +60,8 @@ pub use session_log::{MessagesError, SNAPSHOT_VERSION, SessionLog, SessionLogErr
 pub use span::{AttributeValue, Attributes, Span, SpanContext, SpanKind, SpanOutcome, TraceContext};
 pub use status::Status;
 pub use step::{
-    CaughtError, FUNCTION_TIMEOUT, INVOCATIONS_BEFORE_PUBLISHING, MAX_INVOCATIONS, MAX_WAIT_SECONDS, Step, StepInput,
-    StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
+    CaughtError, FUNCTION_TIMEOUT, INVOCATIONS_BEFORE_PUBLISHING, MAX_ANSWERS_WITHOUT_PROGRESS, MAX_INVOCATIONS,
+    MAX_WAIT_SECONDS, Step, StepInput, StepOutput, TASK_MARGIN, TaskToken, Verdict, WorkflowState,
 };
 pub use summary::summary_of;
 pub use verification::{CheckOutcome, CheckResult, CheckSubject, Verification};

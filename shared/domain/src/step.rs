@@ -201,6 +201,10 @@ pub const MAX_WAIT_SECONDS: u32 = 60;
 /// Invocations of steps after which a run publishes what it has, well below [`MAX_INVOCATIONS`].
 pub const INVOCATIONS_BEFORE_PUBLISHING: u32 = 1500;
 
+/// Answers of steps in a row that lead to nothing new, after which a run publishes what it has. A command that outlasts the
+/// invocation of its step leads to one such answer per invocation.
+pub const MAX_ANSWERS_WITHOUT_PROGRESS: u32 = 100;
+
 /// Maximum invocations of steps in a run. Beyond it every step but `finish` fails.
 ///
 /// Step Functions ends an execution at 25,000 events in its history (its documentation, read November 2026), and skips every

@@ -7,6 +7,7 @@ mod changeset;
 mod conversation;
 mod line_diff;
 mod quota;
+mod replies;
 mod snapshot;
 mod status;
 mod transcript;

@@ -1,5 +1,6 @@
 //! Runs a step: records its start and its end in the log, emits its span.
 
+mod bounds;
 mod start;
 
 use std::time::Duration;
@@ -9,8 +10,8 @@ use domain::ports::elapsed;
 use domain::span::attributes as key;
 use domain::span::names;
 use domain::{
-    ErrorCode, EventBody, MAX_INVOCATIONS, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError,
-    StepFailed, StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
+    ErrorCode, EventBody, RunNumber, SessionLog, Span, SpanKind, SpanOutcome, Status, Step, StepError, StepFailed,
+    StepFinished, StepInput, StepOutput, StepStart, Verdict, error_chain, summary_of,
 };
 use jiff::Timestamp;
 
@@ -55,9 +56,10 @@ pub async fn invoke(
     }
     let mut context = Context::new(common.clone(), log, input, start.deadline);
     tracing::debug!(session_id = %context.log.session_id(), step = %step, "step started");
-    let result = match check_count(&context, step) {
-        Ok(()) => handler.run(&mut context).await,
-        Err(terminal) => Err(terminal),
+    let result = match bounds::reached(&mut context, step).await {
+        Ok(None) => handler.run(&mut context).await,
+        Ok(Some(answer)) => Ok(answer),
+        Err(error) => Err(error),
     };
     let ended = common.clock.now();
     let result = close(&mut context, step, result, started, ended).await;
@@ -71,17 +73,6 @@ pub async fn invoke(
     tracing::debug!(session_id = %context.log.session_id(), step = %step, outcome = ?result, "step ended");
     common.logs.keep(context.log).await;
     result
-}
-
-/// # Errors
-/// `BudgetExhausted` when the run has more invocations than its workflow can record.
-fn check_count(context: &Context, step: Step) -> Result<(), StepError> {
-    let count = context.run()?.step_count();
-    if step == Step::Finish || count <= MAX_INVOCATIONS {
-        return Ok(());
-    }
-    let message = format!("the run has made {MAX_INVOCATIONS} steps; a message to the session continues in a new run");
-    Err(StepError::terminal(ErrorCode::BudgetExhausted, message))
 }
 
 /// Appends the end of the step together with the events in [`Context::closing`].

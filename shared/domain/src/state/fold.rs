@@ -118,7 +118,10 @@ impl SessionState {
             EventBody::UserMessage(message) => self.message(event, message),
             EventBody::WaitStarted(started) => {
                 self.wait = Some(started.clone());
-                self.in_run(event, |run| run.wait_outcome = None);
+                self.in_run(event, |run| {
+                    run.wait_outcome = None;
+                    run.progressed();
+                });
             }
             EventBody::WaitEnded(ended) => self.wait_ended(event, ended),
             EventBody::AgentStuck(_) => self.in_run(event, |run| run.recent_calls.warned()),
@@ -166,7 +169,10 @@ impl SessionState {
             }
 
             EventBody::CheckStarted(started) => self.in_run(event, |run| run.verifying.started(started)),
-            EventBody::CheckFinished(finished) => self.in_run(event, |run| run.verifying.finished(finished)),
+            EventBody::CheckFinished(finished) => self.in_run(event, |run| {
+                run.verifying.finished(finished);
+                run.progressed();
+            }),
             EventBody::VerificationRecorded(recorded) => {
                 self.in_run(event, |run| run.verifying.recorded(&recorded.verification));
             }
@@ -240,6 +246,7 @@ impl SessionState {
     fn git_operation(&mut self, event: &Event, operated: &GitOperation) {
         match operated.operation {
             GitAction::Clone => {
+                self.in_run(event, RunState::progressed);
                 let base = Base {
                     repository: operated.repository.clone(),
                     branch: operated.branch.clone().unwrap_or_default(),
@@ -274,7 +281,10 @@ impl SessionState {
             Author::User => {
                 self.last_user_message = Some(event.seq);
                 self.remember_user_text(event.seq, message);
-                self.in_run(event, |run| run.recent_calls.clear());
+                self.in_run(event, |run| {
+                    run.recent_calls.clear();
+                    run.progressed();
+                });
             }
             Author::Checks => self.in_run(event, |run| run.told_of_checks += 1),
             Author::LeftOut => self.in_run(event, |run| run.told_of_left_out += 1),

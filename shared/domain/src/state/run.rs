@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
-    Attempt, BudgetLimit, ChangesetCollected, Conversation, ErrorCode, Event, Limits, ModelReplied, PublishStarted,
-    RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status, Step, StepFailed, StepFinished,
-    StepStarted, ToolResult, Totals, TurnNumber, Usage, Verification, WaitOutcome, Writer,
+    Attempt, BudgetLimit, ChangesetCollected, Conversation, ErrorCode, Event, Limits, MAX_ANSWERS_WITHOUT_PROGRESS,
+    ModelReplied, PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status,
+    Step, StepFailed, StepFinished, StepStarted, ToolResult, Totals, TurnNumber, Usage, Verdict, Verification,
+    WaitOutcome, Writer,
 };
 
 use super::{OwnCommands, RecentCall, RecentCalls, StepEntries, Verifying};
@@ -45,6 +46,10 @@ pub struct RunState {
     pub last_step_finished: Option<Step>,
     /// Number of invocations of each step.
     pub invocations: BTreeMap<Step, u32>,
+    /// Answers of steps since the run last got anywhere: a reply of the model, the result of a call, a wait, a message of a
+    /// person, a clone.
+    #[serde(default)]
+    pub answers_without_progress: u32,
     /// Tells duplicate and late invocations from new ones; empty once the run is over.
     pub entries: StepEntries,
     /// The latest request to cancel it.
@@ -108,6 +113,7 @@ impl RunState {
             last_step_started: Seq(0),
             last_step_finished: None,
             invocations: BTreeMap::new(),
+            answers_without_progress: 0,
             entries: StepEntries::default(),
             cancel: None,
             rejected: false,
@@ -137,6 +143,11 @@ impl RunState {
     /// Number of invocations of all steps.
     pub fn step_count(&self) -> u32 {
         self.invocations.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// Whether its steps follow one another without getting anywhere.
+    pub fn is_stalled(&self) -> bool {
+        self.answers_without_progress >= MAX_ANSWERS_WITHOUT_PROGRESS
     }
 
     /// What the run has used and changed so far.
@@ -180,8 +191,17 @@ impl RunState {
         }
     }
 
+    pub(super) fn progressed(&mut self) {
+        self.answers_without_progress = 0;
+    }
+
     pub(super) fn step_finished(&mut self, finished: &StepFinished) {
         self.close_step();
+        self.answers_without_progress = self.answers_without_progress.saturating_add(1);
+        // A wait has a bound of its own: the service or the forge says how long.
+        if finished.verdict == Verdict::Wait {
+            self.progressed();
+        }
         self.entries.finished(finished);
         self.last_step_finished = Some(finished.step);
     }
@@ -195,6 +215,7 @@ impl RunState {
     }
 
     pub(super) fn replied(&mut self, replied: &ModelReplied) {
+        self.progressed();
         self.usage.input_tokens += replied.usage.input_tokens;
         self.usage.cache_read_tokens += replied.usage.cache_read_tokens;
         self.usage.cache_write_tokens += replied.usage.cache_write_tokens;
@@ -211,6 +232,9 @@ impl RunState {
 
     pub(super) fn tool_answered(&mut self, result: &ToolResult, call: Option<RecentCall>) {
         self.tool_calls += 1;
+        if call.is_some() {
+            self.progressed();
+        }
         self.recent_calls.push(call);
         self.own_commands.answered(result);
     }

@@ -93,7 +93,7 @@ fn draft_reason(run: &RunState, delivery: Delivery, moved: bool, expired: bool) 
         let reason = one_line(reason);
         return Some(format!("the workspace could not be read at the end ({reason}); this is the state before that"));
     }
-    if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING {
+    if run.step_count() >= INVOCATIONS_BEFORE_PUBLISHING || run.is_stalled() {
         return Some("the run reached its limit of steps; the work may not be finished".to_owned());
     }
     if run.changeset.as_ref().is_some_and(|changeset| !changeset.skipped.is_empty()) {

@@ -49,8 +49,7 @@ impl Verify {
                 Some(finished) => return Ok(Ran::Finished(finished)),
                 None => (open.sandbox != workspace.id).then(|| lost.to_owned()),
             },
-            None => obstacle
-                .or_else(|| run.budget.is_out_of_time().then(|| "the run has used up its active minutes".to_owned())),
+            None => obstacle.or_else(|| run.budget.minutes_used().map(|reached| reached.sentence)),
         };
         if is_new {
             let (command, sandbox) = (command.to_owned(), workspace.id.clone());
