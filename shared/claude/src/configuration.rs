@@ -23,7 +23,8 @@ const RESERVED: [&str; 6] =
 pub struct Configuration {
     pub api_key: SecretString,
     pub credential: Credential,
-    /// Without `/v1`; anything but `https://api.anthropic.com` is a gateway or a stand-in.
+    /// Anything but `https://api.anthropic.com` is a gateway or a stand-in. A `/v1` at its end is ignored, because some clients
+    /// want the address with it.
     pub base_url: String,
     /// Sent with every request: a workspace, beta features, what a gateway demands. Their values are redacted like the key.
     pub extra_headers: HeaderMap,
@@ -109,6 +110,7 @@ impl Configuration {
     /// The URL of a path such as `/v1/messages`.
     pub(crate) fn url(&self, path: &str) -> Result<Url, ConfigurationError> {
         let base = self.base_url.trim_end_matches('/');
+        let base = base.strip_suffix("/v1").unwrap_or(base).trim_end_matches('/');
         let url = Url::parse(&format!("{base}{path}")).map_err(|_| ConfigurationError::BaseUrl)?;
         let has_credentials = !url.username().is_empty() || url.password().is_some();
         let is_http = matches!(url.scheme(), "http" | "https") && url.has_host();
@@ -201,6 +203,21 @@ mod tests {
         let error = extra_headers("X-Team: blue\nsecret-without-name").unwrap_err().to_string();
         assert!(error.contains("line 2") && !error.contains("secret-without"), "{error}");
         assert!(extra_headers("a b: c").is_err());
+    }
+
+    #[test]
+    fn the_base_url_may_end_in_the_version_of_the_path() {
+        let mut configuration = Configuration::new("key".into()).unwrap();
+        for (base, url) in [
+            ("https://a.example", "https://a.example/v1/messages"),
+            ("https://a.example/", "https://a.example/v1/messages"),
+            ("https://a.example/v1", "https://a.example/v1/messages"),
+            ("https://a.example/gate/v1/", "https://a.example/gate/v1/messages"),
+            ("https://a.example/env1", "https://a.example/env1/v1/messages"),
+        ] {
+            configuration.base_url = base.to_owned();
+            assert_eq!(configuration.url("/v1/messages").unwrap().as_str(), url, "{base}");
+        }
     }
 
     #[test]
