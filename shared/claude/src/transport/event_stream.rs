@@ -81,7 +81,7 @@ impl<'a> EventStream<'a> {
             "the Claude API answered"
         );
         if status != StatusCode::OK {
-            let advice = Advice::read(headers);
+            let advice = Advice::read(headers, client.now());
             let body =
                 timeout(client.idle_timeout, read_body(response, MAX_ERROR_BODY_BYTES)).await.unwrap_or_default();
             return Err(FailedAttempt::refused(Refusal::read(status, &body, |text| client.displayable(text)), advice));

@@ -1,11 +1,14 @@
 //! The HTTP client, set up once from the configuration.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::Redactor;
+use domain::ports::Clock;
 use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
 use reqwest::{RequestBuilder, Url};
 
 use super::service_text;
@@ -16,6 +19,7 @@ pub(crate) struct HttpClient {
     http: reqwest::Client,
     headers: HeaderMap,
     redactor: Redactor,
+    clock: Option<Arc<dyn Clock>>,
     pub(super) idle_timeout: Duration,
     pub(super) first_pause: Duration,
 }
@@ -44,7 +48,13 @@ impl HttpClient {
         }
         let http = http.build().map_err(|error| ConfigurationError::Http(error.without_url()))?;
         let Configuration { idle_timeout, first_pause, .. } = *configuration;
-        Ok(Self { http, headers, redactor, idle_timeout, first_pause })
+        let clock = configuration.clock.clone();
+        Ok(Self { http, headers, redactor, clock, idle_timeout, first_pause })
+    }
+
+    /// None without a configured clock.
+    pub(super) fn now(&self) -> Option<Timestamp> {
+        self.clock.as_ref().map(|clock| clock.now())
     }
 
     pub(crate) fn get(&self, url: Url) -> RequestBuilder {

@@ -30,7 +30,7 @@ pub(crate) async fn send_for_json<T: DeserializeOwned>(
 
 async fn send(client: &HttpClient, request: RequestBuilder) -> Result<Vec<u8>, Failure> {
     let response = request.send().await.map_err(|error| FailedAttempt::unsent(&error).failure)?;
-    let (status, advice) = (response.status(), Advice::read(response.headers()));
+    let (status, advice) = (response.status(), Advice::read(response.headers(), client.now()));
     let body = read_body(response, MAX_BODY_BYTES).await;
     if status == StatusCode::OK {
         return Ok(body);

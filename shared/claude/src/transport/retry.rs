@@ -4,7 +4,10 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
+use domain::ports::elapsed;
 use http::HeaderMap;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimeParser;
 
 /// Maximum retries within a call, after the first attempt.
 pub(super) const MAX_RETRIES: u32 = 2;
@@ -21,19 +24,22 @@ const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// What the headers of an answer say about a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Advice {
-    /// `retry-after-ms`, otherwise `retry-after`.
+    /// `retry-after-ms`, otherwise `retry-after`, which is a number of seconds or a date.
     pub(super) after: Option<Duration>,
     /// `x-should-retry`, which overrules the status.
     pub(super) should_retry: Option<bool>,
 }
 
 impl Advice {
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    /// A date is measured against the `date` of the same answer, because the service's clock may differ from ours; without one,
+    /// against `now`.
+    pub(super) fn read(headers: &HeaderMap, now: Option<Timestamp>) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
-        // HTTP also allows a date in `retry-after`; the API sends only seconds.
         let number = |name| text(name).and_then(|text| text.parse::<f64>().ok()).filter(|number| *number >= 0.0);
         let seconds = number("retry-after-ms").map(|millis| millis / 1e3).or_else(|| number("retry-after"));
-        let after = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT));
+        let date = |name| text(name).and_then(|text| DateTimeParser::new().parse_timestamp(text).ok());
+        let until_date = || Some(elapsed(date("date").or(now)?, date("retry-after")?));
+        let after = seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or(MAX_WAIT)).or_else(until_date);
         let should_retry = match text("x-should-retry") {
             Some("true") => Some(true),
             Some("false") => Some(false),
@@ -69,7 +75,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
-        Advice::read(&headers.collect())
+        Advice::read(&headers.collect(), None)
     }
 
     #[test]
@@ -81,6 +87,20 @@ mod tests {
         assert_eq!(after(&[("retry-after", "NaN")]), None);
         assert_eq!(after(&[("retry-after", "-1")]), None);
         assert_eq!(advice(&[("x-should-retry", "false")]).should_retry, Some(false));
+    }
+
+    #[test]
+    fn a_date_is_measured_by_the_clock_of_the_service_or_else_by_ours() {
+        let later = ("retry-after", "Fri, 27 Nov 2026 10:00:03 GMT");
+        let after = |headers: &[(&'static str, &'static str)]| advice(headers).after;
+        assert_eq!(after(&[later, ("date", "Fri, 27 Nov 2026 10:00:00 GMT")]), Some(Duration::from_secs(3)));
+        assert_eq!(after(&[later, ("date", "Fri, 27 Nov 2026 10:00:09 GMT")]), Some(Duration::ZERO));
+        assert_eq!(after(&[later, ("date", "Wed, 27 Nov 2024 10:00:00 GMT")]), Some(MAX_WAIT));
+        assert_eq!(after(&[later]), None);
+        assert_eq!(after(&[("retry-after", "soon"), ("date", "Fri, 27 Nov 2026 10:00:00 GMT")]), None);
+        let headers = HeaderMap::from_iter([(http::header::RETRY_AFTER, http::HeaderValue::from_static(later.1))]);
+        let ours = "2026-11-27T10:00:01Z".parse().ok();
+        assert_eq!(Advice::read(&headers, ours).after, Some(Duration::from_secs(2)));
     }
 
     #[test]
