@@ -44,6 +44,8 @@ pub(crate) enum Cause {
     Length,
     /// The conversation no longer fits the model's window.
     WindowFull,
+    /// The model's service refused the conversation.
+    Refused,
 }
 
 /// Whether the next call is the one that asks for the note.
@@ -53,7 +55,8 @@ pub(crate) fn is_due(state: &SessionState, limits: ModelLimits) -> bool {
         return true;
     }
     let Some(session) = &state.session else { return false };
-    let max_tokens = session.setup.context_tokens.min(limits.context_tokens / 100 * MAX_WINDOW_PERCENT);
+    let window = state.window_tokens.map_or(limits.context_tokens, |stated| stated.min(limits.context_tokens));
+    let max_tokens = session.setup.context_tokens.min(window / 100 * MAX_WINDOW_PERCENT);
     main.compactions < MAX_COMPACTIONS
         && main.replies_since_compaction >= MIN_REPLIES
         && expected_tokens(main) > max_tokens
@@ -106,6 +109,22 @@ pub(crate) fn when_full(context: &Context, reply: Option<&ModelReply>) -> Result
     }
 }
 
+/// Opens a new conversation when the service has refused the old one, in this run or in the one before: sent again, it would be
+/// refused again, whatever the user has added to it.
+pub(crate) async fn replace_refused(context: &mut Context) -> Result<(), StepError> {
+    let state = context.log.state();
+    let main = &state.main;
+    if !main.refused {
+        return Ok(());
+    }
+    // The messages up to here are in the old conversation only: in its replies' turns, or, if there are none, in its opening,
+    // which has those that were sent while the plan was made.
+    let covered = main.seen_up_to().max(state.planning.last_message);
+    let (begins, _) = main.next_call();
+    let bodies = restart(context, Cause::Refused, (begins, covered), expected_tokens(main), None)?;
+    Ok(context.log.append(bodies).await?)
+}
+
 /// Records the compaction and opens the new conversation at turn `begins`, with the user's messages up to `covered`.
 fn restart(
     context: &Context,
@@ -118,6 +137,7 @@ fn restart(
     let cause = match cause {
         Cause::Length => "it had become long",
         Cause::WindowFull => "it no longer fitted the model's window",
+        Cause::Refused => "the model's service refused it",
     };
     let (note, source) = match note {
         Some(note) => (note, "with a note by the model"),
@@ -151,7 +171,7 @@ fn note(reply: &ModelReply) -> Option<String> {
 }
 
 /// Estimated length of the conversation at the next call: as the service counted it last, plus what was added since.
-fn expected_tokens(conversation: &ConversationState) -> u64 {
+pub(crate) fn expected_tokens(conversation: &ConversationState) -> u64 {
     conversation.context_tokens + tokens_of(conversation.unsent_bytes)
 }
 

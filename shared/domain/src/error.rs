@@ -54,22 +54,24 @@ error_codes! {
     PushForbidden => "Give the token write access to contents and pull requests.",
     /// The change includes files that the token may not change, such as GitHub workflows.
     ProtectedFiles => "Give the token write access to workflows, or ask for a change without those files.",
-    /// The model's service rejected the request as malformed.
-    ModelRefusedRequest => "This is a defect of Tiny Backspace: report it with the session's id.",
+    /// The model's service rejected the request.
+    ModelRefusedRequest => "Send the session a message to go on in a new conversation. If that is refused too, report it with the session's id.",
+    /// A filter of the model's service withheld every reply.
+    ModelFiltered => "Send the session a message that says it in other words: the work goes on in a new conversation.",
     /// The model's service did not accept the key.
     ModelAuthentication => "Set ANTHROPIC_API_KEY to a valid key.",
     /// The model's account has no credit left, or has reached its spending limit.
     ModelBilling => "Check the spending limit and the balance of the model's account.",
     /// The model's service does not offer the model to this account.
     ModelNotFound => "Name a model that the account may use.",
-    /// The model's service failed on every retry.
+    /// The model's service failed on every retry, or something else answers at its address.
     ModelUnavailable => "Check the network and ANTHROPIC_BASE_URL, then send the session a message to resume it.",
     /// The model declined to continue.
     ModelRefusal => "Rephrase the request; the model's reason is in the session's events.",
     /// The model replied without a word and without a tool call, also when it was asked again.
     ModelGaveNoAnswer => "Send the session a message to ask the model again, or start a session with another model.",
     /// The conversation no longer fits the model's context window.
-    ContextExhausted => "Start a new session for the rest of the work, or split the request.",
+    ContextExhausted => "Send the session a message to go on in a new conversation, or start a new session with a part of the request.",
     /// The budget is used up and nobody extended it.
     BudgetExhausted => "Start again with higher limits.",
     /// No sandbox can be created on this machine.
@@ -90,6 +92,13 @@ error_codes! {
     Stale => "Nothing needs to be done: the newer attempt continues.",
     /// A defect of ours.
     Internal => "This is a defect of Tiny Backspace: report it with the session's id.",
+}
+
+impl ErrorCode {
+    /// Whether the model's service refused the conversation as it is, so that sending it again would fail in the same way.
+    pub fn refuses_conversation(self) -> bool {
+        matches!(self, Self::ModelRefusedRequest | Self::ModelFiltered | Self::ContextExhausted)
+    }
 }
 
 impl fmt::Display for ErrorCode {

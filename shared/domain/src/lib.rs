@@ -45,7 +45,7 @@ pub use payload::{BlobRef, Digest256, INLINE_LIMIT, InvalidDigest, Payload};
 pub use plan::{Confidence, Decision, Plan, ProjectType, Survey, Todo, TodoStatus};
 pub use ports::{
     CacheLifetime, CacheMiss, CallOptions, Effort, KeyBinding, Model, ModelError, ModelLimits, ModelReply,
-    ModelRequest, ReplyDetails, ReplyPiece, StopDetails, read_all,
+    ModelRequest, ReplyDetails, ReplyPiece, StopDetails, WindowCount, read_all,
 };
 pub use public_event::public_event;
 pub use quota::{InvalidPattern, Quota, RepositoryPattern};

@@ -169,8 +169,11 @@ fn view(event: &Event) -> View {
             let due = event.at + Duration::from_secs(retrying.in_seconds);
             match retrying.cause {
                 RetryCause::Pause => format!("Rate limited ({}), retry at {due:.0}", retrying.reason),
-                RetryCause::Failure if retrying.in_seconds == 0 => format!("{}; retrying", retrying.reason),
-                RetryCause::Failure => format!("{}; retry at {due:.0}", retrying.reason),
+                RetryCause::Refused => format!("{}; continuing in a new conversation", retrying.reason),
+                RetryCause::Failure | RetryCause::Filtered if retrying.in_seconds == 0 => {
+                    format!("{}; retrying", retrying.reason)
+                }
+                RetryCause::Failure | RetryCause::Filtered => format!("{}; retry at {due:.0}", retrying.reason),
             }
         }),
         EventBody::AiMessage(message) => View::of("AI Message", text(&message.text)),

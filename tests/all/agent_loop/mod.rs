@@ -6,6 +6,7 @@ mod compaction;
 mod loop_detection;
 mod odd_replies;
 mod planning;
+mod refused_requests;
 mod reporting;
 mod stop_reasons;
 

@@ -93,7 +93,7 @@ fn a_pause_is_shown_with_the_time_of_the_next_retry() {
     let call = serde_json::from_value(json!({ "conversation": "main", "turn": 3, "attempt": 1 })).unwrap();
     let message = |cause, in_seconds| {
         let reason = "Number of requests has exceeded your rate limit".to_owned();
-        let retrying = ModelRetrying { call, reason, cause, in_seconds, next_max_tokens: None };
+        let retrying = ModelRetrying { call, reason, cause, in_seconds, next_max_tokens: None, window_tokens: None };
         domain::public_event(&session_id(1), &event(Seq(1), retrying))["message"].as_str().unwrap().to_owned()
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ErrorCode, MicroDollars, ModelError, Usage};
+use domain::{ErrorCode, MicroDollars, Model as _, ModelError, Usage, WindowCount};
 use serde_json::{Value, json};
 
 use super::*;
@@ -86,15 +86,102 @@ async fn an_error_that_a_retry_cannot_cure_is_terminal() {
         (402, "pay", ErrorCode::ModelBilling),
         (403, "no", ErrorCode::ModelAuthentication),
         (404, "model: x", ErrorCode::ModelNotFound),
-        (413, "big", ErrorCode::ModelRefusedRequest),
+        (413, "Request exceeds the maximum size", ErrorCode::ContextExhausted),
         (422, "odd", ErrorCode::ModelRefusedRequest),
-        (302, "elsewhere", ErrorCode::ModelRefusedRequest),
+        (302, "elsewhere", ErrorCode::ModelUnavailable),
     ] {
         let (error, requests) = outcome(status(answer, &json!({ "message": message }))).await;
-        let Err(ModelError::Terminal(terminal)) = error else { panic!("{answer}: {error:?}") };
+        let Err(ModelError::Terminal { terminal, .. }) = error else { panic!("{answer}: {error:?}") };
         assert_eq!((terminal.code, requests), (code, 1), "{answer}");
         assert!(terminal.message.contains(message), "{}", terminal.message);
     }
+}
+
+#[tokio::test]
+async fn an_error_as_the_body_of_a_200_is_the_same_as_under_its_status() {
+    for (kind, message) in [
+        (529, "Overloaded"),
+        (429, "This request would exceed your rate limit."),
+        (500, "Internal server error"),
+        (504, "Timed out"),
+        (400, "messages: bad"),
+        (400, "prompt is too long: 1000001 tokens > 1000000 maximum"),
+        (400, "Output blocked by content filtering policy"),
+        (401, "Invalid bearer token"),
+        (402, "pay"),
+        (403, "no"),
+        (404, "model: x"),
+        (413, "Request exceeds the maximum size"),
+    ] {
+        let usual = status(kind, &json!({ "message": message }));
+        let mut as_object = usual.clone();
+        as_object["kind"] = json!("errorObject");
+        assert_eq!(outcome(as_object).await, outcome(usual).await, "{kind} {message}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_in_mid_stream_is_lasting_or_not_by_the_same_table() {
+    let event = |kind: u16, message: &str| json!({ "kind": "errorEvent", "status": kind, "message": message });
+    for (kind, message, code) in [
+        (400, "messages: bad", Some(ErrorCode::ModelRefusedRequest)),
+        (401, "Invalid bearer token", Some(ErrorCode::ModelAuthentication)),
+        (413, "Request exceeds the maximum size", Some(ErrorCode::ContextExhausted)),
+        (429, "slowly", None),
+        (500, "Internal server error", None),
+        (504, "Timed out", None),
+        (529, "Overloaded", None),
+    ] {
+        let (error, _) = outcome(event(kind, message)).await;
+        let (found, cost) = match error {
+            Err(ModelError::Interrupted { cost, .. }) => (None, cost),
+            Err(ModelError::Terminal { terminal, cost, .. }) => (Some(terminal.code), cost),
+            other => panic!("{kind}: {other:?}"),
+        };
+        assert_eq!(found, code, "{kind}");
+        assert!(cost > MicroDollars(0), "what was written before the error is billed: {kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_of_the_service_is_told_apart_from_other_errors() {
+    let message = "Output blocked by content filtering policy";
+    for (fault, billed) in [
+        (status(400, &json!({ "message": message })), false),
+        (json!({ "kind": "errorEvent", "status": 400, "message": message }), true),
+        (json!({ "kind": "errorEvent", "status": 500, "message": message }), true),
+    ] {
+        let (error, requests) = outcome(fault.clone()).await;
+        let Err(ModelError::Filtered { reason, cost, .. }) = error else { panic!("{fault}: {error:?}") };
+        assert!(reason.contains(message), "{reason}");
+        assert_eq!((requests, cost > MicroDollars(0)), (1, billed), "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_that_exceeds_the_window_is_refused_with_the_services_count() {
+    let server = serve(&spoiled(&json!({ "kind": "window", "windowTokens": 1000 }))).await;
+    let client = client(&server);
+    let mut question = request(&[user("go")]);
+    question.max_tokens = 900;
+    let prompt_tokens = client.count_tokens(&question).await.unwrap();
+    question.max_tokens = 1000;
+    let error = ask(&client, &question).await.unwrap_err();
+    let ModelError::WindowExceeded { counted, .. } = error else { panic!("{error:?}") };
+    assert_eq!(counted, Some(WindowCount { prompt_tokens, window_tokens: 1000 }));
+    question.max_tokens = 1000 - u32::try_from(prompt_tokens).unwrap();
+    assert!(ask(&client, &question).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_date_in_retry_after_is_a_wait_by_the_clock_of_the_service() {
+    let (error, requests) = outcome(json!({ "kind": "status", "status": 429, "retryAfterDate": 40 })).await;
+    assert!(matches!(error, Err(ModelError::Wait { seconds: 40, .. })), "{error:?}");
+    assert_eq!(requests, 1);
+    let start = std::time::Instant::now();
+    let (reply, requests) = outcome(json!({ "kind": "status", "status": 429, "retryAfterDate": 2 })).await;
+    assert_eq!((text(&reply.unwrap()).as_str(), requests), (TEXT, 2));
+    assert!(start.elapsed() >= Duration::from_secs(2));
 }
 
 #[tokio::test]
@@ -189,6 +276,6 @@ async fn the_key_does_not_follow_a_redirect() {
     let client = Client::new(configuration(&here)).unwrap();
     let error = ask(&client, &request(&[user("go")])).await.unwrap_err();
     redirecting.join().unwrap();
-    assert!(matches!(error, ModelError::Terminal(terminal) if terminal.code == ErrorCode::ModelRefusedRequest));
+    assert!(matches!(error, ModelError::Terminal { terminal, .. } if terminal.code == ErrorCode::ModelUnavailable));
     assert!(elsewhere.requests().is_empty());
 }

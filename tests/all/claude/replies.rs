@@ -242,7 +242,7 @@ async fn no_secret_is_shown() {
     let shown = format!("{error} {error:?}");
     assert!(shown.contains("bad key [REDACTED] and [REDACTED] xxx"), "{shown}");
     assert!(!shown.contains(KEY) && !shown.contains("tenant-secret") && shown.len() < 2_000);
-    assert!(matches!(error, ModelError::Terminal(_)));
+    assert!(matches!(error, ModelError::Terminal { .. }));
 
     for (name, value) in [("x-api-key", "k"), ("authorization", "k")] {
         let mut configuration = super::configuration(&server.url());

@@ -217,7 +217,7 @@ async fn tokens_are_counted_without_a_reply() {
     assert_eq!((counted, server.bill().len()), (reply.usage.context_tokens(), 1));
     let mut wrong = question;
     wrong.model = "claude-next-9".to_owned();
-    assert!(matches!(client.count_tokens(&wrong).await, Err(ModelError::Terminal(_))));
+    assert!(matches!(client.count_tokens(&wrong).await, Err(ModelError::Terminal { .. })));
 }
 
 /// A server that sends the next of `answers` to each request, and repeats the last. Returns its URL and a count of requests.

@@ -20,6 +20,8 @@ fn faults() -> Vec<Value> {
         json!({ "kind": "status", "status": 429, "retryAfter": 0, "times": 3 }),
         json!({ "kind": "status", "status": 529 }),
         json!({ "kind": "status", "status": 500, "retryAfter": 0, "times": 3 }),
+        json!({ "kind": "errorObject" }),
+        json!({ "kind": "errorObject", "status": 500, "retryAfter": 0, "times": 3 }),
         json!({ "kind": "errorEvent" }),
         json!({ "kind": "errorEvent", "afterPieces": 0 }),
         json!({ "kind": "cut" }),

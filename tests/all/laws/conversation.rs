@@ -189,7 +189,10 @@ pub(super) fn messages(events: &[Event], call: CallKey) -> Option<Vec<RawJson>> 
             })
         };
         let opens = |message: &UserMessage| message.author == Author::Brief && restarted > Seq(0);
-        let is_old = |seq: Seq, message: &UserMessage| message.author == Author::Compaction && seq < restarted;
+        // The request for a note, and an opening that no answered call has sent.
+        let is_old = |seq: Seq, message: &UserMessage| {
+            matches!(message.author, Author::Compaction | Author::Brief) && seq < restarted
+        };
         for is_first in [true, false] {
             let chosen = messages().filter(|(seq, message)| opens(message) == is_first && !is_old(*seq, message));
             blocks.extend(chosen.map(|(_, message)| json!({ "type": "text", "text": message.text })));

@@ -14,12 +14,16 @@ pub(crate) struct Fault {
     /// How many times in one conversation the fault occurs before the reply is sent.
     #[serde(default = "once")]
     times: u32,
-    /// For `status`: the HTTP status.
+    /// For `status`: the HTTP status. For `errorEvent` and `errorObject`: the status whose `error.type` is sent; 529 by default.
     status: Option<u16>,
-    /// For `status` and `errorEvent`: the message of the error.
+    /// For `status`, `errorEvent` and `errorObject`: the message of the error.
     pub(crate) message: Option<String>,
-    /// For `status`: the header `retry-after`, in seconds.
+    /// For `status` and `errorObject`: the header `retry-after`, in seconds.
     pub(crate) retry_after: Option<f64>,
+    /// For `status` and `errorObject`: the header `retry-after` as a date, this many seconds after the answer's `date`.
+    pub(crate) retry_after_date: Option<u32>,
+    /// For `window`: the size of the model's context window, in tokens.
+    window_tokens: Option<u64>,
     /// For `status`: the header `x-should-retry`.
     pub(crate) should_retry: Option<bool>,
     /// For `slowFirstByte`: the delay; five seconds by default.
@@ -33,6 +37,10 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// An HTTP error instead of the reply.
     Status,
+    /// An answer with the status 200 whose body is an error instead of an event stream.
+    ErrorObject,
+    /// Prompt and `max_tokens` are refused, however often, while together they exceed the model's window.
+    Window,
     /// An error event in mid-stream.
     ErrorEvent,
     /// The connection is aborted in mid-stream.
@@ -60,6 +68,9 @@ impl Fault {
             (FaultKind::Status, Some(status)) if !(300..600).contains(&status) => {
                 Err(format!("has a fault whose status {status} is not between 300 and 599"))
             }
+            (FaultKind::Window, _) if self.window_tokens.is_none() => {
+                Err("has a fault of kind `window` without `windowTokens`".to_owned())
+            }
             _ if self.seconds.is_some_and(|seconds| !(0.0..=3600.0).contains(&seconds)) => {
                 Err("has a fault whose `seconds` are not between 0 and 3600".to_owned())
             }
@@ -67,8 +78,18 @@ impl Fault {
         }
     }
 
+    /// The HTTP status of the error, or the one that belongs to its type.
     pub(crate) fn status(&self) -> u16 {
-        self.status.unwrap_or(500)
+        self.status.unwrap_or(529)
+    }
+
+    /// The service's words when a prompt and `max_tokens` together exceed the window.
+    pub(crate) fn refused_sum(&self, prompt_tokens: u64, max_tokens: u64) -> Option<String> {
+        let window = self.window_tokens.filter(|window| prompt_tokens + max_tokens > *window)?;
+        Some(format!(
+            "input length and `max_tokens` exceed context limit: {prompt_tokens} + {max_tokens} > {window}, decrease input \
+             length or `max_tokens` and try again"
+        ))
     }
 }
 

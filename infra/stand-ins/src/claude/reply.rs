@@ -21,6 +21,9 @@ use super::{signature, stream, wire};
 
 const DEFAULT_DELAY_SECONDS: f64 = 5.0;
 
+/// What `date` says of an answer whose `retry-after` is a date, in seconds since 1970: a clock that is not this machine's.
+const ANSWERED_AT: i64 = 1_795_773_600;
+
 /// # Errors
 /// If the conversation was edited, or if the script has no reply to it.
 pub(crate) async fn reply(
@@ -36,7 +39,12 @@ pub(crate) async fn reply(
         NextReply::Plan(_) | NextReply::ScriptEnded => None,
     };
     match fault {
-        Some(fault) if fault.kind == FaultKind::Status => return Ok(status_fault(fault, request_id)),
+        Some(fault) if fault.kind == FaultKind::Status => return Ok(error_fault(fault, fault.status(), request_id)),
+        Some(fault) if fault.kind == FaultKind::ErrorObject => return Ok(error_fault(fault, 200, request_id)),
+        Some(fault) if fault.kind == FaultKind::Window => {
+            let refused = fault.refused_sum(request.tokens(), request.max_tokens);
+            refused.map_or(Ok(()), |message| Err(ApiError::invalid(message)))?;
+        }
         Some(fault) if fault.kind == FaultKind::HangUp => {
             connection.abort();
             // Never written: the connection is gone.
@@ -99,6 +107,9 @@ fn charge_prompt(state: &State, request: &Request) -> (PromptTokens, Option<Hold
 /// Whether a fault occurs now. A conversation is identified by its tools, system prompt and first message, and a turn in it by
 /// the number of replies before.
 fn occurs(state: &State, request: &Request, fault: &Fault) -> bool {
+    if fault.kind == FaultKind::Window {
+        return true;
+    }
     let mut turn = Digest::of_tools_and_system(request);
     if let Some(first) = request.messages.first() {
         first.blocks.iter().for_each(|block| turn.add(block));
@@ -108,7 +119,8 @@ fn occurs(state: &State, request: &Request, fault: &Fault) -> bool {
     state.memory().fault_counts.occurs(fault, turn.short())
 }
 
-fn status_fault(fault: &Fault, request_id: &str) -> Response {
+/// An error with the HTTP status `status` and the `error.type` of the fault's own.
+fn error_fault(fault: &Fault, status: u16, request_id: &str) -> Response {
     let message = fault.message.clone().unwrap_or_else(|| match fault.status() {
         429 => "This request would exceed your rate limit.".to_owned(),
         529 => "Overloaded".to_owned(),
@@ -116,6 +128,7 @@ fn status_fault(fault: &Fault, request_id: &str) -> Response {
         _ => "Internal server error".to_owned(),
     });
     let mut response = ApiError::new(fault.status(), message).into_response(request_id);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut set = |name: &'static str, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().insert(name, value);
@@ -123,5 +136,14 @@ fn status_fault(fault: &Fault, request_id: &str) -> Response {
     };
     set("retry-after", fault.retry_after.map(|seconds| seconds.to_string()));
     set("x-should-retry", fault.should_retry.map(|retry| retry.to_string()));
+    if let Some(seconds) = fault.retry_after_date {
+        set("date", http_date(ANSWERED_AT));
+        set("retry-after", http_date(ANSWERED_AT + i64::from(seconds)));
+    }
     response
+}
+
+fn http_date(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&time).ok()
 }

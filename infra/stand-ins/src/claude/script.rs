@@ -221,6 +221,7 @@ mod tests {
             (r#"{"turns":[{"if":{}}]}"#, "has an `if`"),
             (r#"{"turns":[{"label":"a"},{"label":"a"}]}"#, "turn 2 (counted from 1) repeats the label `a`"),
             (r#"{"turns":[{"fault":{"kind":"status"}}]}"#, "without a `status`"),
+            (r#"{"turns":[{"fault":{"kind":"window"}}]}"#, "without `windowTokens`"),
             (r#"{"turns":[{"fault":{"kind":"sneeze"}}]}"#, "unknown variant `sneeze`"),
         ] {
             let error = Script::parse(script).unwrap_err().to_string();

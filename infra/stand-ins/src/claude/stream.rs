@@ -100,6 +100,8 @@ pub(crate) fn events_before_fault(events: usize, fault: &Fault) -> Option<usize>
             Some(fault.after_pieces.unwrap_or(events / 2).min(events.saturating_sub(1)))
         }
         FaultKind::Status
+        | FaultKind::ErrorObject
+        | FaultKind::Window
         | FaultKind::SlowFirstByte
         | FaultKind::SplitUtf8
         | FaultKind::UnknownEvent
@@ -115,11 +117,15 @@ fn apply_fault(mut events: Vec<String>, fault: Option<&Fault>, request_id: &str)
     };
     let count = events_before_fault(events.len(), fault).unwrap_or(events.len());
     match fault.kind {
-        FaultKind::Status | FaultKind::SlowFirstByte | FaultKind::HangUp => (unchanged(events), End::Complete),
+        FaultKind::Status
+        | FaultKind::ErrorObject
+        | FaultKind::Window
+        | FaultKind::SlowFirstByte
+        | FaultKind::HangUp => (unchanged(events), End::Complete),
         FaultKind::ErrorEvent => {
             let message = fault.message.as_deref().unwrap_or("Overloaded");
             events.truncate(count);
-            events.push(wire::event(&ApiError::new(529, message).body(request_id)));
+            events.push(wire::event(&ApiError::new(fault.status(), message).body(request_id)));
             (unchanged(events), End::Complete)
         }
         FaultKind::Cut => {

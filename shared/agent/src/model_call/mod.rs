@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ports::{Blobs, LiveText, elapsed, store_text};
-use domain::state::ConversationState;
+use domain::state::{ConversationState, SessionState};
 use domain::{
     BudgetReserved, BudgetSettled, CacheLifetime, CallKey, CallOptions, Conversation, EventBody, LimitReached, Model,
     ModelReplied, ModelReply, ModelRequest, PlanApproval, RawJson, SpanOutcome, StepError, StopReason, Terminal,
@@ -21,12 +21,19 @@ use domain::{
 };
 use jiff::Timestamp;
 
+use crate::compaction;
 use crate::context::{Context, Interruptible};
 
 pub(crate) use refusal::unusable;
 
 /// The longest reply, in tokens, that is asked for after one that was cut off: about what fits one invocation.
 const MAX_REPLY_TOKENS: u32 = 64_000;
+
+/// The shortest reply, in tokens, that is worth asking for.
+const MIN_REPLY_TOKENS: u32 = 4096;
+
+/// Kept free of a model's window: a message of the user that arrives before the next attempt makes the prompt longer.
+const WINDOW_MARGIN_TOKENS: u64 = 1024;
 
 /// Time kept free before the invocation's deadline, so that the reply, which is paid for, can still be stored.
 const RESERVE: Duration = Duration::from_secs(20);
@@ -81,7 +88,7 @@ impl ModelCaller {
         let session = context.session()?;
         let model = session.request.model.clone();
         let usual = session.setup.max_tokens.min(self.model.limits(&model).output_tokens);
-        let max_tokens = reply_limit(conversation, usual, self.model.limits(&model).output_tokens);
+        let max_tokens = reply_limit(state, conversation, usual, self.model.limits(&model).output_tokens);
         let mut started = TurnStarted { call, up_to: state.tail, model, max_tokens };
         let messages = context.log.messages_of_next(&started).await?;
         let state = context.log.state();
@@ -155,16 +162,26 @@ impl ModelCaller {
 }
 
 /// The limit on the next reply, in tokens, at most `max`: lower than `usual` after a reply that did not fit its invocation,
-/// higher after one that was cut off at its limit.
-fn reply_limit(conversation: &ConversationState, usual: u32, max: u32) -> u32 {
+/// higher after one that was cut off at its limit. What the model's window has left limits it further.
+fn reply_limit(state: &SessionState, conversation: &ConversationState, usual: u32, max: u32) -> u32 {
     let Some(last) = &conversation.last_turn else { return usual };
-    match conversation.reply_to_last_turn() {
-        None => last.next_max_tokens.unwrap_or(last.max_tokens).min(max),
+    let wanted = match conversation.reply_to_last_turn() {
+        None => return last.next_max_tokens.unwrap_or(last.max_tokens).min(max),
         Some(reply) if reply.stop == StopReason::MaxTokens => {
             usual.max(last.max_tokens.saturating_mul(2).min(MAX_REPLY_TOKENS)).min(max)
         }
         Some(_) => usual,
-    }
+    };
+    let Some(window) = state.window_tokens else { return wanted };
+    let left = window_left(window, compaction::expected_tokens(conversation));
+    // The length is only estimated, so a minimum is asked for in any case: the service knows better.
+    wanted.min(left.max(MIN_REPLY_TOKENS))
+}
+
+/// What a window has left for a reply, in tokens.
+fn window_left(window_tokens: u64, prompt_tokens: u64) -> u32 {
+    let left = window_tokens.saturating_sub(prompt_tokens).saturating_sub(WINDOW_MARGIN_TOKENS);
+    u32::try_from(left).unwrap_or(u32::MAX)
 }
 
 fn options(context: &Context, conversation: Conversation) -> Result<CallOptions, StepError> {

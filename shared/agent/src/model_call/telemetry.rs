@@ -52,7 +52,9 @@ fn error_type(error: &ModelError) -> &'static str {
     match error {
         ModelError::Wait { .. } => "rate_limited",
         ModelError::Interrupted { .. } => "interrupted",
-        ModelError::Terminal(terminal) => terminal.code.name(),
+        ModelError::Filtered { .. } => "content_filter",
+        ModelError::WindowExceeded { .. } => "window_exceeded",
+        ModelError::Terminal { terminal, .. } => terminal.code.name(),
     }
 }
 

@@ -55,6 +55,7 @@ impl StepHandler for GenerateTurn {
             return Ok(ask_for_help(context, reason));
         }
         self.open_conversation(context).await?;
+        compaction::replace_refused(context).await?;
         let limits = self.caller.model.limits(&context.session()?.request.model);
         let compacts = compaction::is_due(context.log.state(), limits);
         if compacts {

@@ -20,8 +20,8 @@ pub(super) enum AssemblyError {
     #[error("the events of the stream are out of order: {0}")]
     OutOfOrder(&'static str),
     /// An `error` event: the service gave up in mid-stream.
-    #[error("{kind}: {message}")]
-    Reported { kind: String, message: String },
+    #[error("the service reported an error")]
+    Reported,
 }
 
 #[derive(Deserialize)]
@@ -60,19 +60,6 @@ struct BlockStop {
     index: usize,
 }
 
-#[derive(Deserialize)]
-struct Reported {
-    error: ReportedError,
-}
-
-#[derive(Deserialize)]
-struct ReportedError {
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    message: String,
-}
-
 /// A message that is being assembled.
 #[derive(Debug, Default)]
 pub(super) struct Assembly {
@@ -101,10 +88,7 @@ impl Assembly {
             }
             Kind::MessageDelta => self.apply_message_delta(serde_json::from_str(event)?)?,
             Kind::MessageStop => self.stop()?,
-            Kind::Error => {
-                let Reported { error } = serde_json::from_str(event)?;
-                return Err(AssemblyError::Reported { kind: error.kind, message: error.message });
-            }
+            Kind::Error => return Err(AssemblyError::Reported),
             Kind::Other => {}
         }
         Ok(())

@@ -126,7 +126,8 @@ impl Model for Client {
         match outcome {
             Ok(()) => self.finish(request, progress),
             Err(failure) => {
-                Err(failure.into_error(|reason| self.interrupted(request, progress.assembly.tokens(), reason)))
+                let tokens = progress.assembly.tokens();
+                Err(failure.into_error(tokens.into(), self.cost(request, tokens)))
             }
         }
     }
@@ -148,9 +149,8 @@ impl Model for Client {
         let post = self.http.post(self.endpoints.count_tokens.clone(), body.into());
         let count: Result<TokenCount, Failure> = send_for_json(&self.http, post).await;
         // The service does not bill a count.
-        let interrupted =
-            |reason| ModelError::Interrupted { reason, usage: Usage::default(), cost: MicroDollars::default() };
-        count.map(|count| count.input_tokens).map_err(|failure| failure.into_error(interrupted))
+        let free = |failure: Failure| failure.into_error(Usage::default(), MicroDollars::default());
+        count.map(|count| count.input_tokens).map_err(free)
     }
 
     async fn learn_limits(&self) {

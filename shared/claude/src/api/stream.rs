@@ -7,7 +7,7 @@ use domain::ReplyPiece;
 use reqwest::Url;
 use tokio::time::Instant;
 
-use super::assembly::Assembly;
+use super::assembly::{Assembly, AssemblyError};
 use crate::transport::{EventStream, Failure, HttpClient};
 
 /// Receives the pieces of a reply as they arrive.
@@ -36,8 +36,13 @@ pub(super) async fn receive(
     loop {
         for event in stream.next_events().await? {
             let added = progress.assembly.add(&event, &|piece| live(piece));
-            // The message may quote the service.
-            added.map_err(|error| Failure::Interrupted(client.displayable(&error.to_string())))?;
+            added.map_err(|error| match error {
+                AssemblyError::Reported => stream.reported(&event),
+                // The message may quote the service.
+                AssemblyError::Malformed(_) | AssemblyError::OutOfOrder(_) => {
+                    Failure::Interrupted(client.displayable(&error.to_string()))
+                }
+            })?;
             if progress.first_content_after.is_none() && progress.assembly.has_content() {
                 progress.first_content_after = Some(stream.sent_at.elapsed());
             }

@@ -80,17 +80,25 @@ impl<'a> EventStream<'a> {
             output_tokens_left = header(headers, "anthropic-ratelimit-output-tokens-remaining"),
             "the Claude API answered"
         );
-        if status != StatusCode::OK {
+        let kind = header(headers, "content-type").map(str::trim).unwrap_or_default();
+        if status != StatusCode::OK || !kind.starts_with("text/event-stream") {
             let advice = Advice::read(headers, client.now());
             let body =
                 timeout(client.idle_timeout, read_body(response, MAX_ERROR_BODY_BYTES)).await.unwrap_or_default();
-            return Err(FailedAttempt::refused(Refusal::read(status, &body, |text| client.displayable(text)), advice));
-        }
-        match header(headers, "content-type").map(str::trim) {
-            Some(kind) if kind.starts_with("text/event-stream") => {}
-            _ => return Err(FailedAttempt::not_the_api("an event stream")),
+            return Err(match Refusal::of_answer(status, &body, |text| client.displayable(text)) {
+                Some(refusal) => FailedAttempt::refused(refusal, advice),
+                None => FailedAttempt::not_the_api("an event stream"),
+            });
         }
         Ok(Self { client, response, decoder: SseDecoder::default(), received_bytes: 0, request_id, sent_at })
+    }
+
+    /// The failure that the data of an `error` event stands for.
+    pub(crate) fn reported(&self, event: &str) -> Failure {
+        match Refusal::of_event(event, |text| self.client.displayable(text)) {
+            Ok(refusal) => refusal.into_failure_in_stream(),
+            Err(_) => Failure::interrupted("the service reported an error that could not be read"),
+        }
     }
 
     /// Waits for the next bytes and returns the data of the events they complete, which may be none.

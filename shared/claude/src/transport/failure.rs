@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ErrorCode, ModelError, Terminal};
+use domain::{ErrorCode, MicroDollars, ModelError, Terminal, Usage, WindowCount};
 
 use super::refusal::Refusal;
 use super::retry::{Advice, DEFAULT_WAIT, MAX_PAUSE};
@@ -10,7 +10,17 @@ use super::retry::{Advice, DEFAULT_WAIT, MAX_PAUSE};
 /// Why a call ended without an answer. What it cost is known to the caller alone.
 pub(crate) enum Failure {
     Interrupted(String),
-    Wait { after: Duration, reason: String },
+    Wait {
+        after: Duration,
+        reason: String,
+    },
+    /// A filter of the service withheld the reply.
+    Filtered(String),
+    /// Prompt and `max_tokens` together do not fit the model's window.
+    WindowExceeded {
+        counted: Option<WindowCount>,
+        reason: String,
+    },
     Terminal(Terminal),
 }
 
@@ -29,19 +39,21 @@ impl Failure {
     /// The answer cannot be one of the API's. Asking again would not help; another base URL may.
     pub(super) fn not_the_api(expected: &str) -> Self {
         let message = format!("the answer is not {expected}: is the base URL that of the Claude API?");
-        Self::Terminal(Terminal::new(ErrorCode::ModelRefusedRequest, message))
+        Self::Terminal(Terminal::new(ErrorCode::ModelUnavailable, message))
     }
 
-    /// The port's error. `interrupted` adds usage and cost to the reason of an interruption.
-    pub(crate) fn into_error(self, interrupted: impl FnOnce(String) -> ModelError) -> ModelError {
+    /// The port's error for a call that the service had counted `usage` of, which costs `cost`.
+    pub(crate) fn into_error(self, usage: Usage, cost: MicroDollars) -> ModelError {
         match self {
-            Self::Interrupted(reason) => interrupted(reason),
+            Self::Interrupted(reason) => ModelError::Interrupted { reason, usage, cost },
+            Self::Filtered(reason) => ModelError::Filtered { reason, usage, cost },
+            Self::WindowExceeded { counted, reason } => ModelError::WindowExceeded { counted, reason },
             Self::Wait { after, reason } => {
                 // Rounded up to at least a second: a caller that waits for zero seconds would ask in a tight loop.
                 let seconds = (after.as_secs() + u64::from(after.subsec_nanos() > 0)).max(1);
                 ModelError::Wait { seconds, reason }
             }
-            Self::Terminal(terminal) => ModelError::Terminal(terminal),
+            Self::Terminal(terminal) => ModelError::Terminal { terminal, usage, cost },
         }
     }
 }
@@ -72,7 +84,7 @@ impl FailedAttempt {
         let is_transient = refusal.is_transient();
         let asks_for_long_pause = advice.after.is_some_and(|after| after > MAX_PAUSE);
         let failure = if !is_transient {
-            Failure::Terminal(refusal.into_terminal())
+            refusal.into_lasting_failure()
         } else if refusal.is_for_capacity() || asks_for_long_pause {
             Failure::Wait { after: advice.after.unwrap_or(DEFAULT_WAIT), reason: refusal.message }
         } else {

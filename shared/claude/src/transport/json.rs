@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
 use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
@@ -32,11 +31,10 @@ async fn send(client: &HttpClient, request: RequestBuilder) -> Result<Vec<u8>, F
     let response = request.send().await.map_err(|error| FailedAttempt::unsent(&error).failure)?;
     let (status, advice) = (response.status(), Advice::read(response.headers(), client.now()));
     let body = read_body(response, MAX_BODY_BYTES).await;
-    if status == StatusCode::OK {
-        return Ok(body);
+    match Refusal::of_answer(status, &body, |text| client.displayable(text)) {
+        Some(refusal) => Err(FailedAttempt::refused(refusal, advice).failure),
+        None => Ok(body),
     }
-    let refusal = Refusal::read(status, &body, |text| client.displayable(text));
-    Err(FailedAttempt::refused(refusal, advice).failure)
 }
 
 /// The first `max` bytes of a body, or what arrived before the connection was cut: what is cut does not parse.

@@ -113,9 +113,13 @@ pub struct ModelRetrying {
     pub cause: RetryCause,
     /// Seconds from this event to the next attempt.
     pub in_seconds: u64,
-    /// Limit of the next reply in tokens, when it has to be shorter to end before the step's deadline.
+    /// Limit of the next reply in tokens, when it has to be shorter to end before the step's deadline or to fit the model's
+    /// window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_max_tokens: Option<u32>,
+    /// The model's context window in tokens, when the service stated it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_tokens: Option<u64>,
 }
 
 /// Why a turn is tried again.
@@ -126,6 +130,10 @@ pub enum RetryCause {
     Failure,
     /// The service asked for a pause (rate limit, overload). Not counted as a failure.
     Pause,
+    /// A filter of the service withheld the reply. Counted like a failure, and by itself: fewer of these end the run.
+    Filtered,
+    /// The service refused the conversation as it is. The next call opens a new one.
+    Refused,
 }
 
 /// Text of the model for the user, redacted.

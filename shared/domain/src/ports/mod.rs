@@ -35,7 +35,7 @@ pub use ids::Ids;
 pub use live_text::{LiveReply, LiveText, MAX_LIVE_BYTES};
 pub use model::{
     CacheLifetime, CacheMiss, CallOptions, Effort, Model, ModelError, ModelLimits, ModelReply, ModelRequest,
-    ReplyDetails, ReplyPiece, StopDetails,
+    ReplyDetails, ReplyPiece, StopDetails, WindowCount,
 };
 pub use reservations::Reservations;
 pub use sandboxes::{

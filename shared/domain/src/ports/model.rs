@@ -147,9 +147,44 @@ pub enum ModelError {
         /// The price of `usage`.
         cost: MicroDollars,
     },
+    /// A filter of the service withheld the reply. Another reply to the same request may pass.
+    #[error("the model's reply was withheld: {reason}")]
+    Filtered {
+        reason: String,
+        /// As for [`ModelError::Interrupted`].
+        usage: Usage,
+        cost: MicroDollars,
+    },
+    /// The prompt and [`ModelRequest::max_tokens`] together exceed the model's context window. The same request with a lower
+    /// limit may fit. The service checks this before the model reads the request, so that nothing is billed.
+    #[error("prompt and reply do not fit the model's window: {reason}")]
+    WindowExceeded {
+        /// The service's count, when it gives one.
+        counted: Option<WindowCount>,
+        reason: String,
+    },
     /// A retry would fail in the same way.
-    #[error(transparent)]
-    Terminal(#[from] Terminal),
+    #[error("{terminal}")]
+    Terminal {
+        terminal: Terminal,
+        /// As for [`ModelError::Interrupted`]. Zero unless the reply had begun.
+        usage: Usage,
+        cost: MicroDollars,
+    },
+}
+
+impl From<Terminal> for ModelError {
+    /// An error before the request was sent.
+    fn from(terminal: Terminal) -> Self {
+        Self::Terminal { terminal, usage: Usage::default(), cost: MicroDollars::default() }
+    }
+}
+
+/// The length of a prompt and of the model's window, as the service counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowCount {
+    pub prompt_tokens: u64,
+    pub window_tokens: u64,
 }
 
 /// A piece of a reply as it arrives.

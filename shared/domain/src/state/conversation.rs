@@ -47,6 +47,8 @@ pub struct ConversationState {
     /// a new run reset it.
     #[serde(default)]
     pub empty_replies: u32,
+    /// Whether the service refused the conversation as it is, so that it must not be sent again.
+    pub refused: bool,
     /// Number of messages by which the model was reminded of something.
     pub nudges: u32,
     /// The last request for a compaction note; 0 once the conversation was compacted.
@@ -62,12 +64,14 @@ pub struct TurnState {
     pub up_to: Seq,
     /// Limit of the reply in the latest call, in tokens.
     pub max_tokens: u32,
-    /// Limit for the next call, when a reply took too long.
+    /// Limit for the next call, when a reply took too long or did not fit the model's window.
     pub next_max_tokens: Option<u32>,
     /// Not before this time may the next call be made, after one that failed or was told to wait.
     pub next_try: Option<Timestamp>,
-    /// Number of consecutive calls that broke off.
+    /// Number of consecutive calls of the run that broke off.
     pub failures: u32,
+    /// Number of calls of the run whose reply a filter withheld.
+    pub filtered: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -158,6 +162,15 @@ impl ConversationState {
         self.empty_replies = 0;
     }
 
+    /// A new run may try again as often as the one before.
+    pub(super) fn new_run(&mut self, at: Seq) {
+        self.new_input(at);
+        if let Some(turn) = &mut self.last_turn {
+            turn.failures = 0;
+            turn.filtered = 0;
+        }
+    }
+
     pub(super) fn message(&mut self, seq: Seq, message: &UserMessage) {
         self.unsent_bytes = self.unsent_bytes.saturating_add(message.text.len() as u64);
         // The model reads an answer to its question as the result of the call that asked.
@@ -182,6 +195,7 @@ impl ConversationState {
         self.compactions += 1;
         self.replies_since_compaction = 0;
         self.compaction_request = Seq(0);
+        self.refused = false;
     }
 
     pub(super) fn call_started(&mut self, started: &TurnStarted) {
@@ -202,18 +216,25 @@ impl ConversationState {
                     next_max_tokens: None,
                     next_try: None,
                     failures: 0,
+                    filtered: 0,
                 });
             }
         }
     }
 
     pub(super) fn retrying(&mut self, at: Timestamp, retrying: &ModelRetrying) {
+        self.refused |= retrying.cause == RetryCause::Refused;
         let Some(turn) = self.turn(retrying.call.turn) else { return };
         turn.next_max_tokens = retrying.next_max_tokens.or(turn.next_max_tokens);
         turn.next_try = at.checked_add(Duration::from_secs(retrying.in_seconds)).ok();
         match retrying.cause {
             RetryCause::Failure => turn.failures += 1,
             RetryCause::Pause => turn.failures = 0,
+            RetryCause::Filtered => {
+                turn.failures += 1;
+                turn.filtered += 1;
+            }
+            RetryCause::Refused => {}
         }
     }
 
@@ -226,6 +247,7 @@ impl ConversationState {
         }
         let Some(up_to) = self.turn(replied.call.turn).map(|turn| turn.up_to) else { return };
         self.replies_since_compaction += 1;
+        self.refused = false;
         let unfinished = up_to >= self.last_input && !replied.stop.ends_work();
         self.unfinished_replies = if unfinished { self.unfinished_replies + 1 } else { 0 };
         self.last_reply = Some(ReplyState {

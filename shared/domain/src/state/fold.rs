@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Author, BranchPublished, Conversation, Event, EventBody, FileChangeKind, FileChanged, GitAction, GitOperation,
-    InstructionsRead, RunStarted, SandboxCreated, SandboxId, Seq, Step, UserMessage, WaitEnded, WaitOutcome,
-    WaitReason,
+    Author, BranchPublished, Conversation, ErrorCode, Event, EventBody, FileChangeKind, FileChanged, GitAction,
+    GitOperation, InstructionsRead, RunStarted, SandboxCreated, SandboxId, Seq, Step, UserMessage, WaitEnded,
+    WaitOutcome, WaitReason,
 };
 
 use super::{
@@ -41,7 +41,11 @@ impl SessionState {
             EventBody::SessionStatus(changed) => self.in_run(event, |run| run.status = changed.status),
             EventBody::StepStarted(started) => self.in_run(event, |run| run.step_started(event, started)),
             EventBody::StepFinished(finished) => self.in_run(event, |run| run.step_finished(finished)),
-            EventBody::StepFailed(failed) => self.in_run(event, |run| run.step_failed(failed)),
+            EventBody::StepFailed(failed) => {
+                self.in_run(event, |run| run.step_failed(failed));
+                let is_refused = failed.code.is_some_and(ErrorCode::refuses_conversation);
+                self.main.refused |= failed.step == Step::GenerateTurn && is_refused;
+            }
             EventBody::SessionCancelRequested(cancel) => {
                 self.in_run(event, |run| run.cancel = Some(cancel.clone()));
             }
@@ -146,6 +150,8 @@ impl SessionState {
             }
             EventBody::ModelRetrying(retrying) => {
                 self.conversation_mut(retrying.call.conversation).retrying(event.at, retrying);
+                self.in_run(event, |run| run.retrying(retrying));
+                self.window_tokens = retrying.window_tokens.or(self.window_tokens);
             }
             EventBody::AiMessage(message) => self.main.said(message),
             EventBody::ToolCall(called) => self.main.tool_called(called),
@@ -225,8 +231,8 @@ impl SessionState {
         self.runs.push(RunState::new(event, started));
         self.losses_in_a_row = 0;
         self.rebase_onto = None;
-        self.planning.new_input(event.seq);
-        self.main.new_input(event.seq);
+        self.planning.new_run(event.seq);
+        self.main.new_run(event.seq);
     }
 
     fn sandbox_created(&mut self, created: &SandboxCreated) {

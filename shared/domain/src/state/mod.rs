@@ -148,6 +148,8 @@ pub struct SessionState {
     pub planning: ConversationState,
     /// The conversation that does the work.
     pub main: ConversationState,
+    /// The model's context window in tokens, as its service last stated it in a refusal. It may be smaller than the known one.
+    pub window_tokens: Option<u64>,
     /// The model's to-do list.
     pub todo: Vec<Todo>,
     /// Decisions that the model recorded while it worked; those of the plan are in the plan.

@@ -9,9 +9,9 @@ use crate::budget::Budget;
 use crate::ports::elapsed;
 use crate::{
     Attempt, BudgetLimit, ChangesetCollected, Conversation, ErrorCode, Event, Limits, MAX_ANSWERS_WITHOUT_PROGRESS,
-    ModelReplied, PublishStarted, RunFinished, RunNumber, RunStarted, Seq, SessionCancelRequested, SpanId, Status,
-    Step, StepFailed, StepFinished, StepStarted, ToolResult, Totals, TurnNumber, Usage, Verdict, Verification,
-    WaitOutcome, Writer,
+    ModelReplied, ModelRetrying, PublishStarted, RetryCause, RunFinished, RunNumber, RunStarted, Seq,
+    SessionCancelRequested, SpanId, Status, Step, StepFailed, StepFinished, StepStarted, ToolResult, Totals,
+    TurnNumber, Usage, Verdict, Verification, WaitOutcome, Writer,
 };
 
 use super::{OwnCommands, RecentCall, RecentCalls, StepEntries, Verifying};
@@ -62,6 +62,8 @@ pub struct RunState {
     pub failure: Option<(ErrorCode, String)>,
     /// The error that ends it, while what is stored of its work is published.
     pub failing: Option<(ErrorCode, String)>,
+    /// Whether a conversation that the service refused was replaced by a new one.
+    pub replaced_conversation: bool,
     /// Tokens of all calls.
     pub usage: Usage,
     /// Length of the main conversation at the last call, in tokens.
@@ -120,6 +122,7 @@ impl RunState {
             wait_outcome: None,
             failure: None,
             failing: None,
+            replaced_conversation: false,
             usage: Usage::default(),
             context_tokens: 0,
             tool_calls: 0,
@@ -212,6 +215,10 @@ impl RunState {
         }
         self.entries.failed(failed);
         self.close_step();
+    }
+
+    pub(super) fn retrying(&mut self, retrying: &ModelRetrying) {
+        self.replaced_conversation |= retrying.cause == RetryCause::Refused;
     }
 
     pub(super) fn replied(&mut self, replied: &ModelReplied) {

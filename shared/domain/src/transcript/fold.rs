@@ -149,8 +149,9 @@ impl Transcript {
     /// Starts the new conversation with the messages that no answered call has sent.
     fn restart(&mut self, at: Seq, changed: &ContextChanged) {
         let mut messages = std::mem::take(&mut self.current.messages);
-        // The request for a compaction note belongs to the conversation that was compacted.
-        messages.retain(|message| message.author != Author::Compaction);
+        // The request for a compaction note belongs to the conversation that was compacted, and so does its opening, which is
+        // among these when no call of it was answered.
+        messages.retain(|message| !matches!(message.author, Author::Compaction | Author::Brief));
         self.restarted = at;
         self.sent = SentMessages::default();
         self.answered.clear();
