@@ -22,4 +22,5 @@ chown "$user:$user" "$copy/tmp"
 cd "$copy"
 env --ignore-environment PATH=/usr/local/bin:/usr/bin:/bin HOME="$copy/tmp" TMPDIR="$copy/tmp" \
   setpriv --reuid "$user" --regid "$user" --clear-groups \
-  "$copy/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: regressions:: contracts:: networks:: set_up::
+  "$copy/debug/deps/all" --test-threads 2 program:: waits:: tools:: recovery:: regressions:: contracts:: networks:: set_up:: \
+  verification::outcomes verification::environment verification::left_out verification::interruptions
