@@ -116,17 +116,17 @@ impl Verify {
             checks: checked.iter().map(|check| check.result.clone()).collect(),
         };
         let is_broken = verification.newly_failed().next().is_some();
-        context.closing.push(VerificationRecorded { verification }.into());
-        let is_intact = checked.is_empty() || put_all_back(context, workspace, &subject).await?;
         context.log.refresh().await.map_err(StepError::from)?;
+        context.closing.push(VerificationRecorded { verification }.into());
         let tells = is_broken && can_mend && context.run()?.told_of_checks < MAX_ROUNDS;
         if tells {
             context.closing.push(texts::broken(&checked).into());
         }
         if !tells && context.log.state().work_has_ended() {
+            // What is published is the checkpoint. Nobody works in the sandbox any more.
             return Ok(StepOutput::new(Verdict::Publish));
         }
-        if !is_intact {
+        if !checked.is_empty() && !put_all_back(context, workspace, &subject).await? {
             // The checkpoint is: another sandbox continues with it.
             let reason = "what the checks of the project changed could not be put back".to_owned();
             context.closing.push(SandboxTerminating { sandbox: workspace.id.clone(), reason }.into());
