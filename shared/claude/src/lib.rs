@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-pub use api::{Client, INCOMPLETE_INPUT};
+pub use api::Client;
 pub use configuration::{API_VERSION, Configuration, ConfigurationError, Credential, Proxies, extra_headers};
 pub use models::{Catalogue, CatalogueError};
 

@@ -178,8 +178,8 @@ async fn a_call_cut_by_the_length_limit_can_only_be_sent_back() {
     assert_eq!(cut.stop, StopReason::MaxTokens);
     let [ContentBlock::ToolUse { input, .. }] = &cut.content[..] else { panic!("{:?}", cut.content) };
     let fields = input.as_object().unwrap();
-    assert_eq!(fields.keys().collect::<Vec<_>>(), [claude::INCOMPLETE_INPUT]);
-    assert!(fields[claude::INCOMPLETE_INPUT].as_str().unwrap().starts_with("{\"comm"));
+    assert_eq!(fields.keys().collect::<Vec<_>>(), [domain::INCOMPLETE_INPUT]);
+    assert!(fields[domain::INCOMPLETE_INPUT].as_str().unwrap().starts_with("{\"comm"));
 
     request.messages.extend([sent_back(&cut), results(&cut, "The call was cut.", true)]);
     request.max_tokens = 4;

@@ -87,7 +87,7 @@ fn play(turns: &[Value]) -> SessionRun {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 24, max_shrink_iters: 40, ..Config::default() })]
+    #![proptest_config(Config { cases: 12, max_shrink_iters: 40, ..Config::default() })]
 
     #[test]
     fn every_reply_can_be_sent_back_and_every_run_ends(turns in proptest::collection::vec(turn(), 1..7)) {

@@ -1,16 +1,10 @@
 //! One content block of a streamed reply.
 
-use domain::ReplyPiece;
+use domain::{INCOMPLETE_INPUT, ReplyPiece};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::object::Object;
-
-/// The only key of a tool call's input that was cut off by the length limit; its value is the input's text so far.
-///
-/// No tool has a parameter of this name, so such a call cannot be carried out by accident. The API demands an object as input,
-/// so the block can be sent back.
-pub const INCOMPLETE_INPUT: &str = "_incomplete_json";
 
 /// A block of any type, with every field that arrived.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The Messages API: what a request says and what a reply means.
 
-pub use block::INCOMPLETE_INPUT;
 pub use client::Client;
 
 mod assembly;

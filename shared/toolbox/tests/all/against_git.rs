@@ -432,7 +432,7 @@ pub(crate) fn collected_changes(collected: &Collected) -> Files {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 32,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]

@@ -227,7 +227,7 @@ fn tool_or_command() -> impl Strategy<Value = Action> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 16,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
