@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 user=12345
-cargo build --quiet --workspace --bins
+cargo build --quiet --workspace --bins --lib --tests
 tests=$(cargo test --no-run --package tests --message-format=json 2>/dev/null |
   python3 -c 'import json, sys
 for line in sys.stdin:
