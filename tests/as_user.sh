@@ -4,11 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 user=12345
 cargo build --quiet --workspace --bins --lib --tests
-tests=$(cargo test --no-run --package tests --message-format=json 2>/dev/null |
+tests=$(cargo test --no-run --workspace --lib --tests --message-format=json 2>/dev/null |
   python3 -c 'import json, sys
 for line in sys.stdin:
     built = json.loads(line)
-    if built.get("executable") and built["target"]["name"] == "all":
+    if built.get("executable") and built["target"]["name"] == "all" and "/tests#" in built["package_id"]:
         print(built["executable"])' | tail -n 1)
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
